@@ -1,0 +1,44 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: BSL-1.0
+# Sourced by .ci/check and .ci/run. Runs steps, goes on when one fails, adds up what they report.
+# A step that runs tests reports by appending to $RINGBELL_TALLY (tests/support/summary.py does); any other counts as one.
+
+if [ "${RINGBELL_TALLY:-}" ]; then
+  outermost=no
+else
+  outermost=yes
+  RINGBELL_TALLY=$(mktemp)
+  export RINGBELL_TALLY
+fi
+steps_failed=0
+
+# Whether a count with failures has been added since the tally had `$1` lines.
+reported_failure() {
+  tail -n "+$(($1 + 1))" "$RINGBELL_TALLY" | grep -q '^count [0-9]* [1-9]'
+}
+
+# step NAME COMMAND...
+step() {
+  name=$1
+  shift
+  before=$(wc -l <"$RINGBELL_TALLY")
+  printf '\n== %s\n' "$name"
+  if "$@" </dev/null; then
+    [ "$(wc -l <"$RINGBELL_TALLY")" -gt "$before" ] || echo 'count 1 0 0' >>"$RINGBELL_TALLY"
+  else
+    steps_failed=1
+    echo "FAILED: $name"
+    reported_failure "$before" || echo 'count 0 1 0' >>"$RINGBELL_TALLY"
+  fi
+}
+
+# Prints what was skipped, and the sums as the last line; fails when a step did.
+finish() {
+  if [ "$outermost" = yes ]; then
+    echo
+    grep '^skipped: ' "$RINGBELL_TALLY" | sort | uniq -c | sed 's/^ *1 //; s/^ *\([0-9]*\) /\1 x /'
+    awk '$1 == "count" { p += $2; f += $3; s += $4 } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$RINGBELL_TALLY"
+    rm -f "$RINGBELL_TALLY"
+  fi
+  exit "$steps_failed"
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <system_error>
+#include <type_traits>
+
+namespace ringbell {
+
+/// What can go wrong, in the terms of this library. Each converts to a `std::error_code` of `ringbell::category()`, and compares
+/// equal to the `std::errc` named beside it, so portable code need not know ringbell's own list.
+enum class errc {
+  peer_closed = 1,       ///< The peer died, or will never read again (std::errc::connection_reset).
+  end_of_stream,         ///< The peer closed its sending side in order; everything it sent has been received.
+  cancelled,             ///< A stop was requested (std::errc::operation_canceled). Nothing was consumed or published.
+  timed_out,             ///< The deadline passed first (std::errc::timed_out).
+  would_block,           ///< try_*: nothing to receive, or no space to send (std::errc::operation_would_block).
+  busy,                  ///< The same operation is already pending on this object (std::errc::operation_in_progress).
+  closed,                ///< This side closed that direction itself (std::errc::broken_pipe).
+  message_too_large,     ///< Longer than the limit, the claim or the buffer allows (std::errc::message_size).
+  bad_peer,              ///< The peer broke the protocol: an impossible index, length or frame (std::errc::protocol_error).
+  bad_region,            ///< The peer's memory is not sealed, or not of the size it said (std::errc::protocol_error).
+  bad_name,              ///< A service name or path that cannot be used (std::errc::invalid_argument).
+  bad_ring_size,         ///< Not a power of two, or outside the limits (std::errc::invalid_argument).
+  name_in_use,           ///< A live server has that name (std::errc::address_in_use).
+  no_server,             ///< Nobody listened there until the deadline (std::errc::connection_refused).
+  refused_version,       ///< The server speaks no protocol version that this library knows (std::errc::connection_refused).
+  refused_unauthorized,  ///< The server's authorizer said no (std::errc::permission_denied).
+  refused_too_many,      ///< The server has as many clients as it allows (std::errc::connection_refused).
+  refused_ring_size,     ///< The server does not accept rings of that size (std::errc::invalid_argument).
+  refused_bell,          ///< No kind of bell that both sides can use (std::errc::connection_refused).
+  refused_stopping,      ///< The server is going away (std::errc::connection_refused).
+  refused_malformed,     ///< The server could not make sense of the greeting (std::errc::protocol_error).
+  not_supported,         ///< This loop or kernel cannot do it (std::errc::operation_not_supported).
+  unsafe_directory,      ///< The folder for service names belongs to somebody else or is open to others (std::errc::permission_denied).
+};
+
+/// The category of `errc`. Its messages say what happened and what to do. Thread-safe.
+const std::error_category& category() noexcept;
+
+inline std::error_code make_error_code(errc e) noexcept { return {static_cast<int>(e), category()}; }
+
+}  // namespace ringbell
+
+template <>
+struct std::is_error_code_enum<ringbell::errc> : std::true_type {};

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/result.hpp>
+#include <ringbell/sys/handle.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <system_error>
+
+namespace ringbell::sys {
+
+/// Who is at the other end of a control socket, by the kernel's word, as of the moment it connected.
+struct peer_identity {
+  std::int64_t process = 0;  ///< process id
+  std::uint64_t user = 0;    ///< user id
+  std::uint64_t group = 0;   ///< primary group id
+};
+
+/// The user that this process acts as.
+std::uint64_t current_user() noexcept;
+/// This process's id.
+std::uint64_t current_process() noexcept;
+
+/// The handles that came with a frame, at most `capacity`; closed on destruction unless taken.
+struct received_handles {
+  static constexpr std::size_t capacity = 4;
+  std::array<handle, capacity> items;
+  std::size_t count = 0;
+};
+
+/// One end of a connected Unix stream socket: non-blocking, closed on exec.
+///
+/// Thread-safety: `ring` from any thread; the rest from one. Lifetime: closed on destruction; the peer then sees a hang-up.
+class local_socket {
+public:
+  local_socket() noexcept = default;
+  explicit local_socket(handle connected) noexcept : handle_(std::move(connected)) {}
+
+  /// Connects to the socket file `path`. Never blocks: a full backlog is `errc::would_block`, nobody there `errc::no_server`, a path
+  /// too long `errc::bad_name`, else the system's error.
+  static local_socket connect(const std::string& path, std::error_code& error) noexcept;
+  /// Two connected ends (socketpair).
+  static std::array<local_socket, 2> pair(std::error_code& error) noexcept;
+
+  native_handle native() const noexcept { return handle_.get(); }
+  explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+  /// Who is at the other end. Errors: the system's.
+  result<peer_identity> peer() const noexcept;
+
+  /// Sends `bytes` and, with the first of them, `handles`, which stay the caller's. Returns how many bytes went; when there were any,
+  /// all handles went too. Errors: `errc::would_block`; `errc::peer_closed`; `std::errc::invalid_argument` for more handles than
+  /// `received_handles::capacity`, or handles without a byte; else the system's.
+  result<std::size_t> send(std::span<const std::byte> bytes, std::span<const native_handle> handles = {}) noexcept;
+
+  /// Receives at most `into.size()` bytes (not 0), and adds the handles that travel with them to `handles`; they are closed on exec.
+  /// Zero bytes is the peer's hang-up. Errors: `errc::would_block`; `errc::peer_closed`; `errc::bad_peer` when there were more
+  /// handles than fit, `std::errc::too_many_files_open` when this process may not have that many: `handles` is then emptied and
+  /// the bytes are lost; else the system's.
+  result<std::size_t> receive(std::span<std::byte> into, received_handles& handles) noexcept;
+
+  /// Rings the bell kind `socket`: sends one byte. Never blocks and raises no signal: a full buffer means "already rung".
+  /// Errors: `errc::peer_closed`.
+  std::error_code ring() noexcept;
+  /// Takes the bytes that have been rung so far, without letting in handles that a hostile peer attached to them. Never blocks.
+  /// True when the peer has hung up.
+  bool drain() noexcept;
+
+private:
+  handle handle_;
+};
+
+/// A listening Unix stream socket on a path, and the lock that says its server lives.
+///
+/// A stale socket file of a dead server is replaced; a live one is never stolen. The lock file is the path with `.lock` appended.
+/// Destruction removes both files, except in a forked child, which only closes its copies. As long as such a child lives, so does
+/// the name: it keeps the lock and the listening socket open.
+class local_listener {
+public:
+  local_listener() noexcept = default;
+  local_listener(local_listener&&) noexcept = default;
+  local_listener& operator=(local_listener&& other) noexcept;
+  ~local_listener();
+
+  /// Binds and listens with the system's largest backlog; the file is accessible to its user alone unless `for_all_users`.
+  /// Errors: `errc::name_in_use`; `errc::bad_name` when the path is too long, its folder does not exist, or another kind of file is
+  /// there (which is left alone); else the system's.
+  static local_listener bind(const std::string& path, bool for_all_users, std::error_code& error);
+
+  native_handle native() const noexcept { return socket_.get(); }
+  const std::string& path() const noexcept { return path_; }
+
+  /// The next connection, without waiting. Errors: `errc::would_block` when there is none; the system's (out of descriptors).
+  local_socket accept(std::error_code& error) noexcept;
+
+private:
+  void close() noexcept;
+
+  handle socket_;
+  handle lock_;
+  std::string path_;
+  std::string lock_path_;
+  std::int64_t process_ = 0;  // that bound the name, and alone may give it up
+};
+
+}  // namespace ringbell::sys

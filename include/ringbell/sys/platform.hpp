@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+// The one switch between platforms. Everything else under sys/ has the same names on each of them; the build picks the folder of
+// sources. Each platform header defines `ringbell::sys::native_handle` and `ringbell::sys::invalid_handle`.
+#if defined(__linux__)
+#include <ringbell/sys/linux/platform.hpp>
+#else
+#error "ringbell: this platform is not supported; Linux is"
+#endif

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/sys/handle.hpp>
+
+#include <cstddef>
+#include <system_error>
+
+namespace ringbell::sys {
+
+/// Shared memory that this process created, alone may write, and can hand to a peer for reading. The one rule of ringbell (you
+/// write only what you own) rests on it: once `create` has returned, no descriptor of it, however it travelled, can be mapped for
+/// writing, resized or unsealed, by anybody.
+///
+/// It has no name: nothing is left in a file system, whoever dies and when.
+/// Thread-safety: distinct objects from distinct threads. Lifetime: unmapped and closed on destruction; the peer's mapping lives on.
+class region {
+public:
+  region() noexcept = default;
+  region(region&& other) noexcept;
+  region& operator=(region&& other) noexcept;
+  ~region();
+
+  /// Creates `bytes` (rounded up to whole pages) of zeroed memory. Pages take memory once they are written
+  /// (docs/decisions/0008). Errors: `std::errc::invalid_argument` for 0 bytes; `errc::not_supported` when the kernel cannot seal it
+  /// (before 5.1); else the system's (out of memory or descriptors).
+  static region create(std::size_t bytes, std::error_code& error) noexcept;
+
+  std::byte* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  explicit operator bool() const noexcept { return data_ != nullptr; }
+  /// The handle to be passed to the peer. Owned by this object.
+  native_handle shared_handle() const noexcept { return handle_.get(); }
+
+private:
+  handle handle_;
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// A peer's region, mapped for reading. What it contains may change at any moment and may be a lie; that it stays mapped, at its
+/// full size, is guaranteed: `map` accepts only memory that its owner can neither shrink nor unseal.
+/// Thread-safety: distinct objects from distinct threads. Lifetime: unmapped on destruction; independent of the owner's.
+class peer_region {
+public:
+  peer_region() noexcept = default;
+  peer_region(peer_region&& other) noexcept;
+  peer_region& operator=(peer_region&& other) noexcept;
+  ~peer_region();
+
+  /// Maps what the peer handed over; the handle is closed in any case. Errors: `errc::bad_region` when it is not a memfd sealed
+  /// against shrinking, growing, future writing and unsealing, when it is on huge pages, or when it is not exactly
+  /// `expected_bytes` (more than 0, rounded up to whole pages) long; else the system's.
+  static peer_region map(handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept;
+
+  const std::byte* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  explicit operator bool() const noexcept { return data_ != nullptr; }
+
+private:
+  const std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// The size of a page of memory, in bytes.
+std::size_t page_size() noexcept;
+
+}  // namespace ringbell::sys

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/errors.hpp>
+
+#include <string>
+
+namespace ringbell {
+
+namespace {
+
+// Without a default case: the compiler names an enumerator that was forgotten.
+const char* text_of(errc e) noexcept {
+  switch (e) {
+    case errc::peer_closed: return "the peer has gone: its process ended or it dropped the channel; connect again to go on";
+    case errc::end_of_stream:
+      return "the peer closed its sending side and everything that it sent has been received; nothing more will come";
+    case errc::cancelled:
+      return "the operation was cancelled by a stop request; nothing was consumed or published, so it can be started again";
+    case errc::timed_out:
+      return "the deadline passed before the operation could complete; try again with more time, or check that the peer is not stuck";
+    case errc::would_block: return "nothing to receive, or no space to send, at the moment; try again later or await the operation instead";
+    case errc::busy: return "the same operation is already pending on this object; await that one before starting another";
+    case errc::closed: return "this side has closed that direction of the channel; open a new channel to send again";
+    case errc::message_too_large:
+      return "the message is longer than the limit, the claim or the buffer allows; send less at once or raise the limit";
+    case errc::bad_peer:
+      return "the peer broke the protocol (an impossible index, length, frame or handle) and the channel was closed; check what it runs";
+    case errc::bad_region:
+      return "the peer's shared memory was refused: it is not sealed, not fully allocated, or not of the size that was agreed; "
+             "check that the peer runs a compatible ringbell";
+    case errc::bad_name:
+      return "that service name or path cannot be used; give 1 to 64 of letters, digits, '.', '_', '-', or the path, at most 107 bytes, "
+             "of a socket in an existing folder where no other file has that name";
+    case errc::bad_ring_size: return "a ring's size must be a power of two within the limits (4 KiB to 1 GiB); choose another";
+    case errc::name_in_use: return "a live server has that name already; stop it or choose another name";
+    case errc::no_server:
+      return "no server listens under that name; start it, or check the name, the user and $XDG_RUNTIME_DIR on both sides";
+    case errc::refused_version: return "the server speaks no protocol version that this library knows; update the older of the two";
+    case errc::refused_unauthorized: return "the server's authorizer does not admit this user or process; ask its operator for access";
+    case errc::refused_too_many: return "the server has as many clients as it allows; try again later or raise its limit";
+    case errc::refused_ring_size: return "the server does not accept rings of that size; ask for one within its limits";
+    case errc::refused_bell: return "the two sides have no kind of bell in common; allow the bell kind 'socket' on both";
+    case errc::refused_stopping: return "the server is going away; connect again once it has been restarted";
+    case errc::refused_malformed:
+      return "the server could not make sense of the greeting; check that what listens there is a ringbell server of a compatible version";
+    case errc::not_supported: return "this kernel or loop cannot do that; run `ringbell doctor` to see what is missing";
+    case errc::unsafe_directory:
+      return "the folder for service names belongs to another user, is a link, or is open to others; it must be a folder of your own "
+             "with mode 0700 (see $XDG_RUNTIME_DIR), or give the path of a socket instead of a name";
+  }
+  return nullptr;
+}
+
+class ringbell_category final : public std::error_category {
+public:
+  const char* name() const noexcept override { return "ringbell"; }
+
+  std::string message(int value) const override {
+    if (const char* text = text_of(static_cast<errc>(value))) return text;
+    return "unknown ringbell error " + std::to_string(value) + "; the code was not made by this version of the library";
+  }
+
+  std::error_condition default_error_condition(int value) const noexcept override {
+    switch (static_cast<errc>(value)) {
+      case errc::peer_closed: return std::errc::connection_reset;
+      case errc::end_of_stream: break;
+      case errc::cancelled: return std::errc::operation_canceled;
+      case errc::timed_out: return std::errc::timed_out;
+      case errc::would_block: return std::errc::operation_would_block;
+      case errc::busy: return std::errc::operation_in_progress;
+      case errc::closed: return std::errc::broken_pipe;
+      case errc::message_too_large: return std::errc::message_size;
+      case errc::bad_peer:
+      case errc::bad_region:
+      case errc::refused_malformed: return std::errc::protocol_error;
+      case errc::bad_name:
+      case errc::bad_ring_size:
+      case errc::refused_ring_size: return std::errc::invalid_argument;
+      case errc::name_in_use: return std::errc::address_in_use;
+      case errc::no_server:
+      case errc::refused_version:
+      case errc::refused_too_many:
+      case errc::refused_bell:
+      case errc::refused_stopping: return std::errc::connection_refused;
+      case errc::refused_unauthorized:
+      case errc::unsafe_directory: return std::errc::permission_denied;
+      case errc::not_supported: return std::errc::operation_not_supported;
+    }
+    return {value, *this};
+  }
+};
+
+}  // namespace
+
+const std::error_category& category() noexcept {
+  // Never destroyed: error codes may be compared and printed until the very end of the process.
+  static const auto& instance = *new ringbell_category;
+  return instance;
+}
+
+}  // namespace ringbell

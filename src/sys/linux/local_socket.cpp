@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/sys/local_socket.hpp>
+
+#include "sys/linux/syscall.hpp"
+#include "sys/linux/unix_address.hpp"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <limits>
+
+namespace ringbell::sys {
+
+namespace {
+
+constexpr int socket_type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+constexpr std::size_t handle_bytes = sizeof(int) * received_handles::capacity;
+// Exactly the capacity, so that the kernel never installs one more: it closes the surplus and says MSG_CTRUNC.
+constexpr std::size_t control_bytes = CMSG_SPACE(handle_bytes);
+static_assert(control_bytes == CMSG_LEN(handle_bytes), "padding would let surplus handles in");
+
+std::error_code transfer_error() noexcept {
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return errc::would_block;
+  if (errno == EPIPE || errno == ECONNRESET) return errc::peer_closed;
+  return last_error();
+}
+
+std::error_code connect_error() noexcept {
+  if (errno == EAGAIN) return errc::would_block;
+  if (errno == ENOENT || errno == ECONNREFUSED) return errc::no_server;
+  return last_error();
+}
+
+// Takes ownership of the handles in a received message; returns how many there were. Those that do not fit are closed.
+std::size_t collect(msghdr& message, received_handles& into) noexcept {
+  std::size_t count = 0;
+  for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+    if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t here = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < here; ++i, ++count) {
+      int fd;
+      std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+      handle owned(fd);
+      if (into.count < into.items.size()) into.items[into.count++] = std::move(owned);
+    }
+  }
+  return count;
+}
+
+void close_all(received_handles& handles) noexcept {
+  for (handle& h : handles.items) h.reset();
+  handles.count = 0;
+}
+
+}  // namespace
+
+std::uint64_t current_user() noexcept { return ::geteuid(); }
+std::uint64_t current_process() noexcept { return static_cast<std::uint64_t>(::getpid()); }
+
+local_socket local_socket::connect(const std::string& path, std::error_code& error) noexcept {
+  const unix_address address(path);
+  if (!address) {
+    error = errc::bad_name;
+    return {};
+  }
+  local_socket made{handle(::socket(AF_UNIX, socket_type, 0))};
+  if (!made) {
+    error = last_error();
+    return {};
+  }
+  if (retry([&] { return ::connect(made.native(), address.get(), address.size()); }) != 0) {
+    error = connect_error();
+    return {};
+  }
+  error.clear();
+  return made;
+}
+
+std::array<local_socket, 2> local_socket::pair(std::error_code& error) noexcept {
+  int fds[2] = {invalid_handle, invalid_handle};
+  error = ::socketpair(AF_UNIX, socket_type, 0, fds) != 0 ? last_error() : std::error_code();
+  return {local_socket(handle(fds[0])), local_socket(handle(fds[1]))};
+}
+
+result<peer_identity> local_socket::peer() const noexcept {
+  ucred who{};
+  socklen_t size = sizeof who;
+  if (::getsockopt(native(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return last_error();
+  return peer_identity{who.pid, who.uid, who.gid};
+}
+
+result<std::size_t> local_socket::send(std::span<const std::byte> bytes, std::span<const native_handle> handles) noexcept {
+  // Handles need a byte to travel with.
+  if (handles.size() > received_handles::capacity || (bytes.empty() && !handles.empty()))
+    return std::make_error_code(std::errc::invalid_argument);
+
+  iovec payload{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) std::byte control[control_bytes] = {};
+  if (!handles.empty()) {
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(handles.size_bytes());
+    cmsghdr* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(handles.size_bytes());
+    std::memcpy(CMSG_DATA(header), handles.data(), handles.size_bytes());
+  }
+  const auto sent = retry([&] { return ::sendmsg(native(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
+  if (sent < 0) return transfer_error();
+  return static_cast<std::size_t>(sent);
+}
+
+result<std::size_t> local_socket::receive(std::span<std::byte> into, received_handles& handles) noexcept {
+  // Would look like a hang-up.
+  if (into.empty()) return std::make_error_code(std::errc::invalid_argument);
+
+  iovec payload{into.data(), into.size()};
+  alignas(cmsghdr) std::byte control[control_bytes];
+  msghdr message{};
+  const auto received = retry([&] {
+    message = {};
+    message.msg_iov = &payload;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    return ::recvmsg(native(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  });
+  if (received < 0) return transfer_error();
+
+  const std::size_t had = handles.count;
+  const std::size_t came = collect(message, handles);
+  const bool truncated = (message.msg_flags & MSG_CTRUNC) != 0;
+  if (truncated || had + came > received_handles::capacity) {
+    close_all(handles);
+    // Cut short with room left: this process is at its limit of descriptors, for which the peer is not to blame.
+    if (truncated && came < received_handles::capacity) return std::make_error_code(std::errc::too_many_files_open);
+    return errc::bad_peer;
+  }
+  return static_cast<std::size_t>(received);
+}
+
+std::error_code local_socket::ring() noexcept {
+  const std::byte bell{};
+  if (retry([&] { return ::send(native(), &bell, 1, MSG_DONTWAIT | MSG_NOSIGNAL); }) >= 0) return {};
+  const std::error_code error = transfer_error();
+  return error == errc::would_block ? std::error_code() : error;
+}
+
+bool local_socket::drain() noexcept {
+  // Without a control buffer the kernel drops attached handles before they become ours. The bound is far above what a socket buffer
+  // holds by default, so only a peer that never stops ringing reaches it; each read made room, so its next ring is an event again.
+  constexpr int reads = 64;
+  std::byte sink[4096];
+  for (int i = 0; i < reads; ++i) {
+    const auto n = retry([&] { return ::recv(native(), sink, sizeof sink, MSG_DONTWAIT); });
+    if (n == 0) return true;
+    if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
+  }
+  return false;
+}
+
+// The listener.
+
+namespace {
+
+std::error_code path_error() noexcept {
+  switch (errno) {
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case ENAMETOOLONG:
+    case EISDIR:
+    case ENXIO:  // the lock's name belongs to a socket
+      return errc::bad_name;
+    case EADDRINUSE: return errc::name_in_use;
+    default: return last_error();
+  }
+}
+
+bool is_at(const struct stat& opened, const std::string& path) noexcept {
+  struct stat named{};
+  return ::lstat(path.c_str(), &named) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+// Opens, or creates, the lock file and locks it. The server before us may remove the file between our open and our lock, and we would
+// hold the lock of a file that nobody else finds: so look whether it is still there under its name, else start again.
+handle take_lock(const std::string& path, std::error_code& error) {
+  // Each turn lost means that another server came or went in these microseconds.
+  constexpr int attempts = 100;
+  for (int i = 0; i < attempts; ++i) {
+    // Neither a link nor a pipe in its place shall mislead or hang us.
+    handle lock(retry([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600); }));
+    struct stat opened{};
+    if (!lock || ::fstat(lock.get(), &opened) != 0) {
+      error = path_error();
+      return {};
+    }
+    // A lock file is empty; anything else is somebody's file, and would be removed with the lock.
+    if (!S_ISREG(opened.st_mode) || opened.st_size != 0) {
+      error = errc::bad_name;
+      return {};
+    }
+    if (retry([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB); }) != 0) {
+      error = errno == EWOULDBLOCK ? make_error_code(errc::name_in_use) : last_error();
+      return {};
+    }
+    if (is_at(opened, path)) {
+      error.clear();
+      return lock;
+    }
+  }
+  error = errc::name_in_use;
+  return {};
+}
+
+// Removes what a dead server left. The lock keeps ringbell's servers out; a server of another kind shows by answering.
+std::error_code remove_stale(const std::string& path, const unix_address& address) noexcept {
+  struct stat found{};
+  if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? std::error_code() : path_error();
+  if (!S_ISSOCK(found.st_mode)) return errc::bad_name;
+
+  const handle probe(::socket(AF_UNIX, socket_type, 0));
+  if (!probe) return last_error();
+  if (retry([&] { return ::connect(probe.get(), address.get(), address.size()); }) == 0) return errc::name_in_use;
+  // A full backlog, or a socket of another type, is alive as well.
+  if (errno == EAGAIN || errno == EPROTOTYPE) return errc::name_in_use;
+  if (errno == ENOENT) return {};
+  if (errno != ECONNREFUSED) return last_error();
+  return ::unlink(path.c_str()) == 0 || errno == ENOENT ? std::error_code() : last_error();
+}
+
+}  // namespace
+
+local_listener local_listener::bind(const std::string& path, bool for_all_users, std::error_code& error) {
+  const unix_address address(path);
+  if (!address) {
+    error = errc::bad_name;
+    return {};
+  }
+  local_listener made;
+  made.path_ = path;
+  made.lock_path_ = path + ".lock";
+  made.process_ = ::getpid();
+  made.lock_ = take_lock(made.lock_path_, error);
+  if (error) return {};
+  // From here on the destructor cleans up.
+  if ((error = remove_stale(path, address))) return {};
+
+  handle socket(::socket(AF_UNIX, socket_type, 0));
+  // The file inherits the mode of the socket, so it is private from the start, and no umask, which is the whole process's, is touched.
+  if (!socket || ::fchmod(socket.get(), 0600) != 0) {
+    error = last_error();
+    return {};
+  }
+  if (::bind(socket.get(), address.get(), address.size()) != 0) {
+    error = path_error();
+    return {};
+  }
+  made.socket_ = std::move(socket);
+
+  // Opening it up afterwards gives nothing away in between; the umask would have taken bits from a wider mode. The kernel cuts the
+  // backlog to its own limit.
+  if ((for_all_users && ::fchmodat(AT_FDCWD, path.c_str(), 0666, AT_SYMLINK_NOFOLLOW) != 0) ||
+      ::listen(made.native(), std::numeric_limits<int>::max()) != 0) {
+    error = last_error();
+    return {};
+  }
+  return made;
+}
+
+local_listener& local_listener::operator=(local_listener&& other) noexcept {
+  if (this != &other) {
+    close();
+    socket_ = std::move(other.socket_);
+    lock_ = std::move(other.lock_);
+    path_ = std::move(other.path_);
+    lock_path_ = std::move(other.lock_path_);
+    process_ = other.process_;
+  }
+  return *this;
+}
+
+local_listener::~local_listener() { close(); }
+
+void local_listener::close() noexcept {
+  // A child that was forked shares the lock, but the name is its parent's. And when the lock file is not ours any more (somebody
+  // cleaned the folder), the name may be another server's by now.
+  struct stat locked{};
+  if (lock_ && process_ == ::getpid() && ::fstat(lock_.get(), &locked) == 0 && is_at(locked, lock_path_)) {
+    // The lock goes last: until then nobody else can take the name.
+    if (socket_) ::unlink(path_.c_str());
+    ::unlink(lock_path_.c_str());
+  }
+  socket_.reset();
+  lock_.reset();
+}
+
+local_socket local_listener::accept(std::error_code& error) noexcept {
+  for (;;) {
+    handle accepted(::accept4(native(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (accepted) {
+      error.clear();
+      return local_socket(std::move(accepted));
+    }
+    if (errno == EINTR || errno == ECONNABORTED) continue;
+    error = errno == EAGAIN || errno == EWOULDBLOCK ? make_error_code(errc::would_block) : last_error();
+    return {};
+  }
+}
+
+}  // namespace ringbell::sys

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/sys/region.hpp>
+
+#include <ringbell/errors.hpp>
+
+#include "sys/linux/syscall.hpp"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <utility>
+
+// Newer than the headers of some systems that have the kernel for it.
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 0x0008U
+#endif
+#ifndef F_SEAL_FUTURE_WRITE
+#define F_SEAL_FUTURE_WRITE 0x0010
+#endif
+
+namespace ringbell::sys {
+
+namespace {
+
+// FUTURE_WRITE and not WRITE: the owner keeps its writable mapping, and the kernel refuses WRITE while there is one. So no region
+// that serves its purpose is sealed with WRITE alone, and `map` need not accept it.
+constexpr int required_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+
+// Whole pages; 0 when there is no such size.
+std::size_t whole_pages(std::size_t bytes) noexcept {
+  const std::size_t mask = page_size() - 1;
+  if (bytes > static_cast<std::size_t>(PTRDIFF_MAX) - mask) return 0;
+  return (bytes + mask) & ~mask;
+}
+
+int create_memfd() noexcept {
+  // Asked for first because a system with vm.memfd_noexec=2 grants nothing else; a kernel before 6.3 does not know it.
+  const int fd = ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  return fd >= 0 || errno != EINVAL ? fd : ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
+void unmap(const std::byte* data, std::size_t size) noexcept {
+  if (data) ::munmap(const_cast<std::byte*>(data), size);
+}
+
+// Every byte of such memory is there, now and later. The seals come first: with them in place the size cannot change between these
+// checks and the mapping.
+bool safe_to_read(native_handle fd, std::size_t size) noexcept {
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  if (seals < 0 || (seals & required_seals) != required_seals) return false;
+
+  // Seals exist on hugetlbfs too, where a fault fails when the pool of huge pages is empty.
+  struct statfs file_system{};
+  if (::fstatfs(fd, &file_system) != 0 || file_system.f_type != TMPFS_MAGIC) return false;
+
+  struct stat file{};
+  return ::fstat(fd, &file) == 0 && static_cast<std::uintmax_t>(file.st_size) == size;
+}
+
+}  // namespace
+
+std::size_t page_size() noexcept {
+  static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+region::region(region&& other) noexcept
+    : handle_(std::move(other.handle_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+region& region::operator=(region&& other) noexcept {
+  if (this != &other) {
+    unmap(data_, size_);
+    handle_ = std::move(other.handle_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+region::~region() { unmap(data_, size_); }
+
+region region::create(std::size_t bytes, std::error_code& error) noexcept {
+  error.clear();
+  const std::size_t size = whole_pages(bytes);
+  if (size == 0) {
+    error = std::make_error_code(std::errc::invalid_argument);
+    return {};
+  }
+
+  region made;
+  made.handle_ = handle(create_memfd());
+  if (!made.handle_) {
+    error = errno == EINVAL || errno == ENOSYS ? make_error_code(errc::not_supported) : last_error();
+    return {};
+  }
+  const native_handle fd = made.handle_.get();
+
+  if (::ftruncate(fd, static_cast<off_t>(size)) != 0) {
+    error = last_error();
+    return {};
+  }
+
+  // Mapped before it is sealed: this is the last writable mapping that there will ever be.
+  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (memory == MAP_FAILED) {
+    error = last_error();
+    return {};
+  }
+  made.data_ = static_cast<std::byte*>(memory);
+  made.size_ = size;
+
+  if (::fcntl(fd, F_ADD_SEALS, required_seals) != 0) {
+    error = errno == EINVAL ? make_error_code(errc::not_supported) : last_error();
+    return {};
+  }
+  return made;
+}
+
+peer_region::peer_region(peer_region&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+peer_region& peer_region::operator=(peer_region&& other) noexcept {
+  if (this != &other) {
+    unmap(data_, size_);
+    data_ = std::exchange(other.data_, nullptr);
+    size_ = std::exchange(other.size_, 0);
+  }
+  return *this;
+}
+
+peer_region::~peer_region() { unmap(data_, size_); }
+
+peer_region peer_region::map(handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
+  error.clear();
+  const std::size_t size = whole_pages(expected_bytes);
+  if (size == 0 || !safe_to_read(from_peer.get(), size)) {
+    error = errc::bad_region;
+    return {};
+  }
+
+  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, from_peer.get(), 0);
+  if (memory == MAP_FAILED) {
+    // EACCES: the peer passed a descriptor that was opened for writing only.
+    error = errno == EACCES ? make_error_code(errc::bad_region) : last_error();
+    return {};
+  }
+  peer_region mapped;
+  mapped.data_ = static_cast<const std::byte*>(memory);
+  mapped.size_ = size;
+  return mapped;
+}
+
+}  // namespace ringbell::sys

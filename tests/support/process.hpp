@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace ringbell::test {
+
+/// Forks and runs `f` there; its return value is the exit status. The caller gets the process id.
+template <class F>
+pid_t start_child(F f) {
+  const pid_t child = ::fork();
+  if (child < 0) throw std::runtime_error("fork failed");
+  if (child == 0) ::_exit(f());
+  return child;
+}
+
+/// Waits for a child; its exit status, or 1000 + the signal that ended it.
+inline int wait_for(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+/// Runs `f` in a child of its own. A step that fails returns its number, so that the parent's CHECK names it.
+template <class F>
+int run_in_child(F f) {
+  return wait_for(start_child(std::move(f)));
+}
+
+/// Runs one (skipped) test case of this executable in a fresh process, after `prepare` there: for what is asked only once per process.
+template <class F>
+int run_test_case_in_fresh_process(const char* name, F prepare) {
+  return run_in_child([&] {
+    prepare();
+    const std::string filter = std::string("--test-case=") + name;
+    ::execl("/proc/self/exe", "test", "--no-skip", "--minimal", filter.c_str(), nullptr);
+    return 99;
+  });
+}
+
+/// Lets processes tell each other how far they are.
+class milestone {
+public:
+  milestone() {
+    if (::pipe2(ends_, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+  }
+  milestone(const milestone&) = delete;
+  milestone& operator=(const milestone&) = delete;
+  ~milestone() {
+    ::close(ends_[0]);
+    ::close(ends_[1]);
+  }
+  void reach() const {
+    if (::write(ends_[1], "", 1) != 1) ::_exit(98);
+  }
+  void wait() const {
+    char c;
+    while (::read(ends_[0], &c, 1) < 0 && errno == EINTR) {}
+  }
+
+private:
+  int ends_[2];
+};
+
+/// A folder of the test's own, removed with everything in it.
+class temporary_folder {
+public:
+  temporary_folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "ringbell-test-XXXXXX").string();
+    if (!::mkdtemp(name.data())) throw std::runtime_error("mkdtemp failed");
+    path_ = name;
+  }
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
+  ~temporary_folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + '/' + name; }
+
+private:
+  std::string path_;
+};
+
+/// How many descriptors this process has open.
+inline int open_descriptors() {
+  DIR* const folder = ::opendir("/proc/self/fd");
+  int count = 0;
+  while (::readdir(folder)) ++count;
+  ::closedir(folder);
+  return count;
+}
+
+/// Looks again and again, without assuming how long it takes, until `condition` holds; false after ten seconds.
+template <class F>
+bool eventually(F condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    ::usleep(50);
+  }
+  return true;
+}
+
+}  // namespace ringbell::test

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/errors.hpp>
+
+#include <doctest/doctest.h>
+
+#include <ostream>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+using ringbell::errc;
+
+namespace {
+
+const std::vector<std::pair<errc, std::errc>>& documented() {
+  static const std::vector<std::pair<errc, std::errc>> table = {
+      {errc::peer_closed, std::errc::connection_reset},
+      {errc::cancelled, std::errc::operation_canceled},
+      {errc::timed_out, std::errc::timed_out},
+      {errc::would_block, std::errc::operation_would_block},
+      {errc::busy, std::errc::operation_in_progress},
+      {errc::closed, std::errc::broken_pipe},
+      {errc::message_too_large, std::errc::message_size},
+      {errc::bad_peer, std::errc::protocol_error},
+      {errc::bad_region, std::errc::protocol_error},
+      {errc::bad_name, std::errc::invalid_argument},
+      {errc::bad_ring_size, std::errc::invalid_argument},
+      {errc::name_in_use, std::errc::address_in_use},
+      {errc::no_server, std::errc::connection_refused},
+      {errc::refused_version, std::errc::connection_refused},
+      {errc::refused_unauthorized, std::errc::permission_denied},
+      {errc::refused_too_many, std::errc::connection_refused},
+      {errc::refused_ring_size, std::errc::invalid_argument},
+      {errc::refused_bell, std::errc::connection_refused},
+      {errc::refused_stopping, std::errc::connection_refused},
+      {errc::refused_malformed, std::errc::protocol_error},
+      {errc::not_supported, std::errc::operation_not_supported},
+      {errc::unsafe_directory, std::errc::permission_denied},
+  };
+  return table;
+}
+
+constexpr int first = static_cast<int>(errc::peer_closed);
+constexpr int last = static_cast<int>(errc::unsafe_directory);
+
+}  // namespace
+
+TEST_CASE("every code converts to an error_code of the category ringbell") {
+  const std::error_code error = errc::peer_closed;
+  CHECK(error);
+  CHECK(error.category() == ringbell::category());
+  CHECK(std::string(error.category().name()) == "ringbell");
+  CHECK(error == errc::peer_closed);
+  CHECK(error != errc::bad_peer);
+}
+
+TEST_CASE("every code compares equal to the std::errc that its documentation names") {
+  for (const auto& [ours, standard] : documented()) {
+    CAPTURE(static_cast<int>(ours));
+    CHECK(make_error_code(ours) == standard);
+  }
+  CHECK(documented().size() == last - first);  // all but end_of_stream
+}
+
+TEST_CASE("end_of_stream is no error that the standard knows") {
+  const std::error_code error = errc::end_of_stream;
+  CHECK(error.default_error_condition().category() == ringbell::category());
+}
+
+TEST_CASE("every message is one of its own and says what to do") {
+  std::set<std::string> messages;
+  for (int value = first; value <= last; ++value) {
+    const std::string message = ringbell::category().message(value);
+    CAPTURE(message);
+    CHECK(message.find("unknown") == std::string::npos);
+    CHECK(message.find_first_of(";(") != std::string::npos);  // "what happened; what to do"
+    CHECK(messages.insert(message).second);
+  }
+}
+
+TEST_CASE("a value that is no code still has a message and a condition") {
+  const std::error_code error(last + 1, ringbell::category());
+  CHECK(error.message().find(std::to_string(last + 1)) != std::string::npos);
+  CHECK(error.default_error_condition().value() == last + 1);
+}
