@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <coroutine>
+#include <functional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace ringbell::detail {
+
+/// What the functions of this library return to be awaited: how to make the awaiter, not the awaiter. An awaiter cannot move once it
+/// is linked into lists; this can, so it can be handed to `as_result`, `timeout`, `when_all` and `when_any`. Awaited at most once.
+template <class Awaiter, class... Args>
+class [[nodiscard]] awaitable {
+public:
+  explicit awaitable(Args... args) noexcept : args_(std::move(args)...) {}
+  Awaiter operator co_await() && {
+    return std::apply([](Args&... args) { return Awaiter(std::move(args)...); }, args_);
+  }
+
+private:
+  std::tuple<Args...> args_;
+};
+
+/// The awaiter of something that can be awaited; a prvalue when it is made by `operator co_await`.
+template <class A>
+decltype(auto) get_awaiter(A&& a) {
+  if constexpr (requires { std::forward<A>(a).operator co_await(); })
+    return std::forward<A>(a).operator co_await();
+  else if constexpr (requires { operator co_await(std::forward<A>(a)); })
+    return operator co_await(std::forward<A>(a));
+  else
+    return std::forward<A>(a);
+}
+
+template <class A>
+using awaiter_t = decltype(get_awaiter(std::declval<A>()));
+
+/// What `co_await std::move(a)` gives.
+template <class A>
+using await_result_t = decltype(std::declval<awaiter_t<A>&>().await_resume());
+
+/// The same as something that can be stored: void as std::monostate, a reference as std::reference_wrapper.
+template <class T>
+struct stored {
+  using type = T;
+};
+template <>
+struct stored<void> {
+  using type = std::monostate;
+};
+template <class T>
+struct stored<T&> {
+  using type = std::reference_wrapper<T>;
+};
+template <class A>
+using stored_result_t = typename stored<await_result_t<A>>::type;
+
+}  // namespace ringbell::detail

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/detail/event.hpp>
+#include <ringbell/detail/park_fence.hpp>
+#include <ringbell/detail/spin_history.hpp>
+#include <ringbell/loop.hpp>
+#include <ringbell/sys/futex.hpp>
+
+#include <cstdint>
+#include <system_error>
+
+namespace ringbell::detail {
+
+/// A ring with somebody waiting on it that has not told its peer to ring a bell yet: the loop polls it while it spins, and makes it
+/// park before it sleeps. Parking all of them takes three steps, so that one fence serves all: announce() each, fence, recheck() each.
+/// Nothing may be destroyed from within the three: they schedule.
+class awake_source : public list_node<awake_source> {
+public:
+  /// Looks at the ring; schedules the waiters that can go on. True when there were any (the source has then left the list, or stays if
+  /// it wants to be polled on).
+  virtual bool poll() noexcept = 0;
+  /// Publishes what the peer must know before this side sleeps (heads, wake indexes). Relaxed stores; no fence.
+  virtual void announce() noexcept = 0;
+  /// After the fence: looks again. True when waiters were scheduled meanwhile, so that the loop must not sleep. Also rings what
+  /// announce() made due. False: the peer will ring the bell, and the loop takes the source out of its list.
+  virtual bool recheck() noexcept = 0;
+
+  spin_history history;
+  /// Set by the source: whether polling can help, because somebody waits on it and the peer can run at the same time.
+  bool pollable = true;
+  /// The loop's own notes.
+  bool polled = false;            ///< the last spin was for this source, too
+  timer::time_point parked_at{};  ///< when it was parked without a spin before; nothing when awake, or when that is not to be learned from
+
+protected:
+  ~awake_source() = default;
+};
+
+/// What ringbell's own awaitables may do with a loop. All on the loop's thread.
+struct loop_access {
+  /// Queues a suspended coroutine; it runs on a coming turn. No effect when it is queued already.
+  static void schedule(loop& lp, ready_node& node) noexcept {
+    if (!node.linked()) lp.ready_.push_back(node);
+    lp.changed();
+  }
+  /// Whether a coroutine may complete an await without suspending. False now and then, so that a channel that always has a
+  /// message lets the others, and the timers, have their turn: then suspend and schedule().
+  static bool may_continue(loop& lp) noexcept { return --lp.budget_ > 0; }
+
+  static void keep_awake(loop& lp, awake_source& source) noexcept {
+    if (!source.linked()) lp.awake_.push_front(source);
+    lp.changed();
+  }
+  /// The processor that the loop's thread was bound to when it last looked; -1 when it may run on several.
+  static int only_cpu(const loop& lp) noexcept { return lp.only_cpu_; }
+  /// To be called when a source finds itself ready after it was parked: tells its history how long the wait took. Cheap when it was
+  /// not parked.
+  static void woken(loop& lp, awake_source& source) noexcept {
+    if (source.parked_at == timer::time_point()) return;
+    source.history.slept(loop::clock::now() - source.parked_at, lp.spin_limit_);
+    source.parked_at = {};
+  }
+
+  /// `t.due()` is then `due`, whether or not it was pending before. Throws `std::bad_alloc`.
+  static void add_timer(loop& lp, timer& t, timer::time_point due) {
+    lp.timers_.add(t, due);
+    lp.changed();
+  }
+
+  static std::error_code watch(loop& lp, sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key);
+  /// Ends a watch: its sink is not called any more. Must come before the handle is closed.
+  static void unwatch(loop& lp, watch_key& key) noexcept;
+  /// Waits, once, until a shared futex word is woken or differs from `expected`. Ends as a watch does. `errc::not_supported` on epoll.
+  static std::error_code watch_futex(loop& lp, const sys::futex_word& word, std::uint32_t expected, event_sink& sink, watch_key& key);
+};
+
+}  // namespace ringbell::detail

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/detail/list.hpp>
+#include <ringbell/detail/ready.hpp>
+#include <ringbell/detail/timer_heap.hpp>
+#include <ringbell/environment.hpp>
+#include <ringbell/errors.hpp>
+#include <ringbell/sys/platform.hpp>
+#include <ringbell/task.hpp>
+
+#include <chrono>
+#include <coroutine>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace ringbell {
+
+namespace detail {
+class reactor;
+class awake_source;
+struct loop_access;
+}  // namespace detail
+
+/// What a loop sleeps in. `automatic` reads the environment variable RINGBELL_LOOP (`io_uring` or `epoll`), else takes io_uring
+/// when a trial ring works, else epoll.
+enum class loop_backend : std::uint8_t { automatic, io_uring, epoll };
+
+/// Whether a loop polls its active rings for a moment before it sleeps. `adaptive` learns per channel whether that pays; with a
+/// single usable processor it never spins. `automatic` reads RINGBELL_SPIN (`adaptive`, `none`, `always`), else is adaptive.
+enum class spin_policy : std::uint8_t { automatic, adaptive, none, always };
+
+struct loop_options {
+  loop_options() noexcept {}
+  loop_backend backend = loop_backend::automatic;
+  spin_policy spin = spin_policy::automatic;
+};
+
+/// Counters of a loop since its construction.
+struct loop_statistics {
+  std::uint64_t turns = 0;       ///< passes over the ready coroutines
+  std::uint64_t sleeps = 0;      ///< times the thread slept in the kernel
+  std::uint64_t spins = 0;       ///< times it polled before sleeping
+  std::uint64_t spins_paid = 0;  ///< ... and a message came meanwhile
+  std::uint64_t events = 0;      ///< kernel events delivered
+};
+
+/// An event loop: runs coroutines on the one thread that calls `run`, and sleeps when none can go on.
+///
+/// Thread-safety: `post` and `stop` from any thread; everything else on the thread that runs the loop (before the first run, on the
+/// thread that constructed it). Lifetime: outlives everything that waits on it. Not to be used in the child after fork().
+///
+/// `run`, `run_until_idle` and `run_ready` do not nest: called from within a coroutine or function that the same loop is running,
+/// they throw `errc::busy`. An exception that leaves a posted function leaves them too, and nothing is lost: run again.
+class loop {
+public:
+  using clock = std::chrono::steady_clock;
+
+  /// Opens the kernel's side. Throws `std::system_error`: the system's reason; `errc::not_supported` when the wanted back end cannot
+  /// work here; `std::errc::invalid_argument` when RINGBELL_LOOP or RINGBELL_SPIN is read and has no such value.
+  explicit loop(loop_options options = {});
+  loop(const loop&) = delete;
+  loop& operator=(const loop&) = delete;
+  /// Destroys the frames of spawned tasks that have not ended, and the functions posted but not run.
+  ~loop();
+
+  /// Runs until `main` has ended; gives its value or throws what it threw. Spawned tasks that are still going stay suspended, and
+  /// go on with the next run. Throws `errc::cancelled` when `stop()` came first; `main` is then destroyed.
+  template <class T>
+  T run(task<T> main);
+  /// Runs until `stop()`.
+  void run();
+  /// Runs until every spawned task has ended and every posted function has run, or until `stop()`.
+  void run_until_idle();
+  /// Makes the current (or else the next) run return soon. Thread-safe.
+  void stop() noexcept;
+
+  /// Starts a task that belongs to the loop; it begins on the loop's next turn. An exception that leaves it calls std::terminate:
+  /// whoever wants to hear of failures spawns into a `scope`.
+  void spawn(task<void> t);
+  /// Calls `f` on the loop's thread, in the order of posting. The one call, with `stop`, that other threads may make. Allocates.
+  void post(std::function<void()> f);
+
+  /// For a foreign event loop: poll this handle for reading (level-triggered); when it is readable, call `run_ready()`. Call
+  /// `run_ready()` once first.
+  sys::native_handle native_handle();
+  /// Runs what is ready, without sleeping, then arms the native handle for whatever comes next: timers, posts, and what the foreign
+  /// loop's own callbacks start or complete. After many turns it returns with work left, to be fair to the foreign loop; the handle
+  /// then is readable at once. Returns whether anything ran.
+  bool run_ready();
+
+  /// The loop that is running on this thread; null outside of one.
+  static loop* current() noexcept { return detail::current_loop(); }
+
+  /// `io_uring` or `epoll`.
+  std::string_view backend_name() const noexcept;
+  /// One sentence: which back end was chosen, with which features, and why.
+  std::string_view backend_reason() const noexcept { return reason_; }
+  spin_policy spinning() const noexcept { return spin_; }
+  /// Whether awaiting a futex word works on this loop (io_uring on kernel 6.7 or later).
+  bool can_wait_on_futex() const noexcept;
+  loop_statistics statistics() const noexcept { return statistics_; }
+
+private:
+  friend struct detail::loop_access;
+  class posted;   // the cross-thread side: queue, wake-up bell, sleeping flag
+  class roots;    // frames of spawned tasks
+  class running;  // what lasts from entering a run to leaving it
+
+  void run_until_ended(std::coroutine_handle<> main);
+  void step();  // finds something that is ready, sleeping if need be; then turns
+  void turn();  // runs the ready coroutines once, then due timers and waiting events
+  bool can_spin();
+  bool spin();  // true when something became ready
+  bool poll_sources() noexcept;
+  bool prepare_to_sleep() noexcept;  // true when nothing came up meanwhile, and everybody will ring
+  void park();
+  void expire_timers();
+  void nudge() noexcept;
+  /// Something was started or completed. From outside of a run, while a foreign loop polls the armed native handle, it must hear of it.
+  void changed() noexcept {
+    if (armed_) nudge();
+  }
+
+  detail::ready_list ready_;
+  int budget_ = 0;  // synchronous completions left to the running coroutine before it must yield
+  bool running_ = false;
+  bool armed_ = false;  // control is with a foreign loop that polls the native handle
+  spin_policy spin_;
+  int only_cpu_ = -1;  // the one that the thread was bound to at the last look
+  unsigned spins_until_look_ = 0;
+  detail::list<detail::awake_source> awake_;
+  detail::timer_heap timers_;
+  std::string reason_;
+  std::unique_ptr<detail::reactor> reactor_;
+  std::unique_ptr<posted> posted_;
+  std::unique_ptr<roots> roots_;
+  std::chrono::nanoseconds spin_limit_{0};
+  std::chrono::nanoseconds spun_in_vain_{0};  // since a spin last paid or gave up
+  loop_statistics statistics_;
+};
+
+template <class T>
+T loop::run(task<T> main) {
+  const auto frame = detail::task_access::frame(main);
+  frame.promise().set_environment(environment(this));
+  run_until_ended(frame);
+  if (!frame.done()) throw std::system_error(errc::cancelled);
+  return frame.promise().take();
+}
+
+}  // namespace ringbell

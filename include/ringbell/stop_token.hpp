@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <utility>
+
+namespace ringbell {
+
+class inplace_stop_token;
+class inplace_stop_source;
+
+namespace detail {
+
+/// What a stop source keeps of a registered callback: a link and a function. Lives inside the `inplace_stop_callback`.
+struct stop_node {
+  using function = void (*)(stop_node&) noexcept;
+  explicit stop_node(function f) noexcept : call(f) {}
+  stop_node(const stop_node&) = delete;
+  stop_node& operator=(const stop_node&) = delete;
+
+  function call;
+  stop_node* next = nullptr;
+  stop_node** link = nullptr;  // the pointer that points here; null when not registered
+};
+
+}  // namespace detail
+
+/// Asks work to stop. In the shape of P2300's `inplace_stop_source` (it must outlive its tokens and callbacks; nothing is
+/// allocated), but for one thread: all of it belongs to the loop's thread. From another thread, `loop.post` the request.
+class inplace_stop_source {
+public:
+  inplace_stop_source() noexcept = default;
+  inplace_stop_source(const inplace_stop_source&) = delete;
+  inplace_stop_source& operator=(const inplace_stop_source&) = delete;
+
+  /// Requests the stop: runs every registered callback, once. False when it was requested before.
+  bool request_stop() noexcept;
+  bool stop_requested() const noexcept { return requested_; }
+  inplace_stop_token get_token() noexcept;
+
+private:
+  template <class>
+  friend class inplace_stop_callback;
+  void add(detail::stop_node& node) noexcept;
+
+  detail::stop_node* callbacks_ = nullptr;
+  bool requested_ = false;
+};
+
+/// Sees whether a stop was requested. Copyable, two words at most; a default-constructed token is never stopped.
+class inplace_stop_token {
+public:
+  inplace_stop_token() noexcept = default;
+  bool stop_requested() const noexcept { return source_ && source_->stop_requested(); }
+  bool stop_possible() const noexcept { return source_ != nullptr; }
+  friend bool operator==(inplace_stop_token, inplace_stop_token) noexcept = default;
+
+private:
+  friend class inplace_stop_source;
+  template <class>
+  friend class inplace_stop_callback;
+  explicit inplace_stop_token(inplace_stop_source* source) noexcept : source_(source) {}
+
+  inplace_stop_source* source_ = nullptr;
+};
+
+/// Calls `f()` when a stop is requested: at once, when it already was. Destruction deregisters; also from within `f` itself.
+/// `F` must not throw.
+template <class F>
+class inplace_stop_callback : private detail::stop_node {
+public:
+  inplace_stop_callback(inplace_stop_token token, F f) noexcept : stop_node(&invoke), f_(std::move(f)) {
+    if (!token.source_) return;
+    if (token.source_->stop_requested())
+      f_();
+    else
+      token.source_->add(*this);
+  }
+  ~inplace_stop_callback() {
+    if (!link) return;
+    *link = next;
+    if (next) next->link = link;
+  }
+
+private:
+  static void invoke(stop_node& node) noexcept { static_cast<inplace_stop_callback&>(node).f_(); }
+  F f_;
+};
+
+inline inplace_stop_token inplace_stop_source::get_token() noexcept { return inplace_stop_token(this); }
+
+inline void inplace_stop_source::add(detail::stop_node& node) noexcept {
+  node.next = callbacks_;
+  node.link = &callbacks_;
+  if (callbacks_) callbacks_->link = &node.next;
+  callbacks_ = &node;
+}
+
+inline bool inplace_stop_source::request_stop() noexcept {
+  if (requested_) return false;
+  requested_ = true;
+  // Each node is unlinked before its call, so the call may destroy it, or any other callback.
+  while (detail::stop_node* node = callbacks_) {
+    callbacks_ = node->next;
+    if (callbacks_) callbacks_->link = &callbacks_;
+    node->next = nullptr;
+    node->link = nullptr;
+    node->call(*node);
+  }
+  return true;
+}
+
+}  // namespace ringbell

@@ -1,0 +1,486 @@
+// SPDX-License-Identifier: BSL-1.0
+
+// The reactor on io_uring: watches are poll requests, and what happened is read from memory that the kernel shares.
+//
+// Strategy. An `edge` watch of an eventfd is one multishot poll request, which posts a completion at each change; a `once` watch a
+// single-shot one; a futex word FUTEX_WAIT (6.7). Requests are queued in the table of watches and go to the kernel together, at the
+// latest before the thread sleeps; only unwatch() submits at once, because a pending request holds its file open, and closing must mean
+// closing. Files whose end a peer can see are watched by an epoll set, which one more multishot request polls: see peer_set.hpp.
+// The ring is made with DEFER_TASKRUN (6.1): the kernel then works on completions only when this thread enters it and asks for them,
+// never by interrupting it, and says with a flag in shared memory that there is something to ask for. So poll() looks at two words
+// and enters only when there is a reason.
+//
+// Risks.
+// - SINGLE_ISSUER binds the ring to one thread, but a loop may be made on another thread than the one that runs it: the ring is made
+//   disabled, and the first thread that submits enables, and so owns, it.
+// - A multishot request ends by itself when the completion queue is full (F_MORE is clear in its last completion). It is queued again
+//   before its sink is called: the new request reports what is there when it begins, so nothing is lost in between.
+// - A multishot request on a file without readiness (a regular file) ends likewise, but would do so for ever: such a file, which epoll
+//   refuses, gets a single-shot one.
+// - When a process dies, the kernel ends its requests, and lets go of their files, some time later and in the background: 10 ms, on a
+//   busy machine a second. The peers of its sockets would hear of its death that much later, but for the epoll set, which holds nothing.
+// - A change of the epoll set is told once, and what is left in it is not told again: while a batch came back full, poll() and wait()
+//   look without being told.
+// - Cancelling only queues the end of the request as deferred work: unwatch() makes the kernel do it in the same call.
+// - A ring with DEFER_TASKRUN does not wake who sleeps in poll(2) on its descriptor (6.18: the descriptor is readable when one looks,
+//   but nobody is told); with COOP_TASKRUN the sleeper hears of it at the next timer tick. An eventfd registered with the ring is no
+//   way out: when the cause is the write to another eventfd, the kernel signals it after an RCU grace period, 20 ms later. Only the
+//   plain ring wakes at once, so pollable() changes to one; its price is that the foreign loop's sleep may end with EINTR.
+// - Sandboxes refuse io_uring in many ways: at set-up, when entering, or single operations. So a small ring is tried out first, with
+//   the operation that everything depends on; see io_uring_trial.cpp. What decides is what works, not the kernel's version.
+// - Debian 12's liburing (2.3) is older than some of what is used here; those numbers are repeated under their kernel names.
+
+#include "io_uring_trial.hpp"
+#include "peer_set.hpp"
+#include "reactor.hpp"
+#include "watch_table.hpp"
+
+#include <ringbell/errors.hpp>
+#include <ringbell/sys/handle.hpp>
+
+#include <liburing.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+namespace ringbell::detail {
+namespace {
+
+using std::chrono::nanoseconds;
+using clock = std::chrono::steady_clock;
+
+constexpr unsigned kernel_ioring_enter_no_iowait = 1u << 7;  // with ring_features::no_iowait
+
+// Requests of the reactor's own; keys of watches are never below 2^32. Timers count up from first_timer, so that a completion of an
+// earlier timer is not taken for one of the present.
+constexpr std::uint64_t ignored = 0;
+constexpr std::uint64_t poll_of_peers = 1;
+constexpr std::uint32_t first_timer = 2;
+
+// The submission queue only has to hold one batch. The completion queue is larger, since a burst that overflows it costs each watch
+// a new request.
+constexpr unsigned submission_entries = 128;
+constexpr unsigned completion_entries = 1024;
+
+unsigned to_poll(std::uint32_t events) noexcept {
+  unsigned mask = POLLRDHUP;  // the kernel adds POLLHUP and POLLERR
+  if (events & event_read) mask |= POLLIN;
+  if (events & event_write) mask |= POLLOUT;
+  return mask;
+}
+
+std::uint32_t from_poll(unsigned mask) noexcept {
+  std::uint32_t events = 0;
+  if (mask & (POLLIN | POLLPRI)) events |= event_read;
+  if (mask & POLLOUT) events |= event_write;
+  if (mask & (POLLHUP | POLLRDHUP)) events |= event_hangup;
+  if (mask & (POLLERR | POLLNVAL)) events |= event_error;
+  return events;
+}
+
+__kernel_timespec to_timespec(nanoseconds time) noexcept {
+  __kernel_timespec result{};
+  result.tv_sec = time.count() / 1'000'000'000;
+  result.tv_nsec = time.count() % 1'000'000'000;
+  return result;
+}
+
+struct uring_slot : watch_slot {
+  const sys::futex_word* word = nullptr;  // then `events` is the value that it is expected to have
+  bool in_kernel = false;                 // the ring has a request for it
+  bool in_peer_set = false;
+  bool always_ready = false;
+  sys::handle second;  // in the set instead of `handle`
+};
+
+class io_uring_reactor final : public reactor {
+public:
+  explicit io_uring_reactor(ring_features features);
+  ~io_uring_reactor() override {
+    if (made_) ::io_uring_queue_exit(&ring_);
+  }
+  /// Makes the ring, or says what failed.
+  std::error_code make(std::string& why_not);
+
+  std::string_view name() const noexcept override { return "io_uring"; }
+  std::string_view reason() const noexcept override { return reason_; }
+  bool has_futex() const noexcept override { return features_.futex; }
+
+  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) override;
+  std::error_code watch_futex(const sys::futex_word& word, std::uint32_t expected, event_sink& sink, watch_key& key) override;
+  void unwatch(watch_key& key) noexcept override;
+  std::size_t poll() override;
+  std::size_t wait(time_point until) override;
+  sys::native_handle pollable() override;
+  void arm(time_point due) override;
+
+private:
+  bool has_requests() const noexcept;
+  bool kernel_has_work() const noexcept;
+  void enable();
+  void become_plain();
+  void run_deferred_work() noexcept;
+  int submit() noexcept;
+  void enter();
+  void sleep(nanoseconds limit);
+  io_uring_sqe* next_entry() noexcept;
+  bool prepare(uring_slot& slot) noexcept;
+  bool prepare_queued() noexcept;
+  std::size_t deliver();
+  bool deliver(std::uint64_t key, int result, bool goes_on);
+  bool deliver_peer(std::uint64_t key, std::uint32_t mask);
+  void leave_peer_set(uring_slot& slot) noexcept;
+  bool poll_peers() noexcept;
+  std::uint32_t events_of(uring_slot& slot, int result, bool goes_on) noexcept;
+
+  io_uring ring_;
+  ring_features features_;
+  std::string reason_;
+  watch_table<uring_slot> watches_;  // queued: to be requested from the kernel, or cancelled there
+  peer_set peers_;
+  bool peers_polled_ = false;  // the ring has the request for the set
+  bool made_ = false;
+  bool enabled_;
+  std::uint32_t timer_ = first_timer;
+  __kernel_timespec timer_due_{};
+  time_point armed_ = time_point::max();
+};
+
+io_uring_reactor::io_uring_reactor(ring_features features)
+    : features_(features), enabled_((features.flags & IORING_SETUP_R_DISABLED) == 0) {
+  reason_ = "io_uring, ";
+  if (features.flags & IORING_SETUP_DEFER_TASKRUN)
+    reason_ += "deferred completions";
+  else if (features.flags & IORING_SETUP_COOP_TASKRUN)
+    reason_ += "cooperative completions (kernel before 6.1)";
+  else
+    reason_ += "plain (kernel before 5.19)";
+  reason_ += features.futex ? ", futex waits" : ", no futex waits (kernel before 6.7, or forbidden)";
+}
+
+int make_ring(unsigned flags, io_uring& ring) noexcept {
+  io_uring_params params{};
+  params.flags = flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
+  params.cq_entries = completion_entries;
+  return ::io_uring_queue_init_params(submission_entries, &ring, &params);
+}
+
+std::error_code io_uring_reactor::make(std::string& why_not) {
+  const auto failed = [&](const char* call, std::error_code error) {
+    why_not = std::string(call) + ": " + error.message();
+    return error;
+  };
+  if (const int result = make_ring(features_.flags, ring_); result < 0) return failed("io_uring_setup", system_error_of(result));
+  made_ = true;
+  if (const std::error_code error = peers_.make()) return failed("epoll_create1", error);
+  return {};
+}
+
+std::error_code io_uring_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
+  uring_slot& slot = watches_.open(sink);
+  slot.handle = h;
+  slot.events = events;
+  slot.mode = mode;
+  // Whatever the ring is going to poll is tried in the set as well: nothing but epoll says which files are always ready.
+  const std::uint32_t mask = to_poll(events) | (mode == watch_mode::edge ? EPOLLET : EPOLLONESHOT);
+  const std::error_code error = peers_.add(h, mask, watches_.key_of(slot).value, slot.second);
+  slot.in_peer_set = !error;
+  slot.always_ready = error == std::errc::operation_not_permitted;
+  if (error && !slot.always_ready) {
+    watches_.close(slot);
+    return error;
+  }
+  if (slot.in_peer_set && !peer_set::takes(h)) leave_peer_set(slot);
+  if (!slot.in_peer_set) watches_.push(slot);
+  key = watches_.key_of(slot);
+  return {};
+}
+
+void io_uring_reactor::leave_peer_set(uring_slot& slot) noexcept {
+  peers_.remove(slot.second ? slot.second.get() : slot.handle);
+  slot.second.reset();
+  slot.in_peer_set = false;
+}
+
+std::error_code io_uring_reactor::watch_futex(const sys::futex_word& word, std::uint32_t expected, event_sink& sink, watch_key& key) {
+  if (!features_.futex) return errc::not_supported;
+  uring_slot& slot = watches_.open(sink);
+  slot.word = &word;
+  slot.events = expected;
+  slot.mode = watch_mode::once;
+  watches_.push(slot);
+  key = watches_.key_of(slot);
+  return {};
+}
+
+void io_uring_reactor::unwatch(watch_key& key) noexcept {
+  uring_slot* const slot = watches_.find(key.value);
+  key = {};
+  if (slot == nullptr) return;
+  if (slot->in_peer_set) {
+    leave_peer_set(*slot);
+    watches_.close(*slot);
+    return;
+  }
+  slot->sink = nullptr;
+  if (!slot->in_kernel || !prepare(*slot)) {
+    watches_.push(*slot);
+    return;
+  }
+  watches_.close(*slot);
+  submit();
+  run_deferred_work();
+}
+
+// With DEFER_TASKRUN a cancelled request ends, and lets go of its file, in deferred work, of which the kernel does at least 16 pieces
+// per call, oldest first. Each watch has one piece at most, so this many calls reach all that is there, however busy the watches are.
+void io_uring_reactor::run_deferred_work() noexcept {
+  for (std::size_t left = watches_.size() / 16 + 1; left != 0 && kernel_has_work(); --left) ::io_uring_get_events(&ring_);
+}
+
+bool io_uring_reactor::kernel_has_work() const noexcept {
+  // A plain ring never has TASKRUN: there the kernel interrupts the thread to post completions, and only an overflow has to be asked
+  // for. Acquire, to pair with the kernel's release: what the flag announces is there when we enter.
+  return (io_uring_smp_load_acquire(ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+}
+
+void io_uring_reactor::enable() {
+  if (enabled_) return;
+  if (const int result = enable_ring(ring_); result < 0) throw std::system_error(system_error_of(result), "io_uring_register");
+  enabled_ = true;
+}
+
+// Hands the prepared entries over, and lets the kernel post completions, in one call.
+int io_uring_reactor::submit() noexcept {
+  for (;;) {
+    const int result = ::io_uring_submit_and_get_events(&ring_);
+    if (result != -EINTR) return result;
+  }
+}
+
+io_uring_sqe* io_uring_reactor::next_entry() noexcept {
+  io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
+  if (entry != nullptr) return entry;
+  submit();
+  return ::io_uring_get_sqe(&ring_);
+}
+
+// Asks the kernel for what a queued slot needs. False when the submission queue is full and the kernel takes nothing.
+bool io_uring_reactor::prepare(uring_slot& slot) noexcept {
+  io_uring_sqe* const entry = next_entry();
+  if (entry == nullptr) return false;
+  const std::uint64_t key = watches_.key_of(slot).value;
+  if (slot.sink == nullptr) {
+    ::io_uring_prep_cancel64(entry, key, 0);
+    ::io_uring_sqe_set_data64(entry, ignored);
+    return true;
+  }
+  if (slot.word != nullptr) {
+    prepare_futex_wait(entry, *slot.word, slot.events);
+  } else if (slot.mode == watch_mode::edge && !slot.always_ready) {
+    ::io_uring_prep_poll_multishot(entry, slot.handle, to_poll(slot.events));
+  } else {
+    ::io_uring_prep_poll_add(entry, slot.handle, to_poll(slot.events));
+  }
+  ::io_uring_sqe_set_data64(entry, key);
+  slot.in_kernel = true;
+  return true;
+}
+
+bool io_uring_reactor::poll_peers() noexcept {
+  io_uring_sqe* const entry = next_entry();
+  if (entry == nullptr) return false;
+  ::io_uring_prep_poll_multishot(entry, peers_.handle(), POLLIN);
+  ::io_uring_sqe_set_data64(entry, poll_of_peers);
+  peers_polled_ = true;
+  return true;
+}
+
+bool io_uring_reactor::prepare_queued() noexcept {
+  if (!peers_polled_ && !poll_peers()) return false;
+  while (watches_.queued() != 0) {
+    uring_slot& slot = watches_.front();
+    const bool ended = slot.sink == nullptr;
+    if (ended == slot.in_kernel && !prepare(slot)) return false;
+    watches_.pop();
+    if (ended) watches_.close(slot);
+  }
+  return true;
+}
+
+// Submits everything, and makes what has happened appear in the completion queue. While that overflows, only the latter: a new request
+// that has something to report could not, and would end and be queued again; with more ready watches than the queue holds, for ever.
+void io_uring_reactor::enter() {
+  enable();
+  const bool overflow = (io_uring_smp_load_acquire(ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
+  if (!overflow) prepare_queued();
+  const int result = overflow ? ::io_uring_get_events(&ring_) : submit();
+  // Out of memory for requests, or (before 5.19) completions have overflowed: what is left goes with the next call, after a delivery.
+  if (result < 0 && result != -EAGAIN && result != -EBUSY && result != -EINTR)
+    throw std::system_error(system_error_of(result), "io_uring_enter");
+}
+
+void io_uring_reactor::sleep(nanoseconds limit) {
+  enable();
+  __kernel_timespec time = to_timespec(limit);
+  io_uring_getevents_arg argument{};
+  argument.ts = limit == nanoseconds::max() ? 0 : reinterpret_cast<std::uintptr_t>(&time);
+  // NO_IOWAIT: a thread that sleeps here is idle, and should not be counted as waiting for a disk.
+  const unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | (features_.no_iowait ? kernel_ioring_enter_no_iowait : 0);
+  // Submitting in the same call is left to submit(): only liburing knows how to, and its call cannot say NO_IOWAIT everywhere.
+  const unsigned completions = limit == nanoseconds(0) ? 0 : 1;  // none: not even a timer is started
+  const int result = ::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, completions, flags, reinterpret_cast<sigset_t*>(&argument),
+                                       sizeof(argument));
+  if (result < 0 && result != -ETIME && result != -EINTR && result != -EAGAIN && result != -EBUSY)
+    throw std::system_error(system_error_of(result), "io_uring_enter");
+}
+
+bool io_uring_reactor::has_requests() const noexcept {
+  return !peers_polled_ || watches_.queued() != 0 || ::io_uring_sq_ready(&ring_) != 0;
+}
+
+std::size_t io_uring_reactor::poll() {
+  if (has_requests() || kernel_has_work()) enter();
+  return deliver();
+}
+
+std::size_t io_uring_reactor::wait(time_point until) {
+  for (;;) {
+    if (has_requests() || kernel_has_work()) enter();
+    if (const std::size_t events = deliver()) return events;
+    nanoseconds limit = nanoseconds::max();
+    if (until != time_point::max()) limit = until == time_point::min() ? nanoseconds(0) : std::max(until - clock::now(), nanoseconds(0));
+    sleep(has_requests() || peers_.has_more() ? nanoseconds(0) : limit);
+    if (const std::size_t events = deliver()) return events;
+    if (until != time_point::max() && clock::now() >= until) return 0;
+  }
+}
+
+std::size_t io_uring_reactor::deliver() {
+  std::size_t delivered = 0;
+  // Counted first: what comes meanwhile (sinks write, and unwatch() enters the kernel) has its turn the next time.
+  for (unsigned left = ::io_uring_cq_ready(&ring_); left != 0; --left) {
+    io_uring_cqe* completion = nullptr;
+    if (::io_uring_peek_cqe(&ring_, &completion) != 0) break;
+    const std::uint64_t key = completion->user_data;
+    const int result = completion->res;
+    const bool goes_on = (completion->flags & IORING_CQE_F_MORE) != 0;
+    ::io_uring_cq_advance(&ring_, 1);
+    if (key == poll_of_peers) {
+      peers_polled_ = goes_on;
+      peers_.notice();
+    } else if (deliver(key, result, goes_on)) {
+      ++delivered;
+    }
+  }
+  if (peers_.has_more()) delivered += peers_.collect([this](std::uint64_t key, std::uint32_t mask) { return deliver_peer(key, mask); });
+  return delivered;
+}
+
+bool io_uring_reactor::deliver_peer(std::uint64_t key, std::uint32_t mask) {
+  uring_slot* const slot = watches_.find(key);
+  if (slot == nullptr) return false;
+  event_sink* const sink = slot->sink;
+  if (slot->mode == watch_mode::once) {
+    leave_peer_set(*slot);
+    watches_.close(*slot);
+  }
+  sink->on_event(from_poll(mask));
+  return true;
+}
+
+bool io_uring_reactor::deliver(std::uint64_t key, int result, bool goes_on) {
+  if (key == timer_) armed_ = time_point::max();
+  uring_slot* const slot = watches_.find(key);
+  if (slot == nullptr) return false;
+  slot->in_kernel = goes_on;
+  const std::uint32_t events = events_of(*slot, result, goes_on);
+  event_sink* const sink = slot->sink;
+  if (slot->mode == watch_mode::once) watches_.close(*slot);
+  sink->on_event(events);
+  return true;
+}
+
+std::uint32_t io_uring_reactor::events_of(uring_slot& slot, int result, bool goes_on) noexcept {
+  if (slot.word != nullptr) return result == 0 || result == -EAGAIN ? event_read : event_error;
+  if (result < 0) return event_error;
+  if (!goes_on && slot.mode == watch_mode::edge && !slot.always_ready) watches_.push(slot);
+  return from_poll(static_cast<unsigned>(result));
+}
+
+sys::native_handle io_uring_reactor::pollable() {
+  if (features_.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) become_plain();
+  return ring_.ring_fd;
+}
+
+// Moves the watches to a plain ring. What the old one has not delivered is not lost: polls begun anew report what is there.
+void io_uring_reactor::become_plain() {
+  const unsigned flags = features_.flags & IORING_SETUP_SUBMIT_ALL;
+  io_uring plain;
+  if (const int result = make_ring(flags, plain); result < 0) throw std::system_error(system_error_of(result), "io_uring_setup");
+  const bool in_use = std::exchange(enabled_, true);
+  const time_point due = std::exchange(armed_, time_point::max());
+  // A ring that is closed ends its requests some time later, and would hold their files until then.
+  if (io_uring_sqe* const entry = in_use ? next_entry() : nullptr) {
+    ::io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
+    ::io_uring_sqe_set_data64(entry, ignored);
+    submit();
+    run_deferred_work();
+  }
+  ::io_uring_queue_exit(&ring_);
+  ring_ = plain;
+  features_.flags = flags;
+  peers_polled_ = false;
+
+  // The old ring may have taken the only wake of a futex word; a word that differs for certain reports it, at worst for nothing.
+  static const sys::futex_word zero{0};
+  watches_.for_each([this](uring_slot& slot) {
+    if (!slot.in_kernel) return;
+    slot.in_kernel = false;
+    if (slot.sink == nullptr) return;
+    if (slot.word != nullptr) {
+      slot.word = &zero;
+      slot.events = 1;
+    }
+    watches_.push(slot);
+  });
+  if (in_use) arm(due);
+}
+
+void io_uring_reactor::arm(time_point due) {
+  enable();
+  if (peers_.has_more()) due = time_point::min();
+  if (due != armed_ && armed_ != time_point::max()) {
+    if (io_uring_sqe* const entry = next_entry()) {
+      ::io_uring_prep_timeout_remove(entry, timer_, 0);
+      ::io_uring_sqe_set_data64(entry, ignored);
+      armed_ = time_point::max();
+    }
+  }
+  if (due != armed_) {
+    if (io_uring_sqe* const entry = next_entry()) {
+      timer_due_ = to_timespec(std::max(due.time_since_epoch(), clock::duration(0)));
+      if (++timer_ == ignored) timer_ = first_timer;
+      ::io_uring_prep_timeout(entry, &timer_due_, 0, IORING_TIMEOUT_ABS);
+      ::io_uring_sqe_set_data64(entry, timer_);
+      armed_ = due;
+    }
+  }
+  if (has_requests()) enter();
+}
+
+}  // namespace
+
+std::unique_ptr<reactor> make_io_uring_reactor(std::error_code& error, std::string& why_not, std::size_t skip) {
+  ring_features features;
+  error = try_io_uring(skip, features, why_not);
+  if (error) return nullptr;
+  auto made = std::make_unique<io_uring_reactor>(features);
+  error = made->make(why_not);
+  if (error) return nullptr;
+  return made;
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/loop.hpp>
+
+#include "reactor.hpp"
+
+#include <ringbell/detail/loop_access.hpp>
+#include <ringbell/detail/park_fence.hpp>
+#include <ringbell/errors.hpp>
+#include <ringbell/sys/bell.hpp>
+#include <ringbell/sys/cpu.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace ringbell {
+
+namespace {
+
+thread_local loop* running_here = nullptr;
+
+// How often a coroutine may go on without suspending before the others have their turn. A completion on the spot takes tens of
+// nanoseconds and a turn about as much: so the turn costs under one percent, and nobody waits more than some microseconds for his.
+constexpr int completions_per_resume = 128;
+
+// A busy loop looks at the clock (20 to 50 ns) only on every so manyth turn: a timer is late by a few turns at most, that is microseconds.
+constexpr std::uint64_t turns_per_clock_read = 16;
+
+// How long run_ready() may keep a foreign loop waiting.
+constexpr int turns_per_run_ready = 64;
+
+// Spinning: this many looks at the rings (1 to 10 ns each) pass before the clock and the kernel's events are looked at, first and
+// ever after. An answer that is on its way arrives within the first, so an exchange of hot peers reads no clock.
+constexpr unsigned rounds_per_clock_read = 64;
+// PAUSE takes 40 to 140 cycles on current x86, as much as a cache line takes to arrive: no pause until the wait is a long one anyway.
+constexpr unsigned rounds_before_pause = 2000;
+// The affinity mask seldom changes, and asking is a system call.
+constexpr unsigned spins_per_cpu_look = 1000;
+// A park that was measured while the machine was busy must not make every spin long.
+constexpr std::chrono::microseconds longest_spin{200};
+
+std::string_view variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : std::string_view();
+}
+
+[[noreturn]] void bad_variable(const char* name, std::string_view value, const char* expected) {
+  throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                          std::string("ringbell: ") + name + " is '" + std::string(value) + "', expected " + expected);
+}
+
+spin_policy chosen_spin(spin_policy wanted) {
+  if (wanted != spin_policy::automatic) return wanted;
+  const std::string_view value = variable("RINGBELL_SPIN");
+  if (value.empty() || value == "adaptive") return spin_policy::adaptive;
+  if (value == "none") return spin_policy::none;
+  if (value == "always") return spin_policy::always;
+  bad_variable("RINGBELL_SPIN", value, "adaptive, none or always");
+}
+
+std::unique_ptr<detail::reactor> make_reactor(loop_backend wanted, std::string& reason) {
+  std::string because;
+  if (wanted == loop_backend::automatic) {
+    const std::string_view value = variable("RINGBELL_LOOP");
+    if (value == "io_uring")
+      wanted = loop_backend::io_uring;
+    else if (value == "epoll")
+      wanted = loop_backend::epoll;
+    else if (!value.empty())
+      bad_variable("RINGBELL_LOOP", value, "io_uring or epoll");
+    because = value.empty() ? "" : " (chosen by RINGBELL_LOOP)";
+  }
+
+  std::error_code error;
+  std::string why_not;
+  std::unique_ptr<detail::reactor> made;
+  if (wanted != loop_backend::epoll) {
+    made = detail::make_io_uring_reactor(error, why_not);
+    if (!made && wanted == loop_backend::io_uring) throw std::system_error(error, "ringbell: io_uring cannot work here: " + why_not);
+    if (!made) because = " (io_uring cannot work here: " + why_not + ")";
+  }
+  if (!made) made = detail::make_epoll_reactor(error);
+  if (!made) throw std::system_error(error, "ringbell: epoll cannot work here");
+  reason = std::string(made->reason()) + because;
+  return made;
+}
+
+}  // namespace
+
+loop* detail::current_loop() noexcept { return running_here; }
+
+/// What other threads may touch. Waking a sleeping loop is the park protocol once more:
+///
+///   asleep  attention   the loop ...                          a thread that posts ...
+///   false   any         is awake: looks before it sleeps      leaves `attention`, stays silent
+///   true    false       sleeps, or is about to                sets `attention`, takes `asleep`, rings
+///   true    true        has missed nothing: looks once more   (the ring is under way)
+///
+/// Loop: store asleep (relaxed); park_fence(); load attention. Poster: store attention; park_fence(); load asleep. Without either
+/// fence both may read the old value, and the function waits for an unrelated event. Whoever takes `asleep` rings: of many posters, one.
+class loop::posted final : public detail::event_sink {
+public:
+  explicit posted(detail::reactor& r) : reactor_(r) {
+    std::error_code error;
+    bell_ = sys::event_bell::create(error);
+    if (!error) error = reactor_.watch(bell_.native(), detail::event_read, detail::watch_mode::edge, *this, key_);
+    if (error) throw std::system_error(error, "ringbell: no bell for the loop");
+  }
+  ~posted() { reactor_.unwatch(key_); }
+
+  /// Destroys the functions that have not run. True when there were any.
+  bool discard() {
+    std::vector<std::function<void()>> rest;
+    {
+      const std::lock_guard lock(mutex_);
+      rest.swap(queue_);
+    }
+    const bool any = !rest.empty() || !batch_.empty();
+    batch_.clear();
+    return any;
+  }
+
+  void push(std::function<void()> f) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(std::move(f));
+    }
+    notify();
+  }
+  void stop() noexcept {
+    stop_.store(true, std::memory_order_relaxed);  // ordered by `attention`
+    notify();
+  }
+  bool stop_requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
+  bool take_stop() noexcept { return stop_.exchange(false, std::memory_order_relaxed); }
+
+  /// Whether there may be something to do. Acquire: what was written before the post is seen by whoever sees this.
+  bool attention() const noexcept { return attention_.load(std::memory_order_acquire); }
+
+  void run_all() {
+    if (!attention() || !attention_.exchange(false, std::memory_order_acquire)) return;
+    if (next_ == batch_.size()) {
+      batch_.clear();
+      next_ = 0;
+      const std::lock_guard lock(mutex_);
+      batch_.swap(queue_);
+    }
+    while (next_ < batch_.size()) {
+      const std::function<void()> f = std::move(batch_[next_++]);
+      try {
+        f();
+      } catch (...) {
+        attention_.store(true, std::memory_order_relaxed);  // for the rest of the batch
+        throw;
+      }
+    }
+    batch_.clear();
+    next_ = 0;
+  }
+
+  void set_asleep(bool asleep) noexcept { asleep_.store(asleep, std::memory_order_relaxed); }
+  void ring() noexcept { (void)bell_.ring(); }  // fails only where nobody is left to be woken
+
+private:
+  void notify() noexcept {
+    attention_.store(true, std::memory_order_release);
+    detail::park_fence();
+    if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false, std::memory_order_relaxed)) ring();
+  }
+  void on_event(std::uint32_t) noexcept override {}  // waking up was all; the turn looks at `attention`
+
+  detail::reactor& reactor_;
+  sys::event_bell bell_;
+  detail::watch_key key_;
+  std::vector<std::function<void()>> batch_;  // being run; the loop's thread only
+  std::size_t next_ = 0;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> queue_;  // under the mutex
+  std::atomic<bool> attention_{false};
+  std::atomic<bool> asleep_{false};
+  std::atomic<bool> stop_{false};
+};
+
+class loop::roots final : public detail::task_owner {
+public:
+  void add(detail::task_promise<void>& root, environment env) noexcept { list_.add(root, *this, env); }
+  bool empty() const noexcept { return list_.empty(); }
+  void clear() noexcept { list_.clear(); }
+
+private:
+  void ended(detail::task_promise<void>& root) noexcept override {
+    if (const std::exception_ptr error = root.take_error()) std::rethrow_exception(error);  // terminates, and names the exception
+    detail::task_list::destroy(root);
+  }
+  detail::task_list list_;
+};
+
+class loop::running {
+public:
+  explicit running(loop& lp) : loop_(lp), outer_(running_here) {
+    if (lp.running_) throw std::system_error(errc::busy, "ringbell: this loop is running already");
+    running_here = &lp;
+    lp.running_ = true;
+    lp.armed_ = false;
+    lp.posted_->set_asleep(false);
+  }
+  running(const running&) = delete;
+  running& operator=(const running&) = delete;
+  ~running() {
+    loop_.running_ = false;
+    running_here = outer_;
+  }
+
+private:
+  loop& loop_;
+  loop* outer_;
+};
+
+loop::loop(loop_options options) : spin_(chosen_spin(options.spin)), reactor_(make_reactor(options.backend, reason_)) {
+  posted_ = std::make_unique<posted>(*reactor_);
+  roots_ = std::make_unique<roots>();
+  can_spin();  // measures now what else the first message would have to wait for
+}
+
+loop::~loop() {
+  // What is destroyed may spawn and post in turn: so until nothing of either is left.
+  do roots_->clear();
+  while (posted_->discard());
+}
+
+std::string_view loop::backend_name() const noexcept { return reactor_->name(); }
+bool loop::can_wait_on_futex() const noexcept { return reactor_->has_futex(); }
+sys::native_handle loop::native_handle() { return reactor_->pollable(); }
+void loop::stop() noexcept { posted_->stop(); }
+void loop::post(std::function<void()> f) { posted_->push(std::move(f)); }
+
+void loop::spawn(task<void> t) {
+  detail::task_promise<void>& root = detail::task_access::release(t).promise();
+  roots_->add(root, environment(this));
+  detail::loop_access::schedule(*this, root.start());
+}
+
+void loop::run() {
+  const running guard(*this);
+  while (!posted_->take_stop()) step();
+}
+
+void loop::run_until_idle() {
+  const running guard(*this);
+  const auto idle = [this] { return roots_->empty() && ready_.empty() && !posted_->attention(); };
+  while (!posted_->stop_requested() && !idle()) step();
+  posted_->take_stop();
+}
+
+void loop::run_until_ended(std::coroutine_handle<> main) {
+  const running guard(*this);
+  detail::ready_node start;
+  start.waiting = main;
+  ready_.push_back(start);
+  while (!posted_->stop_requested() && !main.done()) step();
+  posted_->take_stop();  // also when `main` has ended in the same turn: this was the run that was to stop
+}
+
+void loop::step() {
+  if (ready_.empty() && !posted_->attention() && !spin()) park();
+  turn();
+}
+
+void loop::turn() {
+  ++statistics_.turns;
+  posted_->run_all();
+
+  // Those that become ready meanwhile wait for the next turn. A coroutine type that lets an exception out of resume() costs the
+  // others nothing: what is left goes back, in front.
+  struct batch {
+    explicit batch(detail::ready_list& from) noexcept : all(from) { now.append(all); }
+    ~batch() {
+      now.append(all);
+      all.append(now);
+    }
+    detail::ready_list& all;
+    detail::ready_list now;
+  } batch(ready_);
+  while (!batch.now.empty()) {
+    detail::ready_node& node = batch.now.front();
+    node.unlink();
+    budget_ = completions_per_resume;
+    node.waiting.resume();
+  }
+
+  if (statistics_.turns % turns_per_clock_read == 0) {
+    expire_timers();
+    // A loop that always has something ready neither spins nor parks: so those who wait on a ring are looked after here.
+    awake_.for_each([](detail::awake_source& source) { source.poll(); });
+  }
+  statistics_.events += reactor_->poll();
+}
+
+void loop::expire_timers() {
+  if (!timers_.empty()) timers_.expire(clock::now());
+}
+
+bool loop::can_spin() {
+  if (spin_ == spin_policy::none) return false;
+  if (spins_until_look_-- == 0) {
+    only_cpu_ = sys::only_cpu();
+    spins_until_look_ = spins_per_cpu_look;
+    if (spin_ == spin_policy::adaptive && spin_limit_.count() == 0)
+      spin_limit_ = std::min<std::chrono::nanoseconds>(sys::park_cost(), longest_spin);
+  }
+  return true;
+}
+
+bool loop::spin() {
+  if (awake_.empty() || !can_spin()) return false;
+  const bool always = spin_ == spin_policy::always;
+  bool worth_it = false;
+  awake_.for_each([&](detail::awake_source& source) {
+    source.polled = source.pollable && (always || source.history.worth_it());
+    worth_it |= source.polled;
+  });
+  if (!worth_it) return false;
+
+  ++statistics_.spins;
+  clock::time_point begun{};
+  std::chrono::nanoseconds spun{0};
+  for (unsigned round = 1;; ++round) {
+    if (poll_sources()) {
+      ++statistics_.spins_paid;
+      spun_in_vain_ = {};
+      return true;
+    }
+    if (posted_->attention()) break;
+    if (round % rounds_per_clock_read == 0) {
+      statistics_.events += reactor_->poll();
+      const clock::time_point now = clock::now();
+      if (timers_.next() <= now) timers_.expire(now);
+      if (round == rounds_per_clock_read) begun = now;
+      spun = now - begun;
+      if (!ready_.empty() || awake_.empty()) break;
+      if (!always && spun_in_vain_ + spun >= spin_limit_) {
+        spun_in_vain_ = {};
+        awake_.for_each([](detail::awake_source& source) {
+          if (source.polled) source.history.wasted();
+        });
+        return false;
+      }
+    }
+    if (round >= rounds_before_pause) sys::pause();
+  }
+  // Something else came first. Counted on, or a timer that is always sooner than the limit would keep a silent channel polled for ever.
+  spun_in_vain_ += spun;
+  return !ready_.empty() || posted_->attention();
+}
+
+bool loop::poll_sources() noexcept {
+  bool any = false;
+  awake_.for_each([&](detail::awake_source& source) {
+    if (!source.poll()) return;
+    source.history.paid();
+    any = true;
+  });
+  return any;
+}
+
+bool loop::prepare_to_sleep() noexcept {
+  // First say "I sleep unless ..." to everybody, then the fence, then look: each of them publishes, then fences, then looks whether
+  // we sleep. Of the two that look after their fences at least one sees what the other published. One fence serves all.
+  awake_.for_each([](detail::awake_source& source) { source.announce(); });
+  posted_->set_asleep(true);
+  detail::park_fence();
+
+  bool quiet = !posted_->attention();
+  clock::time_point now{};
+  awake_.for_each([&](detail::awake_source& source) {
+    if (source.recheck()) {
+      quiet = false;
+      return;
+    }
+    source.unlink();
+    // A wait that was polled for in vain has told its history already.
+    if (spin_limit_.count() == 0 || std::exchange(source.polled, false)) return;
+    if (now == clock::time_point()) now = clock::now();
+    source.parked_at = now;
+  });
+  return quiet && ready_.empty();
+}
+
+void loop::park() {
+  if (prepare_to_sleep()) {
+    ++statistics_.sleeps;
+    statistics_.events += reactor_->wait(timers_.next());
+    expire_timers();
+  }
+  posted_->set_asleep(false);
+}
+
+bool loop::run_ready() {
+  // However it ends, also by an exception: the foreign loop must hear of what is left, and of what comes.
+  struct rearm {
+    explicit rearm(loop& on) noexcept : lp(on) {}
+    ~rearm() {
+      if (!lp.ready_.empty() || !lp.prepare_to_sleep()) lp.posted_->ring();
+      lp.reactor_->arm(lp.timers_.next());
+      lp.armed_ = true;
+    }
+    loop& lp;
+  };
+  const running guard(*this);
+  const rearm at_end(*this);
+  statistics_.events += reactor_->wait(clock::time_point::min());
+  expire_timers();
+  int turns = 0;
+  for (; turns < turns_per_run_ready && (!ready_.empty() || posted_->attention()); ++turns) turn();
+  return turns > 0;
+}
+
+void loop::nudge() noexcept {
+  armed_ = false;
+  posted_->ring();
+}
+
+std::error_code detail::loop_access::watch(loop& lp, sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink,
+                                           watch_key& key) {
+  const std::error_code error = lp.reactor_->watch(h, events, mode, sink, key);
+  lp.changed();
+  return error;
+}
+
+std::error_code detail::loop_access::watch_futex(loop& lp, const sys::futex_word& word, std::uint32_t expected, event_sink& sink,
+                                                 watch_key& key) {
+  const std::error_code error = lp.reactor_->watch_futex(word, expected, sink, key);
+  lp.changed();
+  return error;
+}
+
+void detail::loop_access::unwatch(loop& lp, watch_key& key) noexcept {
+  lp.reactor_->unwatch(key);
+  lp.changed();
+}
+
+}  // namespace ringbell

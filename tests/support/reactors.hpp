@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "loop/reactor.hpp"
+
+#include <ringbell/sys/handle.hpp>
+
+#include <doctest/doctest.h>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ringbell::test {
+
+using namespace ringbell::detail;
+using namespace std::chrono_literals;
+using clock_type = std::chrono::steady_clock;
+
+// The reactors of Linux: io_uring as new, middle-aged and old kernels have it, and epoll.
+template <std::size_t Skip>
+struct io_uring_ring {
+  static std::unique_ptr<reactor> make() {
+    std::error_code error;
+    std::string why_not;
+    auto made = make_io_uring_reactor(error, why_not, Skip);
+    if (!made) MESSAGE("skipped: " << why_not);
+    return made;
+  }
+};
+using io_uring_deferred = io_uring_ring<0>;
+using io_uring_cooperative = io_uring_ring<1>;
+using io_uring_plain = io_uring_ring<2>;
+
+struct epoll_set {
+  static std::unique_ptr<reactor> make() {
+    std::error_code error;
+    auto made = make_epoll_reactor(error);
+    REQUIRE_MESSAGE(made, error.message());
+    return made;
+  }
+};
+
+#define RINGBELL_IO_URINGS io_uring_deferred, io_uring_cooperative, io_uring_plain
+#define RINGBELL_REACTORS RINGBELL_IO_URINGS, epoll_set
+
+struct recorder final : event_sink {
+  recorder() = default;
+  explicit recorder(std::function<void()> f) : then(std::move(f)) {}
+  void on_event(std::uint32_t events) noexcept override {
+    ++count;
+    seen |= events;
+    if (then) then();
+  }
+  int count = 0;
+  std::uint32_t seen = 0;
+  std::function<void()> then;
+};
+
+// Waits until a condition holds; false after ten seconds.
+template <class Condition>
+bool wait_until(reactor& r, Condition holds) {
+  const auto deadline = clock_type::now() + 10s;
+  while (!holds()) {
+    if (clock_type::now() >= deadline) return false;
+    r.wait(deadline);
+  }
+  return true;
+}
+
+// Delivers what is there, until nothing is.
+inline std::size_t drain(reactor& r) {
+  std::size_t events = 0;
+  while (const std::size_t n = r.wait(reactor::time_point::min())) events += n;
+  return events;
+}
+
+inline sys::handle make_event(unsigned count = 0) {
+  sys::handle h(::eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK));
+  REQUIRE(h);
+  return h;
+}
+
+inline void ring(const sys::handle& h) {
+  const std::uint64_t one = 1;
+  [[maybe_unused]] const ssize_t n = ::write(h.get(), &one, sizeof(one));
+}
+
+struct socket_pair {
+  socket_pair() {
+    int fds[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
+    near = sys::handle(fds[0]);
+    far = sys::handle(fds[1]);
+  }
+  sys::handle near, far;
+};
+
+inline short poll_now(sys::native_handle h, short events, int milliseconds = 0) {
+  pollfd p{h, events, 0};
+  int result;
+  do result = ::poll(&p, 1, milliseconds);
+  while (result < 0 && errno == EINTR);
+  return result > 0 ? p.revents : short{0};
+}
+
+// A child process that is killed and reaped at the end of the test.
+class child {
+public:
+  explicit child(const std::function<void()>& body) : pid_(::fork()) {
+    if (pid_ == 0) {
+      body();
+      ::syscall(SYS_exit_group, 0);
+    }
+    REQUIRE(pid_ > 0);
+  }
+  ~child() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      join();
+    }
+  }
+  int join() {
+    int status = -1;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+    pid_ = -1;
+    return status;
+  }
+  void kill() { ::kill(pid_, SIGKILL); }
+
+private:
+  pid_t pid_;
+};
+
+// As many eventfds as the process may have, up to `wanted`.
+inline std::vector<sys::handle> many_events(std::size_t wanted) {
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  const std::size_t allowed = std::min<std::size_t>(wanted, limit.rlim_cur - 64);
+  std::vector<sys::handle> events;
+  events.reserve(allowed);
+  while (events.size() < allowed) events.push_back(make_event());
+  return events;
+}
+
+}  // namespace ringbell::test
