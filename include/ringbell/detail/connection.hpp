@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/endpoint.hpp>
+#include <ringbell/sys/bell.hpp>
+#include <ringbell/sys/local_socket.hpp>
+#include <ringbell/sys/region.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <utility>
+
+namespace ringbell::detail {
+
+class connection;
+
+/// That a received message still uses the peer's ring. In the order of receiving, in its connection's list; follows its message when that moves.
+class loan {
+public:
+  loan() noexcept = default;
+  inline loan(connection* from, position begin) noexcept;
+  inline loan(loan&& other) noexcept;
+  inline loan& operator=(loan&& other) noexcept;
+  inline ~loan();
+
+private:
+  friend class connection;
+  inline void take_place_of(loan& other) noexcept;
+  inline void give_back() noexcept;
+
+  connection* from_ = nullptr;
+  loan* older_ = nullptr;
+  loan* newer_ = nullptr;
+  position begin_ = 0;
+};
+
+/// What a completed handshake leaves behind.
+struct connection_parts {
+  sys::region own;
+  sys::peer_region peer;
+  sys::local_socket control;
+  sys::event_bell own_bell;   // wakes this side; empty unless its kind is eventfd
+  sys::event_bell peer_bell;  // wakes the peer; likewise
+  sys::bell_kind wakes_this = sys::bell_kind::socket;
+  sys::bell_kind wakes_peer = sys::bell_kind::socket;
+  std::uint64_t own_ring_bytes = 0;
+  std::uint64_t peer_ring_bytes = 0;
+  std::size_t max_receive = 0;
+  std::size_t max_send = 0;
+  sys::peer_identity who;
+};
+
+/// The half of a published index that a futex sleeper compares: its low 32 bits.
+inline const sys::futex_word& futex_half(const std::atomic<position>& index) noexcept {
+  static_assert(std::endian::native == std::endian::little);
+  return *reinterpret_cast<const sys::futex_word*>(&index);
+}
+
+/// A region with a fresh control page and `ring_bytes` of data. Errors: as `sys::region::create`.
+sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error) noexcept;
+/// Maps a peer's region for a ring of `ring_bytes`, as it said, and checks the page's constants. Closes the handle. Errors:
+/// `errc::bad_region`, and as `sys::peer_region::map`.
+sys::peer_region map_ring_region(sys::handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept;
+
+/// An endpoint with its memory, control socket and bells: all that a channel is, but for waiting. Front ends derive from it.
+///
+/// Lives as long as its channel, and then until the last message and claim of it are gone. Thread-safety: one thread.
+class connection {
+public:
+  explicit connection(connection_parts parts) noexcept;
+  connection(const connection&) = delete;
+  connection& operator=(const connection&) = delete;
+
+  endpoint& ring() noexcept { return ring_; }
+  const connection_parts& parts() const noexcept { return parts_; }
+
+  /// Rings the peer's bell, if what was published calls for it; what was sent and is held back is kept in mind.
+  void ring_if_due() noexcept {
+    if (const wake_set due = ring_.take_due()) ring_bell(due);
+    if (ring_.publish_pending()) publish_later();
+  }
+
+  void claimed() noexcept { claimed_ = true; }
+  void commit(std::size_t size) noexcept;
+  void abandon() noexcept;
+
+  /// The front end is gone: closes both directions, hangs up, and deletes this object once nothing is on loan any more.
+  void orphan() noexcept;
+
+protected:
+  virtual ~connection() = default;
+  /// Space was given back, or messages were held back, that the peer has not heard of, maybe while nobody waits: publish() before the
+  /// thread sleeps.
+  virtual void publish_later() noexcept {}
+  /// Stops all watching; called once, before the control socket is closed.
+  virtual void hang_up() noexcept {}
+
+  control_page& own_page() noexcept { return *reinterpret_cast<control_page*>(parts_.own.data()); }
+  const control_page& peer_page() const noexcept { return *reinterpret_cast<const control_page*>(parts_.peer.data()); }
+
+  connection_parts parts_;
+
+private:
+  friend class loan;
+  void lent(loan& item) noexcept {
+    item.older_ = newest_;
+    (newest_ ? newest_->newer_ : oldest_) = &item;
+    newest_ = &item;
+  }
+  void returned(loan& item) noexcept {
+    (item.older_ ? item.older_->newer_ : oldest_) = item.newer_;
+    (item.newer_ ? item.newer_->older_ : newest_) = item.older_;
+    ring_.release(oldest_ ? oldest_->begin_ : ring_.read_position());
+    ring_if_due();
+    if (orphaned_)
+      delete_if_unused();
+    else if (ring_.release_pending())
+      publish_later();
+  }
+  void ring_bell(wake_set due) noexcept;
+  void delete_if_unused() noexcept;
+
+  endpoint ring_;
+  loan* oldest_ = nullptr;
+  loan* newest_ = nullptr;
+  bool claimed_ = false;
+  bool orphaned_ = false;
+};
+
+inline loan::loan(connection* from, position begin) noexcept : from_(from), begin_(begin) {
+  if (from_) from_->lent(*this);
+}
+inline loan::loan(loan&& other) noexcept { take_place_of(other); }
+inline loan& loan::operator=(loan&& other) noexcept {
+  if (this != &other) {
+    give_back();
+    take_place_of(other);
+  }
+  return *this;
+}
+inline loan::~loan() { give_back(); }
+
+inline void loan::take_place_of(loan& other) noexcept {
+  from_ = std::exchange(other.from_, nullptr);
+  if (!from_) return;
+  begin_ = other.begin_;
+  older_ = other.older_;
+  newer_ = other.newer_;
+  (older_ ? older_->newer_ : from_->oldest_) = this;
+  (newer_ ? newer_->older_ : from_->newest_) = this;
+}
+inline void loan::give_back() noexcept {
+  if (auto* from = std::exchange(from_, nullptr)) from->returned(*this);
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/channel.hpp>
+#include <ringbell/connect.hpp>
+#include <ringbell/detail/awaitable.hpp>
+#include <ringbell/detail/wait_node.hpp>
+#include <ringbell/loop.hpp>
+#include <ringbell/result.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace ringbell {
+
+struct listener_options {
+  listener_options() noexcept {}
+  /// Sizes of the clients' rings that are accepted, and of the own ring of a client that has no wish. Powers of two from 4 KiB to 1 GiB.
+  std::uint64_t min_ring_bytes = 4096;
+  std::uint64_t max_ring_bytes = std::uint64_t{64} << 20;
+  std::uint64_t default_ring_bytes = 64 << 10;
+  /// The longest message that this side takes, in bytes.
+  std::uint64_t max_message = std::uint64_t{64} << 20;
+  /// How many clients may be connected at the same time; the next one gets `errc::refused_too_many`.
+  std::size_t max_clients = 65536;
+  /// How many connections may be in their handshake, or wait to be accepted; more wait in the kernel's backlog.
+  std::size_t max_half_open = 256;
+  /// How long a client may take to say who it is and what it wants.
+  std::chrono::nanoseconds handshake_timeout = std::chrono::seconds(5);
+  /// Whether other users can reach the socket at all (its file's mode). They then have to pass the authorizer.
+  bool for_all_users = false;
+  /// Says whether this process may connect; asked before anything of the client is mapped. Empty: all whom the socket lets in. Called on the
+  /// loop's thread; an exception means no.
+  std::function<bool(const sys::peer_identity&)> authorize;
+  /// The bells that this side may be woken by; those that its loop cannot wait on are left out.
+  sys::bell_set bells = default_bells;
+};
+
+namespace detail {
+
+class listener_core;
+
+class accept_awaiter final : public wait_node {
+public:
+  explicit accept_awaiter(listener_core* core) noexcept : core_(core) {}
+  ~accept_awaiter() { leave(); }
+  bool await_ready() noexcept;
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    return arm(h, owner()) && (begin(), true);
+  }
+  result<channel> take_result() noexcept;
+  channel await_resume() { return take_result().value(); }
+
+  using wait_node::complete;
+  void lose_listener() noexcept { core_ = nullptr; }
+
+private:
+  loop& owner() const noexcept;
+  void begin() noexcept;
+  void leave() noexcept;
+  listener_core* core_;
+  errc outcome_ = errc::would_block;
+};
+
+}  // namespace detail
+
+/// Accepts connections to a service. Handshakes go on by themselves while the loop runs, side by side and each within its time: a client that
+/// is slow, or says nonsense, delays nobody.
+///
+/// Thread-safety: the loop's thread. One accept may be pending at a time; a second one fails with `errc::busy`. Lifetime: the loop outlives
+/// the listener; destruction removes the socket file, drops unfinished handshakes and channels not accepted, and ends a pending accept
+/// with `errc::closed`. Accepted channels live on.
+class listener {
+public:
+  using accept_awaitable = detail::awaitable<detail::accept_awaiter, detail::listener_core*>;
+
+  /// Listens under `name` (a name, or a path when it contains a slash: `sys::service_path`). A stale socket of a dead server is
+  /// replaced. Throws `std::system_error`: `errc::name_in_use` when a live server has the name, `errc::bad_name`,
+  /// `errc::unsafe_directory`, `errc::bad_ring_size` when the options contradict themselves, or the system's.
+  static listener bind(loop& lp, std::string_view name, listener_options options = {});
+
+  listener(listener&&) noexcept;
+  listener& operator=(listener&&) noexcept;
+  ~listener();
+
+  /// Waits for the next client: a `channel`. Cancellation: `errc::cancelled`; nobody is lost. Throws also `errc::busy`, `errc::closed`.
+  accept_awaitable accept() noexcept { return accept_awaitable(core_.get()); }
+
+  /// The socket's path, for messages.
+  const std::string& path() const noexcept;
+  /// How many accepted channels are alive.
+  std::size_t clients() const noexcept;
+
+private:
+  explicit listener(std::unique_ptr<detail::listener_core> core) noexcept;
+  std::unique_ptr<detail::listener_core> core_;
+};
+
+}  // namespace ringbell

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/channel.hpp>
+
+#include <new>
+
+namespace ringbell {
+
+sys::peer_identity channel::peer() const noexcept { return core() ? core()->parts().who : sys::peer_identity(); }
+sys::bell_kind channel::woken_by() const noexcept { return core() ? core()->parts().wakes_this : sys::bell_kind::socket; }
+sys::bell_kind channel::wakes_peer_by() const noexcept { return core() ? core()->parts().wakes_peer : sys::bell_kind::socket; }
+
+channel_statistics channel::statistics() const noexcept {
+  channel_statistics s;
+  if (!core()) return s;
+  const channel_counters& c = core()->ring().counters();
+  const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
+  s.messages_sent = value(c.messages_sent);
+  s.bytes_sent = value(c.bytes_sent);
+  s.messages_received = value(c.messages_received);
+  s.bytes_received = value(c.bytes_received);
+  s.parks = value(c.parks);
+  s.bells_rung = value(c.bells_rung);
+  s.bells_suppressed = value(c.bells_suppressed);
+  s.spins_paid = value(c.spins_paid);
+  s.ring_full_stalls = value(c.ring_full_stalls);
+  return s;
+}
+
+result<channel> detail::start_channel(loop& lp, connection_parts parts, client_slot slot) noexcept {
+  auto* core = new (std::nothrow) channel_core(lp, std::move(parts), std::move(slot));
+  if (!core) return std::make_error_code(std::errc::not_enough_memory);
+  channel ch(*core);
+  if (const std::error_code error = core->start()) return error;
+  return ch;
+}
+
+}  // namespace ringbell

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/connect.hpp>
+
+#include <ringbell/handshake.hpp>
+#include <ringbell/readiness.hpp>
+#include <ringbell/sleep.hpp>
+#include <ringbell/sys/service_path.hpp>
+#include <ringbell/timeout.hpp>
+
+#include <algorithm>
+#include <system_error>
+
+namespace ringbell {
+
+namespace {
+
+using clock = loop::clock;
+
+constexpr std::chrono::nanoseconds first_pause = std::chrono::milliseconds(1);
+constexpr std::chrono::nanoseconds longest_pause = std::chrono::milliseconds(100);
+
+/// Everything of a connection that this side makes before it knows the server's answer.
+struct greeting {
+  greeting() noexcept {}
+  sys::region region;
+  sys::event_bell bell;
+  handshake::hello hello;
+};
+
+greeting prepare(const loop& lp, const connect_options& options, const sys::peer_identity& server) {
+  greeting g;
+  std::error_code error;
+  g.region = detail::create_ring_region(options.ring_bytes, error);
+  if (error) throw std::system_error(error, "ringbell: shared memory for a ring of " + std::to_string(options.ring_bytes) + " bytes");
+  const bool same_user = server.user == sys::current_user();
+  g.hello.can_wait_on = handshake::usable_between(detail::usable_bells(options.bells, lp), same_user);
+  g.hello.can_ring = handshake::usable_between(detail::all_bells, same_user);
+  g.hello.ring_bytes = options.ring_bytes;
+  g.hello.wanted_ring_bytes = options.peer_ring_bytes;
+  g.hello.max_message = options.max_message;
+  if (g.hello.can_wait_on & sys::bell_bit(sys::bell_kind::eventfd)) {
+    g.bell = sys::event_bell::create(error);
+    if (error) throw std::system_error(error, "ringbell: a bell");
+  }
+  return g;
+}
+
+std::string text_of(const handshake::refused& r) {
+  const auto range = std::to_string(r.limit_low) + " to " + std::to_string(r.limit_high);
+  switch (r.reason) {
+    case errc::refused_version:
+      return "ringbell: the server speaks versions " + range + ", this library " + std::to_string(handshake::protocol_version);
+    case errc::refused_ring_size: return "ringbell: the server accepts rings of " + range + " bytes";
+    case errc::refused_too_many: return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients";
+    default: return "ringbell: refused by the server";
+  }
+}
+
+/// Sends the whole greeting; it is smaller than any socket buffer.
+std::error_code send_greeting(sys::local_socket& socket, const greeting& g) noexcept {
+  const handshake::encoded_frame frame = handshake::encode(g.hello);
+  const sys::native_handle handles[] = {g.region.shared_handle(), g.bell.native()};
+  const auto sent = socket.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(g.hello)));
+  if (!sent) return sent.error();
+  return *sent == frame.size ? std::error_code() : errc::peer_closed;
+}
+
+/// Waits for the server's answer. Throws `errc::peer_closed` when it hung up instead.
+task<handshake::frame> read_answer(sys::local_socket& socket, sys::received_handles& handles) {
+  handshake::frame_reader reader;
+  for (;;) {
+    const auto got = socket.receive(reader.want(), handles);
+    if (!got && got.error() == errc::would_block) {
+      co_await readable(socket.native());
+      continue;
+    }
+    if (!got) throw std::system_error(got.error(), "ringbell: the server's answer");
+    if (*got == 0) throw std::system_error(errc::peer_closed, "ringbell: the server hung up during the handshake");
+    const auto frame = reader.received(*got);
+    if (frame) co_return *frame;
+    if (frame.error() != errc::would_block) throw std::system_error(frame.error(), "ringbell: the server's answer");
+  }
+}
+
+/// Makes a channel of both sides' halves, after checking what the server says: it is not trusted either.
+channel finish(loop& lp, const connect_options& options, sys::local_socket socket, greeting g, const handshake::welcome& w,
+               sys::received_handles& handles, const sys::peer_identity& server) {
+  std::error_code error = handshake::check(w, g.hello);
+  if (!error && handles.count != handshake::expected_handles(w)) error = errc::bad_peer;
+  if (!error && w.wakes_server == sys::bell_kind::eventfd && !sys::event_bell::is_event(handles.items[1].get())) error = errc::bad_peer;
+  if (error) throw std::system_error(error, "ringbell: the server's answer");
+
+  detail::connection_parts parts;
+  parts.peer = detail::map_ring_region(std::move(handles.items[0]), w.ring_bytes, error);
+  if (error) throw std::system_error(error, "ringbell: the server's shared memory");
+  parts.own = std::move(g.region);
+  parts.control = std::move(socket);
+  if (w.wakes_client == sys::bell_kind::eventfd) parts.own_bell = std::move(g.bell);
+  if (w.wakes_server == sys::bell_kind::eventfd) parts.peer_bell = sys::event_bell(std::move(handles.items[1]));
+  parts.wakes_this = w.wakes_client;
+  parts.wakes_peer = w.wakes_server;
+  parts.own_ring_bytes = options.ring_bytes;
+  parts.peer_ring_bytes = w.ring_bytes;
+  parts.max_receive = static_cast<std::size_t>(options.max_message);
+  parts.max_send = static_cast<std::size_t>(w.max_message);
+  parts.who = server;
+  return detail::start_channel(lp, std::move(parts), {}).value();
+}
+
+task<channel> greet(loop& lp, const connect_options& options, sys::local_socket socket) {
+  const auto server = socket.peer();
+  if (!server) throw std::system_error(server.error(), "ringbell: asking who the server is");
+  greeting g = prepare(lp, options, *server);
+  if (const std::error_code error = send_greeting(socket, g)) throw std::system_error(error, "ringbell: the greeting");
+  sys::received_handles handles;
+  const handshake::frame answer = co_await read_answer(socket, handles);
+  if (const auto* no = std::get_if<handshake::refused>(&answer)) throw std::system_error(no->reason, text_of(*no));
+  const auto* yes = std::get_if<handshake::welcome>(&answer);
+  if (!yes) throw std::system_error(errc::bad_peer, "ringbell: the server's answer");
+  co_return finish(lp, options, std::move(socket), std::move(g), *yes, handles, *server);
+}
+
+}  // namespace
+
+task<channel> connect(loop& lp, std::string name, connect_options options) {
+  const auto path = sys::service_path(name);
+  if (!path) throw std::system_error(path.error(), "ringbell: '" + name + "'");
+  if (!handshake::valid_ring_size(options.ring_bytes))
+    throw std::system_error(errc::bad_ring_size, "ringbell: a ring of " + std::to_string(options.ring_bytes) + " bytes");
+  const clock::time_point deadline = detail::from_now(options.timeout);
+
+  for (std::chrono::nanoseconds pause = first_pause;; pause = std::min(2 * pause, longest_pause)) {
+    std::error_code error;
+    sys::local_socket socket = sys::local_socket::connect(*path, error);
+    if (!error) {
+      try {
+        co_return co_await timeout(deadline - clock::now(), greet(lp, options, std::move(socket)));
+      } catch (const std::system_error& e) {
+        // A server that is just going away, or that died while it still had us in its backlog: its successor may be on its way.
+        if (e.code() != errc::peer_closed) throw;
+        error = e.code();
+      }
+    } else if (error == std::errc::permission_denied) {
+      throw std::system_error(error,
+                              "ringbell: connecting to " + *path +
+                                  ": the server listens for its own user only; connect as that user, or let it listen for all users");
+    } else if (error != errc::no_server && error != errc::would_block) {
+      throw std::system_error(error, "ringbell: connecting to " + *path);
+    }
+    if (clock::now() + pause > deadline) {
+      if (error == errc::would_block) error = errc::timed_out;  // its backlog is full, and stayed so
+      throw std::system_error(error, "ringbell: connecting to " + *path);
+    }
+    co_await sleep_for(pause);
+  }
+}
+
+}  // namespace ringbell

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/listener.hpp>
+
+#include <ringbell/detail/list.hpp>
+#include <ringbell/handshake.hpp>
+#include <ringbell/sleep.hpp>
+#include <ringbell/sys/service_path.hpp>
+
+#include <deque>
+#include <system_error>
+#include <utility>
+
+namespace ringbell {
+
+namespace {
+
+// Out of descriptors or memory: the connection stays in the backlog, and accepting goes on after a moment.
+constexpr std::chrono::milliseconds accept_again{50};
+
+}  // namespace
+
+namespace detail {
+
+/// A connection whose client has not said yet what it wants.
+class half_open final : public event_sink, public timer, public list_node<half_open> {
+public:
+  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who, errc verdict) noexcept
+      : timer(&expired), owner_(owner), socket_(std::move(socket)), who_(who), verdict_(verdict) {}
+  ~half_open();
+  std::error_code start();
+
+private:
+  static void expired(timer& t) noexcept { delete static_cast<half_open*>(&t); }
+  void on_event(std::uint32_t) noexcept override;
+  bool read() noexcept;
+  void greeted(const handshake::hello& hello) noexcept;
+  std::error_code welcome(const handshake::hello& hello, const handshake::welcome& answer) noexcept;
+  std::error_code send(const handshake::frame& frame, std::span<const sys::native_handle> handles = {}) noexcept;
+  void refuse(errc reason, std::uint64_t low = 0, std::uint64_t high = 0) noexcept;
+
+  listener_core& owner_;
+  sys::local_socket socket_;
+  sys::peer_identity who_;
+  errc verdict_;  // the authorizer's, delivered when the greeting has been read
+  handshake::frame_reader reader_;
+  sys::received_handles handles_;
+  watch_key key_;
+};
+
+class listener_core final : public event_sink, private timer {
+public:
+  listener_core(loop& lp, sys::local_listener socket, listener_options options)
+      : timer(&again), loop_(lp), socket_(std::move(socket)), options_(std::move(options)), clients_(std::make_shared<std::size_t>(0)) {
+    const std::error_code error = loop_access::watch(loop_, socket_.native(), event_read, watch_mode::edge, *this, key_);
+    if (error) throw std::system_error(error, "ringbell: listening on " + socket_.path());
+  }
+  ~listener_core() {
+    loop_access::unwatch(loop_, key_);
+    closing_ = true;
+    handshakes_.for_each([](half_open& unfinished) { delete &unfinished; });
+    if (waiting) {
+      waiting->lose_listener();
+      waiting->complete();
+    }
+  }
+
+  loop& owner() const noexcept { return loop_; }
+  const listener_options& options() const noexcept { return options_; }
+  const std::string& path() const noexcept { return socket_.path(); }
+  const std::shared_ptr<std::size_t>& clients() const noexcept { return clients_; }
+
+  /// A client that has passed the handshake.
+  void accepted(channel ch) {
+    ready_.push_back(std::move(ch));
+    if (waiting) waiting->complete();
+  }
+  void wait(accept_awaiter& a) noexcept {
+    waiting = &a;
+    if (!ready_.empty()) a.complete();
+  }
+  bool take(channel& to) noexcept {
+    if (ready_.empty()) return false;
+    to = std::move(ready_.front());
+    ready_.pop_front();
+    accept_all();
+    return true;
+  }
+  void ended(half_open&) noexcept {
+    --half_open_;
+    if (!closing_) accept_all();
+  }
+
+  accept_awaiter* waiting = nullptr;
+
+private:
+  static void again(timer& t) noexcept { static_cast<listener_core&>(t).accept_all(); }
+  void on_event(std::uint32_t) noexcept override { accept_all(); }
+  void accept_all() noexcept;
+  bool allowed(const sys::peer_identity& who) noexcept;
+  void begin(sys::local_socket socket);
+
+  friend class half_open;
+  loop& loop_;
+  sys::local_listener socket_;
+  listener_options options_;
+  std::shared_ptr<std::size_t> clients_;
+  list<half_open> handshakes_;
+  std::size_t half_open_ = 0;
+  std::deque<channel> ready_;
+  watch_key key_;
+  bool closing_ = false;
+  bool accepting_ = false;
+};
+
+void listener_core::accept_all() noexcept {
+  // A handshake that fails at its first step ends within begin(), and calls back.
+  if (std::exchange(accepting_, true)) return;
+  while (half_open_ + ready_.size() < options_.max_half_open) {
+    std::error_code error;
+    sys::local_socket socket = socket_.accept(error);
+    if (!error) try {
+        begin(std::move(socket));
+        continue;
+      } catch (...) {
+        error = std::make_error_code(std::errc::not_enough_memory);
+      }
+    if (error != errc::would_block) loop_access::add_timer(loop_, *this, loop::clock::now() + accept_again);
+    break;
+  }
+  accepting_ = false;
+}
+
+bool listener_core::allowed(const sys::peer_identity& who) noexcept {
+  try {
+    return !options_.authorize || options_.authorize(who);
+  } catch (...) {
+    return false;
+  }
+}
+
+void listener_core::begin(sys::local_socket socket) {
+  const auto who = socket.peer();
+  if (!who) return;  // gone already
+  auto connection = std::make_unique<half_open>(*this, std::move(socket), *who, allowed(*who) ? errc{} : errc::refused_unauthorized);
+  handshakes_.push_back(*connection);
+  ++half_open_;
+  if (!connection->start()) (void)connection.release();  // owns itself from now on: ends with its handshake, or its time
+}
+
+std::error_code half_open::start() {
+  loop_access::add_timer(owner_.owner(), *this, from_now(owner_.options().handshake_timeout));
+  return loop_access::watch(owner_.owner(), socket_.native(), event_read, watch_mode::edge, *this, key_);
+}
+
+half_open::~half_open() {
+  loop_access::unwatch(owner_.owner(), key_);
+  unlink();
+  owner_.ended(*this);
+}
+
+void half_open::on_event(std::uint32_t) noexcept {
+  if (read()) delete this;
+}
+
+/// Takes what has come. True when the handshake is over, well or not.
+bool half_open::read() noexcept {
+  for (;;) {
+    const auto got = socket_.receive(reader_.want(), handles_);
+    if (!got) return got.error() != errc::would_block;
+    if (*got == 0) return true;
+    const auto frame = reader_.received(*got);
+    if (!frame && frame.error() == errc::would_block) continue;
+    const auto* hello = frame ? std::get_if<handshake::hello>(&*frame) : nullptr;
+    if (hello)
+      greeted(*hello);
+    else
+      refuse(errc::refused_malformed);
+    return true;
+  }
+}
+
+void half_open::greeted(const handshake::hello& hello) noexcept {
+  if (verdict_ != errc{}) return refuse(verdict_);
+  const listener_options& options = owner_.options();
+  if (*owner_.clients() >= options.max_clients) return refuse(errc::refused_too_many, 0, options.max_clients);
+  if (handles_.count != handshake::expected_handles(hello)) return refuse(errc::refused_malformed);
+
+  handshake::server_terms terms;
+  terms.min_ring_bytes = options.min_ring_bytes;
+  terms.max_ring_bytes = options.max_ring_bytes;
+  terms.default_ring_bytes = options.default_ring_bytes;
+  terms.max_message = options.max_message;
+  terms.can_wait_on = usable_bells(options.bells, owner_.owner());
+  terms.can_ring = all_bells;
+  terms.same_user = who_.user == sys::current_user();
+  const auto answer = handshake::answer(hello, terms);
+  if (const auto* no = std::get_if<handshake::refused>(&answer)) return refuse(no->reason, no->limit_low, no->limit_high);
+  // An error here is this side's lack of memory or descriptors, or a region that is not what it was said to be: the hang-up says no.
+  if (const std::error_code error = welcome(hello, std::get<handshake::welcome>(answer));
+      error == errc::bad_region || error == errc::bad_peer)
+    refuse(errc::refused_malformed);
+}
+
+std::error_code half_open::welcome(const handshake::hello& hello, const handshake::welcome& answer) noexcept {
+  std::error_code error;
+  connection_parts parts;
+  if (answer.wakes_client == sys::bell_kind::eventfd) {
+    if (!sys::event_bell::is_event(handles_.items[1].get())) return errc::bad_peer;
+    parts.peer_bell = sys::event_bell(std::move(handles_.items[1]));
+  }
+  parts.peer = map_ring_region(std::move(handles_.items[0]), hello.ring_bytes, error);
+  if (!error) parts.own = create_ring_region(answer.ring_bytes, error);
+  if (!error && answer.wakes_server == sys::bell_kind::eventfd) parts.own_bell = sys::event_bell::create(error);
+  if (error) return error;
+  parts.wakes_this = answer.wakes_server;
+  parts.wakes_peer = answer.wakes_client;
+  parts.own_ring_bytes = answer.ring_bytes;
+  parts.peer_ring_bytes = hello.ring_bytes;
+  parts.max_receive = static_cast<std::size_t>(answer.max_message);
+  parts.max_send = static_cast<std::size_t>(hello.max_message);
+  parts.who = who_;
+
+  const sys::native_handle handles[] = {parts.own.shared_handle(), parts.own_bell.native()};
+  error = send(answer, std::span(handles).first(handshake::expected_handles(answer)));
+  if (error) return error;
+  loop_access::unwatch(owner_.owner(), key_);
+  parts.control = std::move(socket_);
+  auto ch = start_channel(owner_.owner(), std::move(parts), client_slot(owner_.clients()));
+  if (ch) owner_.accepted(std::move(*ch));
+  return ch.error();
+}
+
+std::error_code half_open::send(const handshake::frame& frame, std::span<const sys::native_handle> handles) noexcept {
+  const handshake::encoded_frame bytes = handshake::encode(frame);
+  const auto sent = socket_.send(bytes.bytes(), handles);
+  if (!sent) return sent.error();
+  return *sent == bytes.size ? std::error_code() : errc::peer_closed;
+}
+
+void half_open::refuse(errc reason, std::uint64_t low, std::uint64_t high) noexcept {
+  handshake::refused no;
+  no.reason = reason;
+  no.limit_low = low;
+  no.limit_high = high;
+  (void)send(no);  // a client that has gone need not be told
+}
+
+// -- accept --
+
+loop& accept_awaiter::owner() const noexcept { return core_->owner(); }
+
+bool accept_awaiter::await_ready() noexcept {
+  if (!core_)
+    outcome_ = errc::closed;
+  else if (core_->waiting)
+    outcome_ = errc::busy;
+  return outcome_ != errc::would_block;
+}
+
+void accept_awaiter::begin() noexcept { core_->wait(*this); }
+
+void accept_awaiter::leave() noexcept {
+  if (core_ && core_->waiting == this) core_->waiting = nullptr;
+}
+
+result<channel> accept_awaiter::take_result() noexcept {
+  disarm();
+  leave();
+  auto* const core = std::exchange(core_, nullptr);  // the listener may go before this awaiter does
+  if (outcome_ != errc::would_block) return outcome_;
+  if (!core) return errc::closed;
+  channel ch;
+  if (stop_requested() || !core->take(ch)) return errc::cancelled;
+  return ch;
+}
+
+}  // namespace detail
+
+// -- listener --
+
+listener listener::bind(loop& lp, std::string_view name, listener_options options) {
+  const auto wrong = [&](std::error_code error) { throw std::system_error(error, "ringbell: listening on '" + std::string(name) + "'"); };
+  handshake::server_terms terms;
+  terms.min_ring_bytes = options.min_ring_bytes;
+  terms.max_ring_bytes = options.max_ring_bytes;
+  terms.default_ring_bytes = options.default_ring_bytes;
+  if (const std::error_code error = handshake::check(terms)) wrong(error);
+  const auto path = sys::service_path(name);
+  if (!path) wrong(path.error());
+  std::error_code error = sys::prepare_service_folder(name);
+  if (error) wrong(error);
+  sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
+  if (error) wrong(error);
+  return listener(std::make_unique<detail::listener_core>(lp, std::move(socket), std::move(options)));
+}
+
+listener::listener(std::unique_ptr<detail::listener_core> core) noexcept : core_(std::move(core)) {}
+listener::listener(listener&&) noexcept = default;
+listener& listener::operator=(listener&&) noexcept = default;
+listener::~listener() = default;
+
+const std::string& listener::path() const noexcept { return core_->path(); }
+std::size_t listener::clients() const noexcept { return *core_->clients(); }
+
+}  // namespace ringbell
