@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "demo_peer.hpp"
+#include "histogram.hpp"
+
+#include <ringbell/channel.hpp>
+#include <ringbell/loop.hpp>
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace ringbell::tool::demo {
+
+/// What one slice, or several, have measured.
+struct sample {
+  histogram times;             ///< of round trips, in nanoseconds
+  std::uint64_t messages = 0;  ///< round trips, or one-way messages
+  std::uint64_t bytes = 0;     ///< one-way payload
+  double seconds = 0;
+  usage client;
+  usage server;
+
+  void add(const sample& other);
+};
+
+/// Two CPUs, for the two processes: on different cores where possible, and the same one twice when there is only one.
+class placement {
+public:
+  /// Picks from those that this process may use.
+  placement();
+  unsigned usable() const noexcept { return usable_; }
+  int client_cpu() const noexcept { return client_cpu_; }
+  int server_cpu() const noexcept { return server_cpu_; }
+  bool apart() const noexcept { return client_cpu_ != server_cpu_; }
+
+  /// Pin the calling process to its CPU; unless there is only one.
+  void pin_client() const noexcept { pin(client_cpu_); }
+  void pin_server() const noexcept { pin(server_cpu_); }
+
+private:
+  void pin(int cpu) const noexcept;
+
+  int client_cpu_ = 0;
+  int server_cpu_ = 0;
+  unsigned usable_ = 1;
+};
+
+/// The server process, connected: by ringbell, and by a Unix socket beside it. Measures one slice at a time.
+class session {
+public:
+  using duration = std::chrono::nanoseconds;
+
+  /// Forks: the calling process must have no other thread. Throws std::system_error; then nothing is left behind. Nor is, later, however
+  /// either process ends: the name is gone once the two are connected, and the server dies with its client.
+  explicit session(const common_options& common);
+  session(const session&) = delete;
+  session& operator=(const session&) = delete;
+  ~session();
+
+  /// Round trips one after the other.
+  sample ring_hot(std::size_t size, duration d);
+  sample socket_hot(std::size_t size, duration d);
+  /// Round trips begun at fixed times, and measured from those: a late one makes its successors late, and is not forgotten.
+  sample ring_paced(std::size_t size, duration period, duration d);
+  sample socket_paced(std::size_t size, duration period, duration d);
+  /// Messages of `size` bytes in one direction, `batch` published together; copied in by the sender, read in full by the receiver.
+  sample ring_one_way(std::size_t size, std::size_t batch, duration d);
+
+  const placement& cpus() const noexcept { return cpus_; }
+  const loop& on() const noexcept { return *loop_; }
+  const channel& link() const noexcept { return channel_; }
+
+private:
+  template <class F>
+  sample measure(phase what, F f);
+  void order(phase what);
+
+  placement cpus_;
+  pid_t server_ = -1;
+  sys::handle orders_;
+  sys::handle socket_;
+  std::unique_ptr<loop> loop_;
+  channel channel_;
+};
+
+}  // namespace ringbell::tool::demo

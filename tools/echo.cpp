@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "options.hpp"
+
+#include <ringbell/listener.hpp>
+#include <ringbell/scope.hpp>
+#include <ringbell/signals.hpp>
+#include <ringbell/when_any.hpp>
+
+#include <array>
+#include <csignal>
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <string>
+
+namespace ringbell::tool {
+
+namespace {
+
+struct echo_options {
+  echo_options() noexcept {}
+  std::string name;
+  common_options common;
+};
+
+task<> session(channel ch) {
+  std::array<std::byte, 256> copy;
+  while (auto m = co_await ch.recv()) {
+    const std::size_t size = m->size();
+    if (size <= copy.size()) {
+      // Released before replying: the reply then tells the client of the space, in the same cache line.
+      if (size != 0) std::memcpy(copy.data(), m->data(), size);
+      m->release();
+      co_await ch.send(std::span<const std::byte>(copy).first(size));
+    } else {
+      co_await ch.send(m->bytes());
+    }
+  }
+}
+
+task<> accept_all(listener& from, scope& clients) {
+  for (;;) clients.spawn(session(co_await from.accept()));
+}
+
+task<> serve(loop& lp, const echo_options& options) {
+  signal_set signals({SIGINT, SIGTERM});
+  scope clients(lp);
+  clients.on_error([](const std::exception_ptr&) {});  // a client that dies, or breaks the protocol, concerns nobody else
+  listener from = listener::bind(lp, options.name, options.common.for_listener());
+  std::printf("ringbell: echo listens on %s (loop: %s; bells: eventfd between processes of one user, else socket; spin: %s)\n",
+              from.path().c_str(), std::string(lp.backend_reason()).c_str(), name_of(lp.spinning()).c_str());
+  std::fflush(stdout);
+  co_await when_any(signals.next(), accept_all(from, clients));
+  clients.request_stop();
+  co_await clients.join();
+}
+
+int run_echo(const echo_options& options) {
+  loop lp(options.common.for_loop());
+  lp.run(serve(lp, options));
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_echo(CLI::App& app, action& chosen) {
+  CLI::App* const sub = add_subcommand(app, "echo", "Send back every message, to any number of clients, until Ctrl-C or SIGTERM",
+                                       std::string(name_help) + " A first line says where it listens.");
+  auto options = std::make_shared<echo_options>();
+  sub->add_option("name", options->name, "Where to listen")->required()->type_name("NAME");
+  add_common_options(*sub, options->common, "64KiB");
+  sub->callback([&chosen, options] { chosen = [options] { return run_echo(*options); }; });
+}
+
+}  // namespace ringbell::tool

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "histogram.hpp"
+#include "json.hpp"
+#include "options.hpp"
+
+#include <ringbell/connect.hpp>
+#include <ringbell/signals.hpp>
+#include <ringbell/sleep.hpp>
+#include <ringbell/when_any.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ringbell::tool {
+
+namespace {
+
+using clock = loop::clock;
+
+// One line for each reply only when a person can follow them.
+constexpr std::chrono::milliseconds readable_interval{50};
+constexpr std::uint64_t largest_message = std::uint64_t{64} << 20;
+
+struct ping_options {
+  ping_options() noexcept {}
+  std::string name;
+  std::uint64_t size = 64;
+  std::uint64_t count = 10;
+  std::chrono::nanoseconds interval = std::chrono::milliseconds(100);
+  std::chrono::nanoseconds timeout = std::chrono::seconds(5);
+  bool quiet = false;
+  bool as_json = false;
+  common_options common;
+};
+
+/// What is known so far: for the summary, however the pinging ends.
+struct progress {
+  progress() noexcept {}
+  bool connected = false;
+  std::uint64_t sent = 0;
+  std::uint64_t received = 0;
+  clock::time_point waiting_since = clock::time_point::max();  // max: for nothing
+  histogram times;
+  channel_statistics statistics;
+  sys::peer_identity peer;
+  std::string bell;
+};
+
+/// Each message begins with its number, as far as there is room; the rest is a pattern.
+bool same_bytes(const message& got, const std::vector<std::byte>& sent) {
+  return got.size() == sent.size() && (sent.empty() || std::memcmp(got.data(), sent.data(), sent.size()) == 0);
+}
+
+task<> exchange(const ping_options& options, progress& so_far, channel& ch) {
+  std::vector<std::byte> payload(options.size);
+  for (std::size_t i = 0; i < payload.size(); ++i) payload[i] = static_cast<std::byte>(i);
+  const bool lines = !options.as_json && !options.quiet && options.interval >= readable_interval;
+  clock::time_point next = clock::now();
+  for (std::uint64_t i = 0; options.count == 0 || i < options.count; ++i) {
+    if (i != 0 && options.interval.count() != 0) co_await sleep_until(next);
+    next += options.interval;
+    std::copy_n(reinterpret_cast<const std::byte*>(&i), std::min(sizeof i, payload.size()), payload.begin());
+    const clock::time_point sent = clock::now();
+    so_far.waiting_since = sent;
+    ++so_far.sent;
+    co_await ch.send(payload);
+    auto reply = co_await ch.recv();
+    const auto took = clock::now() - sent;
+    so_far.waiting_since = clock::time_point::max();
+    so_far.statistics = ch.statistics();
+    if (!reply) throw std::system_error(errc::peer_closed, "'" + options.name + "' ended the stream instead of replying");
+    if (!same_bytes(*reply, payload))
+      throw std::system_error(errc::bad_peer, "'" + options.name + "' sent back other bytes: it is no echo server (see 'ringbell echo')");
+    ++so_far.received;
+    so_far.times.add(static_cast<std::uint64_t>(took.count()));
+    if (!lines) continue;
+    std::printf("%llu bytes from process %lld: seq=%llu time=%s\n", static_cast<unsigned long long>(reply->size()),
+                static_cast<long long>(so_far.peer.process), static_cast<unsigned long long>(i), format_duration(took).c_str());
+    std::fflush(stdout);
+  }
+}
+
+task<> ping(loop& lp, const ping_options& options, progress& so_far) {
+  connect_options how = options.common.for_connect();
+  how.timeout = options.timeout;
+  channel ch = co_await connect(lp, options.name, how);
+  so_far.connected = true;
+  so_far.peer = ch.peer();
+  so_far.bell = sys::name_of(ch.woken_by());
+  co_await exchange(options, so_far, ch);
+}
+
+/// Ends the pinging when one reply takes too long. Costs the exchange nothing but the note of when it began to wait.
+task<> watch_for_silence(const ping_options& options, const progress& so_far) {
+  for (;;) {
+    const clock::time_point now = clock::now();
+    if (so_far.waiting_since != clock::time_point::max() && now - so_far.waiting_since >= options.timeout)
+      throw std::system_error(errc::timed_out,
+                              "no reply to message " + std::to_string(so_far.sent - 1) + " within " + format_duration(options.timeout));
+    const clock::time_point since = std::min(so_far.waiting_since, now);
+    co_await sleep_until(since + options.timeout);
+  }
+}
+
+double per_message(std::uint64_t n, std::uint64_t messages) {
+  return messages == 0 ? 0 : static_cast<double>(n) / static_cast<double>(messages);
+}
+
+void print_json(const loop& lp, const ping_options& options, const progress& p) {
+  json out;
+  out.begin_object().value("name", options.name).value("size", options.size).value("sent", p.sent).value("received", p.received);
+  out.value("p50_ns", p.times.quantile(0.5)).value("p99_ns", p.times.quantile(0.99)).value("p999_ns", p.times.quantile(0.999));
+  out.value("max_ns", p.times.max());
+  out.value("bells_per_message", per_message(p.statistics.bells_rung, p.sent));
+  out.value("parks_per_message", per_message(p.statistics.parks, p.sent));
+  out.value("loop", lp.backend_name()).value("spin", name_of(lp.spinning())).value("bell", p.bell);
+  out.end_object();
+  std::printf("%s\n", out.text().c_str());
+}
+
+void print_summary(const loop& lp, const ping_options& options, const progress& p) {
+  std::printf("-- %s: %llu sent, %llu received, %llu bytes each; loop %s, spin %s, woken by %s\n", options.name.c_str(),
+              static_cast<unsigned long long>(p.sent), static_cast<unsigned long long>(p.received),
+              static_cast<unsigned long long>(options.size), std::string(lp.backend_name()).c_str(), name_of(lp.spinning()).c_str(),
+              p.bell.c_str());
+  if (p.received == 0) return;
+  std::printf("round trip p50 %s, p99 %s, p99.9 %s, max %s; per message: %.3g bells rung, %.3g parks\n",
+              format_duration(static_cast<double>(p.times.quantile(0.5))).c_str(),
+              format_duration(static_cast<double>(p.times.quantile(0.99))).c_str(),
+              format_duration(static_cast<double>(p.times.quantile(0.999))).c_str(),
+              format_duration(static_cast<double>(p.times.max())).c_str(), per_message(p.statistics.bells_rung, p.sent),
+              per_message(p.statistics.parks, p.sent));
+}
+
+/// The number of the signal that ended it, or 0.
+task<int> ping_until_signal(loop& lp, const ping_options& options, progress& so_far) {
+  auto first = co_await when_any(ping(lp, options, so_far), watch_for_silence(options, so_far), signalled(SIGINT, SIGTERM));
+  co_return first.index() == 2 ? first.get<2>() : 0;
+}
+
+int run_ping(const ping_options& options) {
+  loop lp(options.common.for_loop());
+  progress so_far;
+  int code = exit_ok;
+  std::optional<std::system_error> failure;
+  try {
+    const int signal = lp.run(ping_until_signal(lp, options, so_far));
+    if (signal != 0 && so_far.received == 0) code = exit_signal + signal;
+  } catch (const std::system_error& error) {
+    failure = error;
+  }
+  if (so_far.connected) options.as_json ? print_json(lp, options, so_far) : print_summary(lp, options, so_far);
+  std::fflush(stdout);
+  return failure ? complain(*failure) : code;
+}
+
+}  // namespace
+
+void add_ping(CLI::App& app, action& chosen) {
+  CLI::App* const sub = add_subcommand(app, "ping", "Measure round trips to an echo server ('ringbell echo')",
+                                       std::string(name_help) + " Statistics come at the end, also after Ctrl-C.");
+  auto options = std::make_shared<ping_options>();
+  sub->add_option("name", options->name, "Where the echo server listens")->required()->type_name("NAME");
+  add_size_option(*sub, "--size", options->size, 0, largest_message, "Bytes in each message")->default_str("64");
+  sub->add_option("--count", options->count, "How many messages; 0: until Ctrl-C")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N")
+      ->capture_default_str();
+  add_duration_option(*sub, "--interval", options->interval, "From one message to the next; 0: at once after the reply")
+      ->default_str("100ms");
+  add_duration_option(*sub, "--timeout", options->timeout, "How long to wait for a server, and for each reply")->default_str("5s");
+  sub->add_flag("--quiet,-q", options->quiet, "No line for each reply");
+  sub->add_flag("--json", options->as_json, "Print the statistics as one line of JSON (times in nanoseconds)");
+  add_common_options(*sub, options->common, "64KiB");
+  sub->callback([&chosen, options] { chosen = [options] { return run_ping(*options); }; });
+}
+
+}  // namespace ringbell::tool

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "standard_streams.hpp"
+
+#include "exit_codes.hpp"
+
+#include <ringbell/readiness.hpp>
+#include <ringbell/sleep.hpp>
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+
+namespace ringbell::tool {
+
+namespace {
+
+// A file is written in pieces too: so a slow disk does not keep the other direction waiting for all of a large message.
+constexpr std::size_t largest_write = 1 << 20;
+
+::mode_t type_of(int fd) noexcept {
+  struct stat status{};
+  return ::fstat(fd, &status) == 0 ? status.st_mode & S_IFMT : 0;
+}
+
+}  // namespace
+
+standard_input::standard_input() noexcept {
+  const ::mode_t type = type_of(STDIN_FILENO);
+  pollable_ = type == S_IFIFO || type == S_IFSOCK || (type == S_IFCHR && ::isatty(STDIN_FILENO));
+}
+
+task<> standard_input::ready() {
+  if (pollable_)
+    co_await readable(STDIN_FILENO);
+  else
+    co_await yield();
+}
+
+bool standard_input::read(claim space) {
+  const ssize_t n = ::read(STDIN_FILENO, space.bytes().data(), space.bytes().size());
+  if (n > 0) space.commit(static_cast<std::size_t>(n));
+  // Another process that reads the same input may have been faster.
+  if (n < 0 && errno != EINTR && errno != EAGAIN) throw_errno(errno, "reading standard input");
+  return n != 0;
+}
+
+standard_output::standard_output() noexcept {
+  const ::mode_t type = type_of(STDOUT_FILENO);
+  if (type == S_IFSOCK) {
+    way_ = way::socket;
+  } else if (type == S_IFIFO || (type == S_IFCHR && ::isatty(STDOUT_FILENO))) {
+    own_ = sys::handle(::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    way_ = own_ ? way::own_description : way::polled;
+  }
+}
+
+long standard_output::write_some(std::span<const std::byte> bytes) const noexcept {
+  switch (way_) {
+    case way::own_description: return ::write(own_.get(), bytes.data(), bytes.size());
+    case way::socket: return ::send(STDOUT_FILENO, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    case way::direct: return ::write(STDOUT_FILENO, bytes.data(), std::min(bytes.size(), largest_write));
+    case way::polled: return ::write(STDOUT_FILENO, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
+  }
+  return -1;
+}
+
+task<> standard_output::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    if (way_ == way::polled) co_await writable(STDOUT_FILENO);
+    const long n = write_some(bytes);
+    if (n >= 0) {
+      bytes = bytes.subspan(static_cast<std::size_t>(n));
+      if (way_ == way::direct) co_await yield();
+    } else if (errno == EAGAIN) {
+      co_await writable(own_ ? own_.get() : STDOUT_FILENO);
+    } else if (errno == EPIPE) {
+      throw_errno(EPIPE, "writing standard output: nobody reads it any more");
+    } else if (errno != EINTR) {
+      throw_errno(errno, "writing standard output");
+    }
+  }
+}
+
+void standard_output::close() {
+  own_.reset();
+  const int error = ::close(STDOUT_FILENO) == 0 ? 0 : errno;
+  // The number must not go to whatever is opened next.
+  (void)::open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (error != 0) throw_errno(error, "writing standard output");
+}
+
+}  // namespace ringbell::tool

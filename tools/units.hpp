@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace ringbell::tool {
+
+namespace detail {
+
+struct unit {
+  std::string_view name;
+  double factor;
+};
+
+/// Three digits that matter, and the largest unit that leaves something before the point. `units` rise.
+template <std::size_t N>
+std::string scaled(double value, const std::array<unit, N>& units) {
+  std::size_t i = 0;
+  while (i + 1 < N && value >= units[i + 1].factor * 0.9995) ++i;
+  value /= units[i].factor;
+  char text[48];
+  const int decimals = value >= 99.95 || (i == 0 && units[0].factor == 1 && value == static_cast<double>(static_cast<std::uint64_t>(value)))
+                           ? 0
+                           : (value >= 9.995 ? 1 : 2);
+  std::snprintf(text, sizeof text, "%.*f%s%.*s", decimals, value, units[i].name.empty() ? "" : " ", static_cast<int>(units[i].name.size()),
+                units[i].name.data());
+  return text;
+}
+
+/// A number and one of the units, without a rest; nothing when it is not that, or beyond 2^63.
+template <std::size_t N>
+std::optional<std::uint64_t> parse(std::string_view text, const std::array<unit, N>& units) {
+  double number = 0;
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, number, std::chars_format::fixed);
+  if (error != std::errc() || !(number >= 0)) return std::nullopt;
+  const std::string_view name(rest, static_cast<std::size_t>(end - rest));
+  for (const unit& u : units) {
+    const double value = number * u.factor;
+    if (name == u.name && value < 9.2e18) return static_cast<std::uint64_t>(value);
+  }
+  return std::nullopt;
+}
+
+}  // namespace detail
+
+inline std::string format_duration(double nanoseconds) {
+  static constexpr std::array<detail::unit, 4> units{{{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}}};
+  return detail::scaled(nanoseconds, units);
+}
+inline std::string format_duration(std::chrono::nanoseconds d) { return format_duration(static_cast<double>(d.count())); }
+
+/// Counts and rates: 950, 1.20 k, 18.3 M.
+inline std::string format_count(double value) {
+  static constexpr std::array<detail::unit, 4> units{{{"", 1}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}}};
+  return detail::scaled(value, units);
+}
+
+inline std::string format_bytes(double bytes) {
+  static constexpr std::array<detail::unit, 4> units{{{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}}};
+  return detail::scaled(bytes, units);
+}
+
+/// Bytes: 65536, 64k, 64K, 64KiB, 1M, 1MiB, 1G, 1GiB; the units are powers of 1024.
+inline std::optional<std::uint64_t> parse_bytes(std::string_view text) {
+  static constexpr std::array<detail::unit, 12> units{{{"", 1},
+                                                       {"B", 1},
+                                                       {"k", 1024},
+                                                       {"K", 1024},
+                                                       {"KiB", 1024},
+                                                       {"m", 1048576},
+                                                       {"M", 1048576},
+                                                       {"MiB", 1048576},
+                                                       {"g", 1073741824},
+                                                       {"G", 1073741824},
+                                                       {"GiB", 1073741824},
+                                                       {"kiB", 1024}}};
+  return detail::parse(text, units);
+}
+
+/// A time: 0, 300ms, 1.5s, 20us, 100ns, 1min. A bare number is seconds.
+inline std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
+  static constexpr std::array<detail::unit, 6> units{{{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 6e10}}};
+  const auto value = detail::parse(text, units);
+  if (!value) return std::nullopt;
+  return std::chrono::nanoseconds(static_cast<std::int64_t>(*value));
+}
+
+}  // namespace ringbell::tool
