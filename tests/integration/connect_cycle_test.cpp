@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSL-1.0
+// Connections come and go: nothing of them stays, in either process; and who may not connect hears why.
+#include <ringbell/as_result.hpp>
+#include <ringbell/connect.hpp>
+#include <ringbell/listener.hpp>
+#include <ringbell/scope.hpp>
+#include <ringbell/sleep.hpp>
+#include <ringbell/timeout.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "support/raw_peer.hpp"
+#include "support/resources.hpp"
+
+using namespace ringbell;
+using namespace ringbell::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+
+// Echoes; the message "resources" is answered with what the server holds.
+task<void> session(channel ch) {
+  while (auto m = co_await ch.recv()) {
+    if (m->text() == "resources") {
+      const resources held = resources::now();
+      co_await ch.send(std::as_bytes(std::span(&held, 1)));
+    } else {
+      co_await ch.send(m->bytes());
+    }
+  }
+}
+
+task<void> serve(loop& lp, std::string path, listener_options options) {
+  scope clients{lp};
+  clients.on_error([](std::exception_ptr) {});  // that a client dies is its own matter
+  listener l = listener::bind(lp, path, std::move(options));
+  for (;;) clients.spawn(session(co_await l.accept()));
+}
+
+/// A server in a process of its own, until the end of the test.
+class echo_server {
+public:
+  explicit echo_server(listener_options options = {}, std::chrono::milliseconds start_after = 0ms)
+      : process_([this, &options, start_after] {
+          ::usleep(static_cast<useconds_t>(start_after / 1us));
+          loop lp;
+          lp.run(serve(lp, path(), std::move(options)));
+          return 0;
+        }) {}
+  std::string path() const { return folder_ / "server"; }
+
+private:
+  temporary_folder folder_;
+  child_process process_;
+};
+
+task<void> cycle(loop& lp, std::string path) {
+  channel ch = co_await connect(lp, path);
+  co_await ch.send("hello");
+  {
+    const auto m = co_await ch.recv();
+    expect(m && m->text() == "hello", "an echo");
+  }
+  ch.close();
+}
+
+task<void> cycles(loop& lp, std::string path, int n) {
+  for (int i = 0; i < n; ++i) co_await cycle(lp, path);
+}
+
+task<resources> resources_of_server(loop& lp, std::string path) {
+  channel ch = co_await connect(lp, path);
+  co_await ch.send("resources");
+  const auto m = co_await ch.recv();
+  resources held;
+  expect(m && m->size() == sizeof held, "an answer");
+  std::memcpy(&held, m->data(), sizeof held);
+  co_return held;
+}
+
+// The server may notice a moment after us that a channel has ended.
+task<bool> server_holds_no_more_than(loop& lp, std::string path, resources before) {
+  for (int attempt = 0; attempt < 200; ++attempt) {
+    const resources now = co_await resources_of_server(lp, path);
+    if (!now.more_than(before)) co_return true;
+    co_await sleep_for(5ms);
+  }
+  co_return false;
+}
+
+task<std::error_code> error_of(task<channel> connecting) { co_return (co_await as_result(std::move(connecting))).error(); }
+
+task<std::error_code> error_of_two(loop& lp, std::string path) {
+  channel first = co_await connect(lp, path);
+  const auto error = co_await error_of(connect(lp, path));
+  co_await first.send("still here");
+  expect((co_await first.recv()).has_value(), "the first client to be served");
+  co_return error;
+}
+
+template <class F>
+std::chrono::milliseconds time_of(F f) {
+  const auto begin = clock_type::now();
+  f();
+  return std::chrono::duration_cast<std::chrono::milliseconds>(clock_type::now() - begin);
+}
+
+}  // namespace
+
+TEST_CASE("a thousand connections leave nothing behind in either process") {
+  const echo_server server;
+  loop lp;
+  lp.run(cycles(lp, server.path(), 200));
+  const resources server_before = lp.run(resources_of_server(lp, server.path()));
+  const resources before = resources::now();
+  for (int round = 0; round < 10; ++round) {
+    lp.run(cycles(lp, server.path(), 100));
+    const resources after = resources::now();
+    CHECK(after.descriptors == before.descriptors);
+    CHECK(after.regions == before.regions);
+    CHECK_FALSE(after.more_than(before));
+  }
+  CHECK(lp.run(server_holds_no_more_than(lp, server.path(), server_before)));
+  const resources server_after = lp.run(resources_of_server(lp, server.path()));
+  const auto grown = resources::now().resident_kib - before.resident_kib;
+  const auto server_grown = server_after.resident_kib - server_before.resident_kib;
+  MESSAGE("1000 connections: the client's memory has grown by " << grown << " KiB, the server's by " << server_grown << " KiB");
+  if (memory_is_kept) return;
+  CHECK(grown < 512);
+  CHECK(server_grown < 512);
+}
+
+TEST_CASE("a client that comes before its server waits for it") {
+  const echo_server server({}, 300ms);
+  loop lp;
+  const auto took = time_of([&] { lp.run(cycle(lp, server.path())); });
+  CHECK(took >= 250ms);
+  CHECK(took < 5s);
+}
+
+TEST_CASE("connecting to nobody fails with no_server when its time is up") {
+  const temporary_folder folder;
+  loop lp;
+  connect_options options;
+  options.timeout = 150ms;
+  std::error_code error;
+  const auto took = time_of([&] { error = lp.run(error_of(connect(lp, folder / "nobody", options))); });
+  CHECK(error == errc::no_server);
+  CHECK(took >= 40ms);  // it gives up when the next attempt would come too late
+  CHECK(took < 2s);
+}
+
+TEST_CASE("one client more than the server allows gets refused_too_many, and may come when another has gone") {
+  listener_options options;
+  options.max_clients = 1;
+  const echo_server server(options);
+  loop lp;
+  CHECK(lp.run(error_of_two(lp, server.path())) == errc::refused_too_many);
+  CHECK(eventually([&] { return !lp.run(error_of(connect(lp, server.path()))); }));
+}
+
+TEST_CASE("a ring beyond the server's limits gets refused_ring_size, with the limits in the text") {
+  listener_options options;
+  options.min_ring_bytes = 8192;
+  options.max_ring_bytes = options.default_ring_bytes = 16384;
+  const echo_server server(options);
+  loop lp;
+  for (const std::uint64_t size : {4096, 32768}) {
+    connect_options wish;
+    wish.ring_bytes = size;
+    try {
+      lp.run(connect(lp, server.path(), wish));
+      FAIL("connected");
+    } catch (const std::system_error& e) {
+      CHECK(e.code() == errc::refused_ring_size);
+      CHECK(std::string(e.what()).find("8192 to 16384") != std::string::npos);
+    }
+  }
+  connect_options right;
+  right.ring_bytes = 8192;
+  CHECK_FALSE(lp.run(error_of(connect(lp, server.path(), right))));
+}
+
+TEST_CASE("a client that the authorizer does not know gets refused_unauthorized") {
+  listener_options options;
+  const auto parent = ::getpid();
+  options.authorize = [parent](const sys::peer_identity& who) {
+    if (who.user != sys::current_user()) throw std::runtime_error("a stranger");
+    return who.process != parent;
+  };
+  const echo_server server(options);
+  loop lp;
+  CHECK(lp.run(error_of(connect(lp, server.path()))) == errc::refused_unauthorized);
+  child_process other([&] {
+    loop own;
+    own.run(cycle(own, server.path()));
+    return 0;
+  });
+  CHECK(other.wait() == 0);
+}
+
+TEST_CASE("an authorizer that throws lets nobody in") {
+  listener_options options;
+  options.authorize = [](const sys::peer_identity&) -> bool { throw std::runtime_error("undecided"); };
+  const echo_server server(options);
+  loop lp;
+  CHECK(lp.run(error_of(connect(lp, server.path()))) == errc::refused_unauthorized);
+}
+
+TEST_CASE("a second server under the same name gets name_in_use, and the first goes on") {
+  const echo_server server;
+  loop lp;
+  lp.run(cycle(lp, server.path()));
+  try {
+    const listener second = listener::bind(lp, server.path());
+    FAIL("bound");
+  } catch (const std::system_error& e) {
+    CHECK(e.code() == errc::name_in_use);
+  }
+  lp.run(cycle(lp, server.path()));
+}
+
+TEST_CASE("a connect that is cancelled leaves nothing behind") {
+  const temporary_folder folder;
+  std::error_code failed;
+  const sys::local_listener silent = sys::local_listener::bind(folder / "silent", false, failed);
+  REQUIRE_FALSE(failed);
+  loop lp;
+  const auto cancelled_soon = [&](const std::string& path, std::chrono::nanoseconds after) -> std::error_code {
+    return lp.run(error_of(timeout(after, connect(lp, path))));
+  };
+  CHECK(cancelled_soon(folder / "nobody", 1ms) == errc::timed_out);
+  const resources before = resources::now();
+  for (int i = 0; i < 50; ++i) {
+    CHECK(cancelled_soon(folder / "nobody", i * 100us) == errc::timed_out);
+    CHECK(cancelled_soon(folder / "silent", i * 100us) == errc::timed_out);
+  }
+  const resources after = resources::now();
+  CHECK(after.descriptors == before.descriptors);
+  CHECK(after.regions == before.regions);
+}
+
+TEST_CASE("a server that never answers is given up with timed_out") {
+  const temporary_folder folder;
+  std::error_code failed;
+  const sys::local_listener silent = sys::local_listener::bind(folder / "silent", false, failed);
+  REQUIRE_FALSE(failed);
+  loop lp;
+  connect_options options;
+  options.timeout = 100ms;
+  std::error_code error;
+  const auto took = time_of([&] { error = lp.run(error_of(connect(lp, folder / "silent", options))); });
+  CHECK(error == errc::timed_out);
+  CHECK(took >= 90ms);
+  CHECK(took < 2s);
+}
+
+TEST_CASE("clients that do not greet, or do so slowly, delay nobody, and are dropped in time") {
+  listener_options options;
+  options.handshake_timeout = 500ms;
+  const echo_server server(options);
+  loop lp;
+  lp.run(cycle(lp, server.path()));
+
+  const auto begin = clock_type::now();
+  std::vector<raw_peer> silent;
+  for (int i = 0; i < 20; ++i) silent.push_back(raw_peer::connected_to(server.path()));
+  raw_peer slow = raw_peer::connected_to(server.path());
+  const auto frame = handshake::encode(raw_client::greeting());
+
+  const auto took = time_of([&] { lp.run(cycles(lp, server.path(), 20)); });
+  CHECK(took < 5s);
+  // A byte every 50 ms would take 2.4 s.
+  std::size_t sent = 0;
+  while (sent < frame.size && !poll_for(slow.socket.native(), POLLIN, 50ms) && slow.send(frame.bytes().subspan(sent, 1))) ++sent;
+  CHECK(sent < frame.size);
+  CHECK(slow.hangs_up());
+  for (raw_peer& one : silent) CHECK(one.hangs_up());
+  CHECK(clock_type::now() - begin < 5s);
+  lp.run(cycle(lp, server.path()));
+}
+
+TEST_CASE("more half-open connections than allowed wait in the backlog, and honest clients get through behind them") {
+  listener_options options;
+  options.handshake_timeout = 300ms;
+  options.max_half_open = 4;
+  const echo_server server(options);
+  loop lp;
+  lp.run(cycle(lp, server.path()));
+  std::vector<raw_peer> silent;
+  for (int i = 0; i < 16; ++i) silent.push_back(raw_peer::connected_to(server.path()));
+  const auto took = time_of([&] { lp.run(cycle(lp, server.path())); });
+  CHECK(took >= 250ms);  // they are in front of it, four at a time
+  CHECK(took < 10s);
+  for (raw_peer& one : silent) CHECK(one.hangs_up());
+}
+
+TEST_CASE("a client that hangs up during its handshake costs the server nothing") {
+  const echo_server server;
+  loop lp;
+  lp.run(cycles(lp, server.path(), 20));
+  const resources before = lp.run(resources_of_server(lp, server.path()));
+  for (int i = 0; i < 200; ++i) {
+    raw_peer gone = raw_peer::connected_to(server.path());
+    gone.send(handshake::encode(raw_client::greeting()).bytes().first(static_cast<std::size_t>(i % 48)));
+  }
+  CHECK(lp.run(server_holds_no_more_than(lp, server.path(), before)));
+}

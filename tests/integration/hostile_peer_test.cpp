@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: BSL-1.0
+// A peer that breaks every rule harms its own channel only: the other side does not crash, hang or leak, and goes on serving others.
+#include <ringbell/as_result.hpp>
+#include <ringbell/connect.hpp>
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "support/hostile_handles.hpp"
+#include "support/raw_peer.hpp"
+#include "support/victims.hpp"
+
+using namespace ringbell;
+using namespace ringbell::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+
+// -- what a hostile client tells a server --
+
+handshake::hello hello_with(const std::function<void(handshake::hello&)>& change) {
+  handshake::hello h = raw_client::greeting();
+  change(h);
+  return h;
+}
+
+/// Greets with these handles; the server must refuse, or hang up.
+void expect_refusal(const std::string& path, const handshake::hello& hello, std::vector<sys::native_handle> handles) {
+  raw_peer attacker = raw_peer::connected_to(path);
+  attacker.send(hello, handles);
+  const auto answer = attacker.answer();
+  if (answer) {
+    CHECK(std::holds_alternative<handshake::refused>(*answer));
+    CHECK(attacker.handles.count == 0);
+  }
+  CHECK(attacker.hangs_up());
+}
+
+/// Puts a record into the ring of an attacker that has sent nothing yet, and publishes a tail.
+void publish(raw_client& attacker, std::uint64_t header, position tail) {
+  std::memcpy(attacker.data(), &header, sizeof header);
+  attacker.page().tx_tail = tail;
+  attacker.ring();
+}
+
+std::uint64_t header(std::uint32_t length, std::uint32_t flags) { return record_header{length, flags}.word(); }
+
+}  // namespace
+
+TEST_CASE("a greeting that is garbage is refused, however long it is") {
+  const victims v;
+  std::mt19937_64 random(1);
+  for (int i = 0; i < 200; ++i) {
+    std::vector<std::byte> garbage(1 + random() % 200);
+    for (auto& b : garbage) b = static_cast<std::byte>(random());
+    if (i % 2 == 0) {
+      const auto good = handshake::encode(raw_client::greeting());
+      std::copy_n(good.storage.begin(), std::min(garbage.size(), i % 48 + std::size_t{1}), garbage.begin());
+    }
+    raw_peer attacker = raw_peer::connected_to(v.path());
+    attacker.send(garbage);
+    ::shutdown(attacker.socket.native(), SHUT_WR);
+    CHECK(attacker.hangs_up());
+  }
+}
+
+TEST_CASE("a greeting that is cut off, or is some other frame, is refused") {
+  const victims v;
+  const auto good = handshake::encode(raw_client::greeting());
+  for (std::size_t n = 0; n < good.size; ++n) {
+    raw_peer attacker = raw_peer::connected_to(v.path());
+    attacker.send(good.bytes().first(n));
+    ::shutdown(attacker.socket.native(), SHUT_WR);
+    CHECK(attacker.hangs_up());
+  }
+  for (const handshake::frame& wrong : {handshake::frame(handshake::welcome{}), handshake::frame(handshake::refused{})}) {
+    raw_peer attacker = raw_peer::connected_to(v.path());
+    attacker.send(wrong);
+    CHECK(attacker.hangs_up());
+  }
+}
+
+TEST_CASE("impossible sizes, versions and bells are refused") {
+  const victims v;
+  const auto region = sealed_page([](control_page&) {});
+  const auto bell = event();
+  const auto check = [&](const std::function<void(handshake::hello&)>& change) {
+    expect_refusal(v.path(), hello_with(change), {region.get(), bell.get()});
+  };
+  for (const std::uint64_t size : std::vector<std::uint64_t>{0, 1, 4095, 12288, std::uint64_t{1} << 40, ~std::uint64_t{0}})
+    check([&](handshake::hello& h) { h.ring_bytes = size; });
+  check([](handshake::hello& h) { h.wanted_ring_bytes = 3; });
+  check([](handshake::hello& h) { h.version_min = h.version_max = 99; });
+  check([](handshake::hello& h) { h.version_min = 2, h.version_max = 1; });
+  check([](handshake::hello& h) { h.can_ring = 0; });
+  check([](handshake::hello& h) { h.can_ring = h.can_wait_on = 0xffffff00; });
+}
+
+TEST_CASE("handles that are missing, too many, or of the wrong kind are refused, and not kept") {
+  const victims v;
+  const auto hello = raw_client::greeting();
+  const auto region = sealed_page([](control_page&) {});
+  const auto bell = event();
+  const sys::handle null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const sys::handle file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  int pipe[2];
+  REQUIRE(::pipe2(pipe, O_CLOEXEC) == 0);
+  const sys::handle reading(pipe[0]), writing(pipe[1]);
+  const auto before = v.server_descriptors();
+
+  expect_refusal(v.path(), hello, {});
+  expect_refusal(v.path(), hello, {region.get()});
+  expect_refusal(v.path(), hello, {region.get(), bell.get(), bell.get()});
+  expect_refusal(v.path(), hello, {region.get(), bell.get(), bell.get(), bell.get()});
+  expect_refusal(v.path(), hello, {bell.get(), region.get()});
+  for (const auto wrong : {bell.get(), null.get(), file.get(), reading.get(), writing.get()})
+    expect_refusal(v.path(), hello, {wrong, bell.get()});
+  for (const auto wrong : {region.get(), null.get(), file.get(), reading.get(), writing.get()})
+    expect_refusal(v.path(), hello, {region.get(), wrong});
+
+  for (const int seals : {0, F_SEAL_SHRINK, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, F_SEAL_GROW | F_SEAL_SEAL | future_write}) {
+    const auto weak = memory(region_bytes, seals);
+    expect_refusal(v.path(), hello, {weak.get(), bell.get()});
+  }
+  for (const std::size_t size : {std::size_t{4096}, region_bytes - 4096, region_bytes + 4096, std::size_t{1} << 20}) {
+    const auto other = memory(size, all_seals);
+    expect_refusal(v.path(), hello, {other.get(), bell.get()});
+  }
+  const auto holes = memory(region_bytes, all_seals, false);
+  expect_refusal(v.path(), hello, {holes.get(), bell.get()});
+
+  for (const auto& change : std::vector<std::function<void(control_page&)>>{
+           [](control_page& p) { p.magic = 0; }, [](control_page& p) { p.version = 2; }, [](control_page& p) { p.ring_bytes = 1 << 20; },
+           [](control_page& p) { std::memset(static_cast<void*>(&p), 0xff, sizeof p); }}) {
+    const auto lying = sealed_page(change);
+    expect_refusal(v.path(), hello, {lying.get(), bell.get()});
+  }
+  CHECK(eventually([&] { return v.server_descriptors() <= before; }));
+}
+
+TEST_CASE("more handles than a greeting can have close the connection") {
+  const victims v;
+  const auto before = v.server_descriptors();
+  for (int i = 0; i < 20; ++i) {
+    raw_peer attacker = raw_peer::connected_to(v.path());
+    const auto bell = event();
+    const auto frame = handshake::encode(raw_client::greeting());
+    std::array<int, 100> many;
+    many.fill(bell.get());
+    iovec bytes{const_cast<std::byte*>(frame.bytes().data()), frame.size};
+    alignas(cmsghdr) std::byte control[CMSG_SPACE(sizeof many)] = {};
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* const c = CMSG_FIRSTHDR(&message);
+    c->cmsg_level = SOL_SOCKET;
+    c->cmsg_type = SCM_RIGHTS;
+    c->cmsg_len = CMSG_LEN(sizeof many);
+    std::memcpy(CMSG_DATA(c), many.data(), sizeof many);
+    REQUIRE(::sendmsg(attacker.socket.native(), &message, MSG_NOSIGNAL) > 0);
+    CHECK(attacker.hangs_up());
+  }
+  CHECK(eventually([&] { return v.server_descriptors() <= before; }));
+}
+
+TEST_CASE("what a client gets of a server's memory can only be read") {
+  const victims v;
+  raw_client attacker(v.path());
+  REQUIRE(attacker.greeted());
+  const int fd = attacker.peer_region_handle.get();
+  const std::size_t size = control_bytes + static_cast<std::size_t>(attacker.welcome.ring_bytes);
+  CHECK(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
+  CHECK(::mprotect(const_cast<std::byte*>(attacker.peer.data()), size, PROT_READ | PROT_WRITE) != 0);
+  CHECK(::pwrite(fd, "x", 1, 0) < 0);
+  CHECK(::ftruncate(fd, 0) != 0);
+  CHECK(::ftruncate(fd, static_cast<off_t>(size) * 2) != 0);
+  CHECK(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) != 0);
+  const sys::handle again(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDWR | O_CLOEXEC));
+  if (again) CHECK(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, again.get(), 0) == MAP_FAILED);
+}
+
+TEST_CASE("impossible indexes and records end the session with bad_peer") {
+  const victims v;
+  using attack = std::function<void(raw_client&)>;
+  const std::vector<attack> attacks{
+      [](raw_client& a) { publish(a, header(8, 0), 1 << 20); },                   // beyond the ring
+      [](raw_client& a) { publish(a, header(8, 0), ~position{7}); },              // backwards
+      [](raw_client& a) { publish(a, header(8, 0), 12); },                        // crooked
+      [](raw_client& a) { publish(a, header(8, 0), 8); },                         // a record that ends beyond the tail
+      [](raw_client& a) { publish(a, header(~0U, 0), 4096); },                    // ... beyond everything
+      [](raw_client& a) { publish(a, header(8, 8), 16); },                        // a flag that does not exist
+      [](raw_client& a) { publish(a, header(8, record_header::pad), 16); },       // a pad before the end
+      [](raw_client& a) { publish(a, header(4088, record_header::pad), 4096); },  // ... of the whole ring
+      [](raw_client& a) { publish(a, header(8, record_header::pad | record_header::more), 16); },
+      [](raw_client& a) { publish(a, header(4, record_header::more), 16); },  // a fragment without a total
+      [](raw_client& a) { publish(a, header(8, record_header::abandon), 16); },
+      [](raw_client& a) {  // a total beyond the limit
+        const std::uint64_t total = std::uint64_t{1} << 60;
+        std::memcpy(a.data() + 8, &total, sizeof total);
+        publish(a, header(16, record_header::more), 24);
+      },
+      [](raw_client& a) {  // a total that is reached too early
+        const std::uint64_t total = 4;
+        std::memcpy(a.data() + 8, &total, sizeof total);
+        publish(a, header(16, record_header::more), 24);
+      },
+      [](raw_client& a) {  // an express record that is too long
+        const std::uint64_t word = header(97, 0);
+        std::memcpy(a.page().express.data(), &word, sizeof word);
+        a.page().express_position = 0;
+        publish(a, 0, 112);
+      },
+      [](raw_client& a) {  // a pad in the express slot
+        const std::uint64_t word = header(8, record_header::pad);
+        std::memcpy(a.page().express.data(), &word, sizeof word);
+        a.page().express_position = 0;
+        publish(a, 0, 16);
+      },
+  };
+  for (std::size_t i = 0; i < attacks.size(); ++i) {
+    CAPTURE(i);
+    const int before = v.counts().bad_peer;
+    for (int twice = 0; twice < 2; ++twice) {  // for the session that reads in place, and for the one that copies
+      raw_client attacker(v.path(), i % 3 == 0 ? sys::bell_kind::socket : sys::bell_kind::eventfd);
+      REQUIRE(attacker.greeted());
+      attacks[i](attacker);
+      CHECK(attacker.hangs_up());
+    }
+    CHECK(eventually([&] { return v.counts().bad_peer == before + 2; }));
+  }
+}
+
+TEST_CASE("heads that cannot be end the session with bad_peer as soon as the server needs space") {
+  const victims v;
+  for (const position head : {position{1} << 20, position{1} << 40, ~position{7}, position{2}, position{5000}}) {
+    CAPTURE(head);
+    const int before = v.counts().bad_peer;
+    raw_client attacker(v.path());
+    REQUIRE(attacker.greeted());
+    attacker.page().rx_head = head;
+    // Its answers to these do not fit its ring: so it has to look at our head.
+    position tail = 0;
+    bool over = false;
+    for (int i = 0; i < 64 && !over; ++i) {
+      const std::uint64_t word = header(120, 0);
+      std::memcpy(attacker.data() + tail % raw_client::ring_bytes, &word, sizeof word);
+      tail += 128;
+      attacker.page().tx_tail = tail;
+      attacker.ring();
+      over = attacker.hangs_up(20ms);
+    }
+    CHECK((over || attacker.hangs_up()));
+    CHECK(eventually([&] { return v.counts().bad_peer == before + 1; }));
+  }
+}
+
+TEST_CASE("a region scribbled over at random, all the time, harms nobody else") {
+  const victims v;
+  std::mt19937_64 random(2);
+  int sessions = 0;
+  for (const auto until = clock_type::now() + 1500ms; clock_type::now() < until; ++sessions) {
+    raw_client attacker(v.path(), sessions % 2 == 0 ? sys::bell_kind::socket : sys::bell_kind::eventfd);
+    if (!attacker.greeted()) continue;
+    auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.own.data());
+    position tail = 0;
+    for (int i = 0; i < 20000; ++i) {
+      switch (random() % 8) {
+        case 0:  // anything anywhere
+          words[random() % (region_bytes / 8)] = random();
+          break;
+        case 1: words[random() % 16] = random() % 2 == 0 ? random() : random() % 8192; break;
+        case 2:  // tails and heads that may be true
+          attacker.page().rx_head = attacker.peer_page().tx_tail.load();
+          attacker.page().tx_tail = tail += 8 * (random() % 64);
+          break;
+        default:  // records that may be true, under the reader's eyes
+          words[control_bytes / 8 + random() % (raw_client::ring_bytes / 8)] =
+              header(static_cast<std::uint32_t>(random() % 256), random() % 4 == 0 ? static_cast<std::uint32_t>(random() % 8) : 0);
+      }
+      if (i % 64 == 0) attacker.ring();
+      if (i % 1024 == 1023 && attacker.hangs_up(0ms)) break;
+    }
+  }
+  CHECK(sessions > 3);
+  CHECK(v.counts().others == 0);
+  MESSAGE(sessions << " scribbling clients: " << v.counts().bad_peer.load() << " sessions ended by bad_peer, "
+                   << v.counts().peer_closed.load() << " by peer_closed, " << v.counts().orderly.load() << " in order; "
+                   << v.counts().honest_round_trips.load() << " honest round trips, the longest took "
+                   << v.counts().longest_round_trip / 1000 << " us");
+}
+
+TEST_CASE("records that change while they are read harm nobody else") {
+  const victims v;
+  std::mt19937_64 random(3);
+  for (int sessions = 0; sessions < 20; ++sessions) {
+    raw_client attacker(v.path());
+    REQUIRE(attacker.greeted());
+    // One true tail of many small records; then each header goes on changing between a message and a fragment.
+    const auto slots = raw_client::ring_bytes / 16;
+    auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.data());
+    for (std::uint64_t i = 0; i < slots; ++i) words[2 * i] = header(8, 0);
+    attacker.page().rx_head = closed_bit;
+    attacker.page().tx_tail = raw_client::ring_bytes;
+    attacker.ring();
+    for (int i = 0; i < 20000; ++i) words[2 * (random() % slots)] = header(8, random() % 2 == 0 ? record_header::more : 0);
+  }
+  CHECK(v.counts().others == 0);
+}
+
+TEST_CASE("a flood of bytes and handles on the control socket harms nobody, and no handle is kept") {
+  const victims v;
+  const auto before = v.server_descriptors();
+  for (const auto kind : {sys::bell_kind::socket, sys::bell_kind::eventfd}) {
+    raw_client attacker(v.path(), kind);
+    REQUIRE(attacker.greeted());
+    const std::vector<std::byte> bytes(65536);
+    const std::array<sys::native_handle, 4> handles{0, 1, 2, attacker.own.shared_handle()};
+    std::uint64_t sent = 0;
+    const auto until = clock_type::now() + 500ms;
+    while (clock_type::now() < until) {
+      if (const auto n = attacker.socket.send(bytes, handles)) sent += *n;
+    }
+    CHECK(sent > 0);
+    CHECK(v.server_descriptors() <= before + 4);
+    // The channel still works.
+    if (kind == sys::bell_kind::socket) {
+      publish(attacker, header(8, 0), 16);
+      CHECK(eventually([&] { return attacker.peer_page().tx_tail.load() == 16; }));
+    }
+  }
+  CHECK(eventually([&] { return v.server_descriptors() <= before; }));
+}
+
+TEST_CASE("bells that are rung in a storm harm nobody") {
+  const victims v;
+  for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket}) {
+    raw_client attacker(v.path(), kind);
+    REQUIRE(attacker.greeted());
+    for (const auto until = clock_type::now() + 500ms; clock_type::now() < until;) attacker.ring();
+    if (kind == sys::bell_kind::eventfd) {  // the counter filled to the brim, and made blocking
+      const std::uint64_t most = ~std::uint64_t{1};
+      (void)::fcntl(attacker.peer_bell.native(), F_SETFL, O_NONBLOCK);
+      while (::write(attacker.peer_bell.native(), &most, sizeof most) > 0) {}
+      (void)::fcntl(attacker.peer_bell.native(), F_SETFL, 0);
+    }
+    publish(attacker, header(8, 0), 16);
+    attacker.page().data_wake_at = 0;
+    if (kind == sys::bell_kind::socket) attacker.ring();
+    CHECK(attacker.peer_page().magic == region_magic);
+  }
+}
+
+TEST_CASE(
+    "a client's eventfd that is made blocking and full may hold up its server: the documented price of eventfds between processes of one user") {
+  const temporary_folder folder;
+  const std::string path = folder / "server";
+  const shared_object<outcomes> counts;
+  child_process server([&] {
+    loop lp;
+    lp.run(serve(lp, path, for_tests(), *counts));
+    return 0;
+  });
+  raw_client attacker(path);
+  REQUIRE(attacker.greeted());
+  const std::uint64_t most = ~std::uint64_t{1};
+  REQUIRE(::fcntl(attacker.own_bell.native(), F_SETFL, O_NONBLOCK) == 0);
+  while (::write(attacker.own_bell.native(), &most, sizeof most) > 0) {}
+  REQUIRE(::fcntl(attacker.own_bell.native(), F_SETFL, 0) == 0);
+  attacker.page().data_wake_at = 0;  // "ring me for the answer"
+  publish(attacker, header(8, 0), 16);
+  REQUIRE(eventually([&] { return attacker.peer_page().tx_tail.load() == 16; }));
+  // Whether it still answers others.
+  raw_peer other = raw_peer::connected_to(path);
+  other.send(handshake::refused{});
+  const bool alive = other.hangs_up(1s);
+  MESSAGE("a server that rings such an eventfd " << std::string(alive ? "goes on" : "is held up"));
+  if (!alive) {
+    std::uint64_t counter = 0;  // whoever holds the other end can let it go
+    CHECK(::read(attacker.own_bell.native(), &counter, sizeof counter) > 0);
+    CHECK(other.hangs_up());
+  }
+}
+
+// -- what a hostile server tells a client --
+
+namespace {
+
+task<std::error_code> error_of_connect(loop& lp, std::string path, connect_options options) {
+  co_return (co_await as_result(connect(lp, path, options))).error();
+}
+
+/// Answers the first greeting by `attack`; the error that a client then gets.
+template <class F>
+std::error_code connect_to_hostile_server(F attack) {
+  const temporary_folder folder;
+  const std::string path = folder / "hostile";
+  const milestone listening;
+  child_process server([&] {
+    std::error_code error;
+    sys::local_listener l = sys::local_listener::bind(path, false, error);
+    listening.reach();
+    if (error || !poll_for(l.native(), POLLIN, 10s)) return 1;
+    raw_peer client(l.accept(error));
+    if (error || !client.answer()) return 2;
+    attack(client);
+    client.hangs_up(5s);
+    return 0;
+  });
+  listening.wait();
+  loop lp;
+  connect_options options;
+  options.timeout = 400ms;
+  options.ring_bytes = 4096;
+  const auto begin = clock_type::now();
+  const auto error = lp.run(error_of_connect(lp, path, options));
+  CHECK(clock_type::now() - begin < 4s);
+  return error;
+}
+
+handshake::welcome good_welcome() {
+  handshake::welcome w;
+  w.wakes_client = sys::bell_kind::eventfd;
+  w.wakes_server = sys::bell_kind::socket;
+  w.ring_bytes = raw_client::ring_bytes;
+  w.max_message = 1 << 20;
+  return w;
+}
+
+}  // namespace
+
+TEST_CASE("a server whose answer is garbage, or none, is given up") {
+  CHECK(connect_to_hostile_server([](raw_peer& c) { c.send(std::vector<std::byte>(64, std::byte{0x5a})); }) == errc::bad_peer);
+  CHECK(connect_to_hostile_server([](raw_peer& c) { c.send(raw_client::greeting()); }) == errc::bad_peer);
+  CHECK(connect_to_hostile_server([](raw_peer& c) { c.send(handshake::encode(good_welcome()).bytes().first(20)); }) == errc::timed_out);
+  CHECK(connect_to_hostile_server([](raw_peer&) {}) == errc::timed_out);
+  // It may be a server that was just going away: the next attempts find nobody.
+  const auto hung_up = connect_to_hostile_server([](raw_peer& c) { c.socket = sys::local_socket(); });
+  CHECK((hung_up == errc::no_server || hung_up == errc::peer_closed || hung_up == errc::timed_out));
+}
+
+TEST_CASE("a server that chooses what was not offered, or sends the wrong handles, is given up") {
+  const auto answer = [](const std::function<void(handshake::welcome&)>& change, auto make_handles) {
+    return connect_to_hostile_server([&](raw_peer& c) {
+      handshake::welcome w = good_welcome();
+      change(w);
+      const auto owned = make_handles();
+      std::vector<sys::native_handle> handles;
+      for (const sys::handle& h : owned) handles.push_back(h.get());
+      c.send(w, handles);
+    });
+  };
+  using handles = std::vector<sys::handle>;
+  const auto region = [] {
+    handles h;
+    h.push_back(sealed_page([](control_page&) {}));
+    return h;
+  };
+  const auto same = [](handshake::welcome&) {};
+
+  CHECK_FALSE(answer(same, region));  // the honest one connects
+  CHECK(answer([](handshake::welcome& w) { w.version = 7; }, region) == errc::bad_peer);
+  CHECK(answer([](handshake::welcome& w) { w.wakes_client = sys::bell_kind::futex; }, region) == errc::bad_peer);
+  CHECK(answer([](handshake::welcome& w) { w.ring_bytes = 12345; }, region) == errc::bad_peer);
+  CHECK(answer([](handshake::welcome& w) { w.ring_bytes = 8192; }, region) == errc::bad_region);
+  CHECK(answer([](handshake::welcome& w) { w.ring_bytes = std::uint64_t{1} << 30; }, region) == errc::bad_region);
+  CHECK(answer([](handshake::welcome& w) { w.wakes_server = sys::bell_kind::eventfd; }, region) == errc::bad_peer);
+  CHECK(answer(same, [] { return handles(); }) == errc::bad_peer);
+  CHECK(answer(same, [&] {
+          handles h = region();
+          h.push_back(event());
+          return h;
+        }) == errc::bad_peer);
+  CHECK(answer(same, [] {
+          handles h;
+          h.push_back(event());
+          return h;
+        }) == errc::bad_region);
+  CHECK(answer(same, [] {
+          handles h;
+          h.push_back(memory(region_bytes, 0));
+          return h;
+        }) == errc::bad_region);
+  CHECK(answer([](handshake::welcome& w) { w.wakes_server = sys::bell_kind::eventfd; },
+               [&] {
+                 handles h = region();
+                 h.push_back(memory(region_bytes, 0));
+                 return h;
+               }) == errc::bad_peer);
+}
+
+TEST_CASE("a refusal reaches the client by its reason") {
+  for (const errc reason : {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size,
+                            errc::refused_bell, errc::refused_stopping, errc::refused_malformed}) {
+    handshake::refused no;
+    no.reason = reason;
+    CHECK(connect_to_hostile_server([&](raw_peer& c) { c.send(no); }) == reason);
+  }
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a connection costs while nothing happens on it, and while everything does.
+#include <ringbell/readiness.hpp>
+#include <ringbell/scope.hpp>
+#include <ringbell/sys/cpu.hpp>
+
+#include <doctest/doctest.h>
+
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <fstream>
+#include <string>
+
+#include "support/pair.hpp"
+#include "support/pattern.hpp"
+
+using namespace ringbell;
+using namespace ringbell::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int warm_up = 2000;
+
+/// What the system has counted for a process.
+struct usage {
+  std::int64_t sleeps = 0;  // voluntary context switches
+  std::chrono::nanoseconds cpu{0};
+
+  static usage of(pid_t process) {
+    const std::string folder = "/proc/" + std::to_string(process);
+    usage u;
+    std::ifstream status(folder + "/status");
+    std::string word;
+    while (status >> word)
+      if (word == "voluntary_ctxt_switches:") status >> u.sleeps;
+    std::int64_t nanoseconds = 0;
+    std::ifstream(folder + "/schedstat") >> nanoseconds;
+    u.cpu = std::chrono::nanoseconds(nanoseconds);
+    return u;
+  }
+};
+
+std::int64_t nanoseconds_now() { return loop::clock::now().time_since_epoch().count(); }
+
+/// What the two processes of the idle test tell the parent, which only reads.
+struct idle_report {
+  std::atomic<std::uint64_t> server_sleeps{0};
+  std::atomic<std::uint64_t> client_sleeps{0};
+  std::atomic<std::int64_t> sent_at{0};
+  std::atomic<std::int64_t> received_at{0};
+  std::atomic<std::int64_t> answered_at{0};
+};
+
+// Says how often its loop has slept, whenever a message comes.
+task<void> answer(loop& lp, std::string path, idle_report& report) {
+  listener l = listener::bind(lp, path);
+  channel ch = co_await l.accept();
+  while (auto m = co_await ch.recv()) {
+    report.received_at = nanoseconds_now();
+    report.server_sleeps = lp.statistics().sleeps;
+    co_await ch.send(m->bytes());
+  }
+}
+
+// Waits for messages all the time, like the server.
+task<void> note_answers(loop& lp, receiver& from, idle_report& report) {
+  while (auto m = co_await from.recv()) {
+    report.answered_at = nanoseconds_now();
+    report.client_sleeps = lp.statistics().sleeps;
+  }
+}
+
+task<void> send_on_command(loop& lp, std::string path, int commands, const milestone& done, idle_report& report) {
+  channel ch = co_await connect(lp, path);
+  for (int i = 0; i < warm_up; ++i) {
+    co_await ch.send("warm-up");
+    co_await ch.recv();
+  }
+  auto [to, from] = std::move(ch).split();
+  scope receiving{lp};
+  receiving.spawn(note_answers(lp, from, report));
+  for (;;) {
+    co_await readable(commands);
+    char command = 0;
+    if (::read(commands, &command, 1) != 1 || command == 'q') break;
+    report.answered_at = 0;
+    report.sent_at = nanoseconds_now();
+    co_await to.send("now");
+    done.reach();
+  }
+  to.close();
+  co_await receiving.join();
+}
+
+void sleep_in_the_kernel(std::chrono::seconds s) {
+  timespec left{s.count(), 0};
+  while (::nanosleep(&left, &left) != 0) {}
+}
+
+struct pipe_ends {
+  pipe_ends() { expect(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0, "a pipe"); }
+  ~pipe_ends() {
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+  pipe_ends(const pipe_ends&) = delete;
+  pipe_ends& operator=(const pipe_ends&) = delete;
+  void write(char c) { expect(::write(ends[1], &c, 1) == 1, "to write to a pipe"); }
+  int ends[2];
+};
+
+// -- hot --
+
+constexpr int messages_per_slice = 1000;
+constexpr auto patience = 20s;
+
+task<void> echo(loop&, channel ch) {
+  while (auto m = co_await ch.recv()) {
+    std::byte copy[64];
+    const std::size_t size = std::min(m->size(), sizeof copy);
+    std::copy_n(m->data(), size, copy);
+    m->release();
+    co_await ch.send(std::span<const std::byte>(copy, size));
+  }
+}
+
+/// Everything that can be a system call, or the reason for one, so far.
+std::uint64_t calls(const loop& lp, const channel& ch) {
+  const channel_statistics s = ch.statistics();
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return s.bells_rung + s.parks + lp.statistics().sleeps + static_cast<std::uint64_t>(usage.ru_nvcsw);
+}
+
+// The two need both processors at the same moment, which others use as well: so one good stretch will do.
+task<void> expect_no_system_calls(loop& lp, channel ch) {
+  const auto until = loop::clock::now() + patience;
+  const std::byte bytes[64] = {};
+  std::uint64_t fewest = messages_per_slice;
+  int slices = 0;
+  for (; fewest >= messages_per_slice / 100 && loop::clock::now() < until; ++slices) {
+    const std::uint64_t before = calls(lp, ch);
+    for (int i = 0; i < messages_per_slice; ++i) {
+      co_await ch.send(std::span<const std::byte>(bytes));
+      auto m = co_await ch.recv();
+      expect(m && m->size() == sizeof bytes, "an echo");
+    }
+    fewest = std::min(fewest, calls(lp, ch) - before);
+  }
+  std::printf("hot: %d round trips with %d bells, parks, sleeps and context switches, after %d others\n", messages_per_slice,
+              static_cast<int>(fewest), (slices - 1) * messages_per_slice);
+  std::fflush(stdout);
+  expect(fewest < messages_per_slice / 100, "less than one system call in a hundred round trips");
+}
+
+bool machine_is_busy() {
+  double load = 0;
+  return ::getloadavg(&load, 1) == 1 && load > sys::usable_cpus() + 1;
+}
+
+}  // namespace
+
+TEST_CASE("an idle pair uses no processor time, and wakes at once when a message comes") {
+  constexpr std::chrono::seconds quiet{3};
+  const temporary_folder folder;
+  const std::string path = folder / "idle";
+  const shared_object<idle_report> report;
+  pipe_ends commands;
+  const milestone done;
+  child_process server([&] {
+    loop lp;
+    lp.run(answer(lp, path, *report));
+    return 0;
+  });
+  child_process client([&] {
+    loop lp;
+    lp.run(send_on_command(lp, path, commands.ends[0], done, *report));
+    return 0;
+  });
+  const auto exchange = [&] {
+    commands.write('m');
+    done.wait();
+    REQUIRE(eventually([&] { return report->answered_at != 0; }));
+  };
+  const auto asleep = [](pid_t process) {
+    std::ifstream status("/proc/" + std::to_string(process) + "/stat");
+    std::string id, name, state;
+    status >> id >> name >> state;
+    return state == "S";
+  };
+
+  exchange();
+  REQUIRE(eventually([&] { return asleep(server.id()) && asleep(client.id()); }));
+  const std::uint64_t server_sleeps = report->server_sleeps, client_sleeps = report->client_sleeps;
+  const usage server_before = usage::of(server.id()), client_before = usage::of(client.id());
+  sleep_in_the_kernel(quiet);
+  const usage server_after = usage::of(server.id()), client_after = usage::of(client.id());
+  exchange();
+
+  // The sleep that began before the quiet time, and those around the second exchange, are none of the quiet time's.
+  constexpr std::uint64_t around_an_exchange = 3;
+  CHECK(report->server_sleeps - server_sleeps < quiet.count() + around_an_exchange);
+  CHECK(report->client_sleeps - client_sleeps < quiet.count() + around_an_exchange);
+  CHECK(server_after.sleeps - server_before.sleeps < quiet.count());
+  CHECK(client_after.sleeps - client_before.sleeps < quiet.count());
+  CHECK(server_after.cpu - server_before.cpu < 1ms);
+  CHECK(client_after.cpu - client_before.cpu < 1ms);
+
+  const std::chrono::nanoseconds woken{report->received_at - report->sent_at};
+  const std::chrono::nanoseconds answered{report->answered_at - report->sent_at};
+  MESSAGE("after " << quiet.count() << " s of silence: received after " << woken / 1us << " us, answered after " << answered / 1us
+                   << " us; "
+                   << "wake-ups " << server_after.sleeps - server_before.sleeps << " and " << client_after.sleeps - client_before.sleeps
+                   << ", processor time " << (server_after.cpu - server_before.cpu).count() << " and "
+                   << (client_after.cpu - client_before.cpu).count() << " ns");
+  CHECK(woken < 100ms);
+  CHECK(answered < 200ms);
+  commands.write('q');
+  CHECK(client.wait() == 0);
+  CHECK(server.wait() == 0);
+}
+
+TEST_CASE("a hot exchange makes no system call per message") {
+  if (sys::usable_cpus() < 2) {
+    MESSAGE("skipped: with one processor every message needs a switch");
+    return;
+  }
+  const both ended = run_pair(echo, expect_no_system_calls);
+  if (!(ended == both_well) && machine_is_busy()) {
+    MESSAGE("skipped: others keep the processors busy");
+    return;
+  }
+  CHECK(ended == both_well);
+}

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <functional>
+#include <new>
+
+#include "support/raw_peer.hpp"
+
+/// Handles of every kind, as a hostile peer may send them.
+namespace ringbell::test {
+
+/// A memfd with these seals; all of it is a hole unless `allocate`.
+inline sys::handle memory(std::size_t size, int seals, bool allocate = true) {
+  sys::handle h(::memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  REQUIRE(::ftruncate(h.get(), static_cast<off_t>(size)) == 0);
+  if (allocate) REQUIRE(::fallocate(h.get(), 0, 0, static_cast<off_t>(size)) == 0);
+  if (seals != 0) REQUIRE(::fcntl(h.get(), F_ADD_SEALS, seals) == 0);
+  return h;
+}
+inline constexpr int future_write = 0x10;
+inline constexpr int all_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | future_write;
+inline constexpr std::size_t region_bytes = control_bytes + raw_client::ring_bytes;
+
+/// A region that is sealed as it should be, with a control page as `change` leaves it.
+inline sys::handle sealed_page(const std::function<void(control_page&)>& change) {
+  sys::handle h = memory(region_bytes, 0);
+  void* const mapped = ::mmap(nullptr, region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, h.get(), 0);
+  REQUIRE(mapped != MAP_FAILED);
+  auto* const page = new (mapped) control_page;
+  page->ring_bytes = raw_client::ring_bytes;
+  change(*page);
+  REQUIRE(::fcntl(h.get(), F_ADD_SEALS, all_seals) == 0);
+  ::munmap(mapped, region_bytes);
+  return h;
+}
+
+inline sys::handle event() { return sys::handle(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+}  // namespace ringbell::test

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/detail/connection.hpp>
+#include <ringbell/handshake.hpp>
+#include <ringbell/sys/local_socket.hpp>
+
+#include "support/child_process.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace ringbell::test {
+
+/// One end of a control socket in the hands of somebody who speaks the protocol himself, well or not. Blocks, for a bounded time.
+class raw_peer {
+public:
+  explicit raw_peer(sys::local_socket s) noexcept : socket(std::move(s)) {}
+
+  static raw_peer connected_to(const std::string& path) {
+    std::error_code error;
+    raw_peer made{sys::local_socket()};
+    // A backlog that is full, or a server that is just starting.
+    if (!eventually([&] { return made.socket = sys::local_socket::connect(path, error), !error; }))
+      throw std::system_error(error, "a raw connection");
+    return made;
+  }
+
+  /// False when the other end has hung up.
+  bool send(std::span<const std::byte> bytes, std::span<const sys::native_handle> with = {}) noexcept {
+    const auto sent = socket.send(bytes, with);
+    return sent && *sent == bytes.size();
+  }
+  bool send(const handshake::frame& frame, std::span<const sys::native_handle> with = {}) noexcept {
+    return send(handshake::encode(frame).bytes(), with);
+  }
+
+  /// The answer, with what came with it; empty when the other end hung up, or said nothing for that time.
+  std::optional<handshake::frame> answer(std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+    handshake::frame_reader reader;
+    while (poll_for(socket.native(), POLLIN, patience)) {
+      const auto got = socket.receive(reader.want(), handles);
+      if (!got || *got == 0) return std::nullopt;
+      if (auto frame = reader.received(*got)) return *frame;
+    }
+    return std::nullopt;
+  }
+
+  /// Whether the other end hangs up within that time; what it says until then is dropped.
+  bool hangs_up(std::chrono::milliseconds patience = std::chrono::seconds(10)) noexcept {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    for (auto left = patience; left.count() > 0;
+         left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())) {
+      if (poll_for(socket.native(), POLLIN | POLLRDHUP, left) && socket.drain()) return true;
+    }
+    return false;
+  }
+
+  sys::local_socket socket;
+  sys::received_handles handles;
+};
+
+/// A client that greets well, and then does as it likes with its own region.
+class raw_client : public raw_peer {
+public:
+  static constexpr std::uint64_t ring_bytes = 4096;
+
+  explicit raw_client(const std::string& path, sys::bell_kind bell = sys::bell_kind::eventfd) : raw_peer(connected_to(path)) {
+    std::error_code error;
+    own = detail::create_ring_region(ring_bytes, error);
+    if (!error) own_bell = sys::event_bell::create(error);
+    if (error) throw std::system_error(error, "a raw client's memory");
+    const sys::native_handle both[] = {own.shared_handle(), own_bell.native()};
+    const handshake::hello hello = greeting(bell);
+    send(hello, std::span(both).first(handshake::expected_handles(hello)));
+    const auto frame = answer();
+    if (!frame) return;
+    if (const auto* w = std::get_if<handshake::welcome>(&*frame)) {
+      welcome = *w;
+      peer_region_handle = handles.items[0].duplicate(error);
+      peer = detail::map_ring_region(std::move(handles.items[0]), w->ring_bytes, error);
+      if (w->wakes_server == sys::bell_kind::eventfd) peer_bell = sys::event_bell(std::move(handles.items[1]));
+    }
+  }
+
+  static handshake::hello greeting(sys::bell_kind bell = sys::bell_kind::eventfd) {
+    handshake::hello h;
+    h.can_wait_on = h.can_ring = sys::bell_bit(bell);
+    h.ring_bytes = ring_bytes;
+    h.max_message = 1 << 20;
+    return h;
+  }
+
+  bool greeted() const noexcept { return static_cast<bool>(peer); }
+  control_page& page() noexcept { return *reinterpret_cast<control_page*>(own.data()); }
+  std::byte* data() noexcept { return own.data() + control_bytes; }
+  const control_page& peer_page() const noexcept { return *reinterpret_cast<const control_page*>(peer.data()); }
+  void ring() noexcept {
+    if (welcome.wakes_server == sys::bell_kind::eventfd)
+      (void)peer_bell.ring();
+    else
+      (void)socket.ring();
+  }
+
+  sys::region own;
+  sys::peer_region peer;
+  sys::handle peer_region_handle;
+  sys::event_bell own_bell;
+  sys::event_bell peer_bell;
+  handshake::welcome welcome;
+};
+
+}  // namespace ringbell::test
