@@ -39,7 +39,7 @@ constexpr unsigned rounds_per_clock_read = 64;
 // PAUSE takes 40 to 140 cycles on current x86, as much as a cache line takes to arrive: no pause until the wait is a long one anyway.
 constexpr unsigned rounds_before_pause = 2000;
 // The affinity mask seldom changes, and asking is a system call.
-constexpr unsigned spins_per_cpu_look = 1000;
+constexpr unsigned spins_per_cpu_look = 100'000;
 // A park that was measured while the machine was busy must not make every spin long.
 constexpr std::chrono::microseconds longest_spin{200};
 
