@@ -116,7 +116,8 @@ public:
   /// Gives up a message begun: the peer forgets the fragments that it has.
   void abandon_fragments() noexcept;
 
-  /// While held, committed messages are published only by `publish` (one fence and at most one bell for all), or when space runs out.
+  /// While held, committed messages are published together, with one fence and at most one bell for all: by `publish`, before parking,
+  /// when space runs out, or when a quarter of the peer's ring is to be given back.
   void hold(bool held) noexcept { held_ = held; }
   /// Makes committed messages, and released space, known to the peer.
   void publish() noexcept;
@@ -133,7 +134,8 @@ public:
   // -- receiving --
 
   /// The next message. Its bytes stay until `release`. Errors: `errc::would_block`, `errc::end_of_stream`, `errc::peer_closed` (it
-  /// died; all that it had published was received), `errc::closed`, `errc::bad_peer`.
+  /// died; all that it had published was received), `errc::closed`, `errc::bad_peer`, `errc::message_too_large` (no memory to join it
+  /// in). `message` must be a fresh one.
   errc receive(message_view& message) noexcept;
   /// Whether `receive` would now give something else than `errc::would_block`.
   bool can_receive() noexcept;

@@ -30,8 +30,8 @@ struct loop_access;
 /// when a trial ring works, else epoll.
 enum class loop_backend : std::uint8_t { automatic, io_uring, epoll };
 
-/// Whether a loop polls its active rings for a moment before it sleeps. `adaptive` learns per channel whether that pays; with a
-/// single usable processor it never spins. `automatic` reads RINGBELL_SPIN (`adaptive`, `none`, `always`), else is adaptive.
+/// Whether a loop polls its active rings for a moment before it sleeps. `adaptive` learns per channel whether that pays. A
+/// channel whose two sides are bound to one and the same processor is never polled, whatever the policy. `automatic` reads RINGBELL_SPIN (`adaptive`, `none`, `always`), else is adaptive.
 enum class spin_policy : std::uint8_t { automatic, adaptive, none, always };
 
 struct loop_options {

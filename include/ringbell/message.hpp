@@ -16,7 +16,9 @@ namespace ringbell {
 /// The bytes lie in memory that the peer writes. An honest peer leaves them alone until the release; a hostile one may change them
 /// while you look. Where that matters, copy first, then check (or receive with `recv_into`, which does so). The number of bytes cannot change.
 ///
-/// Several may be held at once, and released in any order; the peer gets space back up to the oldest one held. It may outlive its channel.
+/// Several may be held at once, and released in any order; the peer gets space back up to the oldest one held. So hold
+/// none while receiving a message longer than the ring: its fragments could not be given back, and it would never be complete. A message
+/// may outlive its channel.
 /// Thread-safety: belongs to its channel's thread.
 class message {
 public:

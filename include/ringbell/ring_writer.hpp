@@ -60,7 +60,7 @@ public:
   position space_wake_index(std::size_t length) const noexcept { return tail_ + placement(length).needed - capacity_ - 1; }
 
   /// How long a fragment of a split message should be now: a quarter of the ring, so that both sides work at once, and no
-  /// further than the ring's end, so that no pad is needed.
+  /// further than the ring's end, so that no pad is needed; but for the last three words of a ring, which are not worth a fragment.
   std::size_t fragment_length(std::uint64_t remaining) const noexcept {
     const std::uint64_t to_end = capacity_ - (tail_ & (capacity_ - 1));
     std::uint64_t length = std::min(remaining, capacity_ / 4 - header_bytes);

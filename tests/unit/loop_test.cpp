@@ -481,7 +481,7 @@ TEST_CASE("a loop that learns misses no value either") {
 
 TEST_CASE("a loop that always spins never parks a source, and still sees timers and posts") {
   if (sys::usable_cpus() < 2) {
-    MESSAGE("skipped: one usable processor, so the loop does not spin");
+    MESSAGE("skipped: needs two usable processors");
     return;
   }
   loop_options options;
