@@ -24,6 +24,8 @@ public:
   }
   result<std::optional<message>> take_result() noexcept {
     if (may_take()) take();
+    // There was something to receive, so the peer has changed it since: who awaits is not to be told to try again.
+    if (undecided()) outcome_ = errc::bad_peer;
     auto* const core = std::exchange(core_, nullptr);  // the channel may go before this awaiter does
     if (outcome_ == errc{}) return std::optional<message>(message(*core, std::move(view_)));
     if (outcome_ == errc::end_of_stream) return std::optional<message>();
