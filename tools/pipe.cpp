@@ -54,7 +54,7 @@ public:
 private:
   /// Reads standard input straight into the ring.
   task<> send_all() {
-    const std::size_t chunk = std::clamp<std::size_t>(channel_.max_claim() / 2, 1, largest_chunk);
+    const std::size_t chunk = std::clamp<std::size_t>(channel_.max_claim() / 3 * 2, 1, largest_chunk);
     for (bool more = true; more;) {
       co_await input_.ready();
       result<claim> space = co_await as_result(channel_.claim(chunk));

@@ -24,8 +24,9 @@ public:
   ring_writer(control_page& own, std::byte* data, std::uint64_t ring_bytes, const control_page& peer) noexcept
       : own_(own), data_(data), capacity_(ring_bytes), peer_(peer) {}
 
-  /// The longest payload of one record: half the ring, so that a record and the pad before it always fit an empty ring.
-  std::size_t max_record() const noexcept { return static_cast<std::size_t>(capacity_ / 2 - header_bytes); }
+  /// The longest payload of one record: three eighths of the ring. A record and the pad before it then take less than three quarters, and
+  /// a receiver that has consumed everything keeps less than a quarter to itself (ring_reader::publish_due): so it never keeps a sender waiting.
+  std::size_t max_record() const noexcept { return static_cast<std::size_t>(capacity_ / 8 * 3 - header_bytes); }
   std::uint64_t capacity() const noexcept { return capacity_; }
   position tail() const noexcept { return tail_; }
   position published() const noexcept { return published_; }

@@ -119,7 +119,7 @@ public:
   /// Space now or not at all; errors as those of `try_send`.
   result<ringbell::claim> try_claim(std::size_t size) noexcept;
 
-  /// The longest message that can be claimed, or sent by `try_send`, in bytes: half the ring.
+  /// The longest message that can be claimed, or sent by `try_send`, in bytes: three eighths of the ring.
   std::size_t max_claim() const noexcept { return core_ ? core_->ring().max_claim() : 0; }
   /// The longest message that the peer takes, in bytes.
   std::size_t max_message() const noexcept { return core_ ? core_->ring().max_message() : 0; }

@@ -144,11 +144,11 @@ TEST_CASE("rings outside of the server's limits are refused, and the text tells 
     connect_options of_client;
     of_client.ring_bytes = 8192;
     channel_pair p = co_await meet(lp, l, of_client);
-    CHECK(p.client.max_claim() == 8192 / 2 - 8);
-    CHECK(p.server.max_claim() == 16384 / 2 - 8);
+    CHECK(p.client.max_claim() == 8192 / 8 * 3 - 8);
+    CHECK(p.server.max_claim() == 16384 / 8 * 3 - 8);
     of_client.peer_ring_bytes = 1 << 20;
     channel_pair wish = co_await meet(lp, l, of_client);
-    CHECK(wish.server.max_claim() == 32768 / 2 - 8);
+    CHECK(wish.server.max_claim() == 32768 / 8 * 3 - 8);
     of_client.peer_ring_bytes = 5000;
     CHECK((co_await refused(lp, l.path(), of_client)).code == errc::refused_ring_size);
   });

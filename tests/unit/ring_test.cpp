@@ -29,9 +29,9 @@ TEST_CASE("records of every length around the alignment and the limits arrive un
   }
 }
 
-TEST_CASE("the longest record is half the ring with its header") {
-  CHECK(one_way(4096).writer.max_record() == 2040);
-  CHECK(one_way(65536).writer.max_record() == 32760);
+TEST_CASE("the longest record is three eighths of the ring with its header") {
+  CHECK(one_way(4096).writer.max_record() == 1528);
+  CHECK(one_way(65536).writer.max_record() == 24568);
 }
 
 TEST_CASE("the longest record fits an empty ring at every offset") {
