@@ -10,9 +10,11 @@ sys::bell_kind channel::woken_by() const noexcept { return core() ? core()->part
 sys::bell_kind channel::wakes_peer_by() const noexcept { return core() ? core()->parts().wakes_peer : sys::bell_kind::socket; }
 
 channel_statistics channel::statistics() const noexcept {
+  return core() ? detail::statistics_of(core()->ring().counters()) : channel_statistics();
+}
+
+channel_statistics detail::statistics_of(const channel_counters& c) noexcept {
   channel_statistics s;
-  if (!core()) return s;
-  const channel_counters& c = core()->ring().counters();
   const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
   s.messages_sent = value(c.messages_sent);
   s.bytes_sent = value(c.bytes_sent);

@@ -58,10 +58,12 @@ std::error_code channel_core::start() noexcept {
 }
 
 void channel_core::hang_up() noexcept {
-  loop_access::unwatch(loop_, control_key_);
-  loop_access::unwatch(loop_, bell_key_);
-  loop_access::unwatch(loop_, data_futex_.key);
-  loop_access::unwatch(loop_, space_futex_.key);
+  if (!in_forked_child()) {
+    loop_access::unwatch(loop_, control_key_);
+    loop_access::unwatch(loop_, bell_key_);
+    loop_access::unwatch(loop_, data_futex_.key);
+    loop_access::unwatch(loop_, space_futex_.key);
+  }
   unlink();
   slot_.leave();  // messages and claims that live on are no client
 }
@@ -166,13 +168,13 @@ void channel_core::close_receive() noexcept {
 }
 
 void channel_core::drop_sender() noexcept {
-  close_send();
+  if (!in_forked_child()) close_send();
   if (sending_) std::exchange(sending_, nullptr)->lose_channel();
   half_dropped();
 }
 
 void channel_core::drop_receiver() noexcept {
-  close_receive();
+  if (!in_forked_child()) close_receive();
   if (receiving_) std::exchange(receiving_, nullptr)->lose_channel();
   half_dropped();
 }

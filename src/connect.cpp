@@ -82,9 +82,9 @@ task<handshake::frame> read_answer(sys::local_socket& socket, sys::received_hand
   }
 }
 
-/// Makes a channel of both sides' halves, after checking what the server says: it is not trusted either.
-channel finish(loop& lp, const connect_options& options, sys::local_socket socket, greeting g, const handshake::welcome& w,
-               sys::received_handles& handles, const sys::peer_identity& server) {
+/// Joins both sides' halves, after checking what the server says: it is not trusted either.
+detail::connection_parts finish(const connect_options& options, sys::local_socket socket, greeting g, const handshake::welcome& w,
+                                sys::received_handles& handles, const sys::peer_identity& server) {
   std::error_code error = handshake::check(w, g.hello);
   if (!error && handles.count != handshake::expected_handles(w)) error = errc::bad_peer;
   if (!error && w.wakes_server == sys::bell_kind::eventfd && !sys::event_bell::is_event(handles.items[1].get())) error = errc::bad_peer;
@@ -104,10 +104,10 @@ channel finish(loop& lp, const connect_options& options, sys::local_socket socke
   parts.max_receive = static_cast<std::size_t>(options.max_message);
   parts.max_send = static_cast<std::size_t>(w.max_message);
   parts.who = server;
-  return detail::start_channel(lp, std::move(parts), {}).value();
+  return parts;
 }
 
-task<channel> greet(loop& lp, const connect_options& options, sys::local_socket socket) {
+task<detail::connection_parts> greet(loop& lp, const connect_options& options, sys::local_socket socket) {
   const auto server = socket.peer();
   if (!server) throw std::system_error(server.error(), "ringbell: asking who the server is");
   greeting g = prepare(lp, options, *server);
@@ -117,12 +117,12 @@ task<channel> greet(loop& lp, const connect_options& options, sys::local_socket 
   if (const auto* no = std::get_if<handshake::refused>(&answer)) throw std::system_error(no->reason, text_of(*no));
   const auto* yes = std::get_if<handshake::welcome>(&answer);
   if (!yes) throw std::system_error(errc::bad_peer, "ringbell: the server's answer");
-  co_return finish(lp, options, std::move(socket), std::move(g), *yes, handles, *server);
+  co_return finish(options, std::move(socket), std::move(g), *yes, handles, *server);
 }
 
 }  // namespace
 
-task<channel> connect(loop& lp, std::string name, connect_options options) {
+task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name, connect_options options) {
   const auto path = sys::service_path(name);
   if (!path) throw std::system_error(path.error(), "ringbell: '" + name + "'");
   if (!handshake::valid_ring_size(options.ring_bytes))
@@ -153,6 +153,12 @@ task<channel> connect(loop& lp, std::string name, connect_options options) {
     }
     co_await sleep_for(pause);
   }
+}
+
+task<channel> connect(loop& lp, std::string name, connect_options options) {
+  task<detail::connection_parts> connecting = detail::connect_parts(lp, std::move(name), options);
+  detail::connection_parts parts = co_await std::move(connecting);
+  co_return detail::start_channel(lp, std::move(parts), {}).value();
 }
 
 }  // namespace ringbell

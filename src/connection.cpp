@@ -46,20 +46,22 @@ sys::peer_region map_ring_region(sys::handle from_peer, std::uint64_t ring_bytes
 connection::connection(connection_parts parts) noexcept
     : parts_(std::move(parts)), ring_(memory_of(parts_), parts_.max_receive, parts_.max_send) {}
 
+void end_connection(connection_parts parts) noexcept {
+  // Without memory the hang-up alone has to say it.
+  if (auto* unused = new (std::nothrow) connection(std::move(parts))) unused->orphan();
+}
+
 void connection::commit(std::size_t size) noexcept {
-  claimed_ = false;
   if (!orphaned_) {
     ring_.commit(size);
     ring_if_due();
-  } else {
-    delete_if_unused();
   }
+  let_go();
 }
 
 void connection::abandon() noexcept {
-  claimed_ = false;
   ring_.abandon();
-  if (orphaned_) delete_if_unused();
+  let_go();
 }
 
 void connection::ring_bell(wake_set due) noexcept {
@@ -76,9 +78,12 @@ void connection::ring_bell(wake_set due) noexcept {
 }
 
 void connection::orphan() noexcept {
-  ring_.close_send();
-  ring_.close_receive();
-  ring_if_due();
+  // A forked child has no say: a word of its in the shared memory would end its parent's channel, and a bell tell of nothing.
+  if (!in_forked_child()) {
+    ring_.close_send();
+    ring_.close_receive();
+    ring_if_due();
+  }
   hang_up();
   parts_.control = sys::local_socket();
   orphaned_ = true;
@@ -86,7 +91,7 @@ void connection::orphan() noexcept {
 }
 
 void connection::delete_if_unused() noexcept {
-  if (!oldest_ && !claimed_) delete this;
+  if (!oldest_ && holds_ == 0) delete this;
 }
 
 }  // namespace ringbell::detail

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/listener.hpp>
 
-#include <ringbell/detail/list.hpp>
+#include <ringbell/detail/listener_core.hpp>
 #include <ringbell/handshake.hpp>
 #include <ringbell/sleep.hpp>
 #include <ringbell/sys/service_path.hpp>
 
-#include <deque>
+#include <atomic>
 #include <system_error>
 #include <utility>
 
@@ -47,70 +47,59 @@ private:
   watch_key key_;
 };
 
-class listener_core final : public event_sink, private timer {
-public:
-  listener_core(loop& lp, sys::local_listener socket, listener_options options)
-      : timer(&again), loop_(lp), socket_(std::move(socket)), options_(std::move(options)), clients_(std::make_shared<std::size_t>(0)) {
-    const std::error_code error = loop_access::watch(loop_, socket_.native(), event_read, watch_mode::edge, *this, key_);
-    if (error) throw std::system_error(error, "ringbell: listening on " + socket_.path());
-  }
-  ~listener_core() {
-    loop_access::unwatch(loop_, key_);
-    closing_ = true;
-    handshakes_.for_each([](half_open& unfinished) { delete &unfinished; });
-    if (waiting) {
-      waiting->lose_listener();
-      waiting->complete();
-    }
-  }
+// -- who may shake hands --
 
-  loop& owner() const noexcept { return loop_; }
-  const listener_options& options() const noexcept { return options_; }
-  const std::string& path() const noexcept { return socket_.path(); }
-  const std::shared_ptr<std::size_t>& clients() const noexcept { return clients_; }
+std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view name, listener_options options) {
+  const auto wrong = [&](std::error_code error) { throw std::system_error(error, "ringbell: listening on '" + std::string(name) + "'"); };
+  handshake::server_terms terms;
+  terms.min_ring_bytes = options.min_ring_bytes;
+  terms.max_ring_bytes = options.max_ring_bytes;
+  terms.default_ring_bytes = options.default_ring_bytes;
+  if (const std::error_code error = handshake::check(terms)) wrong(error);
+  const auto path = sys::service_path(name);
+  if (!path) wrong(path.error());
+  std::error_code error = sys::prepare_service_folder(name);
+  if (error) wrong(error);
+  sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
+  if (error) wrong(error);
+  return std::unique_ptr<listener_core>(new listener_core(lp, std::move(socket), std::move(options)));
+}
 
-  /// A client that has passed the handshake.
-  void accepted(channel ch) {
-    ready_.push_back(std::move(ch));
-    if (waiting) waiting->complete();
-  }
-  void wait(accept_awaiter& a) noexcept {
-    waiting = &a;
-    if (!ready_.empty()) a.complete();
-  }
-  bool take(channel& to) noexcept {
-    if (ready_.empty()) return false;
-    to = std::move(ready_.front());
-    ready_.pop_front();
-    accept_all();
-    return true;
-  }
-  void ended(half_open&) noexcept {
-    --half_open_;
-    if (!closing_) accept_all();
-  }
+listener_core::listener_core(loop& lp, sys::local_listener socket, listener_options options)
+    : timer(&again),
+      loop_(lp),
+      socket_(std::move(socket)),
+      options_(std::move(options)),
+      clients_(std::make_shared<std::atomic<std::size_t>>(0)) {
+  const std::error_code error = loop_access::watch(loop_, socket_.native(), event_read, watch_mode::edge, *this, key_);
+  if (error) throw std::system_error(error, "ringbell: listening on " + socket_.path());
+}
 
-  accept_awaiter* waiting = nullptr;
+listener_core::~listener_core() {
+  loop_access::unwatch(loop_, key_);
+  closing_ = true;
+  handshakes_.for_each([](half_open& unfinished) { delete &unfinished; });
+  for (accepted_connection& not_taken : ready_) end_connection(std::move(not_taken.parts));
+}
 
-private:
-  static void again(timer& t) noexcept { static_cast<listener_core&>(t).accept_all(); }
-  void on_event(std::uint32_t) noexcept override { accept_all(); }
-  void accept_all() noexcept;
-  bool allowed(const sys::peer_identity& who) noexcept;
-  void begin(sys::local_socket socket);
+std::optional<accepted_connection> listener_core::take() noexcept {
+  std::optional<accepted_connection> first;
+  if (ready_.empty()) return first;
+  first.emplace(std::move(ready_.front()));
+  ready_.pop_front();
+  accept_all();
+  return first;
+}
 
-  friend class half_open;
-  loop& loop_;
-  sys::local_listener socket_;
-  listener_options options_;
-  std::shared_ptr<std::size_t> clients_;
-  list<half_open> handshakes_;
-  std::size_t half_open_ = 0;
-  std::deque<channel> ready_;
-  watch_key key_;
-  bool closing_ = false;
-  bool accepting_ = false;
-};
+void listener_core::accepted(connection_parts parts) {
+  ready_.push_back({std::move(parts), client_slot(clients_)});
+  if (on_ready_) on_ready_();
+}
+
+void listener_core::ended() noexcept {
+  --half_open_;
+  if (!closing_) accept_all();
+}
 
 void listener_core::accept_all() noexcept {
   // A handshake that fails at its first step ends within begin(), and calls back.
@@ -148,14 +137,14 @@ void listener_core::begin(sys::local_socket socket) {
 }
 
 std::error_code half_open::start() {
-  loop_access::add_timer(owner_.owner(), *this, from_now(owner_.options().handshake_timeout));
+  loop_access::add_timer(owner_.owner(), *this, from_now(owner_.options_.handshake_timeout));
   return loop_access::watch(owner_.owner(), socket_.native(), event_read, watch_mode::edge, *this, key_);
 }
 
 half_open::~half_open() {
   loop_access::unwatch(owner_.owner(), key_);
   unlink();
-  owner_.ended(*this);
+  owner_.ended();
 }
 
 void half_open::on_event(std::uint32_t) noexcept {
@@ -181,8 +170,8 @@ bool half_open::read() noexcept {
 
 void half_open::greeted(const handshake::hello& hello) noexcept {
   if (verdict_ != errc{}) return refuse(verdict_);
-  const listener_options& options = owner_.options();
-  if (*owner_.clients() >= options.max_clients) return refuse(errc::refused_too_many, 0, options.max_clients);
+  const listener_options& options = owner_.options_;
+  if (owner_.clients() >= options.max_clients) return refuse(errc::refused_too_many, 0, options.max_clients);
   if (handles_.count != handshake::expected_handles(hello)) return refuse(errc::refused_malformed);
 
   handshake::server_terms terms;
@@ -225,9 +214,8 @@ std::error_code half_open::welcome(const handshake::hello& hello, const handshak
   if (error) return error;
   loop_access::unwatch(owner_.owner(), key_);
   parts.control = std::move(socket_);
-  auto ch = start_channel(owner_.owner(), std::move(parts), client_slot(owner_.clients()));
-  if (ch) owner_.accepted(std::move(*ch));
-  return ch.error();
+  owner_.accepted(std::move(parts));
+  return {};
 }
 
 std::error_code half_open::send(const handshake::frame& frame, std::span<const sys::native_handle> handles) noexcept {
@@ -247,31 +235,68 @@ void half_open::refuse(errc reason, std::uint64_t low, std::uint64_t high) noexc
 
 // -- accept --
 
-loop& accept_awaiter::owner() const noexcept { return core_->owner(); }
+/// Makes channels of a listener's clients, one at a time and only while somebody waits for it.
+class acceptor {
+public:
+  explicit acceptor(std::unique_ptr<listener_core> of) : core(std::move(of)) {
+    core->on_ready([this] { offer(); });
+  }
+  acceptor(const acceptor&) = delete;
+  acceptor& operator=(const acceptor&) = delete;
+  ~acceptor() {
+    if (!waiting) return;
+    waiting->lose_listener();
+    waiting->complete();
+  }
+
+  void wait(accept_awaiter& a) noexcept {
+    waiting = &a;
+    offer();
+  }
+  channel take() noexcept { return std::move(next_); }
+
+  const std::unique_ptr<listener_core> core;
+  accept_awaiter* waiting = nullptr;
+
+private:
+  void offer() noexcept {
+    if (!waiting) return;
+    while (!next_) {
+      std::optional<accepted_connection> client = core->take();
+      if (!client) return;
+      // An error is this client's bad luck (no memory, no more watches): it sees a hang-up, and the wait goes on.
+      if (auto started = start_channel(core->owner(), std::move(client->parts), std::move(client->slot))) next_ = std::move(*started);
+    }
+    waiting->complete();
+  }
+
+  channel next_;  // stays for the next accept when the one that it was made for is cancelled before it has taken it
+};
+
+loop& accept_awaiter::owner() const noexcept { return from_->core->owner(); }
 
 bool accept_awaiter::await_ready() noexcept {
-  if (!core_)
+  if (!from_)
     outcome_ = errc::closed;
-  else if (core_->waiting)
+  else if (from_->waiting)
     outcome_ = errc::busy;
   return outcome_ != errc::would_block;
 }
 
-void accept_awaiter::begin() noexcept { core_->wait(*this); }
+void accept_awaiter::begin() noexcept { from_->wait(*this); }
 
 void accept_awaiter::leave() noexcept {
-  if (core_ && core_->waiting == this) core_->waiting = nullptr;
+  if (from_ && from_->waiting == this) from_->waiting = nullptr;
 }
 
 result<channel> accept_awaiter::take_result() noexcept {
   disarm();
   leave();
-  auto* const core = std::exchange(core_, nullptr);  // the listener may go before this awaiter does
+  auto* const from = std::exchange(from_, nullptr);  // the listener may go before this awaiter does
   if (outcome_ != errc::would_block) return outcome_;
-  if (!core) return errc::closed;
-  channel ch;
-  if (stop_requested() || !core->take(ch)) return errc::cancelled;
-  return ch;
+  if (!from) return errc::closed;
+  if (stop_requested() || !completed()) return errc::cancelled;
+  return from->take();
 }
 
 }  // namespace detail
@@ -279,27 +304,15 @@ result<channel> accept_awaiter::take_result() noexcept {
 // -- listener --
 
 listener listener::bind(loop& lp, std::string_view name, listener_options options) {
-  const auto wrong = [&](std::error_code error) { throw std::system_error(error, "ringbell: listening on '" + std::string(name) + "'"); };
-  handshake::server_terms terms;
-  terms.min_ring_bytes = options.min_ring_bytes;
-  terms.max_ring_bytes = options.max_ring_bytes;
-  terms.default_ring_bytes = options.default_ring_bytes;
-  if (const std::error_code error = handshake::check(terms)) wrong(error);
-  const auto path = sys::service_path(name);
-  if (!path) wrong(path.error());
-  std::error_code error = sys::prepare_service_folder(name);
-  if (error) wrong(error);
-  sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
-  if (error) wrong(error);
-  return listener(std::make_unique<detail::listener_core>(lp, std::move(socket), std::move(options)));
+  return listener(std::make_unique<detail::acceptor>(detail::listener_core::bind(lp, name, std::move(options))));
 }
 
-listener::listener(std::unique_ptr<detail::listener_core> core) noexcept : core_(std::move(core)) {}
+listener::listener(std::unique_ptr<detail::acceptor> clients) noexcept : acceptor_(std::move(clients)) {}
 listener::listener(listener&&) noexcept = default;
 listener& listener::operator=(listener&&) noexcept = default;
 listener::~listener() = default;
 
-const std::string& listener::path() const noexcept { return core_->path(); }
-std::size_t listener::clients() const noexcept { return *core_->clients(); }
+const std::string& listener::path() const noexcept { return acceptor_->core->path(); }
+std::size_t listener::clients() const noexcept { return acceptor_->core->clients(); }
 
 }  // namespace ringbell

@@ -1,35 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/channel_statistics.hpp>
 #include <ringbell/receiver.hpp>
 #include <ringbell/sender.hpp>
 #include <ringbell/sys/local_socket.hpp>
 
-#include <cstdint>
 #include <span>
 #include <string_view>
 #include <utility>
 
 namespace ringbell {
 
-/// What one side of a channel has done so far.
-struct channel_statistics {
-  std::uint64_t messages_sent = 0;
-  std::uint64_t bytes_sent = 0;
-  std::uint64_t messages_received = 0;
-  std::uint64_t bytes_received = 0;
-  std::uint64_t parks = 0;             ///< times that it slept on this channel
-  std::uint64_t bells_rung = 0;        ///< system calls made to wake the peer
-  std::uint64_t bells_suppressed = 0;  ///< publications that found the peer awake
-  std::uint64_t spins_paid = 0;        ///< waits that ended before this side slept
-  std::uint64_t ring_full_stalls = 0;  ///< sends that found no space
-};
-
 /// One end of a connection to another process: messages in both directions, each stream with its own end. Made by `connect` and
 /// `listener::accept`. The two halves can be used, closed and moved apart.
 ///
 /// Thread-safety, cancellation, lifetime: as `sender` and `receiver` say. Destruction closes both directions in order and hangs up; the
-/// peer still receives what was sent.
+/// peer still receives what was sent. After fork() the child may destroy its copy, before its messages and claims; the parent's goes on.
 class channel {
 public:
   channel() noexcept = default;

@@ -45,4 +45,9 @@ struct connect_options {
 /// Thread-safety: the loop's thread. Cancellation: at any point; nothing is left behind. Lifetime: the loop outlives the channel.
 task<channel> connect(loop& lp, std::string name, connect_options options = {});
 
+namespace detail {
+/// As `connect`, but leaves it to the caller to make a channel of what it gives.
+task<connection_parts> connect_parts(loop& lp, std::string name, connect_options options);
+}  // namespace detail
+
 }  // namespace ringbell

@@ -43,11 +43,11 @@ struct listener_options {
 
 namespace detail {
 
-class listener_core;
+class acceptor;
 
 class accept_awaiter final : public wait_node {
 public:
-  explicit accept_awaiter(listener_core* core) noexcept : core_(core) {}
+  explicit accept_awaiter(acceptor* from) noexcept : from_(from) {}
   ~accept_awaiter() { leave(); }
   bool await_ready() noexcept;
   template <class Promise>
@@ -58,13 +58,13 @@ public:
   channel await_resume() { return take_result().value(); }
 
   using wait_node::complete;
-  void lose_listener() noexcept { core_ = nullptr; }
+  void lose_listener() noexcept { from_ = nullptr; }
 
 private:
   loop& owner() const noexcept;
   void begin() noexcept;
   void leave() noexcept;
-  listener_core* core_;
+  acceptor* from_;
   errc outcome_ = errc::would_block;
 };
 
@@ -78,7 +78,7 @@ private:
 /// with `errc::closed`. Accepted channels live on.
 class listener {
 public:
-  using accept_awaitable = detail::awaitable<detail::accept_awaiter, detail::listener_core*>;
+  using accept_awaitable = detail::awaitable<detail::accept_awaiter, detail::acceptor*>;
 
   /// Listens under `name` (a name, or a path when it contains a slash: `sys::service_path`). A stale socket of a dead server is
   /// replaced. Throws `std::system_error`: `errc::name_in_use` when a live server has the name, `errc::bad_name`,
@@ -90,7 +90,7 @@ public:
   ~listener();
 
   /// Waits for the next client: a `channel`. Cancellation: `errc::cancelled`; nobody is lost. Throws also `errc::busy`, `errc::closed`.
-  accept_awaitable accept() noexcept { return accept_awaitable(core_.get()); }
+  accept_awaitable accept() noexcept { return accept_awaitable(acceptor_.get()); }
 
   /// The socket's path, for messages.
   const std::string& path() const noexcept;
@@ -98,8 +98,8 @@ public:
   std::size_t clients() const noexcept;
 
 private:
-  explicit listener(std::unique_ptr<detail::listener_core> core) noexcept;
-  std::unique_ptr<detail::listener_core> core_;
+  explicit listener(std::unique_ptr<detail::acceptor> clients) noexcept;
+  std::unique_ptr<detail::acceptor> acceptor_;
 };
 
 }  // namespace ringbell

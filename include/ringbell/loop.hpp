@@ -52,7 +52,7 @@ struct loop_statistics {
 /// An event loop: runs coroutines on the one thread that calls `run`, and sleeps when none can go on.
 ///
 /// Thread-safety: `post` and `stop` from any thread; everything else on the thread that runs the loop (before the first run, on the
-/// thread that constructed it). Lifetime: outlives everything that waits on it. Not to be used in the child after fork().
+/// thread that constructed it). Lifetime: outlives everything that waits on it. Not to be used, nor destroyed, in the child after fork().
 ///
 /// `run`, `run_until_idle` and `run_ready` do not nest: called from within a coroutine or function that the same loop is running,
 /// they throw `errc::busy`. An exception that leaves a posted function leaves them too, and nothing is lost: run again.

@@ -6,7 +6,6 @@
 #include <ringbell/result.hpp>
 
 #include <cstddef>
-#include <cstring>
 #include <optional>
 #include <span>
 #include <utility>
@@ -58,7 +57,10 @@ public:
   std::optional<std::size_t> await_resume() { return take_result().value(); }
 
 private:
-  void take() noexcept;
+  void take() noexcept {
+    outcome_ = receive_into(*core_, buffer_, size_);
+    core_->ring_if_due();
+  }
   std::span<std::byte> buffer_;
   std::size_t size_ = 0;
 };
@@ -114,27 +116,6 @@ private:
   }
   detail::channel_core* core_ = nullptr;
 };
-
-inline void detail::recv_into_awaiter::take() noexcept {
-  outcome_ = core_->ring().next_size(size_);
-  if (outcome_ == errc{} && size_ > buffer_.size()) outcome_ = errc::message_too_large;
-  if (outcome_ == errc{}) {
-    message_view view;
-    outcome_ = core_->ring().receive(view);
-    // The peer could have changed the record between the two: so the size is looked at once more, and there may be no message at all.
-    if (outcome_ == errc{}) {
-      const message m(*core_, std::move(view));
-      size_ = m.size();
-      if (size_ > buffer_.size())
-        outcome_ = errc::bad_peer;
-      else if (size_ != 0)
-        std::memcpy(buffer_.data(), m.data(), size_);
-    } else if (outcome_ == errc::would_block) {
-      outcome_ = errc::bad_peer;
-    }
-  }
-  core_->ring_if_due();
-}
 
 inline result<message> receiver::try_recv() noexcept {
   if (!core_) return errc::closed;

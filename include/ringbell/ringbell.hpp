@@ -5,6 +5,7 @@
 
 #include <ringbell/as_result.hpp>
 #include <ringbell/channel.hpp>
+#include <ringbell/channel_statistics.hpp>
 #include <ringbell/claim.hpp>
 #include <ringbell/connect.hpp>
 #include <ringbell/endpoint.hpp>

@@ -19,6 +19,7 @@
 
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/handle.hpp>
+#include <ringbell/sys/local_socket.hpp>
 
 #include <fcntl.h>
 #include <linux/time_types.h>
@@ -97,6 +98,7 @@ private:
   time_point armed_ = time_point::max();
   watch_table<epoll_slot> watches_;  // queued: always ready, and not yet told so
   std::array<epoll_event, 128> batch_;
+  const std::uint64_t process_ = sys::current_process();
   bool has_pwait2_ = true;
   bool more_ = true;  // the kernel may have more than it was asked for
   unsigned polls_ = 0;
@@ -140,7 +142,9 @@ void epoll_reactor::unwatch(watch_key& key) noexcept {
 }
 
 void epoll_reactor::finish(epoll_slot& slot) noexcept {
-  if (slot.registered) ::epoll_ctl(set_.get(), EPOLL_CTL_DEL, slot.owned ? slot.owned.get() : slot.handle, nullptr);
+  // A forked child shares the set with its parent, and must not take the parent's watches out of it.
+  if (slot.registered && process_ == sys::current_process())
+    ::epoll_ctl(set_.get(), EPOLL_CTL_DEL, slot.owned ? slot.owned.get() : slot.handle, nullptr);
   slot.sink = nullptr;
   if (!slot.queued) watches_.close(slot);
 }

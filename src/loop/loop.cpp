@@ -2,16 +2,16 @@
 #include <ringbell/loop.hpp>
 
 #include "reactor.hpp"
+#include "variable.hpp"
 
 #include <ringbell/detail/loop_access.hpp>
 #include <ringbell/detail/park_fence.hpp>
+#include <ringbell/detail/spin_limits.hpp>
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/bell.hpp>
 #include <ringbell/sys/cpu.hpp>
 
-#include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <utility>
@@ -33,45 +33,19 @@ constexpr std::uint64_t turns_per_clock_read = 16;
 // How long run_ready() may keep a foreign loop waiting.
 constexpr int turns_per_run_ready = 64;
 
-// Spinning: this many looks at the rings (1 to 10 ns each) pass before the clock and the kernel's events are looked at, first and
-// ever after. An answer that is on its way arrives within the first, so an exchange of hot peers reads no clock.
-constexpr unsigned rounds_per_clock_read = 64;
-// PAUSE takes 40 to 140 cycles on current x86, as much as a cache line takes to arrive: no pause until the wait is a long one anyway.
-constexpr unsigned rounds_before_pause = 2000;
 // The affinity mask seldom changes, and asking is a system call.
 constexpr unsigned spins_per_cpu_look = 100'000;
-// A park that was measured while the machine was busy must not make every spin long.
-constexpr std::chrono::microseconds longest_spin{200};
-
-std::string_view variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value ? value : std::string_view();
-}
-
-[[noreturn]] void bad_variable(const char* name, std::string_view value, const char* expected) {
-  throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                          std::string("ringbell: ") + name + " is '" + std::string(value) + "', expected " + expected);
-}
-
-spin_policy chosen_spin(spin_policy wanted) {
-  if (wanted != spin_policy::automatic) return wanted;
-  const std::string_view value = variable("RINGBELL_SPIN");
-  if (value.empty() || value == "adaptive") return spin_policy::adaptive;
-  if (value == "none") return spin_policy::none;
-  if (value == "always") return spin_policy::always;
-  bad_variable("RINGBELL_SPIN", value, "adaptive, none or always");
-}
 
 std::unique_ptr<detail::reactor> make_reactor(loop_backend wanted, std::string& reason) {
   std::string because;
   if (wanted == loop_backend::automatic) {
-    const std::string_view value = variable("RINGBELL_LOOP");
+    const std::string_view value = detail::variable("RINGBELL_LOOP");
     if (value == "io_uring")
       wanted = loop_backend::io_uring;
     else if (value == "epoll")
       wanted = loop_backend::epoll;
     else if (!value.empty())
-      bad_variable("RINGBELL_LOOP", value, "io_uring or epoll");
+      detail::bad_variable("RINGBELL_LOOP", value, "io_uring or epoll");
     because = value.empty() ? "" : " (chosen by RINGBELL_LOOP)";
   }
 
@@ -220,7 +194,7 @@ private:
   loop* outer_;
 };
 
-loop::loop(loop_options options) : spin_(chosen_spin(options.spin)), reactor_(make_reactor(options.backend, reason_)) {
+loop::loop(loop_options options) : spin_(detail::chosen_spin(options.spin)), reactor_(make_reactor(options.backend, reason_)) {
   posted_ = std::make_unique<posted>(*reactor_);
   roots_ = std::make_unique<roots>();
   can_spin();  // measures now what else the first message would have to wait for
@@ -309,8 +283,7 @@ bool loop::can_spin() {
   if (spins_until_look_-- == 0) {
     only_cpu_ = sys::only_cpu();
     spins_until_look_ = spins_per_cpu_look;
-    if (spin_ == spin_policy::adaptive && spin_limit_.count() == 0)
-      spin_limit_ = std::min<std::chrono::nanoseconds>(sys::park_cost(), longest_spin);
+    if (spin_ == spin_policy::adaptive && spin_limit_.count() == 0) spin_limit_ = detail::spin_limit();
   }
   return true;
 }
@@ -335,11 +308,11 @@ bool loop::spin() {
       return true;
     }
     if (posted_->attention()) break;
-    if (round % rounds_per_clock_read == 0) {
+    if (round % detail::rounds_per_clock_read == 0) {
       statistics_.events += reactor_->poll();
       const clock::time_point now = clock::now();
       if (timers_.next() <= now) timers_.expire(now);
-      if (round == rounds_per_clock_read) begun = now;
+      if (round == detail::rounds_per_clock_read) begun = now;
       spun = now - begun;
       if (!ready_.empty() || awake_.empty()) break;
       if (!always && spun_in_vain_ + spun >= spin_limit_) {
@@ -350,7 +323,7 @@ bool loop::spin() {
         return false;
       }
     }
-    if (round >= rounds_before_pause) sys::pause();
+    if (round >= detail::rounds_before_pause) sys::pause();
   }
   // Something else came first. Counted on, or a timer that is always sooner than the limit would keep a silent channel polled for ever.
   spun_in_vain_ += spun;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/channel_pair.hpp"
+#include "support/child_process.hpp"
 #include "support/pattern.hpp"
 
 using namespace ringbell;
@@ -319,6 +320,49 @@ TEST_CASE("a channel without a connection says closed") {
     CHECK(ch.max_claim() == 0);
     CHECK(ch.statistics().messages_sent == 0);
     ch.close();
+  });
+}
+
+// -- fork --
+
+TEST_CASE("a forked child that destroys its copies of a channel and its messages leaves the parent's as they are") {
+  on_a_loop([](loop& lp) -> task<void> {
+    for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex}) {
+      if (kind == sys::bell_kind::futex && !lp.can_wait_on_futex()) continue;
+      CAPTURE(static_cast<int>(kind));
+      listener_options of_server;
+      connect_options of_client;
+      of_server.bells = of_client.bells = sys::bell_bit(kind);
+      channel_pair p = co_await connected(lp, of_server, of_client);
+      co_await p.client.send("held");
+      std::optional<message> held = co_await p.server.recv();
+      beside received(lp, p.server.recv());
+      co_await let_park(lp);
+      const auto rung = p.client.statistics().bells_rung;
+
+      child_process child([&] {
+        { const channel client = std::move(p.client), server = std::move(p.server); }
+        held.reset();
+        return 0;
+      });
+      CHECK(child.wait() == 0);
+      co_await let_park(lp);
+      CHECK_FALSE(received.ended());
+      CHECK(p.client.statistics().bells_rung == rung);
+
+      co_await p.client.send("hello");
+      auto m = co_await received.get();
+      REQUIRE(m.has_value());
+      REQUIRE(*m);
+      CHECK((*m)->text() == "hello");
+      CHECK(held->text() == "held");
+      beside answered(lp, p.client.recv());
+      co_await let_park(lp);
+      co_await p.server.send("welcome");
+      CHECK((*co_await answered.get())->text() == "welcome");
+      p.client.close();
+      CHECK_FALSE(co_await p.server.recv());
+    }
   });
 }
 

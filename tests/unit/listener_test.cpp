@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/listener.hpp>
+#include <ringbell/readiness.hpp>
 #include <ringbell/sys/service_path.hpp>
 #include <ringbell/timeout.hpp>
 
 #include <doctest/doctest.h>
 
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <stdexcept>
 #include <vector>
 
 #include "support/channel_pair.hpp"
+#include "support/child_process.hpp"
 
 using namespace ringbell;
 using namespace ringbell::test;
@@ -47,6 +52,20 @@ task<refusal> refused(loop& lp, std::string path, connect_options options = {}) 
     co_return refusal(e.code(), e.what());
   }
   co_return refusal({}, "");
+}
+
+/// The descriptor at which the listener on `path` has accepted a client; there is one.
+int accepted_on(const std::string& path) {
+  for (int fd = 0; fd < 1024; ++fd) {
+    sockaddr_un local{};
+    socklen_t length = sizeof local;
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) == 0 && local.sun_path == path &&
+        ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 0)
+      return fd;
+  }
+  return -1;
 }
 
 task<channel_pair> meet(loop& lp, listener& l, connect_options options = {}) {
@@ -246,6 +265,75 @@ TEST_CASE("a cancelled accept loses no client") {
     }
     CHECK(l.clients() == 0);
   });
+}
+
+TEST_CASE("a client that sends and hangs up before it is accepted is received to its end") {
+  on_a_loop([](loop& lp) -> task<void> {
+    const temporary_folder folder;
+    listener l = listener::bind(lp, folder / "late");
+    for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket}) {
+      connect_options of_client;
+      of_client.bells = sys::bell_bit(kind);
+      {
+        channel client = co_await connect(lp, l.path(), of_client);
+        co_await client.send("hello");
+      }
+      co_await let_park(lp);
+      channel server = co_await l.accept();
+      CHECK((co_await server.recv())->text() == "hello");
+      CHECK_FALSE(co_await server.recv());
+    }
+  });
+}
+
+TEST_CASE("what a client has sent before it died is received, when it is accepted only afterwards") {
+  const temporary_folder folder;
+  const std::string path = folder / "late";
+  child_process client([&] {
+    on_a_loop([&](loop& lp) -> task<void> {
+      channel ch = co_await connect(lp, path);
+      co_await ch.send("last words");
+      ::_exit(0);
+    });
+    return 1;
+  });
+  on_a_loop([&](loop& lp) -> task<void> {
+    listener l = listener::bind(lp, path);
+    co_await readable(client.pid_handle());
+    CHECK(client.wait() == 0);
+    channel server = co_await l.accept();
+    CHECK((co_await server.recv())->text() == "last words");
+    CHECK((co_await as_result(server.recv())).error() == errc::peer_closed);
+  });
+}
+
+TEST_CASE("a client whose channel cannot be started is dropped, and the accept goes on to the next, or waits for it") {
+  loop_options on_epoll;
+  on_epoll.backend = loop_backend::epoll;
+  on_a_loop(
+      [](loop& lp) -> task<void> {
+        const temporary_folder folder;
+        listener l = listener::bind(lp, folder / "unlucky");
+        for (const bool next_is_there : {true, false}) {
+          CAPTURE(next_is_there);
+          channel unlucky = co_await connect(lp, l.path());
+          // An epoll set cannot be put into itself.
+          REQUIRE(::dup2(lp.native_handle(), accepted_on(l.path())) >= 0);
+          std::optional<channel> next;
+          if (next_is_there) next = co_await connect(lp, l.path());
+          beside accepted(lp, l.accept());
+          co_await settle();
+          CHECK(accepted.ended() == next_is_there);
+          CHECK(l.clients() == (next_is_there ? 1 : 0));
+          CHECK_FALSE(co_await unlucky.recv());
+          if (!next) next = co_await connect(lp, l.path());
+          auto server = co_await accepted.get();
+          REQUIRE(server.has_value());
+          channel_pair p(std::move(*server), std::move(*next));
+          co_await works(p);
+        }
+      },
+      on_epoll);
 }
 
 TEST_CASE("a second accept is busy, and a destroyed one leaves nothing behind") {

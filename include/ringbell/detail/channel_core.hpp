@@ -2,13 +2,13 @@
 #pragma once
 
 #include <ringbell/detail/awaitable.hpp>
+#include <ringbell/detail/client_slot.hpp>
 #include <ringbell/detail/connection.hpp>
 #include <ringbell/detail/loop_access.hpp>
 #include <ringbell/detail/wait_node.hpp>
 
 #include <coroutine>
 #include <cstddef>
-#include <memory>
 #include <utility>
 
 namespace ringbell::detail {
@@ -89,22 +89,6 @@ protected:
 
 private:
   void leave() noexcept;
-};
-
-/// Counts one client of a listener, as long as it lives.
-class client_slot {
-public:
-  client_slot() noexcept = default;
-  explicit client_slot(std::shared_ptr<std::size_t> count) noexcept : count_(std::move(count)) { ++*count_; }
-  client_slot(client_slot&&) noexcept = default;
-  client_slot& operator=(client_slot&&) = delete;
-  ~client_slot() { leave(); }
-  void leave() noexcept {
-    if (const auto count = std::exchange(count_, nullptr)) --*count;
-  }
-
-private:
-  std::shared_ptr<std::size_t> count_;
 };
 
 /// A connection on a native loop: who waits on it, and how they are woken.

@@ -62,9 +62,12 @@ sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error)
 /// `errc::bad_region`, and as `sys::peer_region::map`.
 sys::peer_region map_ring_region(sys::handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept;
 
+/// Ends a connection that no front end has taken up: the peer sees both directions closed in order.
+void end_connection(connection_parts parts) noexcept;
+
 /// An endpoint with its memory, control socket and bells: all that a channel is, but for waiting. Front ends derive from it.
 ///
-/// Lives as long as its channel, and then until the last message and claim of it are gone. Thread-safety: one thread.
+/// Lives as long as its channel, and then until the last message, claim and other user of it are gone. Thread-safety: one thread.
 class connection {
 public:
   explicit connection(connection_parts parts) noexcept;
@@ -80,11 +83,19 @@ public:
     if (ring_.publish_pending()) publish_later();
   }
 
-  void claimed() noexcept { claimed_ = true; }
+  /// Somebody else uses this object, maybe for longer than the channel lives: a claim, an operation of a front end. Until let_go().
+  void hold() noexcept { ++holds_; }
+  void let_go() noexcept {
+    --holds_;
+    if (orphaned_) delete_if_unused();
+  }
+
+  void claimed() noexcept { hold(); }
   void commit(std::size_t size) noexcept;
   void abandon() noexcept;
 
-  /// The front end is gone: closes both directions, hangs up, and deletes this object once nothing is on loan any more.
+  /// The front end is gone: closes both directions, hangs up, and deletes this object once nobody uses it any more. In a child that was
+  /// forked it only gives up the child's copies.
   void orphan() noexcept;
 
 protected:
@@ -94,6 +105,10 @@ protected:
   virtual void publish_later() noexcept {}
   /// Stops all watching; called once, before the control socket is closed.
   virtual void hang_up() noexcept {}
+
+  /// Whether this is the copy of a child that was forked. The regions, the bells, and what the kernel watches for a loop are one with the
+  /// parent's, who goes on using them.
+  bool in_forked_child() noexcept { return own_page().process_id != sys::current_process(); }
 
   control_page& own_page() noexcept { return *reinterpret_cast<control_page*>(parts_.own.data()); }
   const control_page& peer_page() const noexcept { return *reinterpret_cast<const control_page*>(parts_.peer.data()); }
@@ -110,12 +125,10 @@ private:
   void returned(loan& item) noexcept {
     (item.older_ ? item.older_->newer_ : oldest_) = item.newer_;
     (item.newer_ ? item.newer_->older_ : newest_) = item.older_;
+    if (orphaned_) return delete_if_unused();  // nobody waits for this space any more
     ring_.release(oldest_ ? oldest_->begin_ : ring_.read_position());
     ring_if_due();
-    if (orphaned_)
-      delete_if_unused();
-    else if (ring_.release_pending())
-      publish_later();
+    if (ring_.release_pending()) publish_later();
   }
   void ring_bell(wake_set due) noexcept;
   void delete_if_unused() noexcept;
@@ -123,7 +136,7 @@ private:
   endpoint ring_;
   loan* oldest_ = nullptr;
   loan* newest_ = nullptr;
-  bool claimed_ = false;
+  unsigned holds_ = 0;
   bool orphaned_ = false;
 };
 

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/detail/client_slot.hpp>
+#include <ringbell/detail/connection.hpp>
+#include <ringbell/detail/event.hpp>
+#include <ringbell/detail/list.hpp>
+#include <ringbell/detail/timer_heap.hpp>
+#include <ringbell/listener.hpp>
+#include <ringbell/loop.hpp>
+#include <ringbell/sys/local_socket.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ringbell::detail {
+
+class half_open;
+
+/// A client that has passed the handshake.
+struct accepted_connection {
+  connection_parts parts;
+  client_slot slot;
+};
+
+/// Listens under a name and shakes hands with whoever comes, while its loop runs; a front end makes channels of those who pass.
+///
+/// Thread-safety: the loop's thread. Lifetime: the loop outlives it. Destruction removes the socket file, drops unfinished handshakes, and
+/// ends the connections that nobody has taken.
+class listener_core final : public event_sink, private timer {
+public:
+  /// Throws as `listener::bind`.
+  static std::unique_ptr<listener_core> bind(loop& lp, std::string_view name, listener_options options);
+  ~listener_core();
+
+  loop& owner() const noexcept { return loop_; }
+  const std::string& path() const noexcept { return socket_.path(); }
+  /// How many clients are alive, those not taken yet included.
+  std::size_t clients() const noexcept { return clients_->load(std::memory_order_relaxed); }
+
+  /// The next client; nothing when none is ready.
+  std::optional<accepted_connection> take() noexcept;
+  /// `f` is called whenever another client is ready. It may take it; it must not throw, nor destroy this object.
+  void on_ready(std::function<void()> f) { on_ready_ = std::move(f); }
+
+private:
+  friend class half_open;
+
+  listener_core(loop& lp, sys::local_listener socket, listener_options options);
+  static void again(timer& t) noexcept { static_cast<listener_core&>(t).accept_all(); }
+  void on_event(std::uint32_t) noexcept override { accept_all(); }
+  void accept_all() noexcept;
+  bool allowed(const sys::peer_identity& who) noexcept;
+  void begin(sys::local_socket socket);
+  void accepted(connection_parts parts);
+  void ended() noexcept;
+
+  loop& loop_;
+  sys::local_listener socket_;
+  listener_options options_;
+  client_count clients_;
+  list<half_open> handshakes_;
+  std::size_t half_open_ = 0;
+  std::deque<accepted_connection> ready_;
+  std::function<void()> on_ready_;
+  watch_key key_;
+  bool closing_ = false;
+  bool accepting_ = false;
+};
+
+}  // namespace ringbell::detail
