@@ -113,6 +113,8 @@ public:
   /// Sends a message of any length in fragments, going on at `sent`, which is moved on. `errc::would_block` when the rest has to wait
   /// for space, or has gone on for a while and others should have their turn; call again. A message begun must be ended, or given up by `abandon_fragments`.
   errc send_fragments(gather_list message, std::size_t size, std::size_t& sent) noexcept;
+  /// Whether a message was begun that is to be ended.
+  bool message_begun() const noexcept { return fragments_begun_; }
   /// Gives up a message begun: the peer forgets the fragments that it has.
   void abandon_fragments() noexcept;
 

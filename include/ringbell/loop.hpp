@@ -24,6 +24,17 @@ namespace detail {
 class reactor;
 class awake_source;
 struct loop_access;
+
+/// Another library's view of a loop, which lives as long as the loop.
+class loop_attachment {
+public:
+  loop_attachment() = default;
+  loop_attachment(const loop_attachment&) = delete;
+  loop_attachment& operator=(const loop_attachment&) = delete;
+  virtual ~loop_attachment() = default;
+  /// The loop is going: destroys what waits. Afterwards the loop destroys what it has to run itself, and then this object.
+  virtual void shut_down() noexcept = 0;
+};
 }  // namespace detail
 
 /// What a loop sleeps in. `automatic` reads the environment variable RINGBELL_LOOP (`io_uring` or `epoll`), else takes io_uring
@@ -74,7 +85,8 @@ public:
   T run(task<T> main);
   /// Runs until `stop()`.
   void run();
-  /// Runs until every spawned task has ended and every posted function has run, or until `stop()`.
+  /// Runs until every spawned task has ended, every posted function has run and no executor (asio/executor.hpp) announces more of them, or
+  /// until `stop()`.
   void run_until_idle();
   /// Makes the current (or else the next) run return soon. Thread-safe.
   void stop() noexcept;
@@ -139,6 +151,7 @@ private:
   std::unique_ptr<detail::reactor> reactor_;
   std::unique_ptr<posted> posted_;
   std::unique_ptr<roots> roots_;
+  std::unique_ptr<detail::loop_attachment> attachment_;
   std::chrono::nanoseconds spin_limit_{0};
   std::chrono::nanoseconds spun_in_vain_{0};  // since a spin last paid or gave up
   loop_statistics statistics_;

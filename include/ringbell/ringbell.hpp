@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// All of ringbell, except what needs another library (asio/). A translation unit that uses one or two types includes their headers instead.
+/// All of ringbell, except what needs another library (asio.hpp). A translation unit that uses one or two types includes their headers instead.
 
 #include <ringbell/as_result.hpp>
 #include <ringbell/channel.hpp>
@@ -28,6 +28,7 @@
 #include <ringbell/stop_token.hpp>
 #include <ringbell/sys/bell.hpp>
 #include <ringbell/sys/cpu.hpp>
+#include <ringbell/sys/doorbell.hpp>
 #include <ringbell/sys/futex.hpp>
 #include <ringbell/sys/handle.hpp>
 #include <ringbell/sys/local_socket.hpp>

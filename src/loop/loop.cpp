@@ -112,6 +112,13 @@ public:
   bool stop_requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
   bool take_stop() noexcept { return stop_.exchange(false, std::memory_order_relaxed); }
 
+  // Functions that will be posted, by their number. Release and acquire: who sees that there are none sees what the last one has done.
+  void work_started() noexcept { work_.fetch_add(1, std::memory_order_relaxed); }
+  void work_finished() noexcept {
+    if (work_.fetch_sub(1, std::memory_order_acq_rel) == 1) notify();
+  }
+  bool working() const noexcept { return work_.load(std::memory_order_acquire) != 0; }
+
   /// Whether there may be something to do. Acquire: what was written before the post is seen by whoever sees this.
   bool attention() const noexcept { return attention_.load(std::memory_order_acquire); }
 
@@ -157,6 +164,7 @@ private:
   std::atomic<bool> attention_{false};
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stop_{false};
+  std::atomic<std::size_t> work_{0};
 };
 
 class loop::roots final : public detail::task_owner {
@@ -201,9 +209,11 @@ loop::loop(loop_options options) : spin_(detail::chosen_spin(options.spin)), rea
 }
 
 loop::~loop() {
+  if (attachment_) attachment_->shut_down();
   // What is destroyed may spawn and post in turn: so until nothing of either is left.
   do roots_->clear();
   while (posted_->discard());
+  attachment_.reset();
 }
 
 std::string_view loop::backend_name() const noexcept { return reactor_->name(); }
@@ -225,7 +235,7 @@ void loop::run() {
 
 void loop::run_until_idle() {
   const running guard(*this);
-  const auto idle = [this] { return roots_->empty() && ready_.empty() && !posted_->attention(); };
+  const auto idle = [this] { return roots_->empty() && ready_.empty() && !posted_->attention() && !posted_->working(); };
   while (!posted_->stop_requested() && !idle()) step();
   posted_->take_stop();
 }
@@ -415,5 +425,8 @@ void detail::loop_access::unwatch(loop& lp, watch_key& key) noexcept {
   lp.reactor_->unwatch(key);
   lp.changed();
 }
+
+void detail::loop_access::work_started(loop& lp) noexcept { lp.posted_->work_started(); }
+void detail::loop_access::work_finished(loop& lp) noexcept { lp.posted_->work_finished(); }
 
 }  // namespace ringbell

@@ -8,6 +8,7 @@
 #include <ringbell/sys/futex.hpp>
 
 #include <cstdint>
+#include <memory>
 #include <system_error>
 
 namespace ringbell::detail {
@@ -66,6 +67,16 @@ struct loop_access {
   static void add_timer(loop& lp, timer& t, timer::time_point due) {
     lp.timers_.add(t, due);
     lp.changed();
+  }
+
+  /// Between the two, `run_until_idle` does not end: functions will be posted. Thread-safe.
+  static void work_started(loop& lp) noexcept;
+  static void work_finished(loop& lp) noexcept;
+  /// What is attached to the loop; made by the first call.
+  template <class Attachment>
+  static Attachment& attachment(loop& lp) {
+    if (!lp.attachment_) lp.attachment_ = std::make_unique<Attachment>();
+    return static_cast<Attachment&>(*lp.attachment_);
   }
 
   static std::error_code watch(loop& lp, sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key);
