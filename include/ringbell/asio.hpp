@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// Channels as Asio I/O objects. Needs Asio (standalone, or Boost's with RINGBELL_BOOST_ASIO defined); see docs/asio.md.
+
+#include <ringbell/asio/channel.hpp>
+#include <ringbell/asio/config.hpp>
+#include <ringbell/asio/connect.hpp>
+#include <ringbell/asio/error.hpp>
+#include <ringbell/asio/executor.hpp>
+#include <ringbell/asio/listener.hpp>
+#include <ringbell/asio/run_in.hpp>

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio/config.hpp>
+#include <ringbell/errors.hpp>
+
+#include <system_error>
+
+namespace ringbell::detail {
+
+/// An error in Asio's terms, where Asio has a word for it. The rest keeps ringbell's category, whose texts say more.
+inline net_error_code to_net(errc e) noexcept {
+  if (e == errc{}) return {};
+  switch (e) {
+    case errc::end_of_stream: return net::error::eof;
+    case errc::peer_closed: return net::error::connection_reset;
+    case errc::cancelled: return net::error::operation_aborted;
+    case errc::would_block: return net::error::would_block;
+    case errc::message_too_large: return net::error::message_size;
+    case errc::closed: return net::error::bad_descriptor;
+    default: return make_error_code(e);
+  }
+}
+inline net_error_code to_net(std::error_code e) noexcept {
+  return e.category() == category() ? to_net(static_cast<errc>(e.value())) : net_error_code(e);
+}
+
+}  // namespace ringbell::detail

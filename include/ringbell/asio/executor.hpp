@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio/config.hpp>
+#include <ringbell/detail/loop_access.hpp>
+#include <ringbell/loop.hpp>
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace ringbell {
+
+namespace detail {
+
+/// Where Asio keeps what belongs to a loop as an execution context.
+class loop_context final : public net::execution_context, public loop_attachment {
+public:
+  ~loop_context() override = default;
+  void shut_down() noexcept override { net::execution_context::shutdown(); }
+};
+
+}  // namespace detail
+
+/// A native loop as an Asio executor: what is executed runs on the loop's thread. `co_spawn`, strands, `asio::awaitable`, timers and channels run
+/// on it, beside the loop's own tasks.
+///
+/// Timers, sockets and parked channels of Asio are waited for by a thread that Asio starts with the first of them, since its reactor cannot
+/// be driven by a foreign loop; they complete on the loop's thread. Where that costs too much, use the loop's own awaitables, or an
+/// io_context that drives the loop (`run_in`).
+///
+/// Thread-safety: any thread. Lifetime: the loop outlives the executor, its copies, and all that uses them; the loop's destructor destroys what
+/// is pending on it.
+class asio_executor {
+public:
+  explicit asio_executor(loop& lp) : loop_(&lp), context_(&detail::loop_access::attachment<detail::loop_context>(lp)) {}
+  asio_executor(const asio_executor& other) noexcept : asio_executor(other, other.tracked_, other.never_blocks_) {}
+  asio_executor& operator=(const asio_executor& other) noexcept {
+    asio_executor copy(other);
+    std::swap(loop_, copy.loop_);
+    std::swap(context_, copy.context_);
+    std::swap(tracked_, copy.tracked_);
+    std::swap(never_blocks_, copy.never_blocks_);
+    return *this;
+  }
+  ~asio_executor() {
+    if (tracked_) detail::loop_access::work_finished(*loop_);
+  }
+  friend bool operator==(const asio_executor& a, const asio_executor& b) noexcept {
+    return a.loop_ == b.loop_ && a.never_blocks_ == b.never_blocks_ && a.tracked_ == b.tracked_;
+  }
+
+  /// Calls `f` on the loop's thread: at once when that is the calling one and blocking is possible, else as `loop::post` does.
+  template <class Function>
+  void execute(Function&& f) const {
+    if (!never_blocks_ && loop::current() == loop_) {
+      std::decay_t<Function> local(std::forward<Function>(f));
+      std::move(local)();
+    } else {
+      // std::function copies; what Asio executes often only moves.
+      loop_->post([shared = std::make_shared<std::decay_t<Function>>(std::forward<Function>(f))] { std::move (*shared)(); });
+    }
+  }
+
+  net::execution_context& query(net::execution::context_t) const noexcept { return *context_; }
+  net::execution::blocking_t query(net::execution::blocking_t) const noexcept {
+    return never_blocks_ ? net::execution::blocking_t(net::execution::blocking.never)
+                         : net::execution::blocking_t(net::execution::blocking.possibly);
+  }
+  asio_executor require(net::execution::blocking_t::possibly_t) const noexcept { return asio_executor(*this, tracked_, false); }
+  asio_executor require(net::execution::blocking_t::never_t) const noexcept { return asio_executor(*this, tracked_, true); }
+  /// A copy with tracked work keeps `loop::run_until_idle` from ending.
+  asio_executor require(net::execution::outstanding_work_t::tracked_t) const noexcept { return asio_executor(*this, true, never_blocks_); }
+  asio_executor require(net::execution::outstanding_work_t::untracked_t) const noexcept {
+    return asio_executor(*this, false, never_blocks_);
+  }
+
+private:
+  asio_executor(const asio_executor& other, bool tracked, bool never_blocks) noexcept
+      : loop_(other.loop_), context_(other.context_), tracked_(tracked), never_blocks_(never_blocks) {
+    if (tracked_) detail::loop_access::work_started(*loop_);
+  }
+
+  loop* loop_;
+  detail::loop_context* context_;
+  bool tracked_ = false;
+  bool never_blocks_ = false;
+};
+
+}  // namespace ringbell

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio/channel.hpp>
+#include <ringbell/asio/detail/driven_loop.hpp>
+#include <ringbell/detail/listener_core.hpp>
+#include <ringbell/listener.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace ringbell {
+
+namespace detail {
+
+class asio_acceptor final : public driven_loop {
+public:
+  asio_acceptor(net::any_io_executor executor, std::string_view name, listener_options options)
+      : driven_loop(std::move(executor)), core_(listener_core::bind(lp(), name, std::move(options))) {}
+
+  /// The next client, if there is one now; null `error` and nothing otherwise.
+  std::optional<accepted_connection> next() {
+    std::optional<accepted_connection> client = core_->take();
+    if (client) return client;
+    run_ready();
+    return core_->take();
+  }
+  const listener_core& core() const noexcept { return *core_; }
+  void close() noexcept {
+    core_.reset();
+    stop();
+  }
+
+private:
+  ~asio_acceptor() override { close(); }
+  std::unique_ptr<listener_core> core_;
+};
+
+template <class Executor>
+class accept_step final : public step<asio_acceptor> {
+public:
+  using value_type = basic_asio_channel<Executor>;
+  accept_step(asio_acceptor* from, const Executor& executor) noexcept : step(from, towards_us), channel_(executor) {}
+
+  progress advance(bool) {
+    for (;;) {
+      std::optional<accepted_connection> client = object()->next();
+      if (!client) return progress::sleep;
+      if (start_channel(*client)) return finish(errc{});
+    }
+  }
+  value_type take() noexcept { return std::move(channel_); }
+
+private:
+  /// A client that cannot be served for lack of memory or descriptors is hung up on; the next one may have more luck.
+  bool start_channel(accepted_connection& client) {
+    auto* connection = new asio_connection(channel_.get_executor(), std::move(client.parts), std::move(client.slot));
+    value_type started(channel_.get_executor(), connection);
+    net_error_code error;
+    connection->start(error);
+    if (!error) channel_ = std::move(started);
+    return !error;
+  }
+  value_type channel_;
+};
+
+}  // namespace detail
+
+/// Accepts connections to a service, as `listener` does, as an Asio I/O object. Handshakes go on, side by side and each within its time, while
+/// an accept is pending; no handshake delays another.
+///
+/// Errors, cancellation, handlers, thread-safety: as `basic_asio_channel` says; the authorizer is called on the strand of the accept. Lifetime:
+/// the execution context outlives it. Destruction removes the socket file, drops unfinished handshakes and channels not accepted, and
+/// ends a pending accept with `operation_aborted`. Accepted channels live on.
+template <class Executor = net::any_io_executor>
+class basic_asio_listener {
+public:
+  using executor_type = Executor;
+  template <class Other>
+  struct rebind_executor {
+    using other = basic_asio_listener<Other>;
+  };
+
+  /// Listens under `name` (a name, or a path when it contains a slash). Throws `std::system_error` as `listener::bind` does.
+  basic_asio_listener(const Executor& executor, std::string_view name, listener_options options = {})
+      : executor_(executor), core_(new detail::asio_acceptor(executor, name, std::move(options))) {}
+  template <class ExecutionContext>
+    requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
+  basic_asio_listener(ExecutionContext& context, std::string_view name, listener_options options = {})
+      : basic_asio_listener(Executor(context.get_executor()), name, std::move(options)) {}
+
+  /// A pending accept on `other` ends with `operation_aborted`, and can be started again here.
+  basic_asio_listener(basic_asio_listener&& other) noexcept : executor_(other.executor_), core_(other.give()) {}
+  template <class Other>
+    requires std::is_convertible_v<Other, Executor>
+  basic_asio_listener(basic_asio_listener<Other>&& other) : executor_(other.get_executor()), core_(other.give()) {}
+  basic_asio_listener& operator=(basic_asio_listener&& other) noexcept {
+    if (this != &other) {
+      close();
+      executor_ = other.executor_;
+      core_ = other.give();
+    }
+    return *this;
+  }
+  /// As `close`.
+  ~basic_asio_listener() { close(); }
+
+  executor_type get_executor() const noexcept { return executor_; }
+  bool is_open() const noexcept { return static_cast<bool>(core_); }
+
+  /// Waits for the next client: `void(error_code, basic_asio_channel<Executor>)`. Cancellation: of any type; no client is lost.
+  template <class Token = net::default_completion_token_t<Executor>>
+    requires(!detail::is_executor<Token>)
+  auto async_accept(Token&& token = net::default_completion_token_t<Executor>()) {
+    return accept_for(executor_, std::forward<Token>(token));
+  }
+  /// The same, with a channel on another executor, for instance a strand of its own.
+  template <class Other, class Token = net::default_completion_token_t<Executor>>
+    requires detail::is_executor<Other>
+  auto async_accept(const Other& executor, Token&& token = net::default_completion_token_t<Executor>()) {
+    return accept_for(executor, std::forward<Token>(token));
+  }
+
+  /// Ends a pending accept with `operation_aborted`.
+  void cancel() noexcept {
+    if (core_) core_->cancel(detail::towards_us);
+  }
+  /// Gives up the name. Idempotent.
+  void close() noexcept {
+    if (core_) core_->close();
+    core_ = {};
+  }
+
+  /// The socket's path, for messages. The listener must be open.
+  const std::string& path() const noexcept { return core_->core().path(); }
+  /// How many clients are connected, those not accepted yet included. The listener must be open.
+  std::size_t clients() const noexcept { return core_->core().clients(); }
+
+  /// For the library's own use.
+  detail::asio_acceptor* core() const noexcept { return core_.get(); }
+  detail::held<detail::asio_acceptor> give() noexcept {
+    cancel();
+    return std::move(core_);
+  }
+
+private:
+  template <class Other, class Token>
+  auto accept_for(const Other& executor, Token&& token) {
+    using step = detail::accept_step<Other>;
+    return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Other>)>(detail::initiate<step, Executor>(executor_), token,
+                                                                                       this, executor);
+  }
+
+  Executor executor_;
+  detail::held<detail::asio_acceptor> core_;
+};
+
+using asio_listener = basic_asio_listener<>;
+
+}  // namespace ringbell
