@@ -86,6 +86,7 @@ public:
     for (int i = 0; i < rounds; ++i) {
       show_progress(i + 1, rounds);
       ring_hot.add(s.ring_hot(small, slice));
+      if (s.has_asio()) asio_hot.add(s.asio_hot(small, slice));
       socket_hot.add(s.socket_hot(small, slice));
       ring_hot_smaller.add(s.ring_hot(smaller, slice / 2));
       ring_paced.add(s.ring_paced(small, period, paced_slice));
@@ -98,19 +99,25 @@ public:
     hide_progress();
   }
 
-  std::vector<const row*> round_trips() const { return {&ring_hot, &ring_hot_smaller, &socket_hot, &ring_paced, &socket_paced}; }
+  bool has_asio() const noexcept { return !asio_hot.medians().empty(); }
+  std::vector<const row*> round_trips() const {
+    std::vector<const row*> all{&ring_hot, &ring_hot_smaller, &socket_hot, &ring_paced, &socket_paced};
+    if (has_asio()) all.insert(all.begin() + 1, &asio_hot);
+    return all;
+  }
   std::vector<const row*> one_way_rows() const { return {&one_way, &one_way_batched, &one_way_64k, &one_way_1m}; }
 
-  /// How many times as long the socket takes, hot: in each round.
-  std::vector<double> ratios() const {
+  /// How many times as long as ringbell, hot, something else takes: in each round.
+  std::vector<double> ratios(const row& of) const {
     std::vector<double> all;
     all.reserve(ring_hot.medians().size());
     for (std::size_t i = 0; i < ring_hot.medians().size(); ++i)
-      all.push_back(static_cast<double>(socket_hot.medians()[i]) / static_cast<double>(std::max<std::uint64_t>(1, ring_hot.medians()[i])));
+      all.push_back(static_cast<double>(of.medians()[i]) / static_cast<double>(std::max<std::uint64_t>(1, ring_hot.medians()[i])));
     return all;
   }
 
   row ring_hot{"ringbell, hot, 64 B", "ringbell_hot_64"};
+  row asio_hot{"ringbell in Asio, hot, 64 B", "asio_hot_64"};
   row ring_hot_smaller{"ringbell, hot, 32 B", "ringbell_hot_32"};
   row socket_hot{"Unix socket, hot, 64 B", "socket_hot_64"};
   row ring_paced{"ringbell, 1 kHz, 64 B", "ringbell_1khz_64"};
@@ -175,7 +182,7 @@ void print_text(const session& s, const measurement& m) {
   print_head(s);
   print_round_trips(m);
   print_one_way(m);
-  const std::vector<double> ratios = m.ratios();
+  const std::vector<double> ratios = m.ratios(m.socket_hot);
   const auto [low, high] = std::minmax_element(ratios.begin(), ratios.end());
   constexpr const char* notes = R"(
 CPU, bells and parks are per round trip or message; bells and parks of both processes. 1 kHz is measured from the time at which
@@ -185,6 +192,11 @@ One way: copied in by the sender, read in full and checked by the receiver.
 Hot round trip of 64 B: the Unix socket takes %.0f times as long as ringbell (median; %.0f to %.0f in %zu rounds).
 )";
   std::printf(notes, ratios.size(), row::median_of(ratios), *low, *high, ratios.size());
+  if (!m.has_asio()) return;
+  const std::vector<double> in_asio = m.ratios(m.asio_hot);
+  const auto [least, most] = std::minmax_element(in_asio.begin(), in_asio.end());
+  std::printf("Hot round trip of 64 B in asio::awaitable: %.2f times the native one (median; %.2f to %.2f in %zu rounds).\n",
+              row::median_of(in_asio), *least, *most, in_asio.size());
 }
 
 void add_usage(json& out, const row& r, bool socket) {
@@ -223,7 +235,8 @@ void print_json(const session& s, const measurement& m) {
     out.end_object();
   }
   out.end_object();
-  out.value("socket_to_ringbell_hot_p50", row::median_of(m.ratios()));
+  out.value("socket_to_ringbell_hot_p50", row::median_of(m.ratios(m.socket_hot)));
+  if (m.has_asio()) out.value("asio_to_ringbell_hot_p50", row::median_of(m.ratios(m.asio_hot)));
   out.end_object();
   std::printf("%s\n", out.text().c_str());
 }

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <memory>
 
 namespace ringbell::tool::demo {
 
@@ -53,14 +54,15 @@ task<channel> accept_client(loop& lp, const server_setup& setup) {
 
 }  // namespace
 
-usage usage_so_far(const channel& ch) {
+usage usage_so_far(const channel& ch, const asio_link* in_asio) {
   timespec cpu{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
   const channel_statistics s = ch.statistics();
+  const channel_statistics a = in_asio ? in_asio->statistics() : channel_statistics();
   usage u;
   u.cpu_ns = static_cast<std::uint64_t>(cpu.tv_sec) * 1000000000u + static_cast<std::uint64_t>(cpu.tv_nsec);
-  u.parks = s.parks;
-  u.bells = s.bells_rung;
+  u.parks = s.parks + a.parks;
+  u.bells = s.bells_rung + a.bells_rung;
   return u;
 }
 
@@ -101,16 +103,18 @@ bool receive_whole(int socket, std::span<std::byte> bytes) noexcept {
 int serve(const server_setup& setup) {
   loop lp(setup.common.for_loop());
   channel ch = lp.run(accept_client(lp, setup));
+  const std::unique_ptr<asio_link> in_asio = asio_link::accept(setup.asio_name, setup.common);
   for (;;) {
     phase next{};
     if (!receive_whole(setup.orders.get(), std::as_writable_bytes(std::span(&next, 1))) || next == phase::leave) return exit_ok;
-    const usage before = usage_so_far(ch);
+    const usage before = usage_so_far(ch, in_asio.get());
     switch (next) {
       case phase::ring_echo: lp.run(echo(ch)); break;
       case phase::ring_sink: lp.run(sink(ch)); break;
+      case phase::asio_echo: in_asio->echo(); break;
       default: socket_echo(setup.socket.get());
     }
-    const usage used = usage_so_far(ch) - before;
+    const usage used = usage_so_far(ch, in_asio.get()) - before;
     if (!send_whole(setup.orders.get(), std::as_bytes(std::span(&used, 1)))) return exit_peer_died;
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "demo_asio.hpp"
 #include "options.hpp"
 
 #include <ringbell/channel.hpp>
@@ -15,7 +16,7 @@
 namespace ringbell::tool::demo {
 
 /// What the server does next; asked for on the pair of sockets that the two share beside what is measured.
-enum class phase : std::uint32_t { ring_echo, ring_sink, socket_echo, leave };
+enum class phase : std::uint32_t { ring_echo, ring_sink, socket_echo, asio_echo, leave };
 
 /// What a side has used and done since it was started.
 struct usage {
@@ -24,8 +25,8 @@ struct usage {
   std::uint64_t bells = 0;
 };
 
-/// The CPU time of this process, and what its channel counts.
-usage usage_so_far(const channel& ch);
+/// The CPU time of this process, and what its channels count, of which one works at a time. The one in Asio may be null.
+usage usage_so_far(const channel& ch, const asio_link* in_asio);
 usage operator-(const usage& a, const usage& b) noexcept;
 usage operator+(const usage& a, const usage& b) noexcept;
 
@@ -43,8 +44,9 @@ bool receive_whole(int socket, std::span<std::byte> bytes) noexcept;
 struct server_setup {
   server_setup() noexcept {}
   std::string name;
-  sys::handle orders;  // connected to the client: a phase comes, its usage goes
-  sys::handle socket;  // connected to the client: what is measured beside ringbell
+  std::string asio_name;  // of the channel on an io_context, where there is Asio
+  sys::handle orders;     // connected to the client: a phase comes, its usage goes
+  sys::handle socket;     // connected to the client: what is measured beside ringbell
   common_options common;
 };
 

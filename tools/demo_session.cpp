@@ -227,6 +227,7 @@ session::session(const common_options& common) {
   auto sockets = socket_pair(SOCK_SEQPACKET);
   server_setup setup;
   setup.name = folder / "demo";
+  setup.asio_name = folder / "asio";
   setup.common = common;
   setup.orders = std::move(orders[1]);
   setup.socket = std::move(sockets[1]);
@@ -249,6 +250,7 @@ session::session(const common_options& common) {
   try {
     loop_ = std::make_unique<loop>(common.for_loop());
     channel_ = loop_->run(connect(*loop_, setup.name, common.for_connect()));
+    in_asio_ = asio_link::connect(setup.asio_name, common);
   } catch (...) {
     orders_.reset();
     ::kill(server_, SIGKILL);
@@ -272,9 +274,9 @@ template <class F>
 sample session::measure(phase what, F f) {
   sample s;
   order(what);
-  const usage before = usage_so_far(channel_);
+  const usage before = usage_so_far(channel_, in_asio_.get());
   f(s);
-  s.client = usage_so_far(channel_) - before;
+  s.client = usage_so_far(channel_, in_asio_.get()) - before;
   if (!receive_whole(orders_.get(), std::as_writable_bytes(std::span(&s.server, 1))))
     throw std::system_error(errc::peer_closed, "the demo's server");
   return s;
@@ -285,6 +287,10 @@ sample session::ring_hot(std::size_t size, duration d) {
     loop_->run(warm_up_ring(channel_, size));
     loop_->run(ring_round_trips(channel_, size, d, s));
   });
+}
+
+sample session::asio_hot(std::size_t size, duration d) {
+  return measure(phase::asio_echo, [&](sample& s) { in_asio_->round_trips(size, warm_up, d, s); });
 }
 
 sample session::ring_paced(std::size_t size, duration period, duration d) {

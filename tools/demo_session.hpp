@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "demo_asio.hpp"
 #include "demo_peer.hpp"
 #include "histogram.hpp"
 
@@ -66,6 +67,8 @@ public:
 
   /// Round trips one after the other.
   sample ring_hot(std::size_t size, duration d);
+  /// The same inside asio::awaitable; only with Asio.
+  sample asio_hot(std::size_t size, duration d);
   sample socket_hot(std::size_t size, duration d);
   /// Round trips begun at fixed times, and measured from those: a late one makes its successors late, and is not forgotten.
   sample ring_paced(std::size_t size, duration period, duration d);
@@ -76,6 +79,7 @@ public:
   const placement& cpus() const noexcept { return cpus_; }
   const loop& on() const noexcept { return *loop_; }
   const channel& link() const noexcept { return channel_; }
+  bool has_asio() const noexcept { return in_asio_ != nullptr; }
 
 private:
   template <class F>
@@ -88,6 +92,7 @@ private:
   sys::handle socket_;
   std::unique_ptr<loop> loop_;
   channel channel_;
+  std::unique_ptr<asio_link> in_asio_;
 };
 
 }  // namespace ringbell::tool::demo

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "demo_asio.hpp"
 #include "json.hpp"
 #include "options.hpp"
 #include "system_facts.hpp"
@@ -204,7 +205,7 @@ findings look_at_limits() {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   all.push_back({"open files", files.rlim_cur < few_descriptors ? verdict::limited : verdict::ok,
-                 text_of(files.rlim_cur) + " (at most " + text_of(files.rlim_max) + "); a channel takes up to 4"});
+                 text_of(files.rlim_cur) + " (at most " + text_of(files.rlim_max) + "); a channel takes up to 4, one in Asio 5"});
   const std::string maps = first_line("/proc/sys/vm/max_map_count");
   all.push_back({"memory maps", verdict::ok, (maps.empty() ? "unknown" : maps) + "; a channel takes 2"});
   rlimit locked{};
@@ -225,6 +226,12 @@ finding look_at_futexes() {
   return {"futexes", verdict::ok, sys::has_futex_wait_any() ? "with futex_waitv (5.16)" : "no futex_waitv (before 5.16)"};
 }
 
+finding look_at_asio() {
+  const std::string asio = asio_built_with();
+  return {"Asio", verdict::ok,
+          asio.empty() ? "this program was built without it: 'demo' does not measure it" : "this program was built with " + asio};
+}
+
 findings examine() {
   findings all;
   all.push_back({"kernel", verdict::ok, kernel_release()});
@@ -235,6 +242,7 @@ findings examine() {
   all.push_back(look_at_seals());
   all.push_back(look_at_exchange());
   all.push_back(look_at_names());
+  all.push_back(look_at_asio());
   for (finding& f : look_at_limits()) all.push_back(std::move(f));
   all.push_back({"parking", verdict::ok,
                  "to sleep and be woken costs " + format_duration(sys::park_cost()) + "; adaptive spinning stays below that"});

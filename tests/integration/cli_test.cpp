@@ -102,6 +102,12 @@ TEST_CASE("demo measures both kinds of exchange and leaves nothing behind") {
        {"kernel", "loop", "round_trips", "ringbell_hot_64", "ringbell_1khz_64", "socket_hot_64", "p50_ns", "p999_ns", "one_way",
         "one_way_64", "messages_per_second", "bytes_per_second", "cpu_server_ns", "socket_to_ringbell_hot_p50"})
     CHECK_MESSAGE(out.find('"' + std::string(key) + "\":") != std::string::npos, key);
+  tool doctor({"doctor"});
+  REQUIRE(doctor.wait(seconds(20)) == 0);
+  const bool with_asio =
+      doctor.out().find("built with Asio") != std::string::npos || doctor.out().find("built with Boost") != std::string::npos;
+  for (const char* key : {"asio_hot_64", "asio_to_ringbell_hot_p50"})
+    CHECK_MESSAGE((out.find('"' + std::string(key) + "\":") != std::string::npos) == with_asio, key);
   CHECK(t.err().empty());
   CHECK(std::filesystem::is_empty(folder.path()));
 }
