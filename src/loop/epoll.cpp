@@ -80,13 +80,17 @@ public:
   void unwatch(watch_key& key) noexcept override;
   std::size_t poll() override;
   std::size_t wait(time_point until) override;
-  sys::native_handle pollable() override { return set_.get(); }
+  sys::native_handle pollable() override {
+    if (!timer_) make_timer();
+    return set_.get();
+  }
   void arm(time_point due) override;
 
   /// Finds out whether epoll_pwait2 is there.
   void probe() noexcept;
 
 private:
+  void make_timer();
   bool look_now() noexcept;
   std::size_t ask(nanoseconds limit);
   int sleep(nanoseconds limit) noexcept;
@@ -232,22 +236,24 @@ int epoll_reactor::sleep(nanoseconds limit) noexcept {
   return ::epoll_wait(set_.get(), batch_.data(), capacity, milliseconds);
 }
 
+void epoll_reactor::make_timer() {
+  timer_ = sys::handle(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  if (!timer_) throw std::system_error(last_error(), "timerfd_create");
+  epoll_event request{};
+  request.events = EPOLLIN;
+  request.data.u64 = timer_key;
+  if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, timer_.get(), &request) != 0) {
+    const std::error_code error = last_error();
+    timer_.reset();
+    throw std::system_error(error, "epoll_ctl");
+  }
+}
+
 void epoll_reactor::arm(time_point due) {
   more_ = true;
   if (watches_.queued() != 0) due = time_point::min();
   if (due == armed_) return;
-  if (!timer_) {
-    timer_ = sys::handle(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-    if (!timer_) throw std::system_error(last_error(), "timerfd_create");
-    epoll_event request{};
-    request.events = EPOLLIN;
-    request.data.u64 = timer_key;
-    if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, timer_.get(), &request) != 0) {
-      const std::error_code error = last_error();
-      timer_.reset();
-      throw std::system_error(error, "epoll_ctl");
-    }
-  }
+  if (!timer_) make_timer();
   itimerspec setting{};  // all zero: never
   if (due != time_point::max()) {
     const auto since = std::max(due.time_since_epoch(), clock::duration(1));
