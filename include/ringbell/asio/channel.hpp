@@ -20,6 +20,10 @@ constexpr wait_type operator|(wait_type a, wait_type b) noexcept {
   return static_cast<wait_type>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
 }
 
+/// The bytes of a message, or of claimed space, as an Asio buffer: found by their type, as in `ch.async_send(buffer(m), token)`.
+inline net::const_buffer buffer(const message& m) noexcept { return {m.data(), m.size()}; }
+inline net::mutable_buffer buffer(const claim& c) noexcept { return {c.bytes().data(), c.bytes().size()}; }
+
 /// A channel (see `channel`) as an Asio I/O object: its waits are asynchronous operations on an executor, with any completion token.
 ///
 /// Errors, as `error_code`: `asio::error::eof` when the peer has closed in order and all was received, `connection_reset` when it died

@@ -127,6 +127,11 @@ template <class Handler, class Executor>
 void immediate_executor_of(const Handler&, const Executor&) = delete;
 #endif
 
+// A promise's executor, Asio's system executor and others whose type alone says how they run a function. They say nothing of a strand, and to defer
+// to them would be to run on threads that nobody asked for; to ask for their context starts these.
+template <class Executor>
+concept goes_anywhere = requires { Executor::query(net::execution::blocking); };
+
 template <class Step, class Executor, class Handler>
 class operation {
 public:
@@ -147,7 +152,7 @@ public:
       if (step_.finished_at_once()) return complete_by(immediate_executor_of(handler_, executor));
     }
     step_.connect(net::get_associated_cancellation_slot(handler_));
-    net::defer(std::move(*this));
+    defer();
   }
 
   /// `error`: why the wait ended, when it was not that the descriptor got readable. Somebody wants us to look again.
@@ -157,7 +162,7 @@ public:
     if (object && slept) object->awake();
     switch (object && step_.goes_on() ? step_.advance(slept && !error) : progress::finished) {
       case progress::finished: complete(); break;
-      case progress::again: net::defer(std::move(*this)); break;
+      case progress::again: defer(); break;
       case progress::sleep:
         asleep_ = true;
         object->sleep(std::move(*this));
@@ -166,6 +171,16 @@ public:
   }
 
 private:
+  /// Gives others their turn. An operation whose handler may be called anywhere has its turns where its object is.
+  void defer() {
+    if constexpr (goes_anywhere<executor_type>) {
+      const working_executor here = *work_;
+      net::defer(here, std::move(*this));
+    } else {
+      net::defer(std::move(*this));
+    }
+  }
+
   void complete() {
     // The slot first: its owner may emit until the handler says that the operation is over. Then the object, so that the handler can start
     // the next operation on it.
@@ -195,7 +210,7 @@ private:
 
   /// The object's context has to go on running while this operation is under way in another one.
   void keep_busy(const Executor& executor) {
-    if constexpr (net::can_query<executor_type, net::execution::context_t>::value)
+    if constexpr (!goes_anywhere<executor_type>)
       if (&net::query(executor_, net::execution::context) == &net::query(executor, net::execution::context)) return;
     work_.emplace(net::prefer(executor, net::execution::outstanding_work.tracked));
   }
