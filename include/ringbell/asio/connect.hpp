@@ -28,6 +28,11 @@ public:
     run_ready();
     return parts.has_value() || error;
   }
+  /// It has one operation only. Whoever still holds it, as a cancellation slot may do for longer than the context lives, does not use it.
+  void end(ticket t) noexcept {
+    waitable::end(t);
+    stop();
+  }
   std::optional<connection_parts> parts;
   std::error_code error;
 

@@ -32,7 +32,10 @@ public:
       if (e != errc::would_block) return finish(e);
       if (looked) return progress::again;
       const auto seen = c.poll(polling_, look);
-      if (seen == asio_connection::found::nothing_yet) return progress::again;
+      if (seen == asio_connection::found::nothing_yet) {
+        c.attempted_in_vain();  // who polls for ever would not hear of a hang-up otherwise
+        return progress::again;
+      }
       if (seen == asio_connection::found::nothing) break;
     }
     const bool polled = polling_.begun != asio_connection::clock::time_point();

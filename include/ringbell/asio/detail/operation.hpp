@@ -32,10 +32,11 @@ class cancel_on_signal {
 public:
   cancel_on_signal(Object& object, ticket t, directions d) noexcept : object_(&object), ticket_(t), directions_(d) {}
   void operator()(net::cancellation_type_t type) noexcept {
-    if ((type & (net::cancellation_type::terminal | net::cancellation_type::partial | net::cancellation_type::total)) !=
-            net::cancellation_type::none &&
-        object_->goes_on(ticket_, directions_))
-      object_->cancel(directions_);
+    if (!object_ || (type & (net::cancellation_type::terminal | net::cancellation_type::partial | net::cancellation_type::total)) ==
+                        net::cancellation_type::none)
+      return;
+    if (object_->goes_on(ticket_, directions_)) object_->cancel(directions_);
+    object_ = {};  // it stays in the slot, maybe for longer than the object should
   }
 
 private:
@@ -127,10 +128,12 @@ template <class Handler, class Executor>
 void immediate_executor_of(const Handler&, const Executor&) = delete;
 #endif
 
-// A promise's executor, Asio's system executor and others whose type alone says how they run a function. They say nothing of a strand, and to defer
-// to them would be to run on threads that nobody asked for; to ask for their context starts these.
+// A promise's executor, Asio's system executor and others whose type alone says how they run a function, or that cannot run one later
+// (any_completion_executor). They say nothing of a strand, and to defer to them would be to run on threads that nobody asked for; to ask for their
+// context starts these.
 template <class Executor>
-concept goes_anywhere = requires { Executor::query(net::execution::blocking); };
+concept goes_anywhere =
+    !net::can_require<Executor, net::execution::blocking_t::never_t>::value || requires { Executor::query(net::execution::blocking); };
 
 template <class Step, class Executor, class Handler>
 class operation {
@@ -184,7 +187,8 @@ private:
   void complete() {
     // The slot first: its owner may emit until the handler says that the operation is over. Then the object, so that the handler can start
     // the next operation on it.
-    if (step_.object()) {
+    // A cancelled one leaves the slot alone: it may be the next operation's by now.
+    if (step_.object() && step_.goes_on()) {
       net::cancellation_slot slot = net::get_associated_cancellation_slot(handler_);
       if (slot.is_connected()) slot.clear();
     }
@@ -192,8 +196,24 @@ private:
   }
   template <class Immediate>
   void complete_by(const Immediate& executor) {
-    net::dispatch(executor, [r = result()]() mutable { r.deliver(); });
+    const auto own = net::get_associated_executor(handler_, executor);
+    const allocator_type allocator = get_allocator();
+    net::dispatch(executor, immediate_completion<decltype(result()), Immediate>(result(), own, allocator));
   }
+
+  /// Runs on the immediate executor, and from there in the handler's own, if it has one.
+  template <class Outcome, class Immediate>
+  struct immediate_completion {
+    using executor_type = typename net::associated_executor<Handler, Immediate>::type;
+    using allocator_type = typename operation::allocator_type;
+    immediate_completion(Outcome&& o, const executor_type& e, const allocator_type& a) : outcome(std::move(o)), executor(e), allocator(a) {}
+    executor_type get_executor() const noexcept { return executor; }
+    allocator_type get_allocator() const noexcept { return allocator; }
+    void operator()() { outcome.deliver(); }
+    Outcome outcome;
+    executor_type executor;
+    allocator_type allocator;
+  };
 
   /// What the handler gets. Ends the operation: the handler may start the next one.
   auto result() {

@@ -43,15 +43,16 @@ public:
     return (!(d & towards_us) || receiving_ == t) && (!(d & towards_peer) || sending_ == t);
   }
   /// Ends an operation. No effect when it was cancelled.
-  void end(ticket t) noexcept {
+  void end(const ticket t) noexcept {
     if (receiving_ == t) receiving_ = 0;
     if (sending_ == t) sending_ = 0;
   }
   /// Ends whatever is pending in these directions with `operation_aborted`.
   void cancel(directions d) noexcept {
     if (!pending(d)) return;
-    if (d & towards_us) receiving_ = 0;
-    if (d & towards_peer) sending_ = 0;
+    // One that waits for either direction ends in both.
+    if (d & towards_us) waitable::end(receiving_);
+    if (d & towards_peer) waitable::end(sending_);
     kick();
   }
 
