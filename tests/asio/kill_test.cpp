@@ -1,0 +1,536 @@
+// SPDX-License-Identifier: BSL-1.0
+// The peer of an Asio side is killed, at any moment and in any state: the Asio side loses nothing that was published, hears of it at once in
+// every operation, leaks nothing, and its context and its other channels go on.
+#include <ringbell/connect.hpp>
+#include <ringbell/listener.hpp>
+#include <ringbell/when_all.hpp>
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/asio.hpp"
+#include "support/child_process.hpp"
+#include "support/pattern.hpp"
+#include "support/resources.hpp"
+
+using namespace ringbell;
+using namespace ringbell::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+using clock_type = std::chrono::steady_clock;
+
+/// How long after the victim's process has ended its peer may learn of it, at most.
+constexpr auto longest_notice = 100ms;
+
+/// What the two are doing when it happens.
+enum class state : unsigned { asleep, polling, full, fragments, ping_pong, streaming, handshake, count };
+const std::string state_names[] = {"asleep", "polling", "waiting for space", "within long messages", "ping-pong", "streaming", "handshake"};
+
+/// How far a side has come. The victim's is shared with those who outlive it.
+struct progress {
+  std::atomic<std::uint64_t> sent{0};  // messages whose send has ended
+  std::atomic<std::uint64_t> received{0};
+};
+
+std::size_t size_in(state s, std::uint64_t n) {
+  switch (s) {
+    case state::fragments: return (std::size_t{1} << 20) + pick(n, 1000);
+    case state::ping_pong: return 8 + pick(n, 90);
+    default: return pick(n, 8000);
+  }
+}
+
+// -- one way to write all the sides --
+
+/// An Asio channel by its operations, in place of its awaitables.
+struct by_operations {
+  asio_channel& ch;
+};
+/// ... by those that work in place, and copy.
+struct in_place {
+  explicit in_place(asio_channel& c) : ch(c) {}
+  asio_channel& ch;
+  std::vector<std::byte> buffer = std::vector<std::byte>(2 << 20);
+};
+
+auto sending(channel& ch, std::span<const std::byte> bytes) { return ch.send(bytes); }
+net::awaitable<void> sending(asio_channel& ch, std::span<const std::byte> bytes) {
+  return ch.send(net::buffer(bytes.data(), bytes.size()));
+}
+net::awaitable<void> sending(by_operations& by, std::span<const std::byte> bytes) {
+  return by.ch.async_send(net::buffer(bytes.data(), bytes.size()), net::use_awaitable);
+}
+net::awaitable<void> sending(in_place& by, std::span<const std::byte> bytes) {
+  if (bytes.size() > by.ch.max_claim()) {
+    co_await by.ch.async_send(net::buffer(bytes.data(), bytes.size()), net::use_awaitable);
+    co_return;
+  }
+  claim c = co_await by.ch.async_claim(bytes.size(), net::use_awaitable);
+  std::ranges::copy(bytes, c.bytes().begin());
+  c.commit();
+}
+
+// Takes the next message, which must be `n` of its kind.
+task<void> receiving(channel& ch, state s, std::uint64_t n) {
+  const auto m = co_await ch.recv();
+  expect(m && m->size() == size_in(s, n) && matches(m->bytes(), n), "the next message, without a gap");
+}
+net::awaitable<void> receiving(asio_channel& ch, state s, std::uint64_t n) {
+  const auto m = co_await ch.recv();
+  expect(m && m->size() == size_in(s, n) && matches(m->bytes(), n), "the next message, without a gap");
+}
+net::awaitable<void> receiving(by_operations& by, state s, std::uint64_t n) {
+  const message m = co_await by.ch.async_recv(net::use_awaitable);
+  expect(m.size() == size_in(s, n) && matches(m.bytes(), n), "the next message, without a gap");
+}
+net::awaitable<void> receiving(in_place& by, state s, std::uint64_t n) {
+  co_await by.ch.async_wait(wait_recv, net::use_awaitable);
+  const std::size_t size = co_await by.ch.async_recv_into(net::buffer(by.buffer), net::use_awaitable);
+  expect(size == size_in(s, n) && matches(std::span(by.buffer).first(size), n), "the next message, without a gap");
+}
+
+template <class Result, class Channel>
+Result send_next(Channel& ch, state s, progress& own) {
+  const std::uint64_t n = own.sent;
+  const auto bytes = patterned(size_in(s, n), n);
+  co_await sending(ch, bytes);
+  own.sent.store(n + 1, std::memory_order_release);
+}
+template <class Result, class Channel>
+Result receive_next(Channel& ch, state s, progress& own) {
+  co_await receiving(ch, s, own.received);
+  own.received.fetch_add(1, std::memory_order_release);
+}
+template <class Result, class Channel>
+Result send_for_ever(Channel& ch, state s, progress& own) {
+  for (;;) co_await send_next<Result>(ch, s, own);
+}
+template <class Result, class Channel>
+Result receive_for_ever(Channel& ch, state s, progress& own) {
+  for (;;) co_await receive_next<Result>(ch, s, own);
+}
+template <class Result, class Channel>
+Result ping_pong(Channel& ch, bool first, progress& own) {
+  if (first) co_await send_next<Result>(ch, state::ping_pong, own);
+  for (;;) {
+    co_await receive_next<Result>(ch, state::ping_pong, own);
+    co_await send_next<Result>(ch, state::ping_pong, own);
+  }
+}
+
+// -- the victim --
+
+/// The kernel sends this process SIGKILL after that time: wherever it then is.
+void be_killed_after(std::chrono::nanoseconds delay) {
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGKILL;
+  timer_t timer{};
+  expect(::timer_create(CLOCK_MONOTONIC, &event, &timer) == 0, "a timer");
+  itimerspec when{};
+  when.it_value.tv_sec = delay / 1s;
+  when.it_value.tv_nsec = (delay % 1s).count();
+  expect(::timer_settime(timer, 0, &when, nullptr) == 0, "a timer to start");
+}
+
+/// What happens to a victim.
+struct fate {
+  std::string path;
+  state doing = state::asleep;
+  bool server = false;
+  bool native = false;
+  std::chrono::nanoseconds left{0};
+};
+
+task<void> be_busy(channel& ch, const fate& f, progress& own) {
+  switch (f.doing) {
+    case state::full: return send_for_ever<task<void>>(ch, f.doing, own);
+    case state::ping_pong: return ping_pong<task<void>>(ch, !f.server, own);
+    default: return receive_for_ever<task<void>>(ch, f.doing, own);
+  }
+}
+task<void> be_victim(loop& lp, const fate& f, progress& own) {
+  std::optional<listener> l;
+  channel ch;
+  if (f.server) {
+    l = listener::bind(lp, f.path);
+    ch = co_await l->accept();
+  } else {
+    ch = co_await connect(lp, f.path);
+  }
+  if (f.doing != state::handshake) be_killed_after(f.left);
+  if (f.doing == state::streaming || f.doing == state::fragments)
+    co_await when_all(send_for_ever<task<void>>(ch, f.doing, own), receive_for_ever<task<void>>(ch, f.doing, own));
+  else
+    co_await be_busy(ch, f, own);
+}
+
+net::awaitable<void> be_busy(asio_channel& ch, const fate& f, progress& own) {
+  using result = net::awaitable<void>;
+  switch (f.doing) {
+    case state::full: return send_for_ever<result>(ch, f.doing, own);
+    case state::ping_pong: return ping_pong<result>(ch, !f.server, own);
+    default: return receive_for_ever<result>(ch, f.doing, own);
+  }
+}
+net::awaitable<void> be_victim(const fate& f, progress& own) {
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  std::optional<asio_listener> l;
+  asio_channel ch(executor);
+  if (f.server) {
+    l.emplace(executor, f.path);
+    ch = co_await l->async_accept(net::use_awaitable);
+  } else {
+    ch = co_await async_connect(executor, f.path, net::use_awaitable);
+  }
+  if (f.doing != state::handshake) be_killed_after(f.left);
+  if (f.doing == state::streaming || f.doing == state::fragments)
+    net::co_spawn(executor, send_for_ever<net::awaitable<void>>(ch, f.doing, own), rethrow);
+  co_await be_busy(ch, f, own);
+}
+
+int run_victim(const fate& f, progress& own) {
+  if (f.doing == state::handshake) be_killed_after(f.left);
+  if (f.native) {
+    loop lp;
+    lp.run(be_victim(lp, f, own));
+  } else {
+    net::io_context context;
+    net::co_spawn(context, be_victim(f, own), rethrow);
+    context.run();
+  }
+  return 0;
+}
+
+// -- the survivor --
+
+enum class way : unsigned { awaitables, operations, in_place, count };
+
+struct survivor {
+  progress own;
+  std::vector<clock_type::time_point> ended;  // its waits
+  std::optional<clock_type::time_point> peer_died;
+  bool connected = false;
+  bool bereaved = false;  // nobody looks for the peer's death any more
+  bool over = false;
+  std::exception_ptr failed;
+};
+
+// Something that goes on until the peer is gone; anything else than connection_reset is a failure.
+net::awaitable<void> until_reset(net::awaitable<void> wait, survivor& me) {
+  net_error_code error;
+  try {
+    co_await std::move(wait);
+  } catch (const net_system_error& e) {
+    error = e.code();
+  }
+  me.ended.push_back(clock_type::now());
+  expect(error == net::error::connection_reset, error.message().c_str());
+}
+
+/// Runs both to their end, in coroutines that nobody can cancel: so awaitables may go on without suspending.
+net::awaitable<void> side_by_side(net::awaitable<void> one, net::awaitable<void> other) {
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  net::steady_timer one_ended(executor, net::steady_timer::time_point::max());
+  std::exception_ptr failed;
+  bool ended = false;
+  net::co_spawn(executor, std::move(one), [&](std::exception_ptr e) {
+    failed = e;
+    ended = true;
+    one_ended.cancel();
+  });
+  co_await std::move(other);
+  net_error_code ignored;
+  if (!ended) co_await one_ended.async_wait(net::redirect_error(net::use_awaitable, ignored));
+  if (failed) std::rethrow_exception(failed);
+}
+
+template <class Channel>
+net::awaitable<void> survive(Channel& ch, const fate& peer, survivor& me) {
+  using result = net::awaitable<void>;
+  const state s = peer.doing;
+  switch (s) {
+    case state::full:
+      co_await until_reset(send_for_ever<result>(ch, s, me.own), me);
+      // Nothing was received until now: all that the peer had published is there.
+      co_await until_reset(receive_for_ever<result>(ch, s, me.own), me);
+      break;
+    case state::ping_pong: co_await until_reset(ping_pong<result>(ch, peer.server, me.own), me); break;
+    case state::fragments:
+    case state::streaming:
+      co_await side_by_side(until_reset(send_for_ever<result>(ch, s, me.own), me),
+                            until_reset(receive_for_ever<result>(ch, s, me.own), me));
+      break;
+    default: co_await until_reset(receive_for_ever<result>(ch, s, me.own), me);
+  }
+}
+
+net::awaitable<void> survive(asio_channel ch, const fate& peer, way w, survivor& me) {
+  me.connected = true;
+  if (peer.doing == state::asleep) ch.spin(spin_policy::none);
+  if (peer.doing == state::polling) ch.spin(w == way::operations ? spin_policy::adaptive : spin_policy::always);
+  switch (w) {
+    case way::awaitables: co_await survive(ch, peer, me); break;
+    case way::operations: {
+      by_operations by{ch};
+      co_await survive(by, peer, me);
+      break;
+    }
+    default: {
+      in_place by(ch);
+      co_await survive(by, peer, me);
+    }
+  }
+}
+
+net::awaitable<void> note_death(int pid_handle, survivor& me) {
+  net::posix::stream_descriptor process(co_await net::this_coro::executor, ::fcntl(pid_handle, F_DUPFD_CLOEXEC, 0));
+  co_await process.async_wait(net::posix::stream_descriptor::wait_read, net::use_awaitable);
+  me.peer_died = clock_type::now();
+}
+
+net::awaitable<void> pause(std::chrono::milliseconds time) {
+  net::steady_timer timer(co_await net::this_coro::executor, time);
+  co_await timer.async_wait(net::use_awaitable);
+}
+
+// As a server: whoever comes is served until the victim is dead and has been accepted, maybe posthumously, or does not come any more.
+net::awaitable<void> survive_as_server(asio_listener& l, const fate& peer, way w, int pid_handle, survivor& me) {
+  net::cancellation_signal stop;
+  net::co_spawn(l.get_executor(), note_death(pid_handle, me), [&](std::exception_ptr) {
+    me.bereaved = true;
+    if (!me.connected) stop.emit(net::cancellation_type::terminal);
+  });
+  net_error_code error;
+  asio_channel ch = co_await l.async_accept(net::bind_cancellation_slot(stop.slot(), net::redirect_error(net::use_awaitable, error)));
+  if (!error) {
+    co_await survive(std::move(ch), peer, w, me);
+  } else {
+    expect(error == net::error::operation_aborted, "nothing but the cancellation");
+  }
+  while (!me.bereaved) co_await pause(1ms);
+}
+
+net::awaitable<void> survive_as_client(const fate& peer, way w, int pid_handle, survivor& me) {
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  net::co_spawn(executor, note_death(pid_handle, me), [&](std::exception_ptr) { me.bereaved = true; });
+  connect_options options;
+  if (peer.doing == state::handshake) options.timeout = 100ms;
+  net_error_code error;
+  asio_channel ch = co_await async_connect(executor, peer.path, options, net::redirect_error(net::use_awaitable, error));
+  if (!error) {
+    co_await survive(std::move(ch), peer, w, me);
+  } else {
+    expect(peer.doing == state::handshake, "to connect to a server that lives for a while");
+    const std::error_code e = std_error(error);
+    expect(e == errc::no_server || e == errc::timed_out || error == net::error::connection_reset, e.message().c_str());
+  }
+  while (!me.bereaved) co_await pause(1ms);
+}
+
+net::awaitable<void> ask_once(const std::string& path) {
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  asio_channel ch = co_await async_connect(executor, path, net::use_awaitable);
+  co_await ch.send(net::buffer("still there?", 12));
+  const auto m = co_await ch.recv();
+  expect(m && m->text() == "still there?", "an answer");
+}
+
+// Whoever was accepted before him is dead.
+net::awaitable<void> answer_once(asio_listener& l) {
+  for (bool answered = false; !answered;) {
+    asio_channel ch = co_await l.async_accept(net::use_awaitable);
+    net_error_code error;
+    const message m = co_await ch.async_recv(net::redirect_error(net::use_awaitable, error));
+    answered = !error;
+    expect(answered || error == net::error::connection_reset, error.message().c_str());
+    if (!answered) continue;
+    co_await ch.send(net::buffer(m.data(), m.size()));
+    expect(!co_await ch.recv(), "the end");
+  }
+}
+
+/// The next client is served as if nothing had happened; those that died before they were accepted are let go.
+void serve_a_good_one(net::io_context& context, asio_listener& l) {
+  int over = 0;
+  std::exception_ptr failed;
+  const auto note_end = [&](std::exception_ptr e) {
+    ++over;
+    if (e) failed = e;
+  };
+  net::co_spawn(context, answer_once(l), note_end);
+  net::co_spawn(context, ask_once(l.path()), note_end);
+  REQUIRE(run_until(context, [&] { return over == 2; }));
+  if (failed) std::rethrow_exception(failed);
+}
+
+/// A channel that has nothing to do with it, on the same context: its peer lives, and echoes.
+class bystander {
+public:
+  explicit bystander(net::io_context& context)
+      : echo_([this] {
+          net::io_context there;
+          net::co_spawn(there, echo(path()), rethrow);
+          there.run();
+          return 0;
+        }),
+        ch_(context) {
+    net::co_spawn(context, exchange(), rethrow);
+    REQUIRE(run_until(context, [this] { return round_trips_ > 0; }));
+  }
+  std::uint64_t round_trips() const noexcept { return round_trips_; }
+  std::chrono::nanoseconds longest() const noexcept { return longest_; }
+  /// Ends it in order.
+  void stop(net::io_context& context) {
+    stop_ = true;
+    CHECK(run_until(context, [this] { return !ch_.is_open(); }));
+    CHECK(echo_.wait(10s) == 0);
+  }
+
+private:
+  std::string path() const { return folder_ / "bystander"; }
+  static net::awaitable<void> echo(std::string path) {
+    asio_listener l(co_await net::this_coro::executor, path);
+    asio_channel ch = co_await l.async_accept(net::use_awaitable);
+    while (const auto m = co_await ch.recv()) co_await ch.send(net::buffer(m->data(), m->size()));
+  }
+  net::awaitable<void> exchange() {
+    const net::any_io_executor executor = co_await net::this_coro::executor;
+    ch_ = co_await async_connect(executor, path(), net::use_awaitable);
+    while (!stop_) {
+      const auto begin = clock_type::now();
+      co_await ch_.send(net::buffer(&round_trips_, sizeof round_trips_));
+      {
+        const auto m = co_await ch_.recv();
+        expect(m && m->size() == sizeof round_trips_ && std::memcmp(m->data(), &round_trips_, sizeof round_trips_) == 0, "an echo");
+      }
+      longest_ = std::max<std::chrono::nanoseconds>(longest_, clock_type::now() - begin);
+      ++round_trips_;
+      co_await pause(1ms);
+    }
+    ch_.close();
+  }
+
+  temporary_folder folder_;
+  child_process echo_;
+  asio_channel ch_;
+  std::uint64_t round_trips_ = 0;
+  std::chrono::nanoseconds longest_{0};
+  bool stop_ = false;
+};
+
+// -- a round --
+
+struct worst_notice {
+  std::chrono::nanoseconds from_death{0};
+  int notices = 0;
+  int unconnected = 0;
+};
+
+std::chrono::nanoseconds random_delay(state s, std::mt19937& random) {
+  const auto below = [&](std::chrono::microseconds limit) {
+    return std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, limit.count())(random));
+  };
+  return 1us + (s == state::handshake ? below(3000us) : below(20000us));  // no time at all would mean never
+}
+
+void kill_one(net::io_context& context, asio_listener& l, const fate& f, way w, worst_notice& worst) {
+  const shared_object<progress> of_victim;
+  child_process dying([&] { return run_victim(f, *of_victim); });
+  survivor me;
+  net::co_spawn(context, f.server ? survive_as_client(f, w, dying.pid_handle(), me) : survive_as_server(l, f, w, dying.pid_handle(), me),
+                [&](std::exception_ptr e) {
+                  me.over = true;
+                  me.failed = e;
+                });
+  REQUIRE(run_until(context, [&] { return me.over; }));
+  if (me.failed) std::rethrow_exception(me.failed);
+  CHECK(dying.wait() == 1000 + SIGKILL);
+
+  if (!me.connected) {
+    CHECK(of_victim->sent == 0);
+    ++worst.unconnected;
+    return;
+  }
+  // What the victim had sent for sure has come, and what has come was sent without a gap (see receiving()).
+  CHECK(me.own.received >= of_victim->sent);
+  CHECK(of_victim->received <= me.own.sent + 1);
+  CHECK_FALSE(me.ended.empty());
+  for (const auto ended : me.ended) {
+    const auto notice = std::max<std::chrono::nanoseconds>(ended - *me.peer_died, 0ns);
+    CHECK(notice < longest_notice);
+    worst.from_death = std::max(worst.from_death, notice);
+    ++worst.notices;
+  }
+}
+
+void kill_many(state s, int rounds) {
+  const temporary_folder folder;
+  std::mt19937 random(static_cast<unsigned>(::getpid()) * 7 + static_cast<unsigned>(s));
+  worst_notice worst;
+  std::optional<resources> before;
+  net::io_context context;
+  asio_listener l(context, folder / "survivor");
+  bystander other(context);
+  for (int round = 0; round < rounds; ++round) {
+    if (round == 12) before = resources::now();  // by then all that is set up once is
+    fate f;
+    f.doing = s;
+    f.server = round % 2 == 0;
+    f.native = round / 2 % 2 == 0;
+    f.path = f.server ? folder / "victim" : l.path();
+    f.left = random_delay(s, random);
+    const auto w = static_cast<way>(round / 4 % static_cast<int>(way::count));
+    CAPTURE(round);
+    CAPTURE(f.left / 1us);
+    const std::uint64_t round_trips = other.round_trips();
+    kill_one(context, l, f, w, worst);
+    CHECK(run_until(context, [&] { return other.round_trips() > round_trips + 1; }));
+    // In a handshake they may die before they are accepted, and are then found dead by a later accept.
+    if (s != state::handshake) CHECK(l.clients() == 0);
+  }
+  serve_a_good_one(context, l);
+  CHECK(l.clients() == 0);
+  const resources after = resources::now();
+  CHECK(after.descriptors == before->descriptors);
+  CHECK(after.regions == before->regions);
+  CHECK_FALSE(after.more_than(*before));
+  other.stop(context);
+  context.restart();
+  context.run();  // nothing is left to be done
+  MESSAGE(state_names[static_cast<unsigned>(s)] << ": " << rounds << " kills, " << worst.unconnected << " before there was a connection; "
+                                                << worst.notices << " waits ended, the latest " << worst.from_death / 1us
+                                                << " us after the peer's death; meanwhile " << other.round_trips()
+                                                << " round trips of others, the longest took " << other.longest() / 1us << " us");
+}
+
+}  // namespace
+
+TEST_CASE("an Asio side that sleeps hears at once that its peer was killed") { kill_many(state::asleep, 36); }
+TEST_CASE("an Asio side that polls hears at once that its peer was killed") { kill_many(state::polling, 36); }
+TEST_CASE("an Asio side that waits for space hears of its peer's death, and receives all that was published") {
+  kill_many(state::full, 36);
+}
+TEST_CASE("a peer killed within a long message leaves no part of it to an Asio side") { kill_many(state::fragments, 24); }
+TEST_CASE("a peer killed in a hot exchange is noticed by an Asio side") { kill_many(state::ping_pong, 36); }
+TEST_CASE("a peer killed while messages go both ways loses none that was published to an Asio side") { kill_many(state::streaming, 36); }
+TEST_CASE("a peer killed during the handshake leaves nothing behind, and the next one is served") { kill_many(state::handshake, 48); }

@@ -1,0 +1,629 @@
+// SPDX-License-Identifier: BSL-1.0
+// What is pending when a context stops, a context ends, a listener goes, or a process forks: nothing is lost, leaked or touched afterwards.
+#include <ringbell/asio.hpp>
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/asio_scene.hpp"
+#include "support/raw_peer.hpp"
+#include "support/resources.hpp"
+
+using namespace ringbell;
+using namespace ringbell::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+connect_options patient() {
+  connect_options o;
+  o.timeout = 100s;
+  return o;
+}
+
+/// Whether this process holds more of the system than before. Other mappings are the allocator's.
+bool more_than(const resources& before) {
+  const auto now = resources::now();
+  return now.descriptors > before.descriptors || now.regions > before.regions;
+}
+
+/// Captured by a handler that is not to be called, and whose end shows.
+std::function<void(net_error_code)> uncalled(std::shared_ptr<int> token) {
+  return [token = std::move(token)](net_error_code) { FAIL("called by a context that was destroyed"); };
+}
+
+}  // namespace
+
+// -- contexts that stop --
+
+TEST_CASE("a context that is stopped again and again loses no message") {
+  for (const spin_policy policy : {spin_policy::none, spin_policy::adaptive, spin_policy::always}) {
+    CAPTURE(static_cast<int>(policy));
+    constexpr int messages = 300;
+    scene s(phase::asleep, false);
+    s.client().spin(policy);
+    s.server().spin(policy);
+    std::vector<std::vector<std::byte>> to_send;
+    for (std::uint64_t n = 0; n < messages; ++n) to_send.push_back(patterned(1 + (n % 32 == 31 ? 10'000 : pick(n, 1000)), n));
+    int sent = 0, received = 0, handlers = 0, stops = 0;
+    const auto maybe_stop = [&] {
+      if (++handlers % 3 == 0) s.context.stop();
+    };
+    std::function<void()> send = [&] {
+      s.client().async_send(net::buffer(to_send[static_cast<std::size_t>(sent)]), [&](net_error_code error) {
+        REQUIRE_FALSE(error);
+        if (++sent < messages) send();
+        maybe_stop();
+      });
+    };
+    std::function<void()> receive = [&] {
+      s.server().async_recv([&](net_error_code error, const message& m) {
+        REQUIRE_FALSE(error);
+        CHECK(m.size() == to_send[static_cast<std::size_t>(received)].size());
+        CHECK(matches(m.bytes(), static_cast<std::uint64_t>(received)));
+        if (++received < messages) receive();
+        maybe_stop();
+      });
+    };
+    send();
+    receive();
+    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    while (received < messages) {
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      s.context.restart();
+      s.context.run_for(received % 2 == 0 ? 100us : 20s);  // also in the middle of whatever it does
+      ++stops;
+    }
+    run_out(s.context);
+    CHECK(sent == messages);
+    CHECK(stops > messages / 3);
+  }
+}
+
+TEST_CASE("an accept and a connect go on when their context is started again") {
+  const temporary_folder folder;
+  net::io_context context;
+  asio_listener listener(context, folder / "service");
+  outcome accepted, connected;
+  listener.async_accept([&](net_error_code error, const asio_channel&) { accepted(error); });
+  async_connect(context, folder / "service", patient(), [&](net_error_code error, const asio_channel&) { connected(error); });
+  for (int turns = 0; turns < 10'000 && !(accepted.succeeded() && connected.succeeded()); ++turns) {
+    context.restart();
+    context.run_one_for(20ms);
+    context.stop();
+  }
+  CHECK(accepted.succeeded());
+  CHECK(connected.succeeded());
+}
+
+// -- contexts that end --
+
+TEST_CASE("a context that is destroyed takes what is pending with it") {
+  for (const operation& op : all_operations)
+    for (const phase at : all_phases)
+      for (const bool stopped : {false, true})
+        for (const bool handler_owns_ends : {false, true}) {
+          CAPTURE(op);
+          CAPTURE(at);
+          CAPTURE(stopped);
+          CAPTURE(handler_owns_ends);
+          const auto before = resources::now();
+          const auto token = std::make_shared<int>();
+          {
+            scene s(at);
+            auto handler = uncalled(token);
+            if (handler_owns_ends) handler = [handler, ends = s.give_away()](net_error_code error) { handler(error); };
+            op.start(s, {}, std::move(handler));
+            s.proceed();
+            if (stopped) s.context.stop();
+          }
+          CHECK(token.use_count() == 1);
+          CHECK_FALSE(more_than(before));
+        }
+}
+
+TEST_CASE("a context that is destroyed takes both directions, aborted operations and their successors with it") {
+  for (const phase at : all_phases) {
+    CAPTURE(at);
+    const auto before = resources::now();
+    const auto token = std::make_shared<int>();
+    {
+      scene s(at);
+      for (int successor = 0; successor < 3; ++successor) {
+        s.client().cancel();
+        s.client().async_recv([token](net_error_code error, const message&) { CHECK(error == net::error::operation_aborted); });
+        s.client().async_send(net::buffer(s.large), [token](net_error_code error) { CHECK(error == net::error::operation_aborted); });
+        if (successor == 1) s.client() = asio_channel(std::move(s.client()));
+      }
+      s.proceed();
+      if (at == phase::asleep) s.client().close();
+    }
+    CHECK(token.use_count() == 1);
+    CHECK_FALSE(more_than(before));
+  }
+}
+
+TEST_CASE("a context that is destroyed takes an accept and a connect with it, wherever they are") {
+  for (const bool handler_owns_listener : {false, true})
+    for (int turns = 0; turns < 12; ++turns) {
+      CAPTURE(handler_owns_listener);
+      CAPTURE(turns);
+      const auto before = resources::now();
+      const auto token = std::make_shared<int>();
+      {
+        const temporary_folder folder;
+        {
+          net::io_context context;
+          auto listener = std::make_shared<asio_listener>(context, folder / "service");
+          const auto taken = handler_owns_listener ? listener : nullptr;
+          asio_listener& l = *listener;
+          if (handler_owns_listener) listener.reset();
+          l.async_accept([token, taken](net_error_code error, const asio_channel&) { CHECK_FALSE(error); });
+          async_connect(context, folder / "service", patient(), [token](net_error_code error, const asio_channel&) { CHECK_FALSE(error); });
+          async_connect(context, folder / "nobody", patient(),
+                        [h = uncalled(token)](net_error_code error, const asio_channel&) { h(error); });
+          for (int turn = 0; turn < turns; ++turn) context.poll_one();
+        }
+        CHECK(std::filesystem::is_empty(folder.path()));
+      }
+      CHECK(token.use_count() == 1);
+      CHECK_FALSE(more_than(before));
+    }
+}
+
+#ifdef RINGBELL_ASIO_HAS_CO_AWAIT
+
+// g++ 12 inlines one half of Asio's allocation of a coroutine's frame, and then takes the two for a mismatched pair.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+#endif
+
+namespace {
+
+constexpr int waits_of_owner = 9;
+
+/// Waits, in one of many ways, for what never comes.
+net::awaitable<void> wait_in_vain(asio_channel& ch, const std::string& path, int what) {
+  const net::any_io_executor here = co_await net::this_coro::executor;
+  const std::vector<std::byte> large = patterned(100'000, 1);
+  std::optional<asio_listener> listener;
+  net::steady_timer timer(here, 1h);
+  switch (what) {
+    case 0: co_await ch.async_recv(net::use_awaitable); break;
+    case 1: co_await ch.recv(); break;
+    case 2: co_await ch.async_send(net::buffer(large), net::use_awaitable); break;
+    case 3: co_await ch.send(net::buffer(large)); break;
+    case 4: {
+      const claim c = co_await ch.async_claim(100, net::use_awaitable);
+      co_await ch.async_wait(wait_recv, net::use_awaitable);
+      break;
+    }
+    case 5: co_await (ch.recv() || timer.async_wait(net::use_awaitable)); break;
+    case 6: co_await (ch.async_recv(net::use_awaitable) && ch.async_send(net::buffer(large), net::use_awaitable)); break;
+    case 7:
+      listener.emplace(here, path);
+      co_await listener->async_accept(net::use_awaitable);
+      break;
+    default: co_await async_connect(here, path, patient(), net::use_awaitable); break;
+  }
+}
+
+/// A coroutine that owns its channel, and a message that it has received.
+struct owner {
+  std::shared_ptr<int> token;
+  asio_pair ends;
+  std::string path;
+  int what;
+  net::awaitable<void> operator()() {
+    asio_channel ch = std::move(ends.client);
+    co_await ends.server.async_send(net::buffer("held", 4), net::use_awaitable);
+    const message held = co_await ch.async_recv(net::use_awaitable);
+    co_await wait_in_vain(ch, path, what);
+    ++*token;  // it came
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a context that is destroyed takes coroutines with it that own channels, listeners and messages") {
+  for (int what = 0; what < waits_of_owner; ++what)
+    for (const spin_policy policy : {spin_policy::none, spin_policy::always})
+      for (const bool on_a_strand : {false, true})
+        for (const int turns : {0, 1, 3, 5, 30}) {
+          CAPTURE(what);
+          CAPTURE(static_cast<int>(policy));
+          CAPTURE(on_a_strand);
+          CAPTURE(turns);
+          const auto before = resources::now();
+          const auto token = std::make_shared<int>();
+          {
+            const temporary_folder folder;
+            net::io_context context;
+            owner o{token, connected(context), folder / "service", what};
+            o.ends.client.spin(policy);
+            net::any_io_executor executor = context.get_executor();
+            if (on_a_strand) executor = net::make_strand(context);
+            net::co_spawn(executor, std::move(o), net::detached);
+            for (int turn = 0; turn < turns; ++turn) context.poll_one();
+          }
+          CHECK(*token == 0);
+          CHECK(token.use_count() == 1);
+          CHECK_FALSE(more_than(before));
+        }
+}
+
+#endif
+
+// -- what outlives --
+
+TEST_CASE("messages and claims may be held when everything else is gone") {
+  for (const bool peer_first : {false, true})
+    for (const bool in_order : {false, true}) {
+      CAPTURE(peer_first);
+      CAPTURE(in_order);
+      const auto before = resources::now();
+      {
+        std::array<message, 3> held;
+        claim never_sent, committed_late;
+        {
+          scene s(phase::asleep, false);
+          net_error_code error;
+          s.server().async_send(net::buffer(s.large), [](net_error_code failed) { CHECK_FALSE(failed); });
+          s.client().async_recv([&](net_error_code, message m) { held[0] = std::move(m); });
+          run_out(s.context);
+          s.from_server("short");
+          s.from_server("");
+          held[1] = s.client().try_recv(error);
+          held[2] = s.client().try_recv(error);
+          REQUIRE_FALSE(error);
+          never_sent = s.client().try_claim(100, error);
+          REQUIRE(never_sent);
+          committed_late = s.server().try_claim(100, error);
+          REQUIRE(committed_late);
+          (peer_first ? s.server() : s.client()).close();
+        }
+        CHECK(held[0].size() == 100'000);
+        CHECK(matches(held[0].bytes(), 2));
+        CHECK(held[1].text() == "short");
+        CHECK(held[2].empty());
+        fill(never_sent.bytes(), 1);
+        fill(committed_late.bytes(), 1);
+        committed_late.commit();
+        if (in_order)
+          for (message& m : held) m.release();
+        else
+          for (auto m = held.rbegin(); m != held.rend(); ++m) m->release();
+      }
+      CHECK_FALSE(more_than(before));
+    }
+}
+
+TEST_CASE("a listener that goes hangs up on clients that are half-way, and ends its accept") {
+  for (const bool accepting : {false, true})
+    for (const bool by_context : {false, true}) {
+      CAPTURE(accepting);
+      CAPTURE(by_context);
+      const auto before = resources::now();
+      {
+        const temporary_folder folder;
+        const std::string path = folder / "service";
+        outcome accepted;
+        std::optional<raw_peer> silent, hesitant, late;
+        net::io_context of_clients;
+        outcome connected;
+        net::cancellation_signal give_up;
+        {
+          net::io_context context;
+          asio_listener listener(context, path);
+          silent.emplace(raw_peer::connected_to(path));
+          hesitant.emplace(raw_peer::connected_to(path));
+          const handshake::encoded_frame hello = handshake::encode(raw_client::greeting());
+          REQUIRE(hesitant->send(hello.bytes().first(10)));
+          if (accepting) listener.async_accept([&](net_error_code error, const asio_channel&) { accepted(error); });
+          context.poll();
+          late.emplace(raw_peer::connected_to(path));  // in the backlog, or not looked at yet
+          async_connect(of_clients, path, patient(),
+                        net::bind_cancellation_slot(give_up.slot(), [&](net_error_code error, const asio_channel&) { connected(error); }));
+          of_clients.poll();
+          if (!by_context) {
+            listener.close();
+            CHECK(accepted.calls == 0);
+            run_out(context);
+            CHECK((accepting ? accepted.aborted() : accepted.calls == 0));
+            CHECK_FALSE(std::filesystem::exists(path));
+          }
+        }
+        CHECK_FALSE(std::filesystem::exists(path));
+        CHECK(silent->hangs_up());
+        CHECK(hesitant->hangs_up());
+        CHECK(late->hangs_up());
+        // The one that can try again does, and finds the next listener.
+        of_clients.poll();
+        CHECK(connected.calls == 0);
+        asio_listener next(of_clients, path);
+        outcome accepted_next;
+        next.async_accept([&](net_error_code error, const asio_channel&) { accepted_next(error); });
+        run_out(of_clients);
+        CHECK(accepted_next.succeeded());
+        CHECK(connected.succeeded());
+      }
+      CHECK_FALSE(more_than(before));
+    }
+}
+
+TEST_CASE("a listener that goes drops the clients that nobody has accepted, and leaves those that somebody has") {
+  const temporary_folder folder;
+  const std::string path = folder / "service";
+  net::io_context context, of_clients;
+  std::vector<asio_channel> clients;
+  std::vector<asio_channel> accepted;
+  std::optional<asio_listener> listener(std::in_place, context, path);
+  for (int n = 0; n < 3; ++n) {
+    async_connect(of_clients, path, patient(), [&](net_error_code error, asio_channel ch) {
+      REQUIRE_FALSE(error);
+      clients.push_back(std::move(ch));
+    });
+  }
+  of_clients.poll();
+  listener->async_accept([&](net_error_code error, asio_channel ch) {
+    REQUIRE_FALSE(error);
+    accepted.push_back(std::move(ch));
+  });
+  run_out(context);
+  run_out(of_clients);
+  REQUIRE(accepted.size() == 1);
+  CHECK(clients.size() == 3);  // all were welcomed while the first was accepted
+  listener.reset();
+  std::string got;
+  int ended = 0;
+  for (asio_channel& ch : clients)
+    ch.async_recv([&](net_error_code error, const message& m) {
+      if (error == net::error::eof)
+        ++ended;
+      else
+        got = m.text();
+    });
+  CHECK_FALSE(accepted[0].try_send(net::buffer("hello", 5)));
+  run_out(of_clients);
+  CHECK(got == "hello");
+  CHECK(ended == 2);
+}
+
+// -- fork --
+
+namespace {
+
+constexpr auto fork_prepare = net::execution_context::fork_prepare;
+constexpr auto fork_parent = net::execution_context::fork_parent;
+constexpr auto fork_child = net::execution_context::fork_child;
+
+/// Forks as Asio wants it; `in_child` says by its value how it went. Both have told the context when this returns or `in_child` begins.
+template <class F>
+int fork_with(net::io_context& context, F in_child) {
+  context.notify_fork(fork_prepare);
+  child_process child([&] {
+    context.notify_fork(fork_child);
+    return in_child();
+  });
+  context.notify_fork(fork_parent);
+  return child.wait();
+}
+
+/// Whether the context comes to an end of what is pending.
+bool runs_out(net::io_context& context) {
+  context.restart();
+  context.run_for(20s);
+  return context.stopped();
+}
+
+/// What a child does with its copy of `s`.
+int leave(std::optional<scene>& s, bool with_context) {
+  if (with_context) {
+    s.reset();
+    return 0;
+  }
+  s->client().close();
+  s->server().close();
+  return runs_out(s->context) ? 0 : 1;
+}
+
+}  // namespace
+
+TEST_CASE("a forked child destroys its copies, and the parent's pending operations complete") {
+  for (const operation& op : all_operations)
+    for (const phase at : all_phases)
+      for (const bool with_context : {false, true}) {
+        CAPTURE(op);
+        CAPTURE(at);
+        CAPTURE(with_context);
+        std::optional<scene> s(std::in_place, at);
+        outcome ended;
+        op.start(*s, {}, ended.handler());
+        s->proceed();
+        REQUIRE(fork_with(s->context, [&] { return leave(s, with_context); }) == 0);
+        CHECK(ended.calls == 0);
+        if (op.receives) s->from_server("message");
+        CHECK(run_until(s->context, [&] {
+          if (op.sends && ended.calls == 0) s->drain();
+          return ended.calls != 0;
+        }));
+        CHECK(ended.succeeded());
+      }
+}
+
+TEST_CASE("a forked child destroys its copies, and a message that is half-way in the parent arrives") {
+  for (const phase at : {phase::polling, phase::asleep})
+    for (const bool with_context : {false, true}) {
+      CAPTURE(at);
+      CAPTURE(with_context);
+      std::optional<scene> s(std::in_place, at, false);
+      outcome sent, received;
+      s->client().async_send(net::buffer(s->large), sent.handler());
+      s->proceed();
+      REQUIRE(sent.calls == 0);
+      REQUIRE(fork_with(s->context, [&] { return leave(s, with_context); }) == 0);
+      s->server().async_recv([&](net_error_code error, const message& m) {
+        received(error);
+        CHECK(m.size() == s->large.size());
+        CHECK(matches(m.bytes(), 2));
+      });
+      run_out(s->context);
+      CHECK(sent.succeeded());
+      CHECK(received.succeeded());
+      s->goes_on_after(1);
+    }
+}
+
+TEST_CASE("a forked child destroys its copies of messages and claims after their channel, and the parent's stay what they are") {
+  std::optional<scene> s(std::in_place, phase::asleep, false);
+  s->from_server("held by both");
+  net_error_code error;
+  message held = s->client().try_recv(error);
+  claim claimed = s->client().try_claim(100, error);
+  REQUIRE(claimed);
+  CHECK(fork_with(s->context, [&] {
+          s.reset();
+          const bool readable = held.text() == "held by both";
+          held.release();
+          claimed.commit();
+          return readable ? 0 : 1;
+        }) == 0);
+  CHECK(held.text() == "held by both");
+  CHECK(s->at_server() == net_error_code(net::error::would_block).message());
+  fill(claimed.bytes(), 7);
+  claimed.commit();
+  const message m = s->server().try_recv(error);
+  REQUIRE_FALSE(error);
+  CHECK(matches(m.bytes(), 7));
+  held.release();
+  s->from_server("next");
+  CHECK(s->at_client() == "next");
+}
+
+TEST_CASE("a forked child destroys its listener, and the parent's goes on, with its socket file") {
+  for (const bool accepting : {false, true})
+    for (const bool sleeping : {false, true})
+      for (const int half_way : {0, 1, 2}) {
+        CAPTURE(accepting);
+        CAPTURE(sleeping);
+        CAPTURE(half_way);  // nobody; one that has said nothing yet; one that was welcomed and not accepted
+        const temporary_folder folder;
+        const std::string path = folder / "service";
+        net::io_context context;
+        std::optional<asio_listener> listener(std::in_place, context, path);
+        outcome accepted, connected;
+        const auto accept = [&] { listener->async_accept([&](net_error_code error, const asio_channel&) { accepted(error); }); };
+        const auto connect = [&] {
+          async_connect(context, path, patient(), [&](net_error_code error, const asio_channel&) { connected(error); });
+        };
+        std::optional<raw_peer> silent;
+        if (half_way == 1) silent.emplace(raw_peer::connected_to(path));
+        if (half_way == 2) {
+          connect();
+          connect();
+          accept();
+          run_out(context);
+          CHECK(connected.calls == 2);
+          REQUIRE(accepted.succeeded());
+          accepted = connected = {};
+        }
+        if (accepting && half_way != 2) accept();
+        if (sleeping) context.poll();
+        REQUIRE(fork_with(context, [&] {
+                  listener.reset();
+                  if (!runs_out(context)) return 1;
+                  return std::filesystem::exists(path) ? 0 : 2;
+                }) == 0);
+        CHECK(std::filesystem::exists(path));
+        if (half_way == 2) {
+          accept();
+          run_out(context);
+          CHECK(accepted.succeeded());
+          accepted = {};
+        }
+        if (!accepting || half_way == 2) accept();
+        connect();
+        CHECK(run_until(context, [&] { return accepted.calls != 0 && connected.calls != 0; }));
+        CHECK(accepted.succeeded());
+        CHECK(connected.succeeded());
+      }
+}
+
+TEST_CASE("a forked child destroys its copy of a connect, and the parent's connects") {
+  for (const bool listening : {false, true})
+    for (const bool destroy_context : {false, true}) {
+      CAPTURE(listening);
+      CAPTURE(destroy_context);
+      const temporary_folder folder;
+      const std::string path = folder / "service";
+      net::io_context of_server;
+      std::optional<asio_listener> listener;
+      if (listening) listener.emplace(of_server, path);  // and does not answer yet
+      std::optional<net::io_context> context(std::in_place);
+      net::cancellation_signal signal;
+      outcome connected;
+      async_connect(*context, path, patient(),
+                    net::bind_cancellation_slot(signal.slot(), [&](net_error_code error, const asio_channel&) { connected(error); }));
+      context->poll();
+      REQUIRE(fork_with(*context, [&] {
+                if (destroy_context) {
+                  context.reset();
+                  return 0;
+                }
+                signal.emit(net::cancellation_type::terminal);
+                return runs_out(*context) ? 0 : 1;
+              }) == 0);
+      if (!listening) listener.emplace(of_server, path);
+      outcome accepted;
+      listener->async_accept([&](net_error_code error, const asio_channel&) { accepted(error); });
+      CHECK(run_until(*context, [&] {
+        of_server.poll();
+        return connected.calls != 0;
+      }));
+      CHECK(connected.succeeded());
+    }
+}
+
+TEST_CASE("a forked child can go on with the context, and connect to its parent") {
+  const temporary_folder folder;
+  const std::string path = folder / "service";
+  net::io_context context;
+  std::optional<asio_listener> listener(std::in_place, context, path);
+  std::optional<asio_channel> from_child;
+  listener->async_accept([&](net_error_code error, asio_channel ch) {
+    if (!error) from_child = std::move(ch);
+  });
+  context.poll();
+  context.notify_fork(fork_prepare);
+  child_process child([&] {
+    context.notify_fork(fork_child);
+    listener.reset();
+    std::string answer;
+    std::optional<asio_channel> to_parent;
+    async_connect(context, path, patient(), [&](net_error_code error, asio_channel ch) {
+      if (error) return;
+      to_parent = std::move(ch);
+      (void)to_parent->try_send(net::buffer("hello", 5));
+      to_parent->async_recv([&](net_error_code, const message& m) { answer = m.text(); });
+    });
+    if (!runs_out(context)) return 1;
+    return answer == "welcome" ? 0 : 2;
+  });
+  context.notify_fork(fork_parent);
+  std::string greeting;
+  CHECK(run_until(context, [&] { return from_child.has_value(); }));
+  if (from_child) {
+    from_child->async_recv([&](net_error_code, const message& m) { greeting = m.text(); });
+    CHECK(run_until(context, [&] { return !greeting.empty(); }));
+    CHECK_FALSE(from_child->try_send(net::buffer("welcome", 7)));
+  }
+  CHECK(greeting == "hello");
+  CHECK(child.wait() == 0);
+}
