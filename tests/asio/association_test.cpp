@@ -405,6 +405,34 @@ TEST_CASE_TEMPLATE("the slot is taken while an operation is pending, and free wh
   }
 }
 
+TEST_CASE_TEMPLATE("what a cancelled operation leaves in its slot does nothing any more", Op, RINGBELL_OBJECT_OPERATIONS) {
+  for (const bool by_signal : {true, false}) {
+    CAPTURE(by_signal);
+    bench b;
+    completion<Op> first, second;
+    net::cancellation_signal signal;
+    Op::block(b);
+    Op::start(b, net::bind_cancellation_slot(signal.slot(), first.handler()));
+    b.settle();
+    if (by_signal) {
+      signal.emit(net::cancellation_type::terminal);
+    } else {
+      b.near->cancel();
+      b.listener.cancel();
+    }
+    signal.emit(net::cancellation_type::terminal);
+    Op::start(b, second.handler());
+    signal.emit(net::cancellation_type::terminal);
+    b.settle();
+    CHECK(first.ended_with(net::error::operation_aborted));
+    CHECK(second.calls == 0);
+    signal.emit(net::cancellation_type::terminal);
+    Op::allow(b);
+    run_out(b.context);
+    CHECK(second.succeeded(b));
+  }
+}
+
 TEST_CASE_TEMPLATE("an operation that is turned away leaves the slot alone", Op, RINGBELL_OBJECT_OPERATIONS) {
   bench b;
   completion<Op> c;
