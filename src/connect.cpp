@@ -52,6 +52,7 @@ std::string text_of(const handshake::refused& r) {
       return "ringbell: the server speaks versions " + range + ", this library " + std::to_string(handshake::protocol_version);
     case errc::refused_ring_size: return "ringbell: the server accepts rings of " + range + " bytes";
     case errc::refused_too_many: return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients";
+    case errc::refused_too_many_of_user: return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients of one user";
     default: return "ringbell: refused by the server";
   }
 }

@@ -37,6 +37,8 @@ const char* text_of(errc e) noexcept {
     case errc::refused_version: return "the server speaks no protocol version that this library knows; update the older of the two";
     case errc::refused_unauthorized: return "the server's authorizer does not admit this user or process; ask its operator for access";
     case errc::refused_too_many: return "the server has as many clients as it allows; try again later or raise its limit";
+    case errc::refused_too_many_of_user:
+      return "the server has as many clients of this user as it allows one user; close another one, or raise its limit";
     case errc::refused_ring_size: return "the server does not accept rings of that size; ask for one within its limits";
     case errc::refused_bell: return "the two sides have no kind of bell in common; allow the bell kind 'socket' on both";
     case errc::refused_stopping: return "the server is going away; connect again once it has been restarted";
@@ -79,6 +81,7 @@ public:
       case errc::no_server:
       case errc::refused_version:
       case errc::refused_too_many:
+      case errc::refused_too_many_of_user:
       case errc::refused_bell:
       case errc::refused_stopping: return std::errc::connection_refused;
       case errc::refused_unauthorized:

@@ -20,14 +20,12 @@ constexpr std::size_t refused_size = 32;
 static_assert(max_frame == std::max({hello_size, welcome_size, refused_size}));
 
 // The code of a reason on the wire is its index here plus one: the values of `errc` may change with the library, the protocol may not.
-// The last one is what any other reason becomes.
-constexpr std::array reasons = {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size,
-                                errc::refused_bell,    errc::refused_stopping,     errc::refused_malformed};
+constexpr std::array reasons = {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many,  errc::refused_ring_size,
+                                errc::refused_bell,    errc::refused_stopping,     errc::refused_malformed, errc::refused_too_many_of_user};
 
 std::uint16_t code_of(errc reason) noexcept {
-  std::uint16_t code = 1;
-  while (code < reasons.size() && reasons[code - 1u] != reason) ++code;
-  return code;
+  if (std::ranges::find(reasons, reason) == reasons.end()) reason = errc::refused_malformed;
+  return static_cast<std::uint16_t>(std::ranges::find(reasons, reason) - reasons.begin() + 1);
 }
 
 constexpr bool exists(std::uint8_t kind) noexcept { return kind <= static_cast<std::uint8_t>(sys::bell_kind::futex); }

@@ -43,6 +43,7 @@ inline int exit_code_of(const std::error_code& error) noexcept {
       case errc::refused_version:
       case errc::refused_unauthorized:
       case errc::refused_too_many:
+      case errc::refused_too_many_of_user:
       case errc::refused_ring_size:
       case errc::refused_bell:
       case errc::refused_stopping:

@@ -26,12 +26,14 @@ enum class errc {
   refused_version,       ///< The server speaks no protocol version that this library knows (std::errc::connection_refused).
   refused_unauthorized,  ///< The server's authorizer said no (std::errc::permission_denied).
   refused_too_many,      ///< The server has as many clients as it allows (std::errc::connection_refused).
-  refused_ring_size,     ///< The server does not accept rings of that size (std::errc::invalid_argument).
-  refused_bell,          ///< No kind of bell that both sides can use (std::errc::connection_refused).
-  refused_stopping,      ///< The server is going away (std::errc::connection_refused).
-  refused_malformed,     ///< The server could not make sense of the greeting (std::errc::protocol_error).
-  not_supported,         ///< This loop or kernel cannot do it (std::errc::operation_not_supported).
-  unsafe_directory,      ///< The folder for service names belongs to somebody else or is open to others (std::errc::permission_denied).
+  /// The server has as many clients of this user as it allows one user (std::errc::connection_refused).
+  refused_too_many_of_user,
+  refused_ring_size,  ///< The server does not accept rings of that size (std::errc::invalid_argument).
+  refused_bell,       ///< No kind of bell that both sides can use (std::errc::connection_refused).
+  refused_stopping,   ///< The server is going away (std::errc::connection_refused).
+  refused_malformed,  ///< The server could not make sense of the greeting (std::errc::protocol_error).
+  not_supported,      ///< This loop or kernel cannot do it (std::errc::operation_not_supported).
+  unsafe_directory,   ///< The folder for service names belongs to somebody else or is open to others (std::errc::permission_denied).
 };
 
 /// The category of `errc`. Its messages say what happened and what to do. Thread-safe.

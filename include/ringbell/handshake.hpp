@@ -55,7 +55,7 @@ struct welcome {
 struct refused {
   errc reason = errc::refused_malformed;  ///< one of errc::refused_*
   std::uint64_t limit_low = 0;            ///< refused_version: lowest known; refused_ring_size: smallest accepted
-  std::uint64_t limit_high = 0;           ///< ... highest known; largest accepted; refused_too_many: clients allowed
+  std::uint64_t limit_high = 0;           ///< ... highest known; largest accepted; refused_too_many[_of_user]: clients allowed
   friend bool operator==(const refused&, const refused&) = default;
 };
 

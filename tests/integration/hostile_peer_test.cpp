@@ -505,7 +505,7 @@ TEST_CASE("a server that chooses what was not offered, or sends the wrong handle
 
 TEST_CASE("a refusal reaches the client by its reason") {
   for (const errc reason : {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size,
-                            errc::refused_bell, errc::refused_stopping, errc::refused_malformed}) {
+                            errc::refused_bell, errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user}) {
     handshake::refused no;
     no.reason = reason;
     CHECK(connect_to_hostile_server([&](raw_peer& c) { c.send(no); }) == reason);

@@ -31,6 +31,7 @@ const std::vector<std::pair<errc, std::errc>>& documented() {
       {errc::refused_version, std::errc::connection_refused},
       {errc::refused_unauthorized, std::errc::permission_denied},
       {errc::refused_too_many, std::errc::connection_refused},
+      {errc::refused_too_many_of_user, std::errc::connection_refused},
       {errc::refused_ring_size, std::errc::invalid_argument},
       {errc::refused_bell, std::errc::connection_refused},
       {errc::refused_stopping, std::errc::connection_refused},

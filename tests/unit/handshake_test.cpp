@@ -51,7 +51,7 @@ welcome some_welcome() {
 std::vector<frame> one_of_each() {
   std::vector<frame> frames{some_hello(), some_welcome()};
   for (const auto reason : {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size,
-                            errc::refused_bell, errc::refused_stopping, errc::refused_malformed})
+                            errc::refused_bell, errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user})
     frames.push_back(refused{reason, 4096, ~std::uint64_t{0}});
   return frames;
 }
@@ -152,6 +152,18 @@ TEST_CASE("the bytes of a REFUSED are those of the specification") {
                   "0400000000000000"
                   "1817161514131211"
                   "2827262524232221");
+}
+
+TEST_CASE("each reason has the code of the specification") {
+  const std::pair<errc, unsigned> codes[] = {
+      {errc::refused_version, 1}, {errc::refused_unauthorized, 2}, {errc::refused_too_many, 3},  {errc::refused_ring_size, 4},
+      {errc::refused_bell, 5},    {errc::refused_stopping, 6},     {errc::refused_malformed, 7}, {errc::refused_too_many_of_user, 8},
+  };
+  for (const auto& [reason, code] : codes) {
+    const auto bytes = bytes_of(refused{reason, 0, 0});
+    CHECK(std::to_integer<unsigned>(bytes[8]) == code);
+    CHECK(std::to_integer<unsigned>(bytes[9]) == 0);
+  }
 }
 
 TEST_CASE("a refusal for a reason that the wire does not know is sent as malformed") {
@@ -274,7 +286,7 @@ TEST_CASE("a bell that does not exist is bad_peer in a WELCOME") {
 
 TEST_CASE("a reason that does not exist is bad_peer in a REFUSED") {
   for (unsigned reason = 0; reason <= 0xffff; ++reason)
-    REQUIRE(with_field(refused{}, 8, static_cast<std::uint16_t>(reason)).has_value() == (reason >= 1 && reason <= 7));
+    REQUIRE(with_field(refused{}, 8, static_cast<std::uint16_t>(reason)).has_value() == (reason >= 1 && reason <= 8));
 }
 
 TEST_CASE("a reader stays broken after bad_peer and wants no more") {
