@@ -24,8 +24,8 @@ namespace detail {
 /// A connection whose client has not said yet what it wants.
 class half_open final : public event_sink, public timer, public list_node<half_open> {
 public:
-  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who, errc verdict) noexcept
-      : timer(&expired), owner_(owner), socket_(std::move(socket)), who_(who), verdict_(verdict) {}
+  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who, client_count of_user, errc verdict) noexcept
+      : timer(&expired), owner_(owner), socket_(std::move(socket)), who_(who), of_user_(std::move(of_user)), verdict_(verdict) {}
   ~half_open();
   std::error_code start();
 
@@ -41,6 +41,7 @@ private:
   listener_core& owner_;
   sys::local_socket socket_;
   sys::peer_identity who_;
+  client_count of_user_;
   errc verdict_;  // the authorizer's, delivered when the greeting has been read
   handshake::frame_reader reader_;
   sys::received_handles handles_;
@@ -91,8 +92,8 @@ std::optional<accepted_connection> listener_core::take() noexcept {
   return first;
 }
 
-void listener_core::accepted(connection_parts parts) {
-  ready_.push_back({std::move(parts), client_slot(clients_)});
+void listener_core::accepted(connection_parts parts, client_count of_user) {
+  ready_.push_back({std::move(parts), client_slot(clients_, std::move(of_user))});
   if (on_ready_) on_ready_();
 }
 
@@ -130,7 +131,8 @@ bool listener_core::allowed(const sys::peer_identity& who) noexcept {
 void listener_core::begin(sys::local_socket socket) {
   const auto who = socket.peer();
   if (!who) return;  // gone already
-  auto connection = std::make_unique<half_open>(*this, std::move(socket), *who, allowed(*who) ? errc{} : errc::refused_unauthorized);
+  const errc verdict = allowed(*who) ? errc{} : errc::refused_unauthorized;
+  auto connection = std::make_unique<half_open>(*this, std::move(socket), *who, users_.of(who->user), verdict);
   handshakes_.push_back(*connection);
   ++half_open_;
   if (!connection->start()) (void)connection.release();  // owns itself from now on: ends with its handshake, or its time
@@ -172,6 +174,8 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   if (verdict_ != errc{}) return refuse(verdict_);
   const listener_options& options = owner_.options_;
   if (owner_.clients() >= options.max_clients) return refuse(errc::refused_too_many, 0, options.max_clients);
+  if (of_user_->load(std::memory_order_relaxed) >= options.max_clients_per_user)
+    return refuse(errc::refused_too_many_of_user, 0, options.max_clients_per_user);
   if (handles_.count != handshake::expected_handles(hello)) return refuse(errc::refused_malformed);
 
   handshake::server_terms terms;
@@ -214,7 +218,7 @@ std::error_code half_open::welcome(const handshake::hello& hello, const handshak
   if (error) return error;
   loop_access::unwatch(owner_.owner(), key_);
   parts.control = std::move(socket_);
-  owner_.accepted(std::move(parts));
+  owner_.accepted(std::move(parts), std::move(of_user_));
   return {};
 }
 

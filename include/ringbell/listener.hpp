@@ -28,6 +28,8 @@ struct listener_options {
   std::uint64_t max_message = std::uint64_t{64} << 20;
   /// How many clients may be connected at the same time; the next one gets `errc::refused_too_many`.
   std::size_t max_clients = 65536;
+  /// How many clients of one user (by its id) may be connected at the same time; the next one gets `errc::refused_too_many_of_user`.
+  std::size_t max_clients_per_user = 65536;
   /// How many connections may be in their handshake, or wait to be accepted; more wait in the kernel's backlog.
   std::size_t max_half_open = 256;
   /// How long a client may take to say who it is and what it wants.

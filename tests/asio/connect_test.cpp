@@ -248,6 +248,21 @@ TEST_CASE("a client more than allowed is refused by that name, and welcome again
   CHECK(works(context, p));
 }
 
+TEST_CASE("a client more than one user may have is refused by that name, until another one has left") {
+  net::io_context context;
+  const temporary_folder folder;
+  listener_options options;
+  options.max_clients_per_user = 1;
+  asio_listener l(context, folder / "fair", options);
+  {
+    asio_pair p = meet(context, l);
+    CHECK(refused(context, l) == errc::refused_too_many_of_user);
+    CHECK(works(context, p));
+  }
+  asio_pair p = meet(context, l);
+  CHECK(works(context, p));
+}
+
 TEST_CASE("rings outside of the server's limits are refused by that name") {
   net::io_context context;
   const temporary_folder folder;

@@ -3,35 +3,63 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <utility>
 
 namespace ringbell::detail {
 
-/// How many clients a listener has. Their channels may be destroyed in threads of their own, and after the listener.
+/// How many clients there are, of a listener or of one user. Their channels may be destroyed in threads of their own, and after the listener.
 using client_count = std::shared_ptr<std::atomic<std::size_t>>;
 
 /// Counts one client of a listener, as long as it lives.
 class client_slot {
 public:
   client_slot() noexcept = default;
-  // relaxed, here and in leave(): it is a number only; no other memory is read on the strength of it.
-  explicit client_slot(client_count count) noexcept : count_(std::move(count)) { count_->fetch_add(1, std::memory_order_relaxed); }
+  // relaxed, here and in leave(): they are numbers only; no other memory is read on the strength of them.
+  client_slot(client_count all, client_count of_user) noexcept : all_(std::move(all)), of_user_(std::move(of_user)) {
+    all_->fetch_add(1, std::memory_order_relaxed);
+    of_user_->fetch_add(1, std::memory_order_relaxed);
+  }
   client_slot(client_slot&&) noexcept = default;
   client_slot& operator=(client_slot&& other) noexcept {
     if (this != &other) {
       leave();
-      count_ = std::move(other.count_);
+      all_ = std::move(other.all_);
+      of_user_ = std::move(other.of_user_);
     }
     return *this;
   }
   ~client_slot() { leave(); }
+  /// Any thread, whichever one the listener runs on.
   void leave() noexcept {
-    if (const client_count count = std::exchange(count_, nullptr)) count->fetch_sub(1, std::memory_order_relaxed);
+    if (const client_count count = std::exchange(all_, nullptr)) count->fetch_sub(1, std::memory_order_relaxed);
+    if (const client_count count = std::exchange(of_user_, nullptr)) count->fetch_sub(1, std::memory_order_relaxed);
   }
 
 private:
-  client_count count_;
+  client_count all_;
+  client_count of_user_;
+};
+
+/// A count for each user that has clients, or is about to have one. Thread-safety: one thread, whatever the slots do in others.
+class clients_by_user {
+public:
+  /// The count of `user`, which stays the same as long as somebody holds it. Throws `std::bad_alloc`.
+  client_count of(std::uint64_t user) {
+    if (const auto known = counts_.find(user); known != counts_.end())
+      if (client_count count = known->second.lock()) return count;
+    // Somebody new: those who have gone make room, so that there are never more entries than users have been there at the same time.
+    std::erase_if(counts_, [](const auto& entry) { return entry.second.expired(); });
+    auto count = std::make_shared<std::atomic<std::size_t>>(0);
+    counts_[user] = count;
+    return count;
+  }
+  std::size_t size() const noexcept { return counts_.size(); }
+
+private:
+  std::map<std::uint64_t, std::weak_ptr<std::atomic<std::size_t>>> counts_;
 };
 
 }  // namespace ringbell::detail

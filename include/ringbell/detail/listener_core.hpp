@@ -23,7 +23,9 @@ namespace ringbell::detail {
 
 class half_open;
 
-/// A client that has passed the handshake.
+/// A client that has passed the handshake. Nothing of it belongs to the listener's loop any more: move it to another thread, and start it on
+/// another loop there (`start_channel`). That loop must have the listener's back end, since the bell was chosen among those that the
+/// listener's loop can wait on; the loops of a `loop_pool` have the same. Destroyed instead, it hangs up; `end_connection` ends it in order.
 struct accepted_connection {
   connection_parts parts;
   client_slot slot;
@@ -41,7 +43,7 @@ public:
 
   loop& owner() const noexcept { return loop_; }
   const std::string& path() const noexcept { return socket_.path(); }
-  /// How many clients are alive, those not taken yet included.
+  /// How many clients are alive, those not taken yet included. Each counts until its slot leaves, in whichever thread.
   std::size_t clients() const noexcept { return clients_->load(std::memory_order_relaxed); }
 
   /// The next client; nothing when none is ready.
@@ -58,13 +60,14 @@ private:
   void accept_all() noexcept;
   bool allowed(const sys::peer_identity& who) noexcept;
   void begin(sys::local_socket socket);
-  void accepted(connection_parts parts);
+  void accepted(connection_parts parts, client_count of_user);
   void ended() noexcept;
 
   loop& loop_;
   sys::local_listener socket_;
   listener_options options_;
   client_count clients_;
+  clients_by_user users_;
   list<half_open> handshakes_;
   std::size_t half_open_ = 0;
   std::deque<accepted_connection> ready_;
