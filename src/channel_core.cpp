@@ -65,7 +65,6 @@ void channel_core::hang_up() noexcept {
     loop_access::unwatch(loop_, space_futex_.key);
   }
   unlink();
-  slot_.leave();  // messages and claims that live on are no client
 }
 
 void channel_core::on_control(std::uint32_t events) noexcept {
@@ -167,13 +166,17 @@ void channel_core::close_receive() noexcept {
   ring_if_due();
 }
 
+// The place is free before the peer hears of the end: it may come again at once, to a listener in another thread. Messages and claims
+// that live on are no client.
 void channel_core::drop_sender() noexcept {
+  if (halves_ == 1) slot_.leave();
   if (!in_forked_child()) close_send();
   if (sending_) std::exchange(sending_, nullptr)->lose_channel();
   half_dropped();
 }
 
 void channel_core::drop_receiver() noexcept {
+  if (halves_ == 1) slot_.leave();
   if (!in_forked_child()) close_receive();
   if (receiving_) std::exchange(receiving_, nullptr)->lose_channel();
   half_dropped();
