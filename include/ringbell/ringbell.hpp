@@ -33,6 +33,7 @@
 #include <ringbell/sys/handle.hpp>
 #include <ringbell/sys/local_socket.hpp>
 #include <ringbell/sys/platform.hpp>
+#include <ringbell/sys/quiet_thread.hpp>
 #include <ringbell/sys/region.hpp>
 #include <ringbell/sys/service_path.hpp>
 #include <ringbell/sys/signal_handle.hpp>

@@ -2,10 +2,9 @@
 #include <ringbell/sys/cpu.hpp>
 
 #include <ringbell/sys/futex.hpp>
+#include <ringbell/sys/quiet_thread.hpp>
 
-#include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 
 #include <algorithm>
 #include <array>
@@ -70,31 +69,14 @@ bool pin_this_thread(int cpu) noexcept {
   return ::sched_setaffinity(0, CPU_ALLOC_SIZE(size), one.get()) == 0;
 }
 
-// While it lives, threads start with all signals blocked: the program's handlers have no business on ours.
-class signals_blocked {
-public:
-  signals_blocked() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  signals_blocked(const signals_blocked&) = delete;
-  signals_blocked& operator=(const signals_blocked&) = delete;
-  ~signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-  sigset_t before_;
-};
-
 // Two threads on two processors, waking each other in turn: while one wakes the other, it goes to sleep itself. Threads of our own,
 // because pinning the caller's would show outside.
 class ping_pong {
 public:
   nanoseconds measure(int cpu_of_ping, int cpu_of_pong) {
-    const signals_blocked guard;
-    std::thread pong([&, cpu_of_pong] { run(cpu_of_pong, odd); });
+    std::thread pong = quiet_thread([&, cpu_of_pong] { run(cpu_of_pong, odd); });
     try {
-      std::thread ping([&, cpu_of_ping] { run(cpu_of_ping, even); });
+      std::thread ping = quiet_thread([&, cpu_of_ping] { run(cpu_of_ping, even); });
       ping.join();
     } catch (const std::exception&) {
       give_up();

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/sys/quiet_thread.hpp>
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <utility>
+
+namespace ringbell::sys {
+
+namespace {
+
+// While it lives, threads start with signals blocked: they inherit the mask.
+class signals_blocked {
+public:
+  signals_blocked() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    // When a fault's signal is blocked, the kernel ends the process without asking its handler.
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) ::sigdelset(&all, fault);
+    ::pthread_sigmask(SIG_BLOCK, &all, &before_);
+  }
+  signals_blocked(const signals_blocked&) = delete;
+  signals_blocked& operator=(const signals_blocked&) = delete;
+  ~signals_blocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+private:
+  sigset_t before_;
+};
+
+}  // namespace
+
+std::thread quiet_thread(std::function<void()> run) {
+  const signals_blocked inherited;
+  return std::thread(std::move(run));
+}
+
+}  // namespace ringbell::sys
