@@ -124,8 +124,9 @@ private:
   class running;  // what lasts from entering a run to leaving it
 
   void run_until_ended(std::coroutine_handle<> main);
-  void step();  // finds something that is ready, sleeping if need be; then turns
-  void turn();  // runs the ready coroutines once, then due timers and waiting events
+  bool discard();  // destroys what was spawned and posted; true when there was any
+  void step();     // finds something that is ready, sleeping if need be; then turns
+  void turn();     // runs the ready coroutines once, then due timers and waiting events
   bool can_spin();
   bool spin();  // true when something became ready
   bool poll_sources() noexcept;

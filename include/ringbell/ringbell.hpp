@@ -15,6 +15,7 @@
 #include <ringbell/layout.hpp>
 #include <ringbell/listener.hpp>
 #include <ringbell/loop.hpp>
+#include <ringbell/loop_pool.hpp>
 #include <ringbell/message.hpp>
 #include <ringbell/readiness.hpp>
 #include <ringbell/receiver.hpp>

@@ -211,9 +211,14 @@ loop::loop(loop_options options) : spin_(detail::chosen_spin(options.spin)), rea
 loop::~loop() {
   if (attachment_) attachment_->shut_down();
   // What is destroyed may spawn and post in turn: so until nothing of either is left.
-  do roots_->clear();
-  while (posted_->discard());
+  while (discard()) {}
   attachment_.reset();
+}
+
+bool loop::discard() {
+  const bool any = !roots_->empty();
+  roots_->clear();
+  return posted_->discard() || any;
 }
 
 std::string_view loop::backend_name() const noexcept { return reactor_->name(); }

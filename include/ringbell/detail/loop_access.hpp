@@ -69,6 +69,10 @@ struct loop_access {
     lp.changed();
   }
 
+  /// Destroys the frames of spawned tasks and the functions posted, when the loop is not going to run again. True when there were any;
+  /// what is destroyed may have spawned and posted anew, here or elsewhere.
+  static bool discard(loop& lp) { return lp.discard(); }
+
   /// Between the two, `run_until_idle` does not end: functions will be posted. Thread-safe.
   static void work_started(loop& lp) noexcept;
   static void work_finished(loop& lp) noexcept;

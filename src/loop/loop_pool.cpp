@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/loop_pool.hpp>
+
+#include <ringbell/detail/loop_access.hpp>
+#include <ringbell/sys/cpu.hpp>
+#include <ringbell/sys/quiet_thread.hpp>
+
+namespace ringbell {
+
+loop_pool::loop_pool(std::size_t threads, loop_options options) {
+  if (threads == 0) threads = sys::usable_cpus();
+  loops_.reserve(threads);
+  threads_.reserve(threads);
+  // Made here and not where they run: one after the other, so that an error has somebody to go to. A ring belongs to the thread that
+  // first enters it.
+  while (loops_.size() < threads) {
+    loops_.push_back(std::make_unique<loop>(options));
+    // The next one might choose otherwise, when descriptors or memory have become scarce.
+    options.backend = loops_.front()->backend_name() == "epoll" ? loop_backend::epoll : loop_backend::io_uring;
+  }
+  try {
+    for (const auto& lp : loops_) threads_.push_back(sys::quiet_thread([&on = *lp] { on.run(); }));
+  } catch (...) {
+    stop();
+    join();
+    throw;
+  }
+}
+
+loop_pool::~loop_pool() {
+  stop();
+  join();
+  // What is destroyed on one loop may post to another: so all loops are there until nothing is left on any.
+  bool any = true;
+  while (any) {
+    any = false;
+    for (const auto& lp : loops_) any |= detail::loop_access::discard(*lp);
+  }
+}
+
+void loop_pool::stop() noexcept {
+  for (const auto& lp : loops_) lp->stop();
+}
+
+void loop_pool::join() {
+  for (std::thread& t : threads_)
+    if (t.joinable()) t.join();
+}
+
+}  // namespace ringbell
