@@ -45,6 +45,14 @@ const char* text_of(errc e) noexcept {
     case errc::refused_malformed:
       return "the server could not make sense of the greeting; check that what listens there is a ringbell server of a compatible version";
     case errc::not_supported: return "this kernel or loop cannot do that; run `ringbell doctor` to see what is missing";
+    case errc::refused_in_flight:
+      return "the server has as many requests of this client under way as it allows; wait for replies before the next, or raise its limit";
+    case errc::refused_bytes:
+      return "the server has as many bytes of this client's requests under way as it allows; send less at once, or raise its limit";
+    case errc::no_such_method: return "the service has no such method; check its number or name, and the version of the service";
+    case errc::handler_failed: return "the service's handler failed; its log, or the text of this error, says why";
+    case errc::dropped_idle:
+      return "the server closed the connection because nothing was asked for as long as it allows; connect again, or raise its idle timeout";
     case errc::unsafe_directory:
       return "the folder for service names belongs to another user, is a link, or is open to others; it must be a folder of your own "
              "with mode 0700 (see $XDG_RUNTIME_DIR), or give the path of a socket instead of a name";
@@ -87,6 +95,11 @@ public:
       case errc::refused_unauthorized:
       case errc::unsafe_directory: return std::errc::permission_denied;
       case errc::not_supported: return std::errc::operation_not_supported;
+      case errc::refused_in_flight:
+      case errc::refused_bytes: return std::errc::resource_unavailable_try_again;
+      case errc::no_such_method: return std::errc::function_not_supported;
+      case errc::dropped_idle: return std::errc::connection_aborted;
+      case errc::handler_failed: break;
     }
     return {value, *this};
   }

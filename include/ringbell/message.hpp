@@ -45,6 +45,10 @@ public:
   /// The bytes as characters.
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
 
+  /// Whether the bytes lie in memory of this process, as those of a message do that came in fragments: no space of the ring, and nothing that the
+  /// peer could change.
+  bool owns_bytes() const noexcept { return joined_ != nullptr; }
+
   /// Gives the space back now. To release before replying is fastest: the reply then carries the news.
   void release() noexcept { *this = message(); }
 

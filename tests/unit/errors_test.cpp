@@ -37,6 +37,10 @@ const std::vector<std::pair<errc, std::errc>>& documented() {
       {errc::refused_stopping, std::errc::connection_refused},
       {errc::refused_malformed, std::errc::protocol_error},
       {errc::not_supported, std::errc::operation_not_supported},
+      {errc::refused_in_flight, std::errc::resource_unavailable_try_again},
+      {errc::refused_bytes, std::errc::resource_unavailable_try_again},
+      {errc::no_such_method, std::errc::function_not_supported},
+      {errc::dropped_idle, std::errc::connection_aborted},
       {errc::unsafe_directory, std::errc::permission_denied},
   };
   return table;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/call_stream.hpp>
+#include <ringbell/client_options.hpp>
+#include <ringbell/codec.hpp>
+#include <ringbell/detail/client_call.hpp>
+#include <ringbell/method.hpp>
+#include <ringbell/payload.hpp>
+#include <ringbell/task.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ringbell {
+
+/// A connection to a service (`server`) on which calls are made, as many at the same time as you like. A handle, cheap to copy: all copies are one
+/// connection, which closes when the last of them, and the last call, is gone.
+///
+///     ringbell::client kv = co_await ringbell::client::connect(lp, "kv");
+///     ringbell::payload value = co_await kv.call(get, "colour", {.timeout = 1s} ...);
+///
+/// Calls throw `call_error` when the service answered with an error, or refused (see there), and `std::system_error` otherwise: `errc::peer_closed` when the
+/// connection ended meanwhile (whether the request was carried out nobody knows; it is not repeated), `errc::timed_out`, `errc::cancelled`,
+/// `errc::message_too_large`, `errc::refused_stopping` or `errc::dropped_idle` when the server has said goodbye and the policy is not to connect again; those of
+/// `connect` when it is.
+///
+/// Cancellation: a stop ends a call at once; the server is told, its handler sees its own stop token fire, and a reply that still comes is dropped.
+/// Thread-safety: the loop's thread; any number of its coroutines. Lifetime: the loop outlives the client and its calls.
+class client {
+public:
+  /// Not connected; to be assigned to.
+  client() noexcept = default;
+  /// Connects; tries again while nobody listens, until the timeout in `options.connection`. Throws as `ringbell::connect`.
+  static task<client> connect(loop& lp, std::string name, client_options options = {});
+  explicit operator bool() const noexcept { return static_cast<bool>(core_); }
+
+  template <class T>
+  using call_awaitable = detail::awaitable<detail::call_awaiter<T>, detail::client_ref, std::uint32_t, detail::borrowed<T>, call_options>;
+
+  /// Calls `method` and waits for the reply: a `payload`. The bytes must stay until then. Parts of a streaming reply are joined.
+  call_awaitable<std::span<const std::byte>> call(std::uint32_t method, std::span<const std::byte> request = {},
+                                                  call_options options = {}) const noexcept {
+    return call_awaitable<std::span<const std::byte>>(core_, method, detail::borrowed_bytes(request), options);
+  }
+  call_awaitable<std::span<const std::byte>> call(std::uint32_t method, std::string_view request, call_options options = {}) const noexcept {
+    return call(method, as_bytes(request), options);
+  }
+  /// The same with a value, which its `codec` writes into the ring. `co_await c.call_with(add, pair)`, then `.as<int>()`.
+  template <encodable T>
+  call_awaitable<T> call_with(std::uint32_t method, const T& request, call_options options = {}) const noexcept {
+    return call_awaitable<T>(core_, method, detail::borrowed<T>(request), options);
+  }
+
+  /// Begins a call with parts in either direction. The bytes are copied. See `call_stream`.
+  call_stream open(std::uint32_t method, std::span<const std::byte> request = {}, call_options options = {}) const;
+  call_stream open(std::uint32_t method, std::string_view request, call_options options = {}) const {
+    return open(method, as_bytes(request), options);
+  }
+
+  /// Ends the connection, in order; calls that are under way fail with `errc::closed`, and so do later ones.
+  void close() noexcept;
+  /// Who serves, by the kernel's word; nobody when not connected.
+  sys::peer_identity peer() const noexcept;
+  bool connected() const noexcept;
+  /// Calls that are under way.
+  std::size_t calls() const noexcept;
+  /// Of the present connection.
+  channel_statistics statistics() const noexcept;
+
+private:
+  explicit client(detail::client_ref core) noexcept : core_(std::move(core)) {}
+  detail::client_ref core_;
+};
+
+/// Connects, calls, and closes. Throws as `client::connect` and `client::call`; the timeout is that of the call, beside the one of `options`.
+task<payload> call_once(loop& lp, std::string name, std::uint32_t method, std::string request, call_options call = {},
+                        client_options options = {});
+
+}  // namespace ringbell

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/connect.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <string_view>
+
+namespace ringbell {
+
+class client_observer;
+
+/// What a `client` does when its connection has ended. Calls that were under way fail in any case, and are not repeated: nobody can know
+/// whether they were carried out.
+enum class reconnect_policy : unsigned char {
+  give_up,      ///< Later calls fail with the reason why it ended.
+  with_backoff  ///< The next call connects again; when that fails, calls within the pause that follows fail at once, with the same reason.
+};
+
+struct client_options {
+  client_options() noexcept {
+    // A byte on the control socket: no descriptor more, so that services with thousands of clients stay far from their limits.
+    connection.bells = sys::bell_bit(sys::bell_kind::socket);
+  }
+  /// Ring sizes, the longest message that is taken, how long to try to connect.
+  connect_options connection;
+  reconnect_policy reconnect = reconnect_policy::give_up;
+  /// The pause after the first attempt to reconnect that failed, doubled with each further one, up to the longest.
+  std::chrono::nanoseconds first_pause = std::chrono::milliseconds(10);
+  std::chrono::nanoseconds longest_pause = std::chrono::seconds(1);
+  /// Hears of connections and calls; must outlive the client. Null: nobody.
+  client_observer* observer = nullptr;
+};
+
+struct call_options {
+  call_options() noexcept {}
+  /// When the call fails with `errc::timed_out`, counted from its start. The server hears of it with the request, and its handler is asked to stop.
+  /// Zero: no limit.
+  std::chrono::nanoseconds timeout{0};
+  /// For the handler's eyes, beside the bytes; at most 4096 of them. Must stay until the call has ended.
+  std::string_view metadata;
+};
+
+}  // namespace ringbell

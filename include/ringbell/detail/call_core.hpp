@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/detail/awaitable.hpp>
+#include <ringbell/detail/outbox.hpp>
+#include <ringbell/detail/wait_node.hpp>
+#include <ringbell/payload.hpp>
+#include <ringbell/result.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <list>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace ringbell::detail {
+
+class read_awaiter;
+class write_wait;
+
+/// One call, at either side: its parts in both directions, and how many of them may be under way. One thread.
+///
+/// Parts are bounded by credit: a sender may begin a part while less than a window of bytes is under way, that is, was sent and not credited;
+/// a receiver gives credit for what was consumed, half a window at a time. So a receiver never keeps more than a window and one part, and a slow
+/// consumer stops its own call and no other. No deadlock: a sender that waits has a whole window under way; once that is consumed, credit is due.
+class call_core {
+public:
+  call_core(const call_core&) = delete;
+  call_core& operator=(const call_core&) = delete;
+
+  std::uint32_t id() const noexcept { return id_; }
+
+  // What comes from the peer. False: it has broken the protocol.
+  bool part_arrived(payload p);
+  void last_part_arrived() noexcept;
+  bool credit_arrived(std::uint64_t bytes) noexcept;
+  /// Nothing more can be sent or received: who waits, and who comes later, gets `e`. Parts that have arrived can still be read.
+  void close(errc e) noexcept;
+  /// No further parts are sent: who tries gets `errc::closed`.
+  void close_sending() noexcept;
+  /// The same, but a write that is under way still is; the peer hears of the end after it.
+  void finish_sending() noexcept;
+  errc closed() const noexcept { return over_; }
+  bool receiving_parts() const noexcept { return more_to_come_; }
+
+protected:
+  /// `sending` says what the parts are sent as.
+  explicit call_core(service_frame::kind sending) noexcept : sends_(sending) {}
+  ~call_core();
+  /// From now on frames go out through `out`, as the call `id`; with further parts of the peer's to come or not.
+  void open(outbox& out, std::uint32_t id, bool parts_will_come) noexcept {
+    out_ = &out;
+    id_ = id;
+    more_to_come_ = parts_will_come;
+  }
+  outbox* out() const noexcept { return out_; }
+  void lose_outbox() noexcept { out_ = nullptr; }
+  void more_will_come() noexcept { more_to_come_ = true; }
+
+  payload take_part() noexcept;
+
+private:
+  friend class read_awaiter;
+  friend class write_wait;
+  void send_end() noexcept;
+
+  outbox* out_ = nullptr;
+  std::uint32_t id_ = 0;
+  service_frame::kind sends_;
+  errc over_{};
+  errc sending_over_{};
+  // receiving
+  bool more_to_come_ = false;
+  std::list<payload> parts_;
+  std::size_t not_credited_ = 0;  // what was received, less what was credited
+  std::size_t consumed_ = 0;      // what was taken and not yet credited
+  read_awaiter* reader_ = nullptr;
+  // sending
+  std::size_t under_way_ = 0;
+  bool end_due_ = false;
+  write_wait* writer_ = nullptr;
+};
+
+/// Waits for the next part.
+class read_awaiter final : public wait_node {
+public:
+  explicit read_awaiter(call_core* of) noexcept : call_(of) {}
+  ~read_awaiter() { leave(); }
+  bool await_ready() noexcept;
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    if (!arm(h)) return false;
+    call_->reader_ = this;
+    return true;
+  }
+  result<std::optional<payload>> take_result() noexcept;
+  std::optional<payload> await_resume() { return take_result().value(); }
+
+private:
+  friend class call_core;
+  void leave() noexcept {
+    if (call_ && call_->reader_ == this) call_->reader_ = nullptr;
+  }
+  call_core* call_;
+  errc outcome_{};
+};
+
+/// Waits for credit, then for space in the ring.
+class write_wait : public wait_node, public pending_frame {
+public:
+  bool await_ready();
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    if (!arm(h)) return false;
+    return begin(), true;
+  }
+  result<void> take_result() noexcept;
+  void await_resume() {
+    const result<void> r = take_result();
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+    r.value();
+  }
+
+protected:
+  explicit write_wait(call_core* of) noexcept : call_(of) {}
+  ~write_wait() { leave(); }
+  void send_what(const outgoing& what) noexcept { what_ = &what; }
+
+private:
+  friend class call_core;
+  void begin();
+  void credited() noexcept;
+  void decide(errc e) noexcept {
+    outcome_ = e;
+    complete();
+  }
+  void sent(errc e, std::exception_ptr thrown) noexcept override;
+  void leave() noexcept;
+  bool may_go() const noexcept { return call_->under_way_ < service_frame::initial_window; }
+
+  call_core* call_;
+  const outgoing* what_ = nullptr;
+  std::size_t cost_ = 0;
+  errc outcome_ = errc::would_block;
+  std::exception_ptr thrown_;
+};
+
+template <class T>
+class write_awaiter final : public write_wait {
+public:
+  write_awaiter(call_core* of, borrowed<T> what) noexcept : write_wait(of), value_(what) { send_what(value_); }
+
+private:
+  borrowed<T> value_;
+};
+
+}  // namespace ringbell::detail

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/listener.hpp>
+
+#include <chrono>
+#include <cstddef>
+
+namespace ringbell {
+
+class server_observer;
+
+/// Limits and policy of a `server`. What is over a limit is refused by an error that names the limit.
+struct server_options {
+  server_options() noexcept {
+    // A byte on the control socket: one descriptor for each client, so that ten thousand of them need no more than that.
+    listening.bells = sys::bell_bit(sys::bell_kind::socket);
+    listening.max_message = std::uint64_t{16} << 20;
+  }
+  /// Ring sizes (`errc::refused_ring_size`), the longest message that is taken (`errc::message_too_large`, at the client), clients in all and of one user
+  /// (`errc::refused_too_many`, `errc::refused_too_many_of_user`), the authorizer (`errc::refused_unauthorized`), how long a handshake may take.
+  listener_options listening;
+  /// Requests of one client that may be under way (`errc::refused_in_flight`), and bytes of them that are kept meanwhile (`errc::refused_bytes`).
+  std::size_t max_in_flight = 1024;
+  std::size_t max_bytes_in_flight = std::size_t{64} << 20;
+  /// A client that has no request under way, and has made none for this long, is disconnected (`errc::dropped_idle` at its next call, unless it may
+  /// reconnect), within a quarter of that time. Zero: never. A matter of house-keeping; that a client is alive, the kernel says.
+  std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);
+  /// Hears what happens; must outlive the server. Null: nobody.
+  server_observer* observer = nullptr;
+};
+
+}  // namespace ringbell

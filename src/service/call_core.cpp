@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/detail/call_core.hpp>
+
+namespace ringbell::detail {
+
+using service_frame::initial_window;
+using service_frame::part_cost;
+
+call_core::~call_core() {
+  if (reader_) reader_->call_ = nullptr;
+  if (writer_) writer_->call_ = nullptr;
+}
+
+bool call_core::part_arrived(payload p) {
+  if (!more_to_come_ || not_credited_ >= initial_window) return false;
+  not_credited_ += p.size() + part_cost;
+  if (over_ != errc{}) return true;  // nobody will read it
+  parts_.push_back(std::move(p));
+  if (reader_) reader_->complete();
+  return true;
+}
+
+void call_core::last_part_arrived() noexcept {
+  more_to_come_ = false;
+  if (reader_) reader_->complete();
+}
+
+bool call_core::credit_arrived(std::uint64_t bytes) noexcept {
+  if (bytes > under_way_) return false;
+  under_way_ -= static_cast<std::size_t>(bytes);
+  if (writer_) writer_->credited();
+  return true;
+}
+
+void call_core::close(errc e) noexcept {
+  if (over_ != errc{}) return;
+  over_ = e;
+  more_to_come_ = false;
+  if (reader_) reader_->complete();
+  if (sending_over_ == errc{}) sending_over_ = e;
+  if (writer_ && !writer_->linked_frame() && !writer_->completed()) writer_->decide(e);
+}
+
+void call_core::close_sending() noexcept {
+  if (sending_over_ == errc{}) sending_over_ = errc::closed;
+  if (writer_ && !writer_->linked_frame() && !writer_->completed()) writer_->decide(errc::closed);
+}
+
+void call_core::finish_sending() noexcept {
+  if (sending_over_ != errc{} || !out_) return;
+  sending_over_ = errc::closed;
+  if (writer_)
+    end_due_ = true;
+  else
+    send_end();
+}
+
+void call_core::send_end() noexcept {
+  end_due_ = false;
+  if (over_ != errc{} || !out_) return;
+  service_frame::header h;
+  h.kind = sends_;
+  h.call = id_;
+  out_->send_small(h);
+}
+
+payload call_core::take_part() noexcept {
+  payload first = std::move(parts_.front());
+  parts_.pop_front();
+  consumed_ += first.size() + part_cost;
+  if (consumed_ >= initial_window / 2 && over_ == errc{} && more_to_come_ && out_) {
+    service_frame::header h;
+    h.kind = service_frame::kind::credit;
+    h.call = id_;
+    h.credit = consumed_;
+    not_credited_ -= consumed_;
+    consumed_ = 0;
+    out_->send_small(h);
+  }
+  return first;
+}
+
+// -- reading --
+
+bool read_awaiter::await_ready() noexcept {
+  if (call_->reader_) {
+    outcome_ = errc::busy;
+    return true;
+  }
+  return !call_->parts_.empty() || !call_->more_to_come_;
+}
+
+result<std::optional<payload>> read_awaiter::take_result() noexcept {
+  disarm();
+  leave();
+  call_core* const call = std::exchange(call_, nullptr);
+  if (outcome_ != errc{}) return outcome_;
+  if (!call) return errc::closed;
+  if (stop_requested()) return errc::cancelled;
+  if (!call->parts_.empty()) return std::optional<payload>(call->take_part());
+  if (call->over_ != errc{}) return call->over_;
+  return std::optional<payload>();
+}
+
+// -- writing --
+
+bool write_wait::await_ready() {
+  call_core& call = *call_;
+  if (call.writer_) {
+    outcome_ = errc::busy;
+  } else if (call.sending_over_ != errc{} || !call.out_) {
+    outcome_ = call.sending_over_ != errc{} ? call.sending_over_ : errc::closed;
+  } else {
+    cost_ = what_->size() + part_cost;
+    frame.head.kind = call.sends_;
+    frame.head.flags = service_frame::more;
+    frame.head.call = call.id_;
+    frame.payload = what_;
+    if (may_go()) outcome_ = call.out_->try_send(frame);
+    if (outcome_ == errc{}) call.under_way_ += cost_;
+  }
+  return outcome_ != errc::would_block;
+}
+
+void write_wait::begin() {
+  call_->writer_ = this;
+  if (may_go()) call_->out_->push(*this);
+}
+
+void write_wait::credited() noexcept {
+  if (linked_frame() || completed() || !may_go()) return;
+  try {
+    call_->out_->push(*this);
+  } catch (const std::bad_alloc&) {
+    decide(errc::message_too_large);
+  }
+}
+
+void write_wait::sent(errc e, std::exception_ptr thrown) noexcept {
+  thrown_ = std::move(thrown);
+  if (e == errc{} && call_) call_->under_way_ += cost_;
+  decide(e);
+}
+
+void write_wait::leave() noexcept {
+  if (!call_ || call_->writer_ != this) return;
+  call_->writer_ = nullptr;
+  if (linked_frame() && call_->out_) call_->out_->withdraw(*this);
+  if (call_->end_due_) call_->send_end();
+}
+
+result<void> write_wait::take_result() noexcept {
+  disarm();
+  leave();
+  if (!call_ && outcome_ == errc::would_block) outcome_ = errc::closed;
+  call_ = nullptr;
+  if (outcome_ == errc::would_block) outcome_ = errc::cancelled;
+  return outcome_ == errc{} ? result<void>() : result<void>(outcome_);
+}
+
+}  // namespace ringbell::detail

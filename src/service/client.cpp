@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/client.hpp>
+
+#include <ringbell/as_result.hpp>
+#include <ringbell/connect.hpp>
+#include "service/client_core.hpp"
+#include <ringbell/service_observer.hpp>
+#include <ringbell/sleep.hpp>
+
+#include <algorithm>
+#include <new>
+
+namespace ringbell {
+
+namespace detail {
+
+// -- references --
+
+client_ref::client_ref(client_core& core) noexcept : core_(&core) { core.hold(); }
+client_ref::client_ref(const client_ref& other) noexcept : core_(other.core_) {
+  if (core_) core_->hold();
+}
+client_ref::~client_ref() {
+  if (core_) core_->let_go();
+}
+
+// -- the calls of a connection --
+
+std::uint32_t client_calls::add(client_call& call) {
+  std::uint32_t index = 0;
+  if (!free_.empty()) {
+    index = free_.back();
+    free_.pop_back();
+  } else {
+    if (slots_.size() > slot_mask) throw std::bad_alloc();
+    free_.reserve(slots_.size() + 1);  // so that remove() need not allocate
+    slots_.emplace_back();
+    index = static_cast<std::uint32_t>(slots_.size() - 1);
+  }
+  slot& s = slots_[index];
+  s.call = &call;
+  ++size_;
+  return index | (s.uses << slot_bits);
+}
+
+void client_calls::remove(std::uint32_t number) noexcept {
+  slot& s = slots_[number & slot_mask];
+  s.call = nullptr;
+  ++s.uses;
+  free_.push_back(number & slot_mask);
+  --size_;
+}
+
+client_call* client_calls::find(std::uint32_t number) const noexcept {
+  const std::uint32_t index = number & slot_mask;
+  if (index >= slots_.size()) return nullptr;
+  const slot& s = slots_[index];
+  return (s.uses << slot_bits) == (number & ~slot_mask) ? s.call : nullptr;
+}
+
+// -- one connection --
+
+client_connection::client_connection(client_core& of, channel through)
+    : core(of), ch(std::move(through)), out(of.owner(), ch.sender()) {
+  out.on_drained = [this] {
+    if (leaving_) close_when_done();
+  };
+}
+
+void client_connection::begin(client_call& call) { call.begin(*this); }
+
+void client_connection::forget(client_call& call) noexcept {
+  calls.remove(call.id());
+  if (leaving_) close_when_done();
+}
+
+void client_connection::close_when_done() noexcept {
+  leaving_ = true;
+  if (calls.size() == 0 && !out.waiting()) ch.close();
+}
+
+errc client_connection::take(message m) {
+  owned_message content(std::move(m));
+  const auto decoded = service_frame::decode(content.bytes(), false);
+  if (!decoded) return errc::bad_peer;
+  const service_frame::header h = decoded->head;
+  if (h.kind == service_frame::kind::goaway) {
+    core.said_goodbye(*this, h.reason);
+    return errc{};
+  }
+  client_call* const call = calls.find(h.call);
+  if (!call) return errc{};  // a late one, for somebody who has gone
+  const bool sound = h.kind == service_frame::kind::credit ? call->credit_arrived(h.credit)
+                                                           : call->reply_arrived(payload(std::move(content), *decoded), h);
+  return sound ? errc{} : errc::bad_peer;
+}
+
+void client_connection::fail_all(std::error_code why) noexcept {
+  out.close(errc::peer_closed);
+  calls.for_each([&](client_call& call) { call.fail(why); });
+}
+
+// -- the core --
+
+client_core::client_core(loop& lp, std::string name, const client_options& options)
+    : loop_(lp), name_(std::move(name)), options_(options), pause_(options.first_pause), tasks_(lp) {}
+
+client_core::~client_core() = default;
+
+task<void> client_core::connect() {
+  task<channel> connecting = ringbell::connect(loop_, name_, options_.connection);
+  use(co_await std::move(connecting));
+}
+
+void client_core::use(channel ch) {
+  current_ = std::make_unique<client_connection>(*this, std::move(ch));
+  pause_ = options_.first_pause;
+  why_ = {};
+  if (options_.observer) options_.observer->connected(current_->ch.peer());
+  tasks_.spawn(receive(*current_));
+}
+
+task<void> client_core::reconnect() {
+  std::error_code failed;
+  try {
+    task<void> connecting = connect();
+    co_await std::move(connecting);
+  } catch (const std::system_error& e) {
+    failed = e.code();
+  } catch (const std::bad_alloc&) {
+    failed = std::make_error_code(std::errc::not_enough_memory);
+  }
+  connecting_ = false;
+  if (failed) {
+    why_ = failed;
+    not_before_ = from_now(pause_);
+    pause_ = std::min(2 * pause_, options_.longest_pause);
+  }
+  begin_waiting(failed);
+}
+
+void client_core::begin_waiting(std::error_code failed) noexcept {
+  while (!waiting_.empty()) {
+    auto& call = static_cast<client_call&>(waiting_.front());
+    static_cast<pending_frame&>(call).unlink();
+    if (failed)
+      call.fail(failed);
+    else
+      submit(call);
+  }
+}
+
+void client_core::submit(client_call& call) noexcept {
+  try {
+    if (closed_) return call.fail(errc::closed);
+    if (current_) return current_->begin(call);
+    if (!connecting_) {
+      if (options_.reconnect == reconnect_policy::give_up) return call.fail(why_);
+      if (why_ && not_before_ > loop::clock::now()) return call.fail(why_);
+      tasks_.spawn(reconnect());
+      connecting_ = true;
+    }
+    waiting_.push_back(call);
+  } catch (const std::bad_alloc&) {
+    call.fail(std::make_error_code(std::errc::not_enough_memory));
+  } catch (...) {
+    call.sent(errc::handler_failed, std::current_exception());  // the codec threw
+  }
+}
+
+task<void> client_core::receive(client_connection& from) {
+  std::error_code why;
+  while (!why) {
+    auto m = co_await as_result(from.ch.recv());
+    if (!m) {
+      why = m.error();
+    } else if (!*m) {
+      why = errc::peer_closed;
+    } else {
+      try {
+        if (const errc e = from.take(std::move(**m)); e != errc{}) why = e;
+      } catch (const std::bad_alloc&) {
+        why = std::make_error_code(std::errc::not_enough_memory);
+      }
+    }
+  }
+  lost(from, why);
+}
+
+void client_core::said_goodbye(client_connection& which, errc why) {
+  if (current_.get() != &which) return;
+  leaving_.push_back(nullptr);
+  why_ = why;
+  not_before_ = {};
+  leaving_.back() = std::move(current_);
+  which.close_when_done();
+}
+
+void client_core::lost(client_connection& which, std::error_code why) noexcept {
+  which.fail_all(why);
+  if (options_.observer) options_.observer->disconnected(why);
+  if (current_.get() == &which) {
+    if (!closed_) why_ = why;
+    not_before_ = {};
+    current_.reset();
+  } else {
+    std::erase_if(leaving_, [&](const auto& each) { return each.get() == &which; });
+  }
+}
+
+void client_core::close() noexcept {
+  if (std::exchange(closed_, true)) return;
+  why_ = errc::closed;
+  begin_waiting(errc::closed);
+  if (current_) {
+    current_->fail_all(errc::closed);
+    current_->ch.close();
+  }
+  for (const auto& each : leaving_) {
+    each->fail_all(errc::closed);
+    each->ch.close();
+  }
+}
+
+std::size_t client_core::calls() const noexcept {
+  std::size_t n = current_ ? current_->calls.size() : 0;
+  for (const auto& each : leaving_) n += each->calls.size();
+  return n;
+}
+
+sys::peer_identity client_core::peer() const noexcept { return current_ ? current_->ch.peer() : sys::peer_identity(); }
+
+channel_statistics client_core::statistics() const noexcept { return current_ ? current_->ch.statistics() : channel_statistics(); }
+
+}  // namespace detail
+
+// -- client --
+
+task<client> client::connect(loop& lp, std::string name, client_options options) {
+  client made{detail::client_ref(*new detail::client_core(lp, std::move(name), options))};
+  task<void> connecting = made.core_->connect();
+  co_await std::move(connecting);
+  co_return made;
+}
+
+call_stream client::open(std::uint32_t method, std::span<const std::byte> request, call_options options) const {
+  auto call = std::make_unique<detail::streamed_call>(core_, method, request, options);
+  call->submit();
+  return call_stream(std::move(call));
+}
+
+void client::close() noexcept {
+  if (core_) core_->close();
+}
+sys::peer_identity client::peer() const noexcept { return core_ ? core_->peer() : sys::peer_identity(); }
+bool client::connected() const noexcept { return core_ && core_->connected(); }
+std::size_t client::calls() const noexcept { return core_ ? core_->calls() : 0; }
+channel_statistics client::statistics() const noexcept { return core_ ? core_->statistics() : channel_statistics(); }
+
+task<payload> call_once(loop& lp, std::string name, std::uint32_t method, std::string request, call_options call, client_options options) {
+  task<client> connecting = client::connect(lp, std::move(name), options);
+  client c = co_await std::move(connecting);
+  co_return co_await c.call(method, std::string_view(request), call);
+}
+
+}  // namespace ringbell

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/call_stream.hpp>
+#include "service/client_core.hpp"
+#include <ringbell/service_observer.hpp>
+#include <ringbell/sleep.hpp>
+
+#include <algorithm>
+#include <new>
+#include <system_error>
+
+namespace ringbell::detail {
+
+namespace {
+
+using clock = loop::clock;
+
+std::uint64_t on_the_wire(clock::time_point deadline) noexcept {
+  if (deadline == clock::time_point()) return 0;
+  return static_cast<std::uint64_t>(std::chrono::nanoseconds(deadline.time_since_epoch()).count());
+}
+
+std::error_code code_of(const service_frame::failure& f) noexcept {
+  using service_frame::code_domain;
+  if (f.code == 0) return errc::handler_failed;  // an error that says "success"
+  switch (f.domain) {
+    case code_domain::service: return service_frame::errc_of(f.code);
+    case code_domain::system: return {f.code, std::generic_category()};
+    case code_domain::handler: break;
+  }
+  return {f.code, handler_category()};
+}
+
+}  // namespace
+
+client_call::client_call(client_ref of, std::uint32_t method, const call_options& options, bool streaming) noexcept
+    : call_core(service_frame::kind::part),
+      timer(&expired),
+      core_(std::move(of)),
+      method_(method),
+      metadata_(options.metadata),
+      streaming_(streaming) {
+  if (options.timeout.count() != 0) deadline_ = from_now(options.timeout);
+}
+
+void client_call::submit() noexcept {
+  if (!core_) return fail(errc::closed);
+  if (metadata_.size() > service_frame::max_metadata) return fail(errc::message_too_large);
+  try {
+    if (deadline_ != clock::time_point()) loop_access::add_timer(core_->owner(), *this, deadline_);
+  } catch (const std::bad_alloc&) {
+    return fail(std::make_error_code(std::errc::not_enough_memory));
+  }
+  if (core_->options().observer) {
+    begun_ = clock::now();
+    core_->options().observer->call_began(seen());
+  }
+  core_->submit(*this);
+}
+
+observed_call client_call::seen() const noexcept {
+  observed_call now;
+  now.method = method_;
+  now.number = id();
+  return now;
+}
+
+void client_call::expired(timer& t) noexcept {
+  auto& self = static_cast<client_call&>(t);
+  if (self.over_) return;
+  self.leave(errc::timed_out);
+  self.ended();
+}
+
+void client_call::begin(client_connection& on) {
+  on_ = &on;
+  open(on.out, on.calls.add(*this), true);
+  frame.head = {};
+  frame.head.kind = service_frame::kind::request;
+  frame.head.flags = streaming_ ? service_frame::more : std::uint8_t{0};
+  frame.head.call = id();
+  frame.head.method = method_;
+  frame.head.deadline = on_the_wire(deadline_);
+  frame.head.metadata = metadata_.size();
+  frame.metadata = metadata_;
+  frame.payload = request_;
+  const errc e = on.out.try_send(frame);
+  if (e == errc::would_block)
+    on.out.push(*this);
+  else
+    sent(e, nullptr);
+}
+
+void client_call::sent(errc e, std::exception_ptr thrown) noexcept {
+  thrown_ = std::move(thrown);
+  if (e != errc{}) return fail(e);
+  at_server_ = true;
+  if (request_ended_) finish_request();
+}
+
+void client_call::finish_request() noexcept {
+  request_ended_ = true;
+  if (at_server_ && streaming_) finish_sending();
+}
+
+bool client_call::reply_arrived(payload p, const service_frame::header& h) {
+  if (h.flags & service_frame::more) {
+    if (!part_arrived(std::move(p))) return false;
+    if (streaming_) return true;
+    const errc e = join(take_part());
+    if (e != errc{}) {
+      leave(e);
+      ended();
+    }
+    return true;
+  }
+  answered_ = true;
+  if (h.flags & service_frame::error) {
+    if (!error_arrived(p)) return false;
+  } else if (joined_) {
+    if (const errc e = join(p); e != errc{}) return fail(e), true;
+    const std::string_view metadata = p.metadata();
+    const auto front = as_bytes(metadata);
+    joined_->insert(joined_->begin(), front.begin(), front.end());
+    owned_message whole{std::span<const std::byte>(*joined_)};
+    service_frame::frame f;
+    f.metadata = whole.bytes().first(metadata.size());
+    f.payload = whole.bytes().subspan(metadata.size());
+    reply_ = payload(std::move(whole), f);
+  } else {
+    reply_ = std::move(p);
+  }
+  forget();
+  last_part_arrived();
+  ended();
+  return true;
+}
+
+bool client_call::error_arrived(const payload& p) {
+  const auto failure = service_frame::decode_failure(p.bytes());
+  if (!failure) return false;
+  error_ = code_of(*failure);
+  text_ = failure->text;
+  return true;
+}
+
+errc client_call::join(const payload& p) {
+  if (!joined_) joined_ = std::make_unique<std::vector<std::byte>>();
+  if (joined_->size() + p.size() > core_->options().connection.max_message) return errc::message_too_large;
+  joined_->insert(joined_->end(), p.bytes().begin(), p.bytes().end());
+  return errc{};
+}
+
+void client_call::rethrow() {
+  if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+  if (!error_) return;
+  if (answered_) throw call_error(error_, text_);
+  throw std::system_error(error_);
+}
+
+void client_call::fail(std::error_code e) noexcept {
+  if (over_) return;
+  error_ = e;
+  forget();
+  close(static_cast<errc>(e.category() == category() ? e.value() : static_cast<int>(errc::closed)));
+  ended();
+}
+
+void client_call::leave(errc why) noexcept {
+  if (over_) return;
+  error_ = why;
+  if (out() && at_server_) {
+    service_frame::header cancel;
+    cancel.kind = service_frame::kind::cancel;
+    cancel.call = id();
+    out()->send_small(cancel);
+  } else if (linked_frame()) {
+    if (out())
+      out()->withdraw(*this);
+    else
+      pending_frame::unlink();
+  }
+  forget();
+  close(why);
+}
+
+/// Takes its number back: whatever still comes for it is dropped.
+void client_call::forget() noexcept {
+  over_ = true;
+  close_sending();
+  lose_outbox();
+  if (core_ && core_->options().observer && begun_ != clock::time_point()) {
+    observed_call now = seen();
+    now.duration = clock::now() - begun_;
+    now.reply_bytes = reply_.size();
+    now.error = error_;
+    core_->options().observer->call_ended(now);
+  }
+  if (client_connection* const on = std::exchange(on_, nullptr)) on->forget(*this);
+}
+
+// -- streams --
+
+streamed_call::streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request, const call_options& options)
+    : client_call(std::move(of), method, options, true),
+      request_(request.begin(), request.end()),
+      metadata_(options.metadata),
+      borrowed_(request_) {
+  set_request(borrowed_);
+  set_metadata(metadata_);
+}
+
+streamed_call::~streamed_call() {
+  leave(errc::cancelled);
+  if (waiting_) waiting_->lose_call();
+}
+
+void streamed_call::ended() noexcept {
+  if (waiting_) waiting_->complete();
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/channel.hpp>
+#include <ringbell/client_options.hpp>
+#include <ringbell/detail/client_call.hpp>
+#include <ringbell/detail/outbox.hpp>
+#include <ringbell/scope.hpp>
+#include <ringbell/task.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ringbell::detail {
+
+/// The calls of a connection by their number: a slot, and how often it was used, so that a late reply is not taken for that of the next call.
+class client_calls {
+public:
+  std::uint32_t add(client_call& call);
+  void remove(std::uint32_t number) noexcept;
+  /// Null when there is none (any more).
+  client_call* find(std::uint32_t number) const noexcept;
+  std::size_t size() const noexcept { return size_; }
+  template <class F>
+  void for_each(F f) const {
+    for (std::size_t i = 0; i < slots_.size(); ++i)
+      if (slots_[i].call) f(*slots_[i].call);
+  }
+
+private:
+  // 1,048,576 calls at a time; a number comes again after 4,096 uses of its slot.
+  static constexpr unsigned slot_bits = 20;
+  static constexpr std::uint32_t slot_mask = (1U << slot_bits) - 1;
+  struct slot {
+    client_call* call = nullptr;
+    std::uint32_t uses = 0;
+  };
+  std::vector<slot> slots_;
+  std::vector<std::uint32_t> free_;
+  std::size_t size_ = 0;
+};
+
+/// One connection of a client, and the calls on it.
+class client_connection {
+public:
+  client_connection(client_core& of, channel through);
+
+  void begin(client_call& call);
+  void forget(client_call& call) noexcept;
+  /// Takes a frame. Anything but `errc{}` ends the connection.
+  errc take(message m);
+  void fail_all(std::error_code why) noexcept;
+  /// The server has said goodbye: closes once the last call has ended.
+  void close_when_done() noexcept;
+
+  client_core& core;
+  channel ch;
+  outbox out;
+  client_calls calls;
+
+private:
+  bool leaving_ = false;
+};
+
+/// The connection behind all copies of a `client`, and what becomes of it. Deleted with the last reference.
+///
+///   state        a call                                     goes on to
+///   connected    is sent                                    lost, when the connection ends or the server says goodbye
+///   connecting   waits                                      connected; lost
+///   lost         fails with why_, or begins to connect      connecting (reconnect_policy::with_backoff, after the pause)
+///   closed       fails with errc::closed
+///
+/// After a goodbye the old connection goes on until its last call has ended, while calls that come later are for the next one.
+class client_core {
+public:
+  client_core(loop& lp, std::string name, const client_options& options);
+  client_core(const client_core&) = delete;
+  client_core& operator=(const client_core&) = delete;
+  ~client_core();
+
+  /// The first time: throws what `connect` throws.
+  task<void> connect();
+  void submit(client_call& call) noexcept;
+  /// The server of `which` takes no further calls.
+  void said_goodbye(client_connection& which, errc why);
+  void close() noexcept;
+
+  loop& owner() const noexcept { return loop_; }
+  const client_options& options() const noexcept { return options_; }
+  bool connected() const noexcept { return current_ != nullptr; }
+  std::size_t calls() const noexcept;
+  sys::peer_identity peer() const noexcept;
+  channel_statistics statistics() const noexcept;
+
+  void hold() noexcept { ++references_; }
+  void let_go() noexcept {
+    if (--references_ == 0) delete this;
+  }
+
+private:
+  void use(channel ch);
+  task<void> reconnect();
+  task<void> receive(client_connection& from);
+  void lost(client_connection& which, std::error_code why) noexcept;
+  void begin(client_call& call) noexcept;
+  void begin_waiting(std::error_code failed) noexcept;
+
+  loop& loop_;
+  std::string name_;
+  client_options options_;
+  std::size_t references_ = 0;
+  std::error_code why_;  // why there is no connection
+  bool closed_ = false;
+  bool connecting_ = false;
+  std::chrono::nanoseconds pause_;
+  loop::clock::time_point not_before_{};
+  list<pending_frame> waiting_;  // calls that wait for a connection
+  std::unique_ptr<client_connection> current_;
+  std::vector<std::unique_ptr<client_connection>> leaving_;  // whose servers have said goodbye, and that still have calls
+  scope tasks_;
+};
+
+}  // namespace ringbell::detail

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/detail/outbox.hpp>
+
+#include <ringbell/as_result.hpp>
+#include <ringbell/timeout.hpp>
+
+#include <cstring>
+#include <utility>
+
+namespace ringbell::detail {
+
+namespace {
+
+void copy(std::span<std::byte>& to, std::span<const std::byte> from) noexcept {
+  if (from.empty()) return;
+  std::memcpy(to.data(), from.data(), from.size());
+  to = to.subspan(from.size());
+}
+
+/// Header, metadata and payload, into exactly as much space.
+void write_frame(std::span<std::byte> to, const outgoing_frame& f) {
+  copy(to, service_frame::encode(f.head).bytes());
+  copy(to, as_bytes(f.metadata));
+  if (!to.empty()) f.payload->write(to);
+}
+
+}  // namespace
+
+std::size_t outbox::size_of(const outgoing_frame& f) const {
+  return service_frame::encode(f.head).size + f.metadata.size() + (f.payload ? f.payload->size() : 0);
+}
+
+errc outbox::try_send(const outgoing_frame& f) {
+  if (closed_ != errc{}) return closed_;
+  if (flushing_) return errc::would_block;
+  const std::size_t size = size_of(f);
+  if (size > sender_.max_message()) return errc::message_too_large;
+  if (size > sender_.max_claim()) return errc::would_block;
+  auto space = sender_.try_claim(size);
+  if (!space) return static_cast<errc>(space.error().value());
+  write_frame(space->bytes(), f);
+  space->commit();
+  return errc{};
+}
+
+void outbox::push(pending_frame& p) {
+  start();
+  queue_.push_back(p);
+}
+
+void outbox::withdraw(pending_frame& p) noexcept {
+  p.unlink();
+  if (current_ != &p) return;
+  current_ = nullptr;
+  stop_->request_stop();
+}
+
+void outbox::send_small(const service_frame::header& h) noexcept {
+  try {
+    const errc e = small_.empty() ? try_send({h, {}, nullptr}) : errc::would_block;
+    if (e != errc::would_block) return;  // a peer that has gone need not be told
+    start();
+    small_.push_back(h);
+  } catch (const std::bad_alloc&) {
+    // The peer misses a word that it relies on: better that it misses the connection.
+    sender_.close();
+  }
+}
+
+void outbox::start() {
+  if (flushing_) return;
+  if (!flusher_) flusher_.emplace(loop_);
+  flusher_->spawn(flush());
+  flushing_ = true;
+}
+
+void outbox::close(errc e) noexcept {
+  if (closed_ != errc{}) return;
+  closed_ = e;
+  small_.clear();
+  if (current_) stop_->request_stop();
+  current_ = nullptr;
+  while (!queue_.empty()) {
+    pending_frame& p = queue_.front();
+    p.unlink();
+    p.sent(e, nullptr);
+  }
+}
+
+task<void> outbox::flush() {
+  errc e{};
+  while (closed_ == errc{} && e == errc{} && (!small_.empty() || !queue_.empty())) {
+    stop_.emplace();
+    co_await adopt_stop_token(stop_->get_token());
+    if (!small_.empty()) {
+      const std::vector<service_frame::header> now = std::exchange(small_, {});
+      for (const service_frame::header& h : now) {
+        const service_frame::encoded_header bytes = service_frame::encode(h);
+        const auto sent = co_await as_result(sender_.send(bytes.bytes()));
+        if (!sent) e = static_cast<errc>(sent.error().value());
+      }
+    } else {
+      current_ = &queue_.front();
+      task<errc> one = flush_one(*current_);
+      e = co_await std::move(one);
+    }
+  }
+  flushing_ = false;
+  if (e != errc{}) close(e);
+  if (on_drained) on_drained();
+}
+
+/// Sends the frame `p`, unless it is withdrawn meanwhile. Gives the error that ends the connection, not the frame's own.
+task<errc> outbox::flush_one(pending_frame& p) {
+  errc e{};
+  std::exception_ptr thrown;
+  std::optional<std::size_t> size;
+  try {
+    size = size_of(p.frame);
+  } catch (...) {
+    thrown = std::current_exception();
+  }
+  if (!size) {
+    e = errc::handler_failed;
+  } else if (*size > sender_.max_message()) {
+    e = errc::message_too_large;
+  } else if (*size <= sender_.max_claim()) {
+    auto space = co_await as_result(sender_.claim(*size));
+    if (current_ != &p) co_return errc{};
+    if (!space) {
+      current_ = nullptr;
+      co_return static_cast<errc>(space.error().value());
+    }
+    try {
+      write_frame(space->bytes(), p.frame);
+      space->commit();
+    } catch (...) {
+      thrown = std::current_exception();
+      e = errc::handler_failed;
+    }
+  } else {
+    // Too long for one record: it goes in fragments, from memory.
+    const service_frame::encoded_header head = service_frame::encode(p.frame.head);
+    std::vector<std::byte> encoded;
+    std::span<const std::byte> body = p.frame.payload->bytes();
+    if (body.empty()) try {
+        encoded.resize(p.frame.payload->size());
+        p.frame.payload->write(encoded);
+        body = encoded;
+      } catch (...) {
+        thrown = std::current_exception();
+        e = errc::handler_failed;
+      }
+    if (e == errc{}) {
+      const std::span<const std::byte> pieces[] = {head.bytes(), as_bytes(p.frame.metadata), body};
+      const auto sent = co_await as_result(sender_.send_gather(pieces));
+      if (current_ != &p) co_return errc{};
+      if (!sent) {
+        current_ = nullptr;
+        co_return static_cast<errc>(sent.error().value());
+      }
+    }
+  }
+  current_ = nullptr;
+  p.unlink();
+  p.sent(e, std::move(thrown));
+  co_return errc{};
+}
+
+}  // namespace ringbell::detail

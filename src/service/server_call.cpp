@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "service/server_call.hpp"
+
+#include "service/server_session.hpp"
+#include "service/server_shard.hpp"
+
+#include <ringbell/service_observer.hpp>
+
+#include <algorithm>
+#include <limits>
+
+namespace ringbell::detail {
+
+namespace {
+
+/// Of a client that may say anything.
+std::optional<timer::time_point> deadline_of(std::uint64_t on_the_wire) noexcept {
+  using std::chrono::nanoseconds;
+  if (on_the_wire == 0) return std::nullopt;
+  const auto count = std::min<std::uint64_t>(on_the_wire, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+  return timer::time_point(nanoseconds(static_cast<std::int64_t>(count)));
+}
+
+}  // namespace
+
+server_call::server_call(server_session& of, payload content, const service_frame::header& h) noexcept
+    : call_core(service_frame::kind::reply),
+      timer(&expired),
+      session_(&of),
+      peer_(of.peer()),
+      method_(h.method),
+      content_(std::move(content)),
+      deadline_(deadline_of(h.deadline)) {
+  open(of.out(), h.call, (h.flags & service_frame::more) != 0);
+}
+
+void server_call::start(const request_handler& handler, bool own_method) {
+  server_shard& shard = session_->shard();
+  if (shard.observer()) {
+    begun_ = loop::clock::now();
+    observed_call seen;
+    seen.method = method_;
+    seen.number = id();
+    seen.request_bytes = content_.size();
+    shard.observer()->call_began(peer_, seen);
+  }
+  if (deadline_) loop_access::add_timer(shard.owner(), *this, *deadline_);
+  task<void> begun = run(*this, own_method ? shard.own_methods() : handler);
+  running_ = &task_access::release(begun).promise();
+  running_->set_owner(*this);
+  running_->set_environment(environment(&shard.owner(), stop_.get_token()));
+  running_->frame().resume();
+}
+
+task<void> server_call::run(server_call& call, const request_handler& handler) {
+  std::optional<reply> r;
+  std::exception_ptr failed;
+  try {
+    task<reply> answering = handler(request(call));
+    r.emplace(co_await std::move(answering));
+  } catch (...) {
+    failed = std::current_exception();
+  }
+  if (!r) r.emplace(reply::failure(failed));
+  if (call.cancelled_ != errc{} && call.cancelled_ != errc::timed_out) co_return;  // nobody listens
+  task<void> answering = call.answer(std::move(*r));
+  co_await std::move(answering);
+}
+
+outgoing_frame server_call::frame_of(const reply& r) const {
+  outgoing_frame f;
+  f.head.kind = service_frame::kind::reply;
+  f.head.flags = r.failed() ? service_frame::error : std::uint8_t{0};
+  f.head.call = id();
+  f.head.metadata = r.metadata().size();
+  f.metadata = r.metadata();
+  f.payload = r.content();
+  return f;
+}
+
+/// Sends the reply, or the error that it cannot be sent.
+task<void> server_call::answer(reply r) {
+  errc e{};
+  std::exception_ptr thrown;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    if (!out()) co_return;
+    try {
+      e = co_await send_frame_awaiter(*out(), frame_of(r));
+    } catch (...) {
+      thrown = std::current_exception();
+    }
+    if (e == errc{} && !thrown) break;
+    if (e == errc::peer_closed || e == errc::closed || e == errc::bad_peer) break;
+    // It is too long, or its codec threw: the client is to know.
+    r = thrown ? reply::failure(std::exchange(thrown, nullptr)) : reply::failure(e, "the reply is longer than the client takes");
+    e = errc{};
+  }
+  error_ = r.failed() ? r.code() : std::error_code();
+  reply_bytes_ = r.size();
+}
+
+void server_call::ended(task_promise<void>& frame) noexcept {
+  running_ = nullptr;
+  std::exception_ptr error = frame.take_error();
+  task_list::destroy(frame);
+  close(errc::closed);
+  server_session* const session = std::exchange(session_, nullptr);
+  lose_outbox();
+  if (cancelled_ != errc{}) error_ = cancelled_;
+  if (error) error_ = errc::handler_failed;  // not even the error could be sent, for lack of memory
+  if (session) {
+    if (server_observer* const observer = session->shard().observer()) {
+      observed_call seen;
+      seen.method = method_;
+      seen.number = id();
+      seen.request_bytes = content_.size();
+      seen.reply_bytes = reply_bytes_;
+      seen.duration = loop::clock::now() - begun_;
+      seen.error = error_;
+      observer->call_ended(peer_, seen);
+    }
+    session->call_ended(*this, static_cast<bool>(error_));
+  }
+  let_go();
+}
+
+void server_call::cancel(errc why) noexcept {
+  if (cancelled_ != errc{} || !running_) return;
+  cancelled_ = why;
+  if (why != errc::timed_out) close(why);
+  stop_.request_stop();
+}
+
+void server_call::drop() noexcept {
+  session_ = nullptr;
+  close(errc::closed);
+  if (running_) {
+    stop_.request_stop();
+    task_list::destroy(*std::exchange(running_, nullptr));
+  }
+  lose_outbox();
+  let_go();
+}
+
+}  // namespace ringbell::detail
+
+namespace ringbell {
+
+request::request(detail::server_call& call) noexcept : call_(&call) { call.hold(); }
+request::~request() {
+  if (call_) call_->let_go();
+}
+std::uint32_t request::method() const noexcept { return call_->method(); }
+const payload& request::content() const noexcept { return call_->content(); }
+detail::call_core* request::core() noexcept { return call_; }
+const sys::peer_identity& request::peer() const noexcept { return call_->peer(); }
+std::optional<std::chrono::steady_clock::time_point> request::deadline() const noexcept { return call_->deadline(); }
+bool request::stop_requested() const noexcept { return call_->stop_requested(); }
+
+}  // namespace ringbell

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/detail/call_core.hpp>
+#include <ringbell/detail/task_promise.hpp>
+#include <ringbell/detail/timer_heap.hpp>
+#include <ringbell/reply.hpp>
+#include <ringbell/request.hpp>
+#include <ringbell/server.hpp>
+#include <ringbell/stop_token.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+namespace ringbell::detail {
+
+class server_session;
+
+/// A request under way: its bytes, its handler's coroutine, and the reply. The session has it until the handler has ended and the reply is sent; the handler's
+/// `request` may keep it for longer.
+///
+/// The handler's frame is owned here: destroyed when it has ended, or where it waits when the session goes first.
+class server_call final : public call_core, private task_owner, private timer {
+public:
+  server_call(server_session& of, payload content, const service_frame::header& h) noexcept;
+
+  /// Runs the handler up to where it first waits; it may have ended then, and this object be gone.
+  void start(const request_handler& handler, bool own_method);
+  /// Nobody waits for the reply: the handler is asked to stop, and what it says is not sent.
+  void cancel(errc why) noexcept;
+  /// The session goes: destroys what runs.
+  void drop() noexcept;
+
+  std::uint32_t method() const noexcept { return method_; }
+  const payload& content() const noexcept { return content_; }
+  std::size_t bytes() const noexcept { return content_.size(); }
+  std::optional<timer::time_point> deadline() const noexcept { return deadline_; }
+  bool stop_requested() const noexcept { return stop_.stop_requested(); }
+  const sys::peer_identity& peer() const noexcept { return peer_; }
+
+  void hold() noexcept { ++references_; }
+  void let_go() noexcept {
+    if (--references_ == 0) delete this;
+  }
+
+  server_call* next = nullptr;  // in its bucket of the session's table
+
+private:
+  ~server_call() = default;
+  static void expired(timer& t) noexcept { static_cast<server_call&>(t).cancel(errc::timed_out); }
+  void ended(task_promise<void>& frame) noexcept override;
+  static task<void> run(server_call& call, const request_handler& handler);
+  task<void> answer(reply r);
+  outgoing_frame frame_of(const reply& r) const;
+
+  server_session* session_;
+  sys::peer_identity peer_;
+  unsigned references_ = 1;  // the session's
+  std::uint32_t method_;
+  payload content_;
+  std::optional<timer::time_point> deadline_;
+  inplace_stop_source stop_;
+  task_promise<void>* running_ = nullptr;
+  errc cancelled_{};
+  // for observers
+  timer::time_point begun_{};
+  std::size_t reply_bytes_ = 0;
+  std::error_code error_;
+};
+
+/// Sends a frame, whatever the stop token says: a reply is owed also by a handler that was asked to stop.
+class send_frame_awaiter final : public ready_node, public pending_frame {
+public:
+  send_frame_awaiter(outbox& through, const outgoing_frame& f) noexcept : out_(&through) { frame = f; }
+  ~send_frame_awaiter() {
+    if (linked_frame()) out_->withdraw(*this);
+  }
+  bool await_ready() {
+    outcome_ = out_->try_send(frame);
+    return outcome_ != errc::would_block;
+  }
+  template <class Promise>
+  void await_suspend(std::coroutine_handle<Promise> h) {
+    waiting = h;
+    loop_ = environment_of(h).lp;
+    out_->push(*this);
+  }
+  /// `errc{}` or why it could not be sent. Throws what the payload threw.
+  errc await_resume() {
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+    return outcome_;
+  }
+
+private:
+  void sent(errc e, std::exception_ptr thrown) noexcept override {
+    outcome_ = e;
+    thrown_ = std::move(thrown);
+    loop_access::schedule(*loop_, *this);
+  }
+  outbox* out_;
+  loop* loop_ = nullptr;
+  errc outcome_ = errc::would_block;
+  std::exception_ptr thrown_;
+};
+
+}  // namespace ringbell::detail

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "service/server_session.hpp"
+
+#include "service/server_shard.hpp"
+
+#include <ringbell/as_result.hpp>
+#include <ringbell/service_observer.hpp>
+#include <ringbell/sleep.hpp>
+
+#include <algorithm>
+
+namespace ringbell::detail {
+
+namespace {
+
+// After so many frames in a row it is the turn of the other clients: some microseconds, so that one who floods delays nobody for longer.
+constexpr unsigned frames_per_turn = 16;
+
+constexpr std::size_t first_buckets = 8;
+
+}  // namespace
+
+// -- the table of calls --
+
+server_call* server_calls::find(std::uint32_t number) const noexcept {
+  if (buckets_.empty()) return nullptr;
+  server_call* c = buckets_[number & (buckets_.size() - 1)];
+  while (c && c->id() != number) c = c->next;
+  return c;
+}
+
+void server_calls::add(server_call& call) {
+  if (size_ >= buckets_.size()) {
+    server_calls larger;
+    larger.buckets_.resize(std::max(first_buckets, 2 * buckets_.size()));
+    for_each([&](server_call& c) {
+      c.next = std::exchange(larger.bucket(c.id()), &c);
+    });
+    buckets_.swap(larger.buckets_);
+  }
+  call.next = std::exchange(bucket(call.id()), &call);
+  ++size_;
+}
+
+void server_calls::remove(server_call& call) noexcept {
+  for (server_call** at = &bucket(call.id()); *at; at = &(*at)->next) {
+    if (*at != &call) continue;
+    *at = std::exchange(call.next, nullptr);
+    --size_;
+    return;
+  }
+}
+
+server_call* server_calls::any() const noexcept {
+  for (server_call* first : buckets_)
+    if (first) return first;
+  return nullptr;
+}
+
+// -- the session --
+
+server_session::server_session(server_shard& of, channel ch)
+    : shard_(of), ch_(std::move(ch)), peer_(ch_.peer()), out_(of.owner(), ch_.sender()), since_(loop::clock::now()) {
+  out_.on_drained = [this] { close_when_done(); };
+}
+
+server_session::~server_session() {
+  while (server_call* const call = calls_.any()) {
+    calls_.remove(*call);
+    call->drop();
+  }
+  shard_.session_ended(*this);
+}
+
+task<void> server_session::run() {
+  if (shard_.observer()) shard_.observer()->connected(peer_);
+  task<std::error_code> taking = take_all();
+  const std::error_code why = co_await std::move(taking);
+  gone_ = true;
+  out_.close(errc::peer_closed);
+  ch_.close();
+  cancel_all(errc::peer_closed);
+  if (calls_.size() != 0) co_await done_.wait();
+  if (shard_.observer()) shard_.observer()->disconnected(peer_, why);
+}
+
+/// Gives why the connection ended; success when the client closed it in order.
+task<std::error_code> server_session::take_all() {
+  for (unsigned taken = 1;; ++taken) {
+    auto m = co_await as_result(ch_.recv());
+    if (!m) co_return leaving_ != errc{} && m.error() == errc::closed ? make_error_code(leaving_) : m.error();
+    if (!*m) co_return std::error_code();
+    try {
+      if (const errc e = take(std::move(**m)); e != errc{}) co_return e;
+    } catch (const std::bad_alloc&) {
+      co_return std::make_error_code(std::errc::not_enough_memory);
+    }
+    if (refusal_) {
+      task<void> refusing = send_refusal(*refusal_);
+      co_await std::move(refusing);
+    }
+    if (taken % frames_per_turn == 0) co_await yield();
+  }
+}
+
+errc server_session::take(message m) {
+  owned_message content(std::move(m));
+  const auto decoded = service_frame::decode(content.bytes(), true);
+  if (!decoded) return errc::bad_peer;
+  const service_frame::header h = decoded->head;
+  payload p(std::move(content), *decoded);
+  server_call* const call = calls_.find(h.call);
+  if (h.kind == service_frame::kind::request) return call ? errc::bad_peer : begin(std::move(p), h);
+  if (!call) return errc{};  // of a call that was answered, or refused, meanwhile
+  bool sound = true;
+  switch (h.kind) {
+    case service_frame::kind::part:
+      if (h.flags & service_frame::more)
+        sound = call->closed() != errc{} || call->part_arrived(std::move(p));
+      else
+        call->last_part_arrived();
+      break;
+    case service_frame::kind::credit: sound = call->closed() != errc{} || call->credit_arrived(h.credit); break;
+    case service_frame::kind::cancel: call->cancel(errc::cancelled); break;
+    default: sound = false;
+  }
+  return sound ? errc{} : errc::bad_peer;
+}
+
+errc server_session::admit(const payload& content, const service_frame::header& h) const noexcept {
+  const server_options& options = shard_.options();
+  if (leaving_ != errc{}) return leaving_;
+  if (calls_.size() >= options.max_in_flight) return errc::refused_in_flight;
+  if (calls_.size() != 0 && bytes_ + content.size() > options.max_bytes_in_flight) return errc::refused_bytes;
+  if (h.method > service_frame::method_statistics || h.method == service_frame::reserved_methods) return errc::no_such_method;
+  return errc{};
+}
+
+errc server_session::begin(payload content, const service_frame::header& h) {
+  errc refused = admit(content, h);
+  if (refused == errc{} && h.deadline != 0 &&
+      h.deadline <= static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now().time_since_epoch()).count()))
+    refused = errc::timed_out;
+  if (refused != errc{}) {
+    ++refused_;
+    refusal_ = {h.call, refused};
+    if (shard_.observer()) shard_.observer()->refused(peer_, refused);
+    return errc{};
+  }
+  ++requests_;
+  ++activity_;
+  auto* const call = new server_call(*this, std::move(content), h);
+  try {
+    calls_.add(*call);
+  } catch (...) {
+    call->drop();
+    throw;
+  }
+  bytes_ += call->bytes();
+  call->start(shard_.handler(), h.method >= service_frame::reserved_methods);
+  return errc{};
+}
+
+/// Who does not read his replies gets no further request taken, so that refusals take no memory.
+task<void> server_session::send_refusal(refusal what) {
+  refusal_.reset();
+  const reply r = reply::failure(what.why, "");
+  outgoing_frame f;
+  f.head.kind = service_frame::kind::reply;
+  f.head.flags = service_frame::error;
+  f.head.call = what.call;
+  f.payload = r.content();
+  (void)co_await send_frame_awaiter(out_, f);
+}
+
+void server_session::call_ended(server_call& call, bool failed) noexcept {
+  bytes_ -= call.bytes();
+  ++activity_;
+  if (failed) ++failed_;
+  calls_.remove(call);
+  close_when_done();
+  if (gone_ && calls_.size() == 0) done_.open();
+}
+
+void server_session::leave(errc why) noexcept {
+  if (leaving_ != errc{} || gone_) return;
+  leaving_ = why;
+  service_frame::header h;
+  h.kind = service_frame::kind::goaway;
+  h.reason = why;
+  out_.send_small(h);
+  close_when_done();
+}
+
+void server_session::close_when_done() noexcept {
+  if (leaving_ != errc{} && !gone_ && calls_.size() == 0 && !out_.waiting()) ch_.close();
+}
+
+void server_session::cancel_all(errc why) noexcept {
+  calls_.for_each([&](server_call& call) { call.cancel(why); });
+}
+
+bool server_session::idle() noexcept { return std::exchange(activity_at_look_, activity_) == activity_ && calls_.size() == 0; }
+
+client_statistics server_session::statistics() noexcept {
+  client_statistics s;
+  const connection_parts& parts = ch_.core()->parts();
+  s.process = static_cast<std::uint64_t>(peer_.process);
+  s.user = peer_.user;
+  s.connected_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now() - since_).count());
+  s.requests = requests_;
+  s.failed = failed_;
+  s.refused = refused_;
+  s.in_flight = calls_.size();
+  s.bytes_in_flight = bytes_;
+  s.ring_to_server = parts.peer_ring_bytes;
+  s.ring_to_client = parts.own_ring_bytes;
+  s.depth_to_server = std::min(ch_.core()->unread_bytes(), s.ring_to_server);
+  s.depth_to_client = std::min(ch_.core()->unconsumed_bytes(), s.ring_to_client);
+  s.channel = ch_.statistics();
+  return s;
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "service/server_call.hpp"
+
+#include <ringbell/channel.hpp>
+#include <ringbell/detail/gate.hpp>
+#include <ringbell/detail/list.hpp>
+#include <ringbell/detail/outbox.hpp>
+#include <ringbell/service_statistics.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace ringbell::detail {
+
+class server_shard;
+
+/// The requests of a client by their number. Intrusive; takes no memory before the first.
+class server_calls {
+public:
+  server_call* find(std::uint32_t number) const noexcept;
+  /// Throws `std::bad_alloc`.
+  void add(server_call& call);
+  void remove(server_call& call) noexcept;
+  std::size_t size() const noexcept { return size_; }
+  /// One of them; null when there is none.
+  server_call* any() const noexcept;
+  template <class F>
+  void for_each(F f) const {
+    for (server_call* first : buckets_)
+      for (server_call* c = first; c;) {
+        server_call* const following = c->next;
+        f(*c);
+        c = following;
+      }
+  }
+
+private:
+  server_call*& bucket(std::uint32_t number) noexcept { return buckets_[number & (buckets_.size() - 1)]; }
+  std::vector<server_call*> buckets_;
+  std::size_t size_ = 0;
+};
+
+/// One client's connection.
+class server_session final : public list_node<server_session> {
+public:
+  server_session(server_shard& of, channel ch);
+  ~server_session();
+
+  /// Takes requests until the connection ends, and waits until their handlers have.
+  task<void> run();
+  /// Says goodbye, and takes no further request; closes once those under way have ended.
+  void leave(errc why) noexcept;
+  /// Asks the handlers to stop.
+  void cancel_all(errc why) noexcept;
+  /// Whether no request has been under way since the last time it was asked.
+  bool idle() noexcept;
+  int idle_looks = 0;
+
+  outbox& out() noexcept { return out_; }
+  server_shard& shard() noexcept { return shard_; }
+  const sys::peer_identity& peer() const noexcept { return peer_; }
+  void call_ended(server_call& call, bool failed) noexcept;
+  client_statistics statistics() noexcept;
+
+private:
+  struct refusal {
+    std::uint32_t call;
+    errc why;
+  };
+  task<std::error_code> take_all();
+  errc take(message m);
+  errc begin(payload content, const service_frame::header& h);
+  errc admit(const payload& content, const service_frame::header& h) const noexcept;
+  task<void> send_refusal(refusal what);
+  void close_when_done() noexcept;
+
+  server_shard& shard_;
+  channel ch_;
+  sys::peer_identity peer_;
+  outbox out_;
+  server_calls calls_;
+  std::size_t bytes_ = 0;
+  std::uint64_t requests_ = 0;
+  std::uint64_t failed_ = 0;
+  std::uint64_t refused_ = 0;
+  std::uint64_t activity_ = 1;  // grows with each request, and with each reply
+  std::uint64_t activity_at_look_ = 0;
+  errc leaving_{};
+  bool gone_ = false;
+  gate done_;  // gone, and the last handler has ended
+  std::optional<refusal> refusal_;  // to be sent before anything else is taken
+  timer::time_point since_;
+};
+
+}  // namespace ringbell::detail

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "service/server_shard.hpp"
+
+#include "service/server_core.hpp"
+
+#include <ringbell/as_result.hpp>
+#include <ringbell/sleep.hpp>
+#include <ringbell/timeout.hpp>
+
+#include <new>
+
+namespace ringbell::detail {
+
+namespace {
+
+// An idle client is noticed at the fourth look in a row.
+constexpr int looks_per_idle_timeout = 4;
+
+// What handlers have to end when they were asked to, before they are destroyed.
+constexpr std::chrono::milliseconds last_moment{100};
+
+}  // namespace
+
+server_shard::server_shard(loop& lp, server_core& core)
+    : timer(&look), loop_(lp), core_(core), empty_(std::make_unique<gate>()), tasks_(std::in_place, lp) {
+  tasks_->on_error([](const std::exception_ptr&) {});  // out of memory: that client's connection has ended
+}
+
+server_shard::~server_shard() { drop(); }
+
+const server_options& server_shard::options() const noexcept { return core_.options; }
+const request_handler& server_shard::handler() const noexcept { return core_.handler; }
+const request_handler& server_shard::own_methods() const noexcept { return core_.own_methods; }
+
+void server_shard::accept(accepted_connection client) noexcept {
+  if (!tasks_ || stopping_) return end_connection(std::move(client.parts));
+  try {
+    // An error is this client's bad luck (no memory, no more watches): it sees a hang-up.
+    auto started = start_channel(loop_, std::move(client.parts), std::move(client.slot));
+    if (!started) return;
+    auto session = std::make_unique<server_session>(*this, std::move(*started));
+    sessions_.push_back(*session);
+    core_.client_came();
+    tasks_->spawn(serve(std::move(session)));
+    if (!timer::pending()) look_later();
+  } catch (const std::bad_alloc&) {
+  }
+}
+
+task<void> server_shard::serve(std::unique_ptr<server_session> session) {
+  task<void> running = session->run();
+  co_await std::move(running);
+}
+
+void server_shard::session_ended(server_session& session) noexcept {
+  if (!session.linked()) return;
+  session.unlink();
+  core_.client_left();
+  if (stopping_ && sessions_.empty()) empty_->open();
+}
+
+void server_shard::look_later() noexcept {
+  const auto limit = options().idle_timeout;
+  if (limit.count() <= 0 || stopping_) return;
+  try {
+    loop_access::add_timer(loop_, *this, from_now(limit / looks_per_idle_timeout));
+  } catch (const std::bad_alloc&) {
+    // The next client that comes makes it look again.
+  }
+}
+
+void server_shard::drop_idle() noexcept {
+  sessions_.for_each([](server_session& s) {
+    s.idle_looks = s.idle() ? s.idle_looks + 1 : 0;
+    if (s.idle_looks >= looks_per_idle_timeout) s.leave(errc::dropped_idle);
+  });
+  if (!sessions_.empty()) look_later();
+}
+
+void server_shard::cancel_all(errc why) noexcept {
+  sessions_.for_each([&](server_session& s) { s.cancel_all(why); });
+}
+
+void server_shard::begin_stop(loop::clock::time_point until, std::function<void(bool)> ended) {
+  stopper_.emplace(loop_);
+  stopper_->spawn(run_stop(until, std::move(ended)));
+}
+
+task<void> server_shard::run_stop(loop::clock::time_point until, std::function<void(bool)> ended) {
+  task<bool> stopping = stop(until);
+  ended(co_await std::move(stopping));
+}
+
+task<bool> server_shard::stop(loop::clock::time_point until) {
+  stopping_ = true;
+  sessions_.for_each([](server_session& s) { s.leave(errc::refused_stopping); });
+  if (sessions_.empty()) co_return true;
+  const auto gone = co_await as_result(timeout(until - loop::clock::now(), empty_->wait()));
+  if (gone) co_return true;
+  cancel_all(errc::refused_stopping);
+  const auto gone_then = co_await as_result(timeout(last_moment, empty_->wait()));
+  if (!gone_then) drop();
+  co_return false;
+}
+
+void server_shard::hurry() noexcept {
+  if (stopper_) stopper_->request_stop();
+}
+
+void server_shard::drop() noexcept {
+  stopping_ = true;
+  tasks_.reset();
+}
+
+std::vector<client_statistics> server_shard::statistics() {
+  std::vector<client_statistics> all;
+  sessions_.for_each([&](server_session& s) { all.push_back(s.statistics()); });
+  return all;
+}
+
+}  // namespace ringbell::detail
