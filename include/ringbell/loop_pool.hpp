@@ -3,6 +3,7 @@
 
 #include <ringbell/loop.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <thread>
@@ -40,11 +41,14 @@ public:
 
   /// Makes all runs return soon; what has not ended then stays suspended, and what is posted from then on may never run. Idempotent.
   void stop() noexcept;
+  /// Whether `stop` was called. Thread-safe.
+  bool stopped() const noexcept { return stopped_.load(std::memory_order_acquire); }
   /// Waits until all runs have returned, which takes a `stop()`. Afterwards the loops do not run again, and belong to the calling thread: what
   /// waits on them may be destroyed there, in any order. Idempotent. Thread-safety: one thread, none of the pool's.
   void join();
 
 private:
+  std::atomic<bool> stopped_{false};  // release and acquire: who sees it can rely on no loop being run for long
   std::vector<std::unique_ptr<loop>> loops_;
   std::vector<std::thread> threads_;
 };

@@ -4,9 +4,14 @@
 /// All of ringbell, except what needs another library (asio.hpp). A translation unit that uses one or two types includes their headers instead.
 
 #include <ringbell/as_result.hpp>
+#include <ringbell/call_error.hpp>
+#include <ringbell/call_stream.hpp>
 #include <ringbell/channel.hpp>
 #include <ringbell/channel_statistics.hpp>
 #include <ringbell/claim.hpp>
+#include <ringbell/client.hpp>
+#include <ringbell/client_options.hpp>
+#include <ringbell/codec.hpp>
 #include <ringbell/connect.hpp>
 #include <ringbell/endpoint.hpp>
 #include <ringbell/environment.hpp>
@@ -17,13 +22,22 @@
 #include <ringbell/loop.hpp>
 #include <ringbell/loop_pool.hpp>
 #include <ringbell/message.hpp>
+#include <ringbell/method.hpp>
+#include <ringbell/payload.hpp>
 #include <ringbell/readiness.hpp>
 #include <ringbell/receiver.hpp>
+#include <ringbell/reply.hpp>
+#include <ringbell/request.hpp>
 #include <ringbell/result.hpp>
 #include <ringbell/ring_reader.hpp>
 #include <ringbell/ring_writer.hpp>
 #include <ringbell/scope.hpp>
 #include <ringbell/sender.hpp>
+#include <ringbell/server.hpp>
+#include <ringbell/server_options.hpp>
+#include <ringbell/service_frame.hpp>
+#include <ringbell/service_observer.hpp>
+#include <ringbell/service_statistics.hpp>
 #include <ringbell/signals.hpp>
 #include <ringbell/sleep.hpp>
 #include <ringbell/stop_token.hpp>

@@ -39,7 +39,8 @@ using request_handler = std::function<task<reply>(request)>;
 ///
 /// A client that is slow, floods, lies or dies harms its own calls only. An idle one costs a descriptor, its shared memory, and no time at all.
 ///
-/// Thread-safety: the thread of `lp`; with a pool, handlers run on the pool's threads. Lifetime: `lp`, and the pool with its threads running, outlive the server.
+/// Thread-safety: the thread of `lp`; with a pool, handlers run on the pool's threads. Lifetime: `lp` and the pool outlive the server; when the pool was stopped,
+/// the server's destruction joins it.
 /// Destruction ends it at once: the socket goes, handlers are destroyed where they wait (with a pool this waits for its threads), clients see `errc::peer_closed`.
 class server {
 public:

@@ -39,6 +39,7 @@ loop_pool::~loop_pool() {
 }
 
 void loop_pool::stop() noexcept {
+  stopped_.store(true, std::memory_order_release);
   for (const auto& lp : loops_) lp->stop();
 }
 

@@ -20,6 +20,9 @@ namespace {
 
 constexpr std::size_t rows_per_part = 64;
 
+// How often the end of a server looks whether its pool has been stopped, and so will not do what it was asked to.
+constexpr std::chrono::milliseconds look_again_after{20};
+
 /// What runs for a while on several loops, and whose end one of them awaits.
 template <class T>
 struct gathering {
@@ -132,7 +135,13 @@ void server_core::drop_shards() noexcept {
       all->changed.notify_all();
     });
   std::unique_lock lock(all->mutex);
-  all->changed.wait(lock, [&] { return all->left == 0; });
+  while (!all->changed.wait_for(lock, look_again_after, [&] { return all->left == 0; })) {
+    if (!pool_->stopped()) continue;
+    // What was posted may never run. Once the threads have ended, all of it is ours.
+    lock.unlock();
+    pool_->join();
+    return shards_.clear();
+  }
 }
 
 }  // namespace detail
