@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a round trip of 64 B costs inside asio::awaitable on an io_context: hot, beside the native loop and Asio's own Unix socket; and with both
-// sides asleep before each message, beside that socket. All kinds take turns in short slices, since hosts are noisy: only the
+// What a round trip of 64 B costs inside asio::awaitable on an io_context, and to a native loop that an io_context drives: hot, beside the native loop
+// and Asio's own Unix socket; and with both sides asleep before each message, beside that socket. All kinds take turns in short slices, since hosts are noisy: only the
 // ratios of one round say something.
 //
 //   asio_round_trip [ROUNDS]        needs two processors
@@ -115,6 +115,16 @@ void serve(const std::string& path) {
   options.spin = spin_policy::adaptive;
   loop lp(options);
   lp.run(answer(lp, path));
+}
+
+void serve_driven(const std::string& path) {
+  loop_options options;
+  options.spin = spin_policy::adaptive;
+  loop lp(options);
+  net::io_context io;
+  const running_loop driving = run_in(lp, io);
+  lp.spawn(answer(lp, path));
+  io.run();
 }
 
 template <class Answer>
@@ -375,6 +385,7 @@ private:
 
   std::string folder_;
   row native_{"ringbell, native loop, hot"};
+  row driven_{"ringbell, native loop; peer's in Asio, hot"};
   row asio_{"ringbell in Asio, recv()/send(), hot"};
   row tokens_{"ringbell in Asio, async_recv/send, hot"};
   row socket_{"Asio's Unix socket, back to back"};
@@ -393,6 +404,7 @@ void measurement::run(int rounds) {
   std::deque<server> hot_servers;
   for (std::size_t i = 0; i < links; ++i) {
     hot_servers.emplace_back([&] { serve(path(numbered("native", i))); });
+    hot_servers.emplace_back([&] { serve_driven(path(numbered("driven", i))); });
     hot_servers.emplace_back([&] { serve_in_asio(path(numbered("asio", i)), adaptively); });
     hot_servers.emplace_back([&] { serve_in_asio(path(numbered("tokens", i)), answer_with_tokens); });
   }
@@ -410,10 +422,12 @@ void measurement::run(int rounds) {
   loop lp(options);
   net::io_context io;
   std::vector<channel> native;
+  std::vector<channel> driven;
   std::vector<asio_channel> in_asio;
   std::vector<asio_channel> with_tokens;
   for (std::size_t i = 0; i < links; ++i) {
     native.push_back(lp.run(connect(lp, path(numbered("native", i)))));
+    driven.push_back(lp.run(connect(lp, path(numbered("driven", i)))));
     in_asio.push_back(connected(io, numbered("asio", i), spin_policy::adaptive));
     with_tokens.push_back(connected(io, numbered("tokens", i), spin_policy::adaptive));
   }
@@ -426,6 +440,7 @@ void measurement::run(int rounds) {
     const std::size_t turn = static_cast<std::size_t>(round) % links;
     double each = 0;
     native_.times.push_back(lp.run(hot(native[turn])));
+    driven_.times.push_back(lp.run(hot(driven[turn])));
     finish(io, hot_in_asio(in_asio[turn], each));
     asio_.times.push_back(each);
     finish(io, hot_with_tokens(with_tokens[turn], each));
@@ -443,9 +458,10 @@ void measurement::run(int rounds) {
 void measurement::report() const {
   std::printf("Round trips of %zu B between two processes: medians of %zu slices (from the least to the greatest)\n", size,
               native_.times.size());
-  for (const row* r : {&native_, &asio_, &tokens_, &socket_, &parked_, &adaptive_, &parked_socket_}) print(*r);
+  for (const row* r : {&native_, &driven_, &asio_, &tokens_, &socket_, &parked_, &adaptive_, &parked_socket_}) print(*r);
   std::printf("idle for 1 s, a receive pending at either end: %.0f us of CPU, both processes together\n", idle_cpu_ * 1e6);
   std::printf("CPU: of both processes, per round trip; the client's timer takes a part of it\n\n");
+  print_ratio("hot, to a native loop in an io_context", ratios(driven_, native_), "the native loop");
   print_ratio("hot, recv()/send()", ratios(asio_, native_), "the native loop");
   print_ratio("hot, async_recv/async_send", ratios(tokens_, native_), "the native loop");
   print_ratio("hot, Asio's Unix socket", ratios(socket_, asio_), "ringbell in Asio");

@@ -128,11 +128,17 @@ private:
   void step();     // finds something that is ready, sleeping if need be; then turns
   void turn();     // runs the ready coroutines once, then due timers and waiting events
   bool can_spin();
-  bool spin();  // true when something became ready
+  bool begin_spin();  // whether there is somebody for whom it may pay
+  enum class spun : std::uint8_t { something, nothing, nothing_yet };
+  class slice;
+  spun spin(slice* within);
+  spun stop_spinning() noexcept;
+  bool drive();
   bool poll_sources() noexcept;
   bool prepare_to_sleep() noexcept;  // true when nothing came up meanwhile, and everybody will ring
   void park();
   void expire_timers();
+  class arming;
   void nudge() noexcept;
   /// Something was started or completed. From outside of a run, while a foreign loop polls the armed native handle, it must hear of it.
   void changed() noexcept {
@@ -142,7 +148,9 @@ private:
   detail::ready_list ready_;
   int budget_ = 0;  // synchronous completions left to the running coroutine before it must yield
   bool running_ = false;
-  bool armed_ = false;  // control is with a foreign loop that polls the native handle
+  bool armed_ = false;       // control is with a foreign loop that polls the native handle
+  bool comes_back_ = false;  // ... or with a driver that calls again soon
+  bool hands_over_ = false;  // the driver's executor has work that came from here
   spin_policy spin_;
   int only_cpu_ = -1;  // the one that the thread was bound to at the last look
   unsigned spins_until_look_ = 0;
@@ -154,7 +162,10 @@ private:
   std::unique_ptr<roots> roots_;
   std::unique_ptr<detail::loop_attachment> attachment_;
   std::chrono::nanoseconds spin_limit_{0};
-  std::chrono::nanoseconds spun_in_vain_{0};  // since a spin last paid or gave up
+  bool spinning_ = false;
+  clock::time_point spin_begun_{};            // nothing until the spin reads the clock for the first time
+  std::chrono::nanoseconds spun_{0};          // since then
+  std::chrono::nanoseconds spun_in_vain_{0};  // in the spins before, since one last paid or gave up
   loop_statistics statistics_;
 };
 

@@ -30,7 +30,7 @@ constexpr int completions_per_resume = 128;
 // A busy loop looks at the clock (20 to 50 ns) only on every so manyth turn: a timer is late by a few turns at most, that is microseconds.
 constexpr std::uint64_t turns_per_clock_read = 16;
 
-// How long run_ready() may keep a foreign loop waiting.
+// How long run_ready() and drive() may keep a foreign loop waiting.
 constexpr int turns_per_run_ready = 64;
 
 // The affinity mask seldom changes, and asking is a system call.
@@ -255,7 +255,7 @@ void loop::run_until_ended(std::coroutine_handle<> main) {
 }
 
 void loop::step() {
-  if (ready_.empty() && !posted_->attention() && !spin()) park();
+  if (ready_.empty() && !posted_->attention() && (!begin_spin() || spin(nullptr) != spun::something)) park();
   turn();
 }
 
@@ -303,7 +303,19 @@ bool loop::can_spin() {
   return true;
 }
 
-bool loop::spin() {
+/// How long a spin may go on before a driver's others have their turn. Begins with the first look at the clock: so an exchange of hot peers reads none.
+class loop::slice {
+public:
+  bool over(clock::time_point now) noexcept {
+    if (begun_ == clock::time_point()) begun_ = now;
+    return now - begun_ >= detail::spin_slice;
+  }
+
+private:
+  clock::time_point begun_{};
+};
+
+bool loop::begin_spin() {
   if (awake_.empty() || !can_spin()) return false;
   const bool always = spin_ == spin_policy::always;
   bool worth_it = false;
@@ -312,37 +324,50 @@ bool loop::spin() {
     worth_it |= source.polled;
   });
   if (!worth_it) return false;
-
   ++statistics_.spins;
-  clock::time_point begun{};
-  std::chrono::nanoseconds spun{0};
+  spinning_ = true;
+  spin_begun_ = {};
+  spun_ = {};
+  return true;
+}
+
+// Goes on with the spin that was begun, until it is over; or until the slice is, with `nothing_yet`.
+loop::spun loop::spin(slice* within) {
+  const bool always = spin_ == spin_policy::always;
   for (unsigned round = 1;; ++round) {
     if (poll_sources()) {
       ++statistics_.spins_paid;
       spun_in_vain_ = {};
-      return true;
+      spinning_ = false;
+      return spun::something;
     }
     if (posted_->attention()) break;
     if (round % detail::rounds_per_clock_read == 0) {
       statistics_.events += reactor_->poll();
       const clock::time_point now = clock::now();
       if (timers_.next() <= now) timers_.expire(now);
-      if (round == detail::rounds_per_clock_read) begun = now;
-      spun = now - begun;
+      if (spin_begun_ == clock::time_point()) spin_begun_ = now;
+      spun_ = now - spin_begun_;
       if (!ready_.empty() || awake_.empty()) break;
-      if (!always && spun_in_vain_ + spun >= spin_limit_) {
+      if (!always && spun_in_vain_ + spun_ >= spin_limit_) {
         spun_in_vain_ = {};
+        spinning_ = false;
         awake_.for_each([](detail::awake_source& source) {
           if (source.polled) source.history.wasted();
         });
-        return false;
+        return spun::nothing;
       }
+      if (within && within->over(now)) return spun::nothing_yet;
     }
     if (round >= detail::rounds_before_pause) sys::pause();
   }
-  // Something else came first. Counted on, or a timer that is always sooner than the limit would keep a silent channel polled for ever.
-  spun_in_vain_ += spun;
-  return !ready_.empty() || posted_->attention();
+  return stop_spinning();
+}
+
+// Something else came first. Counted on, or a timer that is always sooner than the limit would keep a silent channel polled for ever.
+loop::spun loop::stop_spinning() noexcept {
+  if (std::exchange(spinning_, false)) spun_in_vain_ += spun_;
+  return !ready_.empty() || posted_->attention() ? spun::something : spun::nothing;
 }
 
 bool loop::poll_sources() noexcept {
@@ -387,24 +412,59 @@ void loop::park() {
   posted_->set_asleep(false);
 }
 
+/// However a run for a foreign loop ends, also by an exception: that must hear of what is left, and of what comes.
+class loop::arming {
+public:
+  explicit arming(loop& lp) noexcept : loop_(lp) {}
+  arming(const arming&) = delete;
+  arming& operator=(const arming&) = delete;
+  ~arming() {
+    if (!wanted_) return;
+    if (!loop_.ready_.empty() || !loop_.prepare_to_sleep()) loop_.posted_->ring();
+    loop_.reactor_->arm(loop_.timers_.next());
+    loop_.armed_ = true;
+  }
+  void omit() noexcept { wanted_ = false; }
+
+private:
+  loop& loop_;
+  bool wanted_ = true;
+};
+
 bool loop::run_ready() {
-  // However it ends, also by an exception: the foreign loop must hear of what is left, and of what comes.
-  struct rearm {
-    explicit rearm(loop& on) noexcept : lp(on) {}
-    ~rearm() {
-      if (!lp.ready_.empty() || !lp.prepare_to_sleep()) lp.posted_->ring();
-      lp.reactor_->arm(lp.timers_.next());
-      lp.armed_ = true;
-    }
-    loop& lp;
-  };
   const running guard(*this);
-  const rearm at_end(*this);
+  const arming at_end(*this);
   statistics_.events += reactor_->wait(clock::time_point::min());
   expire_timers();
   int turns = 0;
   for (; turns < turns_per_run_ready && (!ready_.empty() || posted_->attention()); ++turns) turn();
   return turns > 0;
+}
+
+bool loop::drive() {
+  const running guard(*this);
+  arming at_end(*this);
+  hands_over_ = false;
+  // While it is called again and again it looks at the kernel as often as run() does.
+  if (!std::exchange(comes_back_, false)) {
+    spinning_ = false;
+    statistics_.events += reactor_->wait(clock::time_point::min());
+    expire_timers();
+  }
+  slice first;
+  for (int turns = 0; turns < turns_per_run_ready; ++turns) {
+    if (spinning_ && (!ready_.empty() || posted_->attention())) stop_spinning();
+    if (ready_.empty() && !posted_->attention()) {
+      if (!spinning_ && !begin_spin()) return false;
+      if (hands_over_) break;
+      const spun outcome = spin(&first);
+      if (outcome == spun::nothing) return false;
+      if (outcome == spun::nothing_yet) break;
+    }
+    turn();
+  }
+  at_end.omit();
+  return comes_back_ = true;
 }
 
 void loop::nudge() noexcept {

@@ -3,6 +3,7 @@
 
 #include <ringbell/asio/config.hpp>
 #include <ringbell/asio/detail/waitable.hpp>
+#include <ringbell/detail/loop_access.hpp>
 #include <ringbell/loop.hpp>
 
 #include <type_traits>
@@ -12,7 +13,7 @@ namespace ringbell {
 
 namespace detail {
 
-/// Runs a loop whenever its handle says that there is something to do.
+/// Runs a loop whenever its handle says that there is something to do, and again and again while its rings are worth polling.
 class loop_driver final : public waitable {
 public:
   loop_driver(loop& lp, net::any_io_executor executor) : waitable(executor), executor_(std::move(executor)), loop_(&lp) {
@@ -46,11 +47,16 @@ private:
       struct go_on {
         explicit go_on(loop_driver& d) noexcept : driver(&d) {}
         ~go_on() {
-          if (driver->loop_) driver->sleep(turn(*driver));
+          if (!driver->loop_) return;
+          if (soon)
+            net::defer(turn(*driver));
+          else
+            driver->sleep(turn(*driver));
         }
         held<loop_driver> driver;
+        bool soon = false;
       } afterwards(*driver_);
-      driver_->loop_->run_ready();
+      afterwards.soon = loop_access::drive(*driver_->loop_);
     }
 
   private:
@@ -90,7 +96,8 @@ private:
 /// Lets the thread that runs `executor` drive the native loop `lp` through its pollable handle, beside everything else that it does: the loop's
 /// tasks, channels and timers go on from there. Until the result is destroyed or stopped; so long the execution context has work, and its
 /// `run()` does not return. An exception out of a function posted to the loop leaves `run()`; run it again to go on.
-/// The loop sleeps and does not poll its rings: an exchange costs a wake-up of the thread. Throws the system's error, for lack of descriptors.
+/// Before it sleeps the loop polls its rings as its `spin_policy` says, for 2 us at a time; in between the context's other handlers have their turn.
+/// Throws the system's error, for lack of descriptors.
 ///
 /// Thread-safety: with several threads give a strand, and touch the loop only there. Lifetime: `lp` and the execution context outlive the result.
 inline running_loop run_in(loop& lp, net::any_io_executor executor) {

@@ -72,6 +72,12 @@ struct loop_access {
   /// Destroys the frames of spawned tasks and the functions posted, when the loop is not going to run again. True when there were any;
   /// what is destroyed may have spawned and posted anew, here or elsewhere.
   static bool discard(loop& lp) { return lp.discard(); }
+  /// As run_ready(), for a driver that need not sleep before it calls again: a call runs what is ready, and polls the rings as `loop::run` does
+  /// before it sleeps, but a slice of that at a time. True: call again as soon as others have had their turn; the native handle is not armed. False:
+  /// it is, wait for it. Throws as run_ready() does; the handle is then armed.
+  static bool drive(loop& lp) { return lp.drive(); }
+  /// Something of the loop's has gone to the executor that drives it, and should have its turn before the rings are polled.
+  static void hand_over(loop& lp) noexcept { lp.hands_over_ = true; }
 
   /// Between the two, `run_until_idle` does not end: functions will be posted. Thread-safe.
   static void work_started(loop& lp) noexcept;

@@ -100,7 +100,7 @@ public:
         p.state = polling::over;
         return found::nothing;
       }
-      if (now - slice_begun >= slice) return found::nothing_yet;
+      if (now - slice_begun >= spin_slice) return found::nothing_yet;
     }
   }
 
@@ -130,8 +130,6 @@ public:
   }
 
 private:
-  // An exchange of hot peers takes some 0.3 us, so most waits end within one slice; and who else is on the executor waits no longer than that.
-  static constexpr std::chrono::microseconds slice{2};
   // How much may complete without suspending before the others have their turn: some 50 us of small messages, or of copying.
   static constexpr std::size_t turn = 512;
   static constexpr std::size_t bytes_per_turn_unit = 1024;
