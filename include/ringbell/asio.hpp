@@ -3,6 +3,7 @@
 
 /// Channels as Asio I/O objects. Needs Asio (standalone, or Boost's with RINGBELL_BOOST_ASIO defined); see docs/asio.md.
 
+#include <ringbell/asio/async_run.hpp>
 #include <ringbell/asio/channel.hpp>
 #include <ringbell/asio/config.hpp>
 #include <ringbell/asio/connect.hpp>

@@ -175,3 +175,17 @@ TEST_CASE("a coroutine that is waiting when its loop goes is destroyed with it")
   CHECK(alive.use_count() == 1);
   CHECK(*alive == 0);
 }
+
+TEST_CASE("a work guard for a loop that was moved lets the loop become idle when it goes") {
+  loop lp;
+  bool ended = false;
+  {
+    auto first = net::make_work_guard(asio_executor(lp));
+    const auto second = std::move(first);
+    lp.post([&] { lp.stop(); });
+    lp.run_until_idle();  // stopped, not idle
+  }
+  lp.post([&] { ended = true; });
+  lp.run_until_idle();
+  CHECK(ended);
+}

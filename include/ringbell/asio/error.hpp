@@ -4,6 +4,8 @@
 #include <ringbell/asio/config.hpp>
 #include <ringbell/errors.hpp>
 
+#include <exception>
+#include <new>
 #include <system_error>
 
 namespace ringbell::detail {
@@ -23,6 +25,23 @@ inline net_error_code to_net(errc e) noexcept {
 }
 inline net_error_code to_net(std::error_code e) noexcept {
   return e.category() == category() ? to_net(static_cast<errc>(e.value())) : net_error_code(e);
+}
+
+/// What an exception says in Asio's terms, when it says it by a code, or is a lack of memory; no error when it is something else.
+inline net_error_code to_net(const std::exception_ptr& e) noexcept {
+  try {
+    std::rethrow_exception(e);
+  } catch (const std::system_error& error) {
+    return to_net(error.code());
+#ifdef RINGBELL_BOOST_ASIO
+  } catch (const net_system_error& error) {
+    return error.code();
+#endif
+  } catch (const std::bad_alloc&) {
+    return net::error::no_memory;
+  } catch (...) {
+    return {};
+  }
 }
 
 }  // namespace ringbell::detail

@@ -35,6 +35,9 @@ class asio_executor {
 public:
   explicit asio_executor(loop& lp) : loop_(&lp), context_(&detail::loop_access::attachment<detail::loop_context>(lp)) {}
   asio_executor(const asio_executor& other) noexcept : asio_executor(other, other.tracked_, other.never_blocks_) {}
+  /// Takes the tracked work over: Asio's work guards do not destroy what they have moved from.
+  asio_executor(asio_executor&& other) noexcept
+      : loop_(other.loop_), context_(other.context_), tracked_(std::exchange(other.tracked_, false)), never_blocks_(other.never_blocks_) {}
   asio_executor& operator=(const asio_executor& other) noexcept {
     asio_executor copy(other);
     std::swap(loop_, copy.loop_);
