@@ -9,5 +9,6 @@
 #include <ringbell/asio/connect.hpp>
 #include <ringbell/asio/error.hpp>
 #include <ringbell/asio/executor.hpp>
+#include <ringbell/asio/from_asio.hpp>
 #include <ringbell/asio/listener.hpp>
 #include <ringbell/asio/run_in.hpp>

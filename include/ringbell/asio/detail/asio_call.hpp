@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio/config.hpp>
+#include <ringbell/asio/error.hpp>
+#include <ringbell/detail/awaitable.hpp>
+#include <ringbell/detail/loop_access.hpp>
+#include <ringbell/detail/ready.hpp>
+#include <ringbell/detail/wait_node.hpp>
+#include <ringbell/environment.hpp>
+#include <ringbell/errors.hpp>
+#include <ringbell/loop.hpp>
+#include <ringbell/stop_token.hpp>
+
+#include <coroutine>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <type_traits>
+#include <utility>
+
+namespace ringbell::detail {
+
+/// Throws what left an Asio coroutine, in a native one's terms. `stopped`: it was asked to end.
+[[noreturn]] inline void throw_natively(const std::exception_ptr& e, bool stopped) {
+  try {
+    std::rethrow_exception(e);
+  } catch (const net_system_error& error) {
+    if (stopped && error.code() == net::error::operation_aborted) throw std::system_error(errc::cancelled);
+    if constexpr (std::is_base_of_v<std::system_error, net_system_error>) throw;
+    throw std::system_error(error.code(), "in Asio");
+  }
+}
+
+/// An Asio coroutine that a native one waits for. Shared by both sides, which may be different threads, and may go in either order.
+template <class T, class Executor>
+class asio_call : public std::enable_shared_from_this<asio_call<T, Executor>> {
+public:
+  asio_call(loop& lp, ready_node& waiter, const Executor& executor) : waiter_(&waiter), loop_(&lp), executor_(executor) {}
+
+  // -- the loop's thread --
+
+  /// Asks the coroutine to end. No effect when it has.
+  void cancel() {
+    std::optional<Executor> executor;
+    {
+      const std::lock_guard lock(mutex_);
+      executor = executor_;
+    }
+    // Not under the lock: it may emit within this call.
+    if (executor) net::dispatch(*executor, [self = this->shared_from_this()] { self->signal_.emit(net::cancellation_type::terminal); });
+  }
+  /// Nobody waits any more.
+  void detach() noexcept {
+    waiter_ = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      loop_ = nullptr;
+    }
+    cancel();
+  }
+  T take(bool stopped) {
+    if (error_) throw_natively(std::exchange(error_, nullptr), stopped);
+    if constexpr (!std::is_void_v<T>) return std::move(*value_);
+  }
+
+  // -- the executor --
+
+  net::cancellation_slot slot() noexcept { return signal_.slot(); }
+  template <class... Value>
+  void ended(std::exception_ptr error, Value&&... value) {
+    error_ = std::move(error);
+    if constexpr (sizeof...(Value) != 0)
+      if (!error_) value_.emplace(std::forward<Value>(value)...);
+    wake();
+  }
+  /// The coroutine was destroyed.
+  void abandoned() { ended(std::make_exception_ptr(std::system_error(errc::cancelled))); }
+
+private:
+  void wake() {
+    // Neither may outlive the context.
+    signal_.slot().clear();
+    const std::lock_guard lock(mutex_);
+    executor_.reset();
+    if (!loop_) return;
+    loop_->post([self = this->shared_from_this()] {
+      if (self->waiter_) loop_access::schedule(*self->loop_, *self->waiter_);
+    });
+  }
+
+  ready_node* waiter_;  // the loop's thread
+  std::mutex mutex_;
+  loop* loop_;                        // null once nobody waits; under the mutex, and written on the loop's thread
+  std::optional<Executor> executor_;  // nothing once the coroutine has ended; under the mutex
+  net::cancellation_signal signal_;   // the executor's
+  std::exception_ptr error_;          // written on the executor, then read on the loop's thread
+  std::optional<typename stored<T>::type> value_;
+};
+
+/// The handler of the `co_spawn`.
+template <class T, class Executor>
+class asio_call_end {
+public:
+  explicit asio_call_end(std::shared_ptr<asio_call<T, Executor>> call) noexcept : call_(std::move(call)) {}
+  asio_call_end(asio_call_end&&) noexcept = default;
+  asio_call_end& operator=(asio_call_end&&) = delete;
+  ~asio_call_end() {
+    if (call_) call_->abandoned();
+  }
+  template <class... Value>
+  void operator()(std::exception_ptr error, Value&&... value) {
+    std::exchange(call_, nullptr)->ended(std::move(error), std::forward<Value>(value)...);
+  }
+
+private:
+  std::shared_ptr<asio_call<T, Executor>> call_;
+};
+
+template <class T, class CoroutineExecutor, class Executor>
+class asio_call_awaiter : private ready_node {
+public:
+  asio_call_awaiter(const Executor& executor, net::awaitable<T, CoroutineExecutor> coroutine)
+      : executor_(executor), coroutine_(std::move(coroutine)) {}
+  asio_call_awaiter(const asio_call_awaiter&) = delete;
+  asio_call_awaiter& operator=(const asio_call_awaiter&) = delete;
+  ~asio_call_awaiter() {
+    if (call_) call_->detach();
+  }
+
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    const environment env = environment_of(h);
+    loop& lp = loop_of(env);
+    stop_ = env.stop;
+    if (stop_.stop_requested()) return false;
+    ready_node& waiter = *this;
+    waiter.waiting = h;
+    call_ = std::make_shared<asio_call<T, Executor>>(lp, waiter, executor_);
+    net::co_spawn(executor_, std::move(coroutine_), net::bind_cancellation_slot(call_->slot(), asio_call_end<T, Executor>(call_)));
+    if (stop_.stop_possible()) on_stop_.emplace(stop_, cancel_call(*call_));
+    loop_access::hand_over(lp);
+    return true;
+  }
+  T await_resume() {
+    on_stop_.reset();
+    if (!call_) throw std::system_error(errc::cancelled);
+    const auto call = std::exchange(call_, nullptr);
+    return call->take(stop_.stop_requested());
+  }
+
+private:
+  class cancel_call {
+  public:
+    explicit cancel_call(asio_call<T, Executor>& call) noexcept : call_(call) {}
+    void operator()() noexcept { call_.cancel(); }
+
+  private:
+    asio_call<T, Executor>& call_;
+  };
+
+  Executor executor_;
+  net::awaitable<T, CoroutineExecutor> coroutine_;
+  inplace_stop_token stop_;
+  std::shared_ptr<asio_call<T, Executor>> call_;
+  std::optional<inplace_stop_callback<cancel_call>> on_stop_;  // before `call_` goes
+};
+
+}  // namespace ringbell::detail
