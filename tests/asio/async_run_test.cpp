@@ -322,12 +322,12 @@ TEST_CASE("the handler is destroyed without being called when the context is des
   loop lp;
   guard g = std::make_shared<int>();
   bool ended = false;
+  const auto work = [&]() -> task<void> {
+    co_await sleep_for(2ms);
+    ended = true;
+  };
   {
     net::io_context context;
-    const auto work = [&]() -> task<void> {
-      co_await sleep_for(2ms);
-      ended = true;
-    };
     running_loop driving = run_in(lp, context);
     async_run(context, lp, work(), [g](net_error_code) { FAIL("called"); });
     context.poll();

@@ -30,8 +30,8 @@ using from_asio_awaitable =
 /// others; the coroutine runs there, the task here. Lifetime: the context outlives the coroutine or destroys it, the loop outlives the task. Allocates.
 template <class Executor, class T, class CoroutineExecutor>
   requires(detail::is_executor<Executor> && !std::is_reference_v<T>)
-from_asio_awaitable<T, CoroutineExecutor, Executor> from_asio(const Executor& executor, net::awaitable<T, CoroutineExecutor> coroutine) {
-  return from_asio_awaitable<T, CoroutineExecutor, Executor>(executor, std::move(coroutine));
+from_asio_awaitable<T, CoroutineExecutor, Executor> from_asio(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine) {
+  return from_asio_awaitable<T, CoroutineExecutor, Executor>(std::move(executor), std::move(coroutine));
 }
 template <class ExecutionContext, class T, class CoroutineExecutor>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>

@@ -38,10 +38,12 @@ namespace ringbell::detail {
 template <class T, class Executor>
 class asio_call : public std::enable_shared_from_this<asio_call<T, Executor>> {
 public:
-  asio_call(loop& lp, ready_node& waiter, const Executor& executor) : waiter_(&waiter), loop_(&lp), executor_(executor) {}
+  asio_call(loop& lp, ready_node& waiter) noexcept : waiter_(&waiter), loop_(&lp) {}
 
   // -- the loop's thread --
 
+  template <class CoroutineExecutor>
+  void start(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine);
   /// Asks the coroutine to end. No effect when it has.
   void cancel() {
     std::optional<Executor> executor;
@@ -68,7 +70,6 @@ public:
 
   // -- the executor --
 
-  net::cancellation_slot slot() noexcept { return signal_.slot(); }
   template <class... Value>
   void ended(std::exception_ptr error, Value&&... value) {
     error_ = std::move(error);
@@ -119,11 +120,19 @@ private:
   std::shared_ptr<asio_call<T, Executor>> call_;
 };
 
+template <class T, class Executor>
+template <class CoroutineExecutor>
+void asio_call<T, Executor>::start(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine) {
+  executor_ = executor;
+  net::co_spawn(executor, std::move(coroutine),
+                net::bind_cancellation_slot(signal_.slot(), asio_call_end<T, Executor>(this->shared_from_this())));
+}
+
 template <class T, class CoroutineExecutor, class Executor>
 class asio_call_awaiter : private ready_node {
 public:
-  asio_call_awaiter(const Executor& executor, net::awaitable<T, CoroutineExecutor> coroutine)
-      : executor_(executor), coroutine_(std::move(coroutine)) {}
+  asio_call_awaiter(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine)
+      : executor_(std::move(executor)), coroutine_(std::move(coroutine)) {}
   asio_call_awaiter(const asio_call_awaiter&) = delete;
   asio_call_awaiter& operator=(const asio_call_awaiter&) = delete;
   ~asio_call_awaiter() {
@@ -139,8 +148,10 @@ public:
     if (stop_.stop_requested()) return false;
     ready_node& waiter = *this;
     waiter.waiting = h;
-    call_ = std::make_shared<asio_call<T, Executor>>(lp, waiter, executor_);
-    net::co_spawn(executor_, std::move(coroutine_), net::bind_cancellation_slot(call_->slot(), asio_call_end<T, Executor>(call_)));
+    call_ = std::make_shared<asio_call<T, Executor>>(lp, waiter);
+    Executor executor = std::move(*executor_);
+    executor_.reset();
+    call_->start(std::move(executor), std::move(coroutine_));
     if (stop_.stop_possible()) on_stop_.emplace(stop_, cancel_call(*call_));
     loop_access::hand_over(lp);
     return true;
@@ -162,7 +173,7 @@ private:
     asio_call<T, Executor>& call_;
   };
 
-  Executor executor_;
+  std::optional<Executor> executor_;  // nothing while the coroutine runs, after which the context may go
   net::awaitable<T, CoroutineExecutor> coroutine_;
   inplace_stop_token stop_;
   std::shared_ptr<asio_call<T, Executor>> call_;
