@@ -5,6 +5,7 @@
 
 #include <ringbell/asio/async_run.hpp>
 #include <ringbell/asio/channel.hpp>
+#include <ringbell/asio/client.hpp>
 #include <ringbell/asio/config.hpp>
 #include <ringbell/asio/connect.hpp>
 #include <ringbell/asio/error.hpp>
@@ -12,3 +13,4 @@
 #include <ringbell/asio/from_asio.hpp>
 #include <ringbell/asio/listener.hpp>
 #include <ringbell/asio/run_in.hpp>
+#include <ringbell/asio/server.hpp>

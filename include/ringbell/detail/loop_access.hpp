@@ -72,6 +72,7 @@ struct loop_access {
   /// Destroys the frames of spawned tasks and the functions posted, when the loop is not going to run again. True when there were any;
   /// what is destroyed may have spawned and posted anew, here or elsewhere.
   static bool discard(loop& lp) { return lp.discard(); }
+
   /// As run_ready(), for a driver that need not sleep before it calls again: a call runs what is ready, and polls the rings as `loop::run` does
   /// before it sleeps, but a slice of that at a time. True: call again as soon as others have had their turn; the native handle is not armed. False:
   /// it is, wait for it. Throws as run_ready() does; the handle is then armed.
