@@ -8,6 +8,7 @@
 #include <ringbell/sleep.hpp>
 
 #include <algorithm>
+#include <string>
 
 namespace ringbell::detail {
 
@@ -17,6 +18,14 @@ namespace {
 constexpr unsigned frames_per_turn = 16;
 
 constexpr std::size_t first_buckets = 8;
+
+std::string text_of(errc refused, const server_options& options) {
+  switch (refused) {
+    case errc::refused_in_flight: return "the server allows " + std::to_string(options.max_in_flight) + " requests of one client at a time";
+    case errc::refused_bytes: return "the server allows " + std::to_string(options.max_bytes_in_flight) + " bytes of requests of one client at a time";
+    default: return make_error_code(refused).message();
+  }
+}
 
 }  // namespace
 
@@ -43,6 +52,7 @@ void server_calls::add(server_call& call) {
 }
 
 void server_calls::remove(server_call& call) noexcept {
+  if (buckets_.empty()) return;
   for (server_call** at = &bucket(call.id()); *at; at = &(*at)->next) {
     if (*at != &call) continue;
     *at = std::exchange(call.next, nullptr);
@@ -150,21 +160,24 @@ errc server_session::begin(payload content, const service_frame::header& h) {
   ++requests_;
   ++activity_;
   auto* const call = new server_call(*this, std::move(content), h);
+  bytes_ += call->bytes();
   try {
     calls_.add(*call);
+    call->start(shard_.handler(), h.method >= service_frame::reserved_methods);
   } catch (...) {
+    // No memory, before the handler has begun.
+    calls_.remove(*call);
+    bytes_ -= call->bytes();
     call->drop();
     throw;
   }
-  bytes_ += call->bytes();
-  call->start(shard_.handler(), h.method >= service_frame::reserved_methods);
   return errc{};
 }
 
 /// Who does not read his replies gets no further request taken, so that refusals take no memory.
 task<void> server_session::send_refusal(refusal what) {
   refusal_.reset();
-  const reply r = reply::failure(what.why, "");
+  const reply r = reply::failure(what.why, text_of(what.why, shard_.options()));
   outgoing_frame f;
   f.head.kind = service_frame::kind::reply;
   f.head.flags = service_frame::error;
