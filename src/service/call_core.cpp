@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/detail/call_core.hpp>
 
+#include <algorithm>
+
 namespace ringbell::detail {
 
 using service_frame::initial_window;
@@ -38,12 +40,12 @@ void call_core::close(errc e) noexcept {
   more_to_come_ = false;
   if (reader_) reader_->complete();
   if (sending_over_ == errc{}) sending_over_ = e;
-  if (writer_ && !writer_->linked_frame() && !writer_->completed()) writer_->decide(e);
+  if (writer_) writer_->give_up(e);
 }
 
 void call_core::close_sending() noexcept {
   if (sending_over_ == errc{}) sending_over_ = errc::closed;
-  if (writer_ && !writer_->linked_frame() && !writer_->completed()) writer_->decide(errc::closed);
+  if (writer_) writer_->give_up(errc::closed);
 }
 
 void call_core::finish_sending() noexcept {
@@ -124,13 +126,19 @@ bool write_wait::await_ready() {
 
 void write_wait::begin() {
   call_->writer_ = this;
-  if (may_go()) call_->out_->push(*this);
+  if (may_go()) push();
+}
+
+/// What waits for space counts as under way: the peer may have consumed it before this side sees that it was sent.
+void write_wait::push() {
+  call_->out_->push(*this);
+  call_->under_way_ += cost_;
 }
 
 void write_wait::credited() noexcept {
   if (linked_frame() || completed() || !may_go()) return;
   try {
-    call_->out_->push(*this);
+    push();
   } catch (const std::bad_alloc&) {
     decide(errc::message_too_large);
   }
@@ -138,14 +146,26 @@ void write_wait::credited() noexcept {
 
 void write_wait::sent(errc e, std::exception_ptr thrown) noexcept {
   thrown_ = std::move(thrown);
-  if (e == errc{} && call_) call_->under_way_ += cost_;
+  if (e != errc{} && call_) call_->under_way_ -= std::min(cost_, call_->under_way_);
   decide(e);
+}
+
+/// False when it was sent already.
+bool write_wait::take_back() noexcept {
+  if (!linked_frame()) return true;
+  if (!call_->out_->withdraw(*this)) return false;
+  call_->under_way_ -= std::min(cost_, call_->under_way_);  // a hostile peer may have credited it
+  return true;
+}
+
+void write_wait::give_up(errc e) noexcept {
+  if (!completed()) decide(take_back() ? e : errc{});
 }
 
 void write_wait::leave() noexcept {
   if (!call_ || call_->writer_ != this) return;
   call_->writer_ = nullptr;
-  if (linked_frame() && call_->out_) call_->out_->withdraw(*this);
+  if (!take_back()) outcome_ = errc{};
   if (call_->end_due_) call_->send_end();
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/call_stream.hpp>
-#include "service/client_core.hpp"
 #include <ringbell/service_observer.hpp>
 #include <ringbell/sleep.hpp>
+#include "service/client_core.hpp"
 
 #include <algorithm>
 #include <new>
@@ -103,6 +103,10 @@ void client_call::finish_request() noexcept {
 }
 
 bool client_call::reply_arrived(payload p, const service_frame::header& h) {
+  if (linked_frame()) {
+    if (out()->withdraw(*this)) return false;  // a reply to what was not sent
+    sent(errc{}, nullptr);
+  }
   if (h.flags & service_frame::more) {
     if (!part_arrived(std::move(p))) return false;
     if (streaming_) return true;
@@ -160,27 +164,28 @@ void client_call::rethrow() {
 void client_call::fail(std::error_code e) noexcept {
   if (over_) return;
   error_ = e;
-  forget();
   close(static_cast<errc>(e.category() == category() ? e.value() : static_cast<int>(errc::closed)));
+  forget();
   ended();
 }
 
 void client_call::leave(errc why) noexcept {
   if (over_) return;
   error_ = why;
+  close(why);
+  if (linked_frame()) {
+    if (!out())
+      pending_frame::unlink();  // it waits for a connection
+    else
+      at_server_ = !out()->withdraw(*this);
+  }
   if (out() && at_server_) {
     service_frame::header cancel;
     cancel.kind = service_frame::kind::cancel;
     cancel.call = id();
     out()->send_small(cancel);
-  } else if (linked_frame()) {
-    if (out())
-      out()->withdraw(*this);
-    else
-      pending_frame::unlink();
   }
   forget();
-  close(why);
 }
 
 /// Takes its number back: whatever still comes for it is dropped.

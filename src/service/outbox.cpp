@@ -26,6 +26,12 @@ void write_frame(std::span<std::byte> to, const outgoing_frame& f) {
 
 }  // namespace
 
+pending_frame::~pending_frame() {
+  if (in_) in_->withdraw(*this);
+}
+
+outbox::~outbox() { close(errc::closed); }
+
 std::size_t outbox::size_of(const outgoing_frame& f) const {
   return service_frame::encode(f.head).size + f.metadata.size() + (f.payload ? f.payload->size() : 0);
 }
@@ -46,13 +52,18 @@ errc outbox::try_send(const outgoing_frame& f) {
 void outbox::push(pending_frame& p) {
   start();
   queue_.push_back(p);
+  p.in_ = this;
 }
 
-void outbox::withdraw(pending_frame& p) noexcept {
-  p.unlink();
-  if (current_ != &p) return;
+bool outbox::withdraw(pending_frame& p) noexcept {
+  if (p.in_ != this) return true;
+  take_out(p);
+  if (current_ != &p) return true;
   current_ = nullptr;
+  // Its last fragment may have gone while flush() was not looking; a record, flush() writes itself.
+  const bool sent = in_fragments_ && sender_.core() && sender_.core()->has_sent();
   stop_->request_stop();
+  return !sent;
 }
 
 void outbox::send_small(const service_frame::header& h) noexcept {
@@ -82,7 +93,7 @@ void outbox::close(errc e) noexcept {
   current_ = nullptr;
   while (!queue_.empty()) {
     pending_frame& p = queue_.front();
-    p.unlink();
+    take_out(p);
     p.sent(e, nullptr);
   }
 }
@@ -101,6 +112,7 @@ task<void> outbox::flush() {
       }
     } else {
       current_ = &queue_.front();
+      in_fragments_ = false;
       task<errc> one = flush_one(*current_);
       e = co_await std::move(one);
     }
@@ -153,6 +165,7 @@ task<errc> outbox::flush_one(pending_frame& p) {
       }
     if (e == errc{}) {
       const std::span<const std::byte> pieces[] = {head.bytes(), as_bytes(p.frame.metadata), body};
+      in_fragments_ = true;
       const auto sent = co_await as_result(sender_.send_gather(pieces));
       if (current_ != &p) co_return errc{};
       if (!sent) {
@@ -162,7 +175,7 @@ task<errc> outbox::flush_one(pending_frame& p) {
     }
   }
   current_ = nullptr;
-  p.unlink();
+  take_out(p);
   p.sent(e, std::move(thrown));
   co_return errc{};
 }

@@ -78,7 +78,7 @@ private:
   std::size_t consumed_ = 0;      // what was taken and not yet credited
   read_awaiter* reader_ = nullptr;
   // sending
-  std::size_t under_way_ = 0;
+  std::size_t under_way_ = 0;  // what was sent, or waits to be, less what was credited
   bool end_due_ = false;
   write_wait* writer_ = nullptr;
 };
@@ -132,6 +132,10 @@ private:
   friend class call_core;
   void begin();
   void credited() noexcept;
+  void push();
+  /// Ends the wait with `e`, unless the part was sent.
+  void give_up(errc e) noexcept;
+  bool take_back() noexcept;
   void decide(errc e) noexcept {
     outcome_ = e;
     complete();

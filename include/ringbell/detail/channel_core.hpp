@@ -22,6 +22,7 @@ public:
   channel_wait& operator=(const channel_wait&) = delete;
 
   bool undecided() const noexcept { return outcome_ == errc::would_block; }
+  bool succeeded() const noexcept { return outcome_ == errc{}; }
   /// Ends the wait.
   void decide(errc outcome) noexcept {
     outcome_ = outcome;
@@ -101,6 +102,8 @@ public:
   loop& owner() const noexcept { return loop_; }
   bool receiving() const noexcept { return receiving_ != nullptr; }
   bool sending() const noexcept { return sending_ != nullptr; }
+  /// Whether the pending send has succeeded, and its coroutine only has to run to see that.
+  bool has_sent() const noexcept { return sending_ && sending_->succeeded(); }
 
   // The two halves of a channel, each of which may go first; with the second the channel ends.
   void drop_sender() noexcept;

@@ -25,7 +25,9 @@ struct outgoing_frame {
   const outgoing* payload = nullptr;
 };
 
-/// A frame that has to wait for space. Withdrawn when it is destroyed; then nothing of it is sent.
+class outbox;
+
+/// A frame that has to wait for space. Withdrawn when it is destroyed.
 class pending_frame : public list_node<pending_frame> {
 public:
   outgoing_frame frame;
@@ -36,7 +38,11 @@ public:
 
 protected:
   pending_frame() noexcept = default;
-  virtual ~pending_frame() = default;  // its heirs have friends, who could delete them
+  virtual ~pending_frame();  // its heirs have friends, who could delete them
+
+private:
+  friend class outbox;
+  outbox* in_ = nullptr;  // where it waits; it may be linked into other lists, too
 };
 
 /// All that goes out on the channel of a service: at once while there is space and nobody waits, else in order of arrival, but small
@@ -49,12 +55,15 @@ public:
   outbox(loop& lp, sender& through) : loop_(lp), sender_(through) {}
   outbox(const outbox&) = delete;
   outbox& operator=(const outbox&) = delete;
+  /// What waits ends with `errc::closed`.
+  ~outbox();
 
   /// Sends now: `errc::would_block` when it has to wait, and so is to be pushed. Throws what the payload throws.
   errc try_send(const outgoing_frame& f);
   /// Sends it in its turn, then calls `sent`, never from within this call. Throws `std::bad_alloc`.
   void push(pending_frame& p);
-  void withdraw(pending_frame& p) noexcept;
+  /// Nothing of it is sent. False when all of it was sent already, of which `sent` would have told soon. No effect on one that does not wait here.
+  bool withdraw(pending_frame& p) noexcept;
   /// A frame without a payload, that nobody waits for.
   void send_small(const service_frame::header& h) noexcept;
 
@@ -76,7 +85,12 @@ private:
   sender& sender_;
   list<pending_frame> queue_;
   std::vector<service_frame::header> small_;
-  pending_frame* current_ = nullptr;  // the first of the queue, being sent
+  void take_out(pending_frame& p) noexcept {
+    p.unlink();
+    p.in_ = nullptr;
+  }
+  pending_frame* current_ = nullptr;         // the first of the queue, being sent
+  bool in_fragments_ = false;                // it is longer than a record
   std::optional<inplace_stop_source> stop_;  // of that
   bool flushing_ = false;
   errc closed_{};
