@@ -216,7 +216,9 @@ streamed_call::streamed_call(client_ref of, std::uint32_t method, std::span<cons
 
 streamed_call::~streamed_call() {
   leave(errc::cancelled);
-  if (waiting_) waiting_->lose_call();
+  if (!waiting_) return;
+  waiting_->complete();
+  waiting_->lose_call();
 }
 
 void streamed_call::ended() noexcept {
