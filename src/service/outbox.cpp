@@ -154,8 +154,9 @@ task<errc> outbox::flush_one(pending_frame& p) {
     // Too long for one record: it goes in fragments, from memory.
     const service_frame::encoded_header head = service_frame::encode(p.frame.head);
     std::vector<std::byte> encoded;
-    std::span<const std::byte> body = p.frame.payload->bytes();
-    if (body.empty()) try {
+    std::span<const std::byte> body;
+    if (p.frame.payload) body = p.frame.payload->bytes();
+    if (p.frame.payload && body.empty()) try {
         encoded.resize(p.frame.payload->size());
         p.frame.payload->write(encoded);
         body = encoded;

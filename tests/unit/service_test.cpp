@@ -25,8 +25,8 @@ TEST_CASE("a call gets the reply to its request, of any size") {
     client c = co_await s.connected();
     std::vector<std::byte> bytes(3 << 20);
     fill(bytes, 1);
-    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{72}, std::size_t{73}, std::size_t{96}, std::size_t{97},
-                                   std::size_t{24'000}, std::size_t{25'000}, std::size_t{100'000}, bytes.size()}) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{72}, std::size_t{73}, std::size_t{96},
+                                   std::size_t{97}, std::size_t{24'000}, std::size_t{25'000}, std::size_t{100'000}, bytes.size()}) {
       CAPTURE(size);
       const payload p = co_await c.call(echo_method, std::span<const std::byte>(bytes).first(size));
       CHECK(p.size() == size);
@@ -72,5 +72,20 @@ TEST_CASE("a handler sees method, metadata, bytes and peer; the client sees the 
     const payload p = co_await c.call(42, "question", options);
     CHECK(p.text() == "answer");
     CHECK(p.metadata() == "trace=2");
+  });
+}
+
+TEST_CASE("metadata longer than a record of the ring comes without bytes, too") {
+  on_a_loop([](loop& lp) -> task<void> {
+    served s(lp, [](request r) -> task<reply> { co_return reply().with_metadata(r.metadata()); });
+    client_options small;
+    small.connection.ring_bytes = small.connection.peer_ring_bytes = 4096;
+    client c = co_await s.connected(small);
+    const std::string metadata(4096, 'm');
+    call_options options;
+    options.metadata = metadata;
+    const payload p = co_await c.call(1, std::string_view(), options);
+    CHECK(p.empty());
+    CHECK(p.metadata() == metadata);
   });
 }
