@@ -3,12 +3,14 @@
 
 #include <ringbell/as_result.hpp>
 #include <ringbell/client.hpp>
+#include <ringbell/detail/gate.hpp>
 #include <ringbell/loop.hpp>
 #include <ringbell/server.hpp>
 #include <ringbell/sleep.hpp>
 #include <ringbell/when_all.hpp>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -28,6 +30,10 @@ public:
   task<client> connected(client_options options = {}) { return client::connect(loop_, path(), options); }
   ringbell::server& server() { return *server_; }
   void destroy_server() { server_.reset(); }
+  /// Another one under the same name; the first is destroyed before, or has stopped.
+  void replace_server(request_handler handler, server_options options = {}) {
+    server_ = std::make_unique<ringbell::server>(loop_, path(), std::move(handler), std::move(options));
+  }
 
 private:
   temporary_folder folder_;
@@ -48,4 +54,52 @@ task<std::pair<std::error_code, std::string>> error_of(A call) {
   co_return std::pair(std::error_code(), std::string("(no error)"));
 }
 
+/// Set once; whoever waits for it then goes on.
+class event_flag {
+public:
+  void set() noexcept { gate_.open(); }
+  auto wait() noexcept { return gate_.wait(); }
+
+private:
+  detail::gate gate_;
+};
+
+/// Counts itself while it lives.
+class counted {
+public:
+  explicit counted(int& number) noexcept : number_(number) { ++number_; }
+  counted(const counted&) = delete;
+  counted& operator=(const counted&) = delete;
+  ~counted() { --number_; }
+
+private:
+  int& number_;
+};
+
+/// Whether `condition` comes to hold within ten seconds, while the loop goes on.
+template <class F>
+task<bool> holds_soon(F condition) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > until) co_return false;
+    co_await sleep_for(std::chrono::microseconds(50));
+  }
+  co_return true;
+}
+
+/// Its codec throws in either direction.
+struct unspeakable {
+  bool also_of_size = true;
+};
+
 }  // namespace ringbell::test
+
+template <>
+struct ringbell::codec<ringbell::test::unspeakable> {
+  static std::size_t size(const ringbell::test::unspeakable& u) {
+    if (u.also_of_size) throw std::runtime_error("unspeakable");
+    return 10;
+  }
+  static void encode(const ringbell::test::unspeakable&, std::span<std::byte>) { throw std::runtime_error("unspeakable"); }
+  static ringbell::test::unspeakable decode(std::span<const std::byte>) { throw std::runtime_error("unspeakable"); }
+};
