@@ -66,6 +66,10 @@ void call_core::send_end() noexcept {
   out_->send_small(h);
 }
 
+void call_core::begun() noexcept {
+  if (writer_) writer_->credited();
+}
+
 payload call_core::take_part() noexcept {
   payload first = std::move(parts_.front());
   parts_.pop_front();
@@ -110,14 +114,15 @@ bool write_wait::await_ready() {
   call_core& call = *call_;
   if (call.writer_) {
     outcome_ = errc::busy;
-  } else if (call.sending_over_ != errc{} || !call.out_) {
-    outcome_ = call.sending_over_ != errc{} ? call.sending_over_ : errc::closed;
+  } else if (call.sending_over_ != errc{}) {
+    outcome_ = call.sending_over_;
   } else {
     cost_ = what_->size() + part_cost;
     frame.head.kind = call.sends_;
     frame.head.flags = service_frame::more;
-    frame.head.call = call.id_;
     frame.payload = what_;
+    if (!call.out_) return false;  // the call waits for a connection
+    frame.head.call = call.id_;
     if (may_go()) outcome_ = call.out_->try_send(frame);
     if (outcome_ == errc{}) call.under_way_ += cost_;
   }
@@ -126,11 +131,12 @@ bool write_wait::await_ready() {
 
 void write_wait::begin() {
   call_->writer_ = this;
-  if (may_go()) push();
+  if (call_->out_ && may_go()) push();
 }
 
 /// What waits for space counts as under way: the peer may have consumed it before this side sees that it was sent.
 void write_wait::push() {
+  frame.head.call = call_->id_;
   call_->out_->push(*this);
   call_->under_way_ += cost_;
 }

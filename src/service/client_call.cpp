@@ -39,6 +39,7 @@ client_call::client_call(client_ref of, std::uint32_t method, const call_options
       method_(method),
       metadata_(options.metadata),
       streaming_(streaming) {
+  more_will_come();
   if (options.timeout.count() != 0) deadline_ = from_now(options.timeout);
 }
 
@@ -88,6 +89,7 @@ void client_call::begin(client_connection& on) {
     on.out.push(*this);
   else
     sent(e, nullptr);
+  begun();
 }
 
 void client_call::sent(errc e, std::exception_ptr thrown) noexcept {

@@ -58,6 +58,8 @@ protected:
   outbox* out() const noexcept { return out_; }
   void lose_outbox() noexcept { out_ = nullptr; }
   void more_will_come() noexcept { more_to_come_ = true; }
+  /// The request is sent, or queued: parts that were to be written before may follow.
+  void begun() noexcept;
 
   payload take_part() noexcept;
 
