@@ -109,15 +109,19 @@ client_core::~client_core() = default;
 
 task<void> client_core::connect() {
   task<channel> connecting = ringbell::connect(loop_, name_, options_.connection);
-  use(co_await std::move(connecting));
+  channel ch = co_await std::move(connecting);
+  if (closed_) throw std::system_error(errc::closed);
+  use(std::move(ch));
 }
 
 void client_core::use(channel ch) {
-  current_ = std::make_unique<client_connection>(*this, std::move(ch));
+  auto made = std::make_unique<client_connection>(*this, std::move(ch));
+  task<void> receiving = receive(*made);
+  current_ = std::move(made);
   pause_ = options_.first_pause;
   why_ = {};
   if (options_.observer) options_.observer->connected(current_->ch.peer());
-  tasks_.spawn(receive(*current_));
+  tasks_.spawn(std::move(receiving));
 }
 
 task<void> client_core::reconnect() {
