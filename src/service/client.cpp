@@ -33,7 +33,7 @@ std::uint32_t client_calls::add(client_call& call) {
     free_.pop_back();
   } else {
     if (slots_.size() > slot_mask) throw std::bad_alloc();
-    free_.reserve(slots_.size() + 1);  // so that remove() need not allocate
+    if (free_.capacity() <= slots_.size()) free_.reserve(2 * slots_.size() + 8);  // so that remove() need not allocate
     slots_.emplace_back();
     index = static_cast<std::uint32_t>(slots_.size() - 1);
   }
@@ -49,6 +49,23 @@ void client_calls::remove(std::uint32_t number) noexcept {
   ++s.uses;
   free_.push_back(number & slot_mask);
   --size_;
+}
+
+void client_calls::abandon(std::uint32_t number) noexcept {
+  slot& s = slots_[number & slot_mask];
+  s.call = nullptr;
+  s.abandoned = true;
+  --size_;
+}
+
+void client_calls::answered(std::uint32_t number) noexcept {
+  const std::uint32_t index = number & slot_mask;
+  if (index >= slots_.size()) return;
+  slot& s = slots_[index];
+  if (!s.abandoned || (s.uses << slot_bits) != (number & ~slot_mask)) return;
+  s.abandoned = false;
+  ++s.uses;
+  free_.push_back(index);
 }
 
 client_call* client_calls::find(std::uint32_t number) const noexcept {
@@ -69,8 +86,11 @@ client_connection::client_connection(client_core& of, channel through)
 
 void client_connection::begin(client_call& call) { call.begin(*this); }
 
-void client_connection::forget(client_call& call) noexcept {
-  calls.remove(call.id());
+void client_connection::forget(client_call& call, bool owed) noexcept {
+  if (owed)
+    calls.abandon(call.id());
+  else
+    calls.remove(call.id());
   if (leaving_) close_when_done();
 }
 
@@ -89,7 +109,10 @@ errc client_connection::take(message m) {
     return errc{};
   }
   client_call* const call = calls.find(h.call);
-  if (!call) return errc{};  // a late one, for somebody who has gone
+  if (!call) {  // a late one, for somebody who has gone
+    if (h.kind == service_frame::kind::reply && (h.flags & service_frame::more) == 0) calls.answered(h.call);
+    return errc{};
+  }
   const bool sound = h.kind == service_frame::kind::credit ? call->credit_arrived(h.credit)
                                                            : call->reply_arrived(payload(std::move(content), *decoded), h);
   return sound ? errc{} : errc::bad_peer;

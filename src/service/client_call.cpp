@@ -73,8 +73,8 @@ void client_call::expired(timer& t) noexcept {
 }
 
 void client_call::begin(client_connection& on) {
-  on_ = &on;
   open(on.out, on.calls.add(*this), true);
+  on_ = &on;
   frame.head = {};
   frame.head.kind = service_frame::kind::request;
   frame.head.flags = streaming_ ? service_frame::more : std::uint8_t{0};
@@ -121,6 +121,7 @@ bool client_call::reply_arrived(payload p, const service_frame::header& h) {
   }
   answered_ = true;
   if (h.flags & service_frame::error) {
+    failed_there_ = true;
     if (!error_arrived(p)) return false;
   } else if (joined_) {
     if (const errc e = join(p); e != errc{}) return fail(e), true;
@@ -143,7 +144,7 @@ bool client_call::reply_arrived(payload p, const service_frame::header& h) {
 
 bool client_call::error_arrived(const payload& p) {
   const auto failure = service_frame::decode_failure(p.bytes());
-  if (!failure) return false;
+  if (!failure) return failed_there_ = false;
   error_ = code_of(*failure);
   text_ = failure->text;
   return true;
@@ -159,7 +160,7 @@ errc client_call::join(const payload& p) {
 void client_call::rethrow() {
   if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
   if (!error_) return;
-  if (answered_) throw call_error(error_, text_);
+  if (failed_there_) throw call_error(error_, text_);
   throw std::system_error(error_);
 }
 
@@ -202,7 +203,7 @@ void client_call::forget() noexcept {
     now.error = error_;
     core_->options().observer->call_ended(now);
   }
-  if (client_connection* const on = std::exchange(on_, nullptr)) on->forget(*this);
+  if (client_connection* const on = std::exchange(on_, nullptr)) on->forget(*this, at_server_ && !answered_);
 }
 
 // -- streams --

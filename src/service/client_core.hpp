@@ -17,11 +17,16 @@
 
 namespace ringbell::detail {
 
-/// The calls of a connection by their number: a slot, and how often it was used, so that a late reply is not taken for that of the next call.
+/// The calls of a connection by their number: a slot, and how often it was used. The server ends each call that has reached it by one reply; until that has come the
+/// number is not used again, even if nobody waits any more, so that a late reply is not taken for that of another call.
 class client_calls {
 public:
   std::uint32_t add(client_call& call);
   void remove(std::uint32_t number) noexcept;
+  /// The same, but the number stays in use until `answered`.
+  void abandon(std::uint32_t number) noexcept;
+  /// The server has ended a call that nobody waits for.
+  void answered(std::uint32_t number) noexcept;
   /// Null when there is none (any more).
   client_call* find(std::uint32_t number) const noexcept;
   std::size_t size() const noexcept { return size_; }
@@ -37,6 +42,7 @@ private:
   static constexpr std::uint32_t slot_mask = (1U << slot_bits) - 1;
   struct slot {
     client_call* call = nullptr;
+    bool abandoned = false;
     std::uint32_t uses = 0;
   };
   std::vector<slot> slots_;
@@ -50,7 +56,8 @@ public:
   client_connection(client_core& of, channel through);
 
   void begin(client_call& call);
-  void forget(client_call& call) noexcept;
+  /// `owed`: the server has still to end it.
+  void forget(client_call& call, bool owed) noexcept;
   /// Takes a frame. Anything but `errc{}` ends the connection.
   errc take(message m);
   void fail_all(std::error_code why) noexcept;

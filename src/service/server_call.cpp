@@ -62,7 +62,8 @@ task<void> server_call::run(server_call& call, const request_handler& handler) {
     failed = std::current_exception();
   }
   if (!r) r.emplace(reply::failure(failed));
-  if (call.cancelled_ != errc{} && call.cancelled_ != errc::timed_out) co_return;  // nobody listens
+  // Nobody listens, but the client waits for the end of the call before it uses the number again.
+  if (call.cancelled_ != errc{} && call.cancelled_ != errc::timed_out) r.emplace(reply::failure(call.cancelled_, ""));
   task<void> answering = call.answer(std::move(*r));
   co_await std::move(answering);
 }
@@ -125,7 +126,7 @@ void server_call::ended(task_promise<void>& frame) noexcept {
 }
 
 void server_call::cancel(errc why) noexcept {
-  if (cancelled_ != errc{} || !running_) return;
+  if (!running_ || cancelled_ == why || (cancelled_ != errc{} && cancelled_ != errc::timed_out)) return;
   cancelled_ = why;
   if (why != errc::timed_out) close(why);
   stop_.request_stop();

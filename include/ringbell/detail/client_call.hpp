@@ -105,7 +105,8 @@ private:
   std::exception_ptr thrown_;
   std::unique_ptr<std::vector<std::byte>> joined_;  // parts of a reply that is not read as a stream
   bool streaming_;
-  bool answered_ = false;  // by the server, if only with an error
+  bool answered_ = false;      // by the server, if only with an error
+  bool failed_there_ = false;  // with an error
   bool at_server_ = false;
   bool request_ended_ = false;
   bool over_ = false;
