@@ -82,7 +82,7 @@ void server_shard::cancel_all(errc why) noexcept {
 }
 
 void server_shard::begin_stop(loop::clock::time_point until, std::function<void(bool)> ended) {
-  stopper_.emplace(loop_);
+  if (!stopper_) stopper_.emplace(loop_);
   stopper_->spawn(run_stop(until, std::move(ended)));
 }
 
@@ -98,8 +98,9 @@ task<bool> server_shard::stop(loop::clock::time_point until) {
   const auto gone = co_await as_result(timeout(until - loop::clock::now(), empty_->wait()));
   if (gone) co_return true;
   cancel_all(errc::refused_stopping);
+  co_await adopt_stop_token(inplace_stop_token());  // the last moment is not for cutting short
   const auto gone_then = co_await as_result(timeout(last_moment, empty_->wait()));
-  if (!gone_then) drop();
+  if (!gone_then && tasks_) drop();
   co_return false;
 }
 
