@@ -95,31 +95,46 @@ task<bool> server_core::stop(std::chrono::nanoseconds grace) {
   listener_.reset();
   const auto until = from_now(grace);
   auto gathered = std::make_shared<gathering<char>>(loop_, shards_.size());
-  for (const auto& shard : shards_)
-    shard->owner().post([&s = *shard, until, gathered] {
-      s.begin_stop(until, [gathered](bool by_itself) { gathering<char>::add(gathered, {static_cast<char>(by_itself)}); });
-    });
+  on_each_shard([until, gathered](server_shard& s) {
+    s.begin_stop(until, [gathered](bool by_itself) { gathering<char>::add(gathered, {static_cast<char>(by_itself)}); });
+  });
   const auto ended = co_await as_result(gathered->done.wait());
   if (!ended) {
-    for (const auto& shard : shards_) shard->owner().post([&s = *shard] { s.hurry(); });
+    on_each_shard([](server_shard& s) { s.hurry(); });
     co_await adopt_stop_token(inplace_stop_token());
     co_await gathered->done.wait();
   }
   co_return std::all_of(gathered->all.begin(), gathered->all.end(), [](char by_itself) { return by_itself != 0; });
 }
 
+/// On the thread of each, soon; where it is this one, at once: a server without a pool may be gone when a posted function runs.
+template <class F>
+void server_core::on_each_shard(F f) {
+  if (!pool_) return f(*shards_.front());
+  for (const auto& shard : shards_) shard->owner().post([&s = *shard, f] { f(s); });
+}
+
 task<std::vector<client_statistics>> server_core::statistics() {
   loop& here = *(co_await current_environment()).lp;
   auto gathered = std::make_shared<gathering<client_statistics>>(here, shards_.size());
-  for (const auto& shard : shards_)
-    shard->owner().post([&s = *shard, gathered] { gathering<client_statistics>::add(gathered, s.statistics()); });
+  on_each_shard([gathered](server_shard& s) { gathering<client_statistics>::add(gathered, s.statistics()); });
   co_await gathered->done.wait();
   co_return std::move(gathered->all);
 }
 
-/// Each on the thread that runs its loop: nobody else may touch what is there.
+/// Each on the thread that runs its loop: nobody else may touch what is there. In two rounds: until the handlers have gone, on all loops, they may ask any of the
+/// shards for its statistics.
 void server_core::drop_shards() noexcept {
-  if (!pool_) return shards_.clear();
+  if (pool_ && !pool_->stopped()) wait_for_each_shard([](std::unique_ptr<server_shard>& shard) { shard->drop(); });
+  if (pool_ && !pool_->stopped()) wait_for_each_shard([](std::unique_ptr<server_shard>& shard) { shard.reset(); });
+  // What was posted to a pool that has been stopped may never run. Once the threads have ended, all of it is ours.
+  if (pool_ && pool_->stopped()) pool_->join();
+  shards_.clear();
+}
+
+/// Calls `f` on the thread of each shard, and waits for that, at the most until the pool is stopped.
+template <class F>
+void server_core::wait_for_each_shard(F f) noexcept {
   struct waiting {
     std::mutex mutex;
     std::condition_variable changed;
@@ -127,21 +142,15 @@ void server_core::drop_shards() noexcept {
   };
   const auto all = std::make_shared<waiting>();
   all->left = shards_.size();
-  for (auto& shard : shards_)
-    shard->owner().post([&shard, all] {
-      shard.reset();
+  for (std::size_t i = 0; i < shards_.size(); ++i)
+    (*pool_)[i].post([&shard = shards_[i], all, f] {
+      f(shard);
       const std::lock_guard lock(all->mutex);
       --all->left;
       all->changed.notify_all();
     });
   std::unique_lock lock(all->mutex);
-  while (!all->changed.wait_for(lock, look_again_after, [&] { return all->left == 0; })) {
-    if (!pool_->stopped()) continue;
-    // What was posted may never run. Once the threads have ended, all of it is ours.
-    lock.unlock();
-    pool_->join();
-    return shards_.clear();
-  }
+  while (!all->changed.wait_for(lock, look_again_after, [&] { return all->left == 0; }) && !pool_->stopped()) {}
 }
 
 }  // namespace detail

@@ -40,7 +40,11 @@ public:
 
 private:
   void spread() noexcept;
+  template <class F>
+  void on_each_shard(F f);
   void drop_shards() noexcept;
+  template <class F>
+  void wait_for_each_shard(F f) noexcept;
 
   loop& loop_;
   loop_pool* const pool_;
