@@ -71,6 +71,10 @@ void outbox::send_small(const service_frame::header& h) noexcept {
     const errc e = small_.empty() ? try_send({h, {}, nullptr}) : errc::would_block;
     if (e != errc::would_block) return;  // a peer that has gone need not be told
     start();
+    // One for each call at the most, so that a peer that sends and does not read takes no memory.
+    if (h.kind == service_frame::kind::credit)
+      for (service_frame::header& waiting : small_)
+        if (waiting.kind == h.kind && waiting.call == h.call) return void(waiting.credit += h.credit);
     small_.push_back(h);
   } catch (const std::bad_alloc&) {
     // The peer misses a word that it relies on: better that it misses the connection.
