@@ -215,7 +215,7 @@ task<void> client_core::receive(client_connection& from) {
 }
 
 void client_core::said_goodbye(client_connection& which, errc why) {
-  if (current_.get() != &which) return;
+  if (current_.get() != &which) return which.fail_all(why);  // its last word: what it has not answered, it has not begun
   leaving_.push_back(nullptr);
   why_ = why;
   not_before_ = {};

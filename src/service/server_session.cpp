@@ -198,15 +198,22 @@ void server_session::call_ended(server_call& call, bool failed) noexcept {
 void server_session::leave(errc why) noexcept {
   if (leaving_ != errc{} || gone_) return;
   leaving_ = why;
-  service_frame::header h;
-  h.kind = service_frame::kind::goaway;
-  h.reason = why;
-  out_.send_small(h);
+  send_goaway();
   close_when_done();
 }
 
 void server_session::close_when_done() noexcept {
-  if (leaving_ != errc{} && !gone_ && calls_.size() == 0 && !out_.waiting()) ch_.close();
+  if (leaving_ == errc{} || gone_ || calls_.size() != 0 || out_.waiting()) return;
+  // The last word: what the client has sent since was not looked at, and so may be sent to somebody else.
+  if (!std::exchange(last_word_, true)) send_goaway();
+  if (!out_.waiting()) ch_.close();
+}
+
+void server_session::send_goaway() noexcept {
+  service_frame::header h;
+  h.kind = service_frame::kind::goaway;
+  h.reason = leaving_;
+  out_.send_small(h);
 }
 
 void server_session::cancel_all(errc why) noexcept {

@@ -77,6 +77,7 @@ private:
   errc admit(const payload& content, const service_frame::header& h) const noexcept;
   task<void> send_refusal(refusal what);
   void close_when_done() noexcept;
+  void send_goaway() noexcept;
 
   server_shard& shard_;
   channel ch_;
@@ -90,6 +91,7 @@ private:
   std::uint64_t activity_ = 1;  // grows with each request, and with each reply
   std::uint64_t activity_at_look_ = 0;
   errc leaving_{};
+  bool last_word_ = false;
   bool gone_ = false;
   gate done_;  // gone, and the last handler has ended
   std::optional<refusal> refusal_;  // to be sent before anything else is taken
