@@ -19,6 +19,16 @@ namespace ringbell {
 class payload {
 public:
   payload() noexcept = default;
+  /// Leaves the other one empty.
+  payload(payload&& other) noexcept
+      : content_(std::move(other.content_)), skipped_(std::exchange(other.skipped_, 0)), metadata_(std::exchange(other.metadata_, 0)) {}
+  payload& operator=(payload&& other) noexcept {
+    content_ = std::move(other.content_);
+    skipped_ = std::exchange(other.skipped_, 0);
+    metadata_ = std::exchange(other.metadata_, 0);
+    return *this;
+  }
+  ~payload() = default;
 
   std::span<const std::byte> bytes() const noexcept { return content_.bytes().subspan(skipped_); }
   std::string_view text() const noexcept { return as_text(bytes()); }

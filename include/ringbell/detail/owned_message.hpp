@@ -17,6 +17,16 @@ namespace ringbell::detail {
 class owned_message {
 public:
   owned_message() noexcept = default;
+  owned_message(owned_message&& other) noexcept
+      : size_(std::exchange(other.size_, 0)), short_(other.short_), long_(std::move(other.long_)), joined_(std::move(other.joined_)) {}
+  owned_message& operator=(owned_message&& other) noexcept {
+    size_ = std::exchange(other.size_, 0);
+    short_ = other.short_;
+    long_ = std::move(other.long_);
+    joined_ = std::move(other.joined_);
+    return *this;
+  }
+  ~owned_message() = default;
   /// Throws `std::bad_alloc`; `m` is released in any case.
   explicit owned_message(message m) : size_(m.size()) {
     if (m.owns_bytes()) {
