@@ -13,7 +13,7 @@ namespace ringbell {
 /// A call as an observer sees it.
 struct observed_call {
   std::uint32_t method = 0;
-  std::uint32_t number = 0;  ///< as the client numbers its calls
+  std::uint32_t number = 0;  ///< as the client numbers its calls; 0 at a client whose call ended before it had one
   std::size_t request_bytes = 0;          ///< as the server received them; 0 at the client
   std::size_t reply_bytes = 0;            ///< of the reply itself, without parts; 0 in `call_began`
   std::chrono::nanoseconds duration{0};   ///< 0 in `call_began`
@@ -28,7 +28,8 @@ class server_observer {
 public:
   virtual ~server_observer() = default;
   virtual void connected(const sys::peer_identity&) noexcept {}
-  /// `why`: success for an orderly end; `errc::peer_closed`, `errc::bad_peer`, `errc::dropped_idle`, `errc::refused_stopping`.
+  /// `why`: success for an orderly end; `errc::peer_closed`, `errc::bad_peer`, `errc::dropped_idle`, `errc::refused_stopping`, `errc::closed` when
+  /// the server was destroyed.
   virtual void disconnected(const sys::peer_identity&, std::error_code /*why*/) noexcept {}
   virtual void call_began(const sys::peer_identity&, const observed_call&) noexcept {}
   virtual void call_ended(const sys::peer_identity&, const observed_call&) noexcept {}

@@ -51,10 +51,7 @@ void client_call::submit() noexcept {
   } catch (const std::bad_alloc&) {
     return fail(std::make_error_code(std::errc::not_enough_memory));
   }
-  if (core_->options().observer) {
-    begun_ = clock::now();
-    core_->options().observer->call_began(seen());
-  }
+  if (core_->options().observer) begun_ = clock::now();
   core_->submit(*this);
 }
 
@@ -63,6 +60,10 @@ observed_call client_call::seen() const noexcept {
   now.method = method_;
   now.number = id();
   return now;
+}
+
+void client_call::tell_begun() noexcept {
+  if (core_->options().observer && !std::exchange(told_, true)) core_->options().observer->call_began(seen());
 }
 
 void client_call::expired(timer& t) noexcept {
@@ -75,6 +76,7 @@ void client_call::expired(timer& t) noexcept {
 void client_call::begin(client_connection& on) {
   open(on.out, on.calls.add(*this), true);
   on_ = &on;
+  tell_begun();
   frame.head = {};
   frame.head.kind = service_frame::kind::request;
   frame.head.flags = streaming_ ? service_frame::more : std::uint8_t{0};
@@ -197,6 +199,7 @@ void client_call::forget() noexcept {
   close_sending();
   lose_outbox();
   if (core_ && core_->options().observer && begun_ != clock::time_point()) {
+    tell_begun();
     observed_call now = seen();
     now.duration = clock::now() - begun_;
     now.reply_bytes = reply_.size();

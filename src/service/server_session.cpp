@@ -79,10 +79,13 @@ server_session::~server_session() {
     calls_.remove(*call);
     call->drop();
   }
+  // Made to end: by its server's end, or the end of the grace that a stop gives.
+  if (shard_.observer() && connected_) shard_.observer()->disconnected(peer_, leaving_ != errc{} ? leaving_ : errc::closed);
   shard_.session_ended(*this);
 }
 
 task<void> server_session::run() {
+  connected_ = true;
   if (shard_.observer()) shard_.observer()->connected(peer_);
   task<std::error_code> taking = take_all();
   const std::error_code why = co_await std::move(taking);
@@ -91,6 +94,7 @@ task<void> server_session::run() {
   ch_.close();
   cancel_all(errc::peer_closed);
   if (calls_.size() != 0) co_await done_.wait();
+  connected_ = false;
   if (shard_.observer()) shard_.observer()->disconnected(peer_, why);
 }
 

@@ -92,6 +92,7 @@ private:
   std::uint64_t activity_at_look_ = 0;
   errc leaving_{};
   bool last_word_ = false;
+  bool connected_ = false;  // as far as observers know
   bool gone_ = false;
   gate done_;  // gone, and the last handler has ended
   std::optional<refusal> refusal_;  // to be sent before anything else is taken

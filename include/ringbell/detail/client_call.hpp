@@ -91,6 +91,7 @@ private:
   void fail(std::error_code e) noexcept;
   observed_call seen() const noexcept;
   void forget() noexcept;
+  void tell_begun() noexcept;
 
   client_ref core_;
   client_connection* on_ = nullptr;  // while the call has a number there
@@ -110,6 +111,7 @@ private:
   bool at_server_ = false;
   bool request_ended_ = false;
   bool over_ = false;
+  bool told_ = false;  // the observer
 };
 
 /// A call with one request and one reply.
