@@ -20,7 +20,8 @@ struct server_options {
   /// Ring sizes (`errc::refused_ring_size`), the longest message that is taken (`errc::message_too_large`, at the client), clients in all and of one user
   /// (`errc::refused_too_many`, `errc::refused_too_many_of_user`), the authorizer (`errc::refused_unauthorized`), how long a handshake may take.
   listener_options listening;
-  /// Requests of one client that may be under way (`errc::refused_in_flight`), and bytes of them that are kept meanwhile (`errc::refused_bytes`).
+  /// Requests of one client that may be under way (`errc::refused_in_flight`), and bytes of them, and of their parts that no handler has read, that are kept
+  /// meanwhile (`errc::refused_bytes`: of the request, or of the call whose part it is).
   std::size_t max_in_flight = 1024;
   std::size_t max_bytes_in_flight = std::size_t{64} << 20;
   /// A client that has no request under way, and has made none for this long, is disconnected (`errc::dropped_idle` at its next call, unless it may

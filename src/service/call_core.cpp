@@ -15,9 +15,10 @@ call_core::~call_core() {
 
 bool call_core::part_arrived(payload p) {
   if (!more_to_come_ || not_credited_ >= initial_window) return false;
-  not_credited_ += p.size() + part_cost;
-  if (over_ != errc{}) return true;  // nobody will read it
+  const std::size_t cost = p.size() + part_cost;
   parts_.push_back(std::move(p));
+  not_credited_ += cost;
+  if (sum_) *sum_ += cost;
   if (reader_) reader_->complete();
   return true;
 }
@@ -73,7 +74,9 @@ void call_core::begun() noexcept {
 payload call_core::take_part() noexcept {
   payload first = std::move(parts_.front());
   parts_.pop_front();
-  consumed_ += first.size() + part_cost;
+  const std::size_t cost = first.size() + part_cost;
+  consumed_ += cost;
+  if (sum_) *sum_ -= cost;
   if (consumed_ >= initial_window / 2 && over_ == errc{} && more_to_come_ && out_) {
     service_frame::header h;
     h.kind = service_frame::kind::credit;

@@ -134,6 +134,7 @@ void server_call::cancel(errc why) noexcept {
 
 void server_call::drop() noexcept {
   session_ = nullptr;
+  count_no_more();
   close(errc::closed);
   if (running_) {
     stop_.request_stop();

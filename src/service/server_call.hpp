@@ -32,6 +32,8 @@ public:
   void cancel(errc why) noexcept;
   /// The session goes: destroys what runs.
   void drop() noexcept;
+  using call_core::count_no_more;
+  using call_core::count_parts_in;
 
   std::uint32_t method() const noexcept { return method_; }
   const payload& content() const noexcept { return content_; }

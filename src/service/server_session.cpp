@@ -129,8 +129,11 @@ errc server_session::take(message m) {
   bool sound = true;
   switch (h.kind) {
     case service_frame::kind::part:
-      if (h.flags & service_frame::more)
-        sound = call->closed() != errc{} || call->part_arrived(std::move(p));
+      if (call->closed() != errc{}) break;  // nobody will read it
+      if ((h.flags & service_frame::more) && call->receiving_parts() && !may_keep(p.size()))
+        call->cancel(errc::refused_bytes);
+      else if (h.flags & service_frame::more)
+        sound = call->part_arrived(std::move(p));
       else
         call->last_part_arrived();
       break;
@@ -145,10 +148,13 @@ errc server_session::admit(const payload& content, const service_frame::header& 
   const server_options& options = shard_.options();
   if (leaving_ != errc{}) return leaving_;
   if (calls_.size() >= options.max_in_flight) return errc::refused_in_flight;
-  if (calls_.size() != 0 && bytes_ + content.size() > options.max_bytes_in_flight) return errc::refused_bytes;
+  if (!may_keep(content.size())) return errc::refused_bytes;
   if (h.method > service_frame::method_statistics || h.method == service_frame::reserved_methods) return errc::no_such_method;
   return errc{};
 }
+
+/// One alone it may always be.
+bool server_session::may_keep(std::size_t bytes) const noexcept { return bytes_ == 0 || bytes_ + bytes <= shard_.options().max_bytes_in_flight; }
 
 errc server_session::begin(payload content, const service_frame::header& h) {
   errc refused = admit(content, h);
@@ -167,6 +173,7 @@ errc server_session::begin(payload content, const service_frame::header& h) {
   bytes_ += call->bytes();
   try {
     calls_.add(*call);
+    call->count_parts_in(bytes_);
     call->start(shard_.handler(), h.method >= service_frame::reserved_methods);
   } catch (...) {
     // No memory, before the handler has begun.
@@ -192,6 +199,7 @@ task<void> server_session::send_refusal(refusal what) {
 
 void server_session::call_ended(server_call& call, bool failed) noexcept {
   bytes_ -= call.bytes();
+  call.count_no_more();
   ++activity_;
   if (failed) ++failed_;
   calls_.remove(call);

@@ -75,6 +75,7 @@ private:
   errc take(message m);
   errc begin(payload content, const service_frame::header& h);
   errc admit(const payload& content, const service_frame::header& h) const noexcept;
+  bool may_keep(std::size_t bytes) const noexcept;
   task<void> send_refusal(refusal what);
   void close_when_done() noexcept;
   void send_goaway() noexcept;
@@ -84,7 +85,7 @@ private:
   sys::peer_identity peer_;
   outbox out_;
   server_calls calls_;
-  std::size_t bytes_ = 0;
+  std::size_t bytes_ = 0;  // of requests under way, and of their parts that were not read
   std::uint64_t requests_ = 0;
   std::uint64_t failed_ = 0;
   std::uint64_t refused_ = 0;

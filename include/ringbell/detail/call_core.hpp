@@ -58,6 +58,12 @@ protected:
   outbox* out() const noexcept { return out_; }
   void lose_outbox() noexcept { out_ = nullptr; }
   void more_will_come() noexcept { more_to_come_ = true; }
+  /// From now on the bytes of parts that were received and not taken are also part of `sum`; until count_no_more().
+  void count_parts_in(std::size_t& sum) noexcept { sum_ = &sum; }
+  void count_no_more() noexcept {
+    if (sum_) *sum_ -= not_credited_ - consumed_;
+    sum_ = nullptr;
+  }
   /// The request is sent, or queued: parts that were to be written before may follow.
   void begun() noexcept;
 
@@ -78,6 +84,7 @@ private:
   std::list<payload> parts_;
   std::size_t not_credited_ = 0;  // what was received, less what was credited
   std::size_t consumed_ = 0;      // what was taken and not yet credited
+  std::size_t* sum_ = nullptr;
   read_awaiter* reader_ = nullptr;
   // sending
   std::size_t under_way_ = 0;  // what was sent, or waits to be, less what was credited
