@@ -47,9 +47,7 @@ int serve(const char* name, const char* port) {
 
   // In order: no new calls, those under way have five seconds. Then nothing is left that keeps the context running.
   asio::signal_set signals(context, SIGINT, SIGTERM);
-  signals.async_wait([&](const asio::error_code&, int) {
-    server.async_stop(5s, [&](const asio::error_code&, bool) { server.close(); });
-  });
+  signals.async_wait([&](const asio::error_code&, int) { server.async_stop(5s, [&](const asio::error_code&, bool) { server.close(); }); });
   context.run();
   return 0;
 }

@@ -19,8 +19,8 @@ class streamed_call final : public client_call {
 public:
   streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request, const call_options& options);
   ~streamed_call();
-  using client_call::submit;
   using client_call::finish_request;
+  using client_call::submit;
 
 private:
   friend class reply_awaiter;

@@ -22,7 +22,7 @@ namespace ringbell {
 /// connection, which closes when the last of them, and the last call, is gone.
 ///
 ///     ringbell::client kv = co_await ringbell::client::connect(lp, "kv");
-///     ringbell::payload value = co_await kv.call(get, "colour", {.timeout = 1s} ...);
+///     ringbell::payload value = co_await kv.call(get, "colour", 50ms);
 ///
 /// Calls throw `call_error` when the service answered with an error, or refused (see there), and `std::system_error` otherwise: `errc::peer_closed` when the
 /// connection ended meanwhile (whether the request was carried out nobody knows; it is not repeated), `errc::timed_out`, `errc::cancelled`,
@@ -47,7 +47,8 @@ public:
                                                   call_options options = {}) const noexcept {
     return call_awaitable<std::span<const std::byte>>(core_, method, detail::borrowed_bytes(request), options);
   }
-  call_awaitable<std::span<const std::byte>> call(std::uint32_t method, std::string_view request, call_options options = {}) const noexcept {
+  call_awaitable<std::span<const std::byte>> call(std::uint32_t method, std::string_view request,
+                                                  call_options options = {}) const noexcept {
     return call(method, as_bytes(request), options);
   }
   /// The same with a value, which its `codec` writes into the ring. `co_await c.call_with(add, pair)`, then `.as<int>()`.

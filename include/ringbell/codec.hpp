@@ -77,8 +77,8 @@ struct codec<T> {
   /// `std::errc::invalid_argument` when the size is another.
   static T decode(std::span<const std::byte> bytes) {
     if (bytes.size() != sizeof(T))
-      throw std::system_error(std::make_error_code(std::errc::invalid_argument), "ringbell: expected a value of " + std::to_string(sizeof(T)) +
-                                                                                      " bytes, got " + std::to_string(bytes.size()));
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                              "ringbell: expected a value of " + std::to_string(sizeof(T)) + " bytes, got " + std::to_string(bytes.size()));
     T value;
     std::memcpy(&value, bytes.data(), sizeof(T));
     return value;

@@ -12,12 +12,12 @@ namespace ringbell {
 
 /// A call as an observer sees it.
 struct observed_call {
-  std::uint32_t method = 0;
-  std::uint32_t number = 0;  ///< as the client numbers its calls; 0 at a client whose call ended before it had one
-  std::size_t request_bytes = 0;          ///< as the server received them; 0 at the client
-  std::size_t reply_bytes = 0;            ///< of the reply itself, without parts; 0 in `call_began`
-  std::chrono::nanoseconds duration{0};   ///< 0 in `call_began`
-  std::error_code error;                  ///< why it failed; success otherwise
+  std::uint32_t method = 0;              ///< as the client says: any number
+  std::uint32_t number = 0;              ///< as the client numbers its calls; 0 at a client whose call ended before it had one
+  std::size_t request_bytes = 0;         ///< as the server received them; 0 at the client
+  std::size_t reply_bytes = 0;           ///< of the reply itself, without parts; 0 in `call_began`
+  std::chrono::nanoseconds duration{0};  ///< 0 in `call_began`
+  std::error_code error;                 ///< why it failed; success otherwise
 };
 
 /// Hears what a server does, for logs, metrics and traces. Override what interests you.
@@ -32,6 +32,7 @@ public:
   /// the server was destroyed.
   virtual void disconnected(const sys::peer_identity&, std::error_code /*why*/) noexcept {}
   virtual void call_began(const sys::peer_identity&, const observed_call&) noexcept {}
+  /// For each that began; `errc::closed` when the server was destroyed meanwhile.
   virtual void call_ended(const sys::peer_identity&, const observed_call&) noexcept {}
   /// A request was refused: one of `errc::refused_*`, `errc::no_such_method`.
   virtual void refused(const sys::peer_identity&, std::error_code /*why*/) noexcept {}

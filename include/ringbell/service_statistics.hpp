@@ -11,17 +11,17 @@ namespace ringbell {
 struct client_statistics {
   std::uint64_t process = 0;
   std::uint64_t user = 0;
-  std::uint64_t connected_ns = 0;       ///< for how long it has been connected
-  std::uint64_t requests = 0;           ///< that were begun
-  std::uint64_t failed = 0;             ///< of these, answered by an error
-  std::uint64_t refused = 0;            ///< that were not begun
-  std::uint64_t in_flight = 0;          ///< under way
-  std::uint64_t bytes_in_flight = 0;    ///< of the requests under way
-  std::uint64_t depth_to_server = 0;    ///< bytes in the client's ring that the server has not consumed
-  std::uint64_t depth_to_client = 0;    ///< bytes in the server's ring that the client has not consumed
-  std::uint64_t ring_to_server = 0;     ///< the sizes of these rings
+  std::uint64_t connected_ns = 0;     ///< for how long it has been connected
+  std::uint64_t requests = 0;         ///< that were begun
+  std::uint64_t failed = 0;           ///< of these, answered by an error
+  std::uint64_t refused = 0;          ///< that were not begun
+  std::uint64_t in_flight = 0;        ///< under way
+  std::uint64_t bytes_in_flight = 0;  ///< of the requests under way
+  std::uint64_t depth_to_server = 0;  ///< bytes in the client's ring that the server has not consumed
+  std::uint64_t depth_to_client = 0;  ///< bytes in the server's ring that the client has not consumed
+  std::uint64_t ring_to_server = 0;   ///< the sizes of these rings
   std::uint64_t ring_to_client = 0;
-  channel_statistics channel;           ///< of the server's side
+  channel_statistics channel;  ///< of the server's side
 };
 static_assert(sizeof(client_statistics) == 21 * 8);
 

@@ -3,9 +3,9 @@
 
 #include <ringbell/as_result.hpp>
 #include <ringbell/connect.hpp>
-#include "service/client_core.hpp"
 #include <ringbell/service_observer.hpp>
 #include <ringbell/sleep.hpp>
+#include "service/client_core.hpp"
 
 #include <algorithm>
 #include <new>
@@ -77,8 +77,7 @@ client_call* client_calls::find(std::uint32_t number) const noexcept {
 
 // -- one connection --
 
-client_connection::client_connection(client_core& of, channel through)
-    : core(of), ch(std::move(through)), out(of.owner(), ch.sender()) {
+client_connection::client_connection(client_core& of, channel through) : core(of), ch(std::move(through)), out(of.owner(), ch.sender()) {
   out.on_drained = [this] {
     if (leaving_) close_when_done();
   };

@@ -59,9 +59,8 @@ bool carries_metadata(kind k) noexcept { return k == kind::request || k == kind:
 bool carries_payload(kind k) noexcept { return carries_metadata(k) || k == kind::part; }
 
 constexpr errc service_errors[] = {
-    errc::refused_in_flight, errc::timed_out,        errc::cancelled,       errc::handler_failed,
-    errc::refused_stopping,  errc::no_such_method,   errc::dropped_idle,    errc::message_too_large,
-    errc::refused_bytes,     errc::refused_unauthorized,
+    errc::refused_in_flight, errc::timed_out,    errc::cancelled,         errc::handler_failed, errc::refused_stopping,
+    errc::no_such_method,    errc::dropped_idle, errc::message_too_large, errc::refused_bytes,  errc::refused_unauthorized,
 };
 
 }  // namespace

@@ -100,6 +100,19 @@ task<void> server_call::answer(reply r) {
   reply_bytes_ = r.size();
 }
 
+void server_call::tell_observer(server_session& session) const noexcept {
+  server_observer* const observer = session.shard().observer();
+  if (!observer) return;
+  observed_call seen;
+  seen.method = method_;
+  seen.number = id();
+  seen.request_bytes = content_.size();
+  seen.reply_bytes = reply_bytes_;
+  seen.duration = loop::clock::now() - begun_;
+  seen.error = error_;
+  observer->call_ended(peer_, seen);
+}
+
 void server_call::ended(task_promise<void>& frame) noexcept {
   running_ = nullptr;
   std::exception_ptr error = frame.take_error();
@@ -110,16 +123,7 @@ void server_call::ended(task_promise<void>& frame) noexcept {
   if (cancelled_ != errc{}) error_ = cancelled_;
   if (error) error_ = errc::handler_failed;  // not even the error could be sent, for lack of memory
   if (session) {
-    if (server_observer* const observer = session->shard().observer()) {
-      observed_call seen;
-      seen.method = method_;
-      seen.number = id();
-      seen.request_bytes = content_.size();
-      seen.reply_bytes = reply_bytes_;
-      seen.duration = loop::clock::now() - begun_;
-      seen.error = error_;
-      observer->call_ended(peer_, seen);
-    }
+    tell_observer(*session);
     session->call_ended(*this, static_cast<bool>(error_));
   }
   let_go();
@@ -133,7 +137,8 @@ void server_call::cancel(errc why) noexcept {
 }
 
 void server_call::drop() noexcept {
-  session_ = nullptr;
+  error_ = errc::closed;
+  if (server_session* const session = std::exchange(session_, nullptr); session && running_) tell_observer(*session);
   count_no_more();
   close(errc::closed);
   if (running_) {

@@ -56,6 +56,7 @@ private:
   static task<void> run(server_call& call, const request_handler& handler);
   task<void> answer(reply r);
   outgoing_frame frame_of(const reply& r) const;
+  void tell_observer(server_session& session) const noexcept;
 
   server_session* session_;
   sys::peer_identity peer_;

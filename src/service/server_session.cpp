@@ -22,7 +22,8 @@ constexpr std::size_t first_buckets = 8;
 std::string text_of(errc refused, const server_options& options) {
   switch (refused) {
     case errc::refused_in_flight: return "the server allows " + std::to_string(options.max_in_flight) + " requests of one client at a time";
-    case errc::refused_bytes: return "the server allows " + std::to_string(options.max_bytes_in_flight) + " bytes of requests of one client at a time";
+    case errc::refused_bytes:
+      return "the server allows " + std::to_string(options.max_bytes_in_flight) + " bytes of requests of one client at a time";
     default: return make_error_code(refused).message();
   }
 }
@@ -42,9 +43,7 @@ void server_calls::add(server_call& call) {
   if (size_ >= buckets_.size()) {
     server_calls larger;
     larger.buckets_.resize(std::max(first_buckets, 2 * buckets_.size()));
-    for_each([&](server_call& c) {
-      c.next = std::exchange(larger.bucket(c.id()), &c);
-    });
+    for_each([&](server_call& c) { c.next = std::exchange(larger.bucket(c.id()), &c); });
     buckets_.swap(larger.buckets_);
   }
   call.next = std::exchange(bucket(call.id()), &call);
@@ -154,7 +153,9 @@ errc server_session::admit(const payload& content, const service_frame::header& 
 }
 
 /// One alone it may always be.
-bool server_session::may_keep(std::size_t bytes) const noexcept { return bytes_ == 0 || bytes_ + bytes <= shard_.options().max_bytes_in_flight; }
+bool server_session::may_keep(std::size_t bytes) const noexcept {
+  return bytes_ == 0 || bytes_ + bytes <= shard_.options().max_bytes_in_flight;
+}
 
 errc server_session::begin(payload content, const service_frame::header& h) {
   errc refused = admit(content, h);

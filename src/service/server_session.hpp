@@ -95,7 +95,7 @@ private:
   bool last_word_ = false;
   bool connected_ = false;  // as far as observers know
   bool gone_ = false;
-  gate done_;  // gone, and the last handler has ended
+  gate done_;                       // gone, and the last handler has ended
   std::optional<refusal> refusal_;  // to be sent before anything else is taken
   timer::time_point since_;
 };

@@ -43,8 +43,7 @@ void server_shard::accept(accepted_connection client) noexcept {
     core_.client_came();
     tasks_->spawn(serve(std::move(session)));
     if (!timer::pending()) look_later();
-  } catch (const std::bad_alloc&) {
-  }
+  } catch (const std::bad_alloc&) {}
 }
 
 task<void> server_shard::serve(std::unique_ptr<server_session> session) {

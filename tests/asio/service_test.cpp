@@ -122,7 +122,8 @@ TEST_CASE("cancelling a call by its slot ends it at once, and cancels the handle
     timer.async_wait([&](net_error_code) { signal.emit(net::cancellation_type::terminal); });
     net_error_code error;
     const auto begun = std::chrono::steady_clock::now();
-    co_await c.async_call(slow, net::const_buffer(), net::bind_cancellation_slot(signal.slot(), net::redirect_error(net::use_awaitable, error)));
+    co_await c.async_call(slow, net::const_buffer(),
+                          net::bind_cancellation_slot(signal.slot(), net::redirect_error(net::use_awaitable, error)));
     CHECK(error == net::error::operation_aborted);
     CHECK(std::chrono::steady_clock::now() - begun < 10s);
     const payload p = co_await c.async_call(echo_method, net::buffer("x", 1), net::use_awaitable);

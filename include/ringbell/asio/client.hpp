@@ -154,8 +154,8 @@ public:
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
   /// The same in a coroutine; throws `call_error` with the service's text.
   net::awaitable<payload, Executor> call(std::uint32_t method, net::const_buffer request = {}, call_options options = {}) {
-    detail::call_outcome outcome = co_await run(detail::run_call_to_outcome(state_, method, detail::bytes_of(request), options),
-                                                net::use_awaitable_t<Executor>());
+    detail::call_outcome outcome =
+        co_await run(detail::run_call_to_outcome(state_, method, detail::bytes_of(request), options), net::use_awaitable_t<Executor>());
     if (outcome.error) std::rethrow_exception(outcome.error);
     co_return std::move(outcome.reply);
   }

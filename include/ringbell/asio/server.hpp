@@ -107,7 +107,8 @@ public:
 private:
   struct state {
     state(const Executor& executor, std::string_view name, handler_type h, server_options options)
-        : on(executor), service(on.lp(), name, bridge(executor, on.lp(), std::make_shared<const handler_type>(std::move(h))), std::move(options)) {}
+        : on(executor),
+          service(on.lp(), name, bridge(executor, on.lp(), std::make_shared<const handler_type>(std::move(h))), std::move(options)) {}
     detail::service_loop on;
     server service;
   };

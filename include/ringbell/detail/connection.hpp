@@ -91,8 +91,12 @@ public:
   }
 
   /// Bytes that the peer has published and this side has not consumed, and the other way round, for statistics. By the peer's word: any number.
-  std::uint64_t unread_bytes() noexcept { return (peer_page().tx_tail.load(std::memory_order_relaxed) & ~std::uint64_t{7}) - ring_.read_position(); }
-  std::uint64_t unconsumed_bytes() noexcept { return ring_.sent_position() - (peer_page().rx_head.load(std::memory_order_relaxed) & ~std::uint64_t{7}); }
+  std::uint64_t unread_bytes() noexcept {
+    return (peer_page().tx_tail.load(std::memory_order_relaxed) & ~std::uint64_t{7}) - ring_.read_position();
+  }
+  std::uint64_t unconsumed_bytes() noexcept {
+    return ring_.sent_position() - (peer_page().rx_head.load(std::memory_order_relaxed) & ~std::uint64_t{7});
+  }
 
   void claimed() noexcept { hold(); }
   void commit(std::size_t size) noexcept;
