@@ -335,3 +335,17 @@ TEST_CASE("a pair's peer is this process and its user") {
 }
 
 TEST_CASE("what is no socket has no peer") { CHECK(local_socket().peer().error() == std::errc::bad_file_descriptor); }
+
+TEST_CASE("a forked child has an id of its own, its parent keeps his, and so on with the child's child") {
+  const auto own = current_process();
+  CHECK(own == static_cast<std::uint64_t>(::getpid()));
+  const auto is_right = [](std::uint64_t parent) {
+    return current_process() == static_cast<std::uint64_t>(::getpid()) && current_process() != parent;
+  };
+  CHECK(run_in_child([&] {
+          if (!is_right(own)) return 1;
+          const auto child = current_process();
+          return run_in_child([&] { return is_right(child) ? 0 : 2; });
+        }) == 0);
+  CHECK(current_process() == own);
+}

@@ -58,9 +58,6 @@ void close_all(received_handles& handles) noexcept {
 
 }  // namespace
 
-std::uint64_t current_user() noexcept { return ::geteuid(); }
-std::uint64_t current_process() noexcept { return static_cast<std::uint64_t>(::getpid()); }
-
 local_socket local_socket::connect(const std::string& path, std::error_code& error) noexcept {
   const unix_address address(path);
   if (!address) {
