@@ -156,6 +156,59 @@ TEST_CASE("a region leaves no mapping and no descriptor behind") {
   CHECK(open_descriptors() == before);
 }
 
+TEST_CASE("a region whose handle is closed costs no descriptor, stays mapped, and can still be mapped by who was sent it") {
+  const int before = open_descriptors();
+  region r = make_region(page_size());
+  handle sent = share(r);
+  r.close_handle();
+  r.close_handle();
+  CHECK(r.shared_handle() == invalid_handle);
+  r.data()[0] = std::byte{7};
+  CHECK((::fcntl(sent.get(), F_GET_SEALS) & all_seals) == all_seals);
+  std::error_code error;
+  const peer_region peer = peer_region::map(std::move(sent), page_size(), error);
+  REQUIRE(peer);
+  CHECK(peer.data()[0] == std::byte{7});
+  CHECK(open_descriptors() == before);
+}
+
+namespace {
+
+bool mapped(const void* page) { return ::msync(const_cast<void*>(page), page_size(), MS_ASYNC) == 0; }
+
+}  // namespace
+
+TEST_CASE("an own region and a peer's are unmapped together, wherever they lie and whichever is there") {
+  for (const bool apart : {false, true}) {
+    CAPTURE(apart);
+    for (const bool peer_first : {false, true}) {
+      CAPTURE(peer_first);
+      std::error_code error;
+      region others = make_region(page_size());
+      region own;
+      region between;
+      if (!peer_first) own = make_region(2 * page_size());
+      if (!peer_first && apart) between = make_region(page_size());
+      peer_region peer = peer_region::map(share(others), page_size(), error);
+      REQUIRE(peer);
+      if (peer_first && apart) between = make_region(page_size());
+      if (peer_first) own = make_region(2 * page_size());
+      const void* const was_own = own.data();
+      const void* const was_peer = peer.data();
+      unmap(std::move(own), std::move(peer));
+      CHECK_FALSE(mapped(was_own));
+      CHECK_FALSE(mapped(was_peer));
+      CHECK(mapped(others.data()));
+      if (apart) CHECK(mapped(between.data()));
+    }
+  }
+  region alone = make_region(page_size());
+  const void* const was_alone = alone.data();
+  unmap(std::move(alone), {});
+  CHECK_FALSE(mapped(was_alone));
+  unmap({}, {});
+}
+
 TEST_CASE("another process with the descriptor cannot write, resize or unseal the region") {
   const region r = make_region(4 * page_size());
   CHECK(run_in_child([&] { return attack(r.shared_handle(), r.size()); }) == 0);

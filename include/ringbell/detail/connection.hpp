@@ -107,7 +107,7 @@ public:
   void orphan() noexcept;
 
 protected:
-  virtual ~connection() = default;
+  virtual ~connection() { sys::unmap(std::move(parts_.own), std::move(parts_.peer)); }
   /// Space was given back, or messages were held back, that the peer has not heard of, maybe while nobody waits: publish() before the
   /// thread sleeps.
   virtual void publish_later() noexcept {}

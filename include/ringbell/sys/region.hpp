@@ -8,12 +8,15 @@
 
 namespace ringbell::sys {
 
+class peer_region;
+
 /// Shared memory that this process created, alone may write, and can hand to a peer for reading. The one rule of ringbell (you
 /// write only what you own) rests on it: once `create` has returned, no descriptor of it, however it travelled, can be mapped for
 /// writing, resized or unsealed, by anybody.
 ///
 /// It has no name: nothing is left in a file system, whoever dies and when.
 /// Thread-safety: distinct objects from distinct threads. Lifetime: unmapped and closed on destruction; the peer's mapping lives on.
+/// The handle is needed for the handover alone: `close_handle` lets go of it early, so that a connection costs no descriptor for it.
 class region {
 public:
   region() noexcept = default;
@@ -21,7 +24,7 @@ public:
   region& operator=(region&& other) noexcept;
   ~region();
 
-  /// Creates `bytes` (rounded up to whole pages) of zeroed memory. Pages take memory once they are written
+  /// Creates `bytes` (rounded up to whole pages) of zeroed memory. Pages but the first take memory once they are written
   /// (docs/decisions/0008). Errors: `std::errc::invalid_argument` for 0 bytes; `errc::not_supported` when the kernel cannot seal it
   /// (before 5.1); else the system's (out of memory or descriptors).
   static region create(std::size_t bytes, std::error_code& error) noexcept;
@@ -29,10 +32,14 @@ public:
   std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   explicit operator bool() const noexcept { return data_ != nullptr; }
-  /// The handle to be passed to the peer. Owned by this object.
+  /// The handle to be passed to the peer. Owned by this object; invalid after `close_handle`.
   native_handle shared_handle() const noexcept { return handle_.get(); }
+  /// Closes the handle, to be called once it was sent (what is under way keeps the memory alive). The memory stays mapped, and
+  /// sealed. No effect when it is closed already.
+  void close_handle() noexcept { handle_.reset(); }
 
 private:
+  friend void unmap(region own, peer_region peer) noexcept;
   handle handle_;
   std::byte* data_ = nullptr;
   std::size_t size_ = 0;
@@ -58,9 +65,14 @@ public:
   explicit operator bool() const noexcept { return data_ != nullptr; }
 
 private:
+  friend void unmap(region own, peer_region peer) noexcept;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };
+
+/// Unmaps both, in one system call when they lie side by side (which they do, as a rule, when they were mapped one after the other): what
+/// unmapping costs is for the most part telling the other processors.
+void unmap(region own, peer_region peer) noexcept;
 
 /// The size of a page of memory, in bytes.
 std::size_t page_size() noexcept;
