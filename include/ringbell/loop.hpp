@@ -3,6 +3,7 @@
 
 #include <ringbell/detail/list.hpp>
 #include <ringbell/detail/ready.hpp>
+#include <ringbell/detail/spin_history.hpp>
 #include <ringbell/detail/timer_heap.hpp>
 #include <ringbell/environment.hpp>
 #include <ringbell/errors.hpp>
@@ -166,6 +167,7 @@ private:
   clock::time_point spin_begun_{};            // nothing until the spin reads the clock for the first time
   std::chrono::nanoseconds spun_{0};          // since then
   std::chrono::nanoseconds spun_in_vain_{0};  // in the spins before, since one last paid or gave up
+  std::unique_ptr<detail::spin_history> newcomers_;  // what the first waits of sources have taught
   loop_statistics statistics_;
 };
 

@@ -205,6 +205,7 @@ private:
 loop::loop(loop_options options) : spin_(detail::chosen_spin(options.spin)), reactor_(make_reactor(options.backend, reason_)) {
   posted_ = std::make_unique<posted>(*reactor_);
   roots_ = std::make_unique<roots>();
+  newcomers_ = std::make_unique<detail::spin_history>();
   can_spin();  // measures now what else the first message would have to wait for
 }
 
@@ -320,7 +321,7 @@ bool loop::begin_spin() {
   const bool always = spin_ == spin_policy::always;
   bool worth_it = false;
   awake_.for_each([&](detail::awake_source& source) {
-    source.polled = source.pollable && (always || source.history.worth_it());
+    source.polled = source.pollable && (always || detail::loop_access::history_of(*this, source).worth_it());
     worth_it |= source.polled;
   });
   if (!worth_it) return false;
@@ -352,8 +353,8 @@ loop::spun loop::spin(slice* within) {
       if (!always && spun_in_vain_ + spun_ >= spin_limit_) {
         spun_in_vain_ = {};
         spinning_ = false;
-        awake_.for_each([](detail::awake_source& source) {
-          if (source.polled) source.history.wasted();
+        awake_.for_each([this](detail::awake_source& source) {
+          if (source.polled) detail::loop_access::history_of(*this, source).wasted();
         });
         return spun::nothing;
       }
@@ -374,7 +375,8 @@ bool loop::poll_sources() noexcept {
   bool any = false;
   awake_.for_each([&](detail::awake_source& source) {
     if (!source.poll()) return;
-    source.history.paid();
+    detail::loop_access::history_of(*this, source).paid();
+    detail::loop_access::wait_ended(source);
     any = true;
   });
   return any;
@@ -395,6 +397,7 @@ bool loop::prepare_to_sleep() noexcept {
       return;
     }
     source.unlink();
+    detail::loop_access::wait_ended(source);
     // A wait that was polled for in vain has told its history already.
     if (spin_limit_.count() == 0 || std::exchange(source.polled, false)) return;
     if (now == clock::time_point()) now = clock::now();

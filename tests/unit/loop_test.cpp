@@ -499,6 +499,17 @@ TEST_CASE("a loop that always spins never parks a source, and still sees timers 
   CHECK(lp.statistics().spins_paid > 0);
 }
 
+TEST_CASE("new sources share what is known of those before them, so many that are short-lived and silent are not each polled for") {
+  loop lp;
+  for (int i = 0; i < 200; ++i) {
+    flag_source source(lp);
+    source.wait(std::noop_coroutine());
+    lp.run(sleep_once(300us));
+    source.unlink();
+  }
+  CHECK(lp.statistics().spins < 100);
+}
+
 TEST_CASE("for a source that stays silent the loop soon stops spinning") {
   loop lp;
   flag_source source(lp);

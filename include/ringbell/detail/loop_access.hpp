@@ -28,6 +28,10 @@ public:
   virtual bool recheck() noexcept = 0;
 
   spin_history history;
+  /// A source that is new has no history of its own: for its first waits it shares that of all that were new before it. Or a server with
+  /// short connections would poll in vain for each of them.
+  static constexpr std::uint8_t first_waits = 8;
+  std::uint8_t waits = 0;  ///< that have ended in a message while polling, or in a park; counted up to `first_waits`
   /// Set by the source: whether polling can help, because somebody waits on it and the peer can run at the same time.
   bool pollable = true;
   /// The loop's own notes.
@@ -49,6 +53,13 @@ struct loop_access {
   /// message lets the others, and the timers, have their turn: then suspend and schedule().
   static bool may_continue(loop& lp) noexcept { return --lp.budget_ > 0; }
 
+  static spin_history& history_of(loop& lp, awake_source& source) noexcept {
+    return source.waits < awake_source::first_waits ? *lp.newcomers_ : source.history;
+  }
+  static void wait_ended(awake_source& source) noexcept {
+    if (source.waits < awake_source::first_waits) ++source.waits;
+  }
+
   static void keep_awake(loop& lp, awake_source& source) noexcept {
     if (!source.linked()) lp.awake_.push_front(source);
     lp.changed();
@@ -59,7 +70,7 @@ struct loop_access {
   /// not parked.
   static void woken(loop& lp, awake_source& source) noexcept {
     if (source.parked_at == timer::time_point()) return;
-    source.history.slept(loop::clock::now() - source.parked_at, lp.spin_limit_);
+    history_of(lp, source).slept(loop::clock::now() - source.parked_at, lp.spin_limit_);
     source.parked_at = {};
   }
 
