@@ -18,8 +18,12 @@ using clock = loop::clock;
 
 constexpr std::chrono::nanoseconds first_pause = std::chrono::milliseconds(1);
 constexpr std::chrono::nanoseconds longest_pause = std::chrono::milliseconds(100);
+// While a server's backlog is full: it holds thousands, which keep the server busy for longer than this, and thousands more that knock
+// every 100 ms would take from it the processors that it needs to let them in.
+constexpr std::chrono::nanoseconds longest_pause_in_a_crowd = std::chrono::milliseconds(500);
 
-/// Everything of a connection that this side makes before it knows the server's answer.
+/// Everything of a connection that this side makes before it knows the server's answer. The region is made before the connection is:
+/// a greeting that follows at once finds a server that has just been woken, and need not wake it again.
 struct greeting {
   greeting() noexcept {}
   sys::region region;
@@ -27,11 +31,15 @@ struct greeting {
   handshake::hello hello;
 };
 
-greeting prepare(const loop& lp, const connect_options& options, const sys::peer_identity& server) {
-  greeting g;
+sys::region make_region(const connect_options& options) {
   std::error_code error;
-  g.region = detail::create_ring_region(options.ring_bytes, error);
+  sys::region region = detail::create_ring_region(options.ring_bytes, error);
   if (error) throw std::system_error(error, "ringbell: shared memory for a ring of " + std::to_string(options.ring_bytes) + " bytes");
+  return region;
+}
+
+void prepare(greeting& g, const loop& lp, const connect_options& options, const sys::peer_identity& server) {
+  std::error_code error;
   const bool same_user = server.user == sys::current_user();
   g.hello.can_wait_on = handshake::usable_between(detail::usable_bells(options.bells, lp), same_user);
   g.hello.can_ring = handshake::usable_between(detail::all_bells, same_user);
@@ -42,7 +50,6 @@ greeting prepare(const loop& lp, const connect_options& options, const sys::peer
     g.bell = sys::event_bell::create(error);
     if (error) throw std::system_error(error, "ringbell: a bell");
   }
-  return g;
 }
 
 std::string text_of(const handshake::refused& r) {
@@ -58,11 +65,12 @@ std::string text_of(const handshake::refused& r) {
 }
 
 /// Sends the whole greeting; it is smaller than any socket buffer.
-std::error_code send_greeting(sys::local_socket& socket, const greeting& g) noexcept {
+std::error_code send_greeting(sys::local_socket& socket, greeting& g) noexcept {
   const handshake::encoded_frame frame = handshake::encode(g.hello);
   const sys::native_handle handles[] = {g.region.shared_handle(), g.bell.native()};
   const auto sent = socket.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(g.hello)));
   if (!sent) return sent.error();
+  g.region.close_handle();
   return *sent == frame.size ? std::error_code() : errc::peer_closed;
 }
 
@@ -108,10 +116,12 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   return parts;
 }
 
-task<detail::connection_parts> greet(loop& lp, const connect_options& options, sys::local_socket socket) {
+task<detail::connection_parts> greet(loop& lp, const connect_options& options, sys::local_socket socket, sys::region region) {
   const auto server = socket.peer();
   if (!server) throw std::system_error(server.error(), "ringbell: asking who the server is");
-  greeting g = prepare(lp, options, *server);
+  greeting g;
+  g.region = std::move(region);
+  prepare(g, lp, options, *server);
   if (const std::error_code error = send_greeting(socket, g)) throw std::system_error(error, "ringbell: the greeting");
   sys::received_handles handles;
   const handshake::frame answer = co_await read_answer(socket, handles);
@@ -130,12 +140,14 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
     throw std::system_error(errc::bad_ring_size, "ringbell: a ring of " + std::to_string(options.ring_bytes) + " bytes");
   const clock::time_point deadline = detail::from_now(options.timeout);
 
-  for (std::chrono::nanoseconds pause = first_pause;; pause = std::min(2 * pause, longest_pause)) {
+  sys::region region;  // waits for a server; who was sent it once may read it, so nobody else gets it
+  for (std::chrono::nanoseconds pause = first_pause;; pause *= 2) {
+    if (!region) region = make_region(options);
     std::error_code error;
     sys::local_socket socket = sys::local_socket::connect(*path, error);
     if (!error) {
       try {
-        co_return co_await timeout(deadline - clock::now(), greet(lp, options, std::move(socket)));
+        co_return co_await timeout(deadline - clock::now(), greet(lp, options, std::move(socket), std::move(region)));
       } catch (const std::system_error& e) {
         // A server that is just going away, or that died while it still had us in its backlog: its successor may be on its way.
         if (e.code() != errc::peer_closed) throw;
@@ -148,6 +160,7 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
     } else if (error != errc::no_server && error != errc::would_block) {
       throw std::system_error(error, "ringbell: connecting to " + *path);
     }
+    pause = std::min(pause, error == errc::would_block ? longest_pause_in_a_crowd : longest_pause);
     if (clock::now() + pause > deadline) {
       if (error == errc::would_block) error = errc::timed_out;  // its backlog is full, and stayed so
       throw std::system_error(error, "ringbell: connecting to " + *path);

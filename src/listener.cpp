@@ -17,6 +17,9 @@ namespace {
 // Out of descriptors or memory: the connection stays in the backlog, and accepting goes on after a moment.
 constexpr std::chrono::milliseconds accept_again{50};
 
+// A handshake costs some hundred microseconds: a crowd at the door must not keep those inside waiting.
+constexpr int accepted_per_turn = 8;
+
 }  // namespace
 
 namespace detail {
@@ -27,7 +30,7 @@ public:
   half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who, client_count of_user, errc verdict) noexcept
       : timer(&expired), owner_(owner), socket_(std::move(socket)), who_(who), of_user_(std::move(of_user)), verdict_(verdict) {}
   ~half_open();
-  std::error_code start();
+  bool start();
 
 private:
   static void expired(timer& t) noexcept { delete static_cast<half_open*>(&t); }
@@ -88,7 +91,7 @@ std::optional<accepted_connection> listener_core::take() noexcept {
   if (ready_.empty()) return first;
   first.emplace(std::move(ready_.front()));
   ready_.pop_front();
-  accept_all();
+  if (more_) accept_soon();  // not from here: a handshake that ends at once calls on_ready, that is whoever is just taking this client
   return first;
 }
 
@@ -102,10 +105,16 @@ void listener_core::ended() noexcept {
   if (!closing_) accept_all();
 }
 
+void listener_core::accept_soon() noexcept { loop_access::add_timer(loop_, *this, loop::clock::now()); }
+
 void listener_core::accept_all() noexcept {
   // A handshake that fails at its first step ends within begin(), and calls back.
   if (std::exchange(accepting_, true)) return;
-  while (half_open_ + ready_.size() < options_.max_half_open) {
+  for (int left = accepted_per_turn; more_ && half_open_ + ready_.size() < options_.max_half_open; --left) {
+    if (left == 0) {
+      accept_soon();
+      break;
+    }
     std::error_code error;
     sys::local_socket socket = socket_.accept(error);
     if (!error) try {
@@ -114,8 +123,8 @@ void listener_core::accept_all() noexcept {
       } catch (...) {
         error = std::make_error_code(std::errc::not_enough_memory);
       }
+    more_ = false;
     if (error != errc::would_block) loop_access::add_timer(loop_, *this, loop::clock::now() + accept_again);
-    break;
   }
   accepting_ = false;
 }
@@ -138,9 +147,11 @@ void listener_core::begin(sys::local_socket socket) {
   if (!connection->start()) (void)connection.release();  // owns itself from now on: ends with its handshake, or its time
 }
 
-std::error_code half_open::start() {
+// True when it is over already: most greetings are there by the time that their connection is accepted, and need not be waited for.
+bool half_open::start() {
+  if (read()) return true;
   loop_access::add_timer(owner_.owner(), *this, from_now(owner_.options_.handshake_timeout));
-  return loop_access::watch(owner_.owner(), socket_.native(), event_read, watch_mode::edge, *this, key_);
+  return static_cast<bool>(loop_access::watch(owner_.owner(), socket_.native(), event_read, watch_mode::edge, *this, key_));
 }
 
 half_open::~half_open() {
@@ -216,6 +227,7 @@ std::error_code half_open::welcome(const handshake::hello& hello, const handshak
   const sys::native_handle handles[] = {parts.own.shared_handle(), parts.own_bell.native()};
   error = send(answer, std::span(handles).first(handshake::expected_handles(answer)));
   if (error) return error;
+  parts.own.close_handle();
   loop_access::unwatch(owner_.owner(), key_);
   parts.control = std::move(socket_);
   owner_.accepted(std::move(parts), std::move(of_user_));

@@ -38,7 +38,8 @@ struct connect_options {
 };
 
 /// Connects to the service `name` (a name, or a path when it contains a slash: `sys::service_path`). While nobody listens there it tries again,
-/// 1 ms and then up to 100 ms apart, until the timeout.
+/// 1 ms and then up to 100 ms apart, until the timeout; likewise, up to 500 ms apart, while more clients knock at once than the kernel keeps
+/// waiting.
 /// Throws `std::system_error`: `errc::no_server` when nobody listened in time, `errc::timed_out` when somebody did but did not
 /// answer, `errc::refused_*` with the server's limits in the text, `errc::bad_name`, `errc::bad_ring_size`, `errc::bad_peer`, `errc::bad_region`,
 /// `errc::cancelled`, the system's (no permission, out of descriptors or memory).

@@ -138,6 +138,24 @@ TEST_CASE("a thousand connections leave nothing behind in either process") {
   CHECK(server_grown < 512);
 }
 
+TEST_CASE("a connection whose bells are the socket costs one descriptor on each side") {
+  const auto by_socket = sys::bell_bit(sys::bell_kind::socket);
+  listener_options of_server;
+  of_server.bells = by_socket;
+  const echo_server server(of_server);
+  loop lp;
+  connect_options options;
+  options.bells = by_socket;
+  const resources server_before = lp.run(resources_of_server(lp, server.path()));
+  const resources before = resources::now();
+  constexpr int count = 50;
+  std::vector<channel> held;
+  for (int i = 0; i < count; ++i) held.push_back(lp.run(connect(lp, server.path(), options)));
+  CHECK(resources::now().descriptors == before.descriptors + count);
+  // The connection that asks has default bells, before and after.
+  CHECK(lp.run(resources_of_server(lp, server.path())).descriptors == server_before.descriptors + count);
+}
+
 TEST_CASE("a client that comes before its server waits for it") {
   const echo_server server({}, 300ms);
   loop lp;

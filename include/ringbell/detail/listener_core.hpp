@@ -55,9 +55,13 @@ private:
   friend class half_open;
 
   listener_core(loop& lp, sys::local_listener socket, listener_options options);
-  static void again(timer& t) noexcept { static_cast<listener_core&>(t).accept_all(); }
-  void on_event(std::uint32_t) noexcept override { accept_all(); }
+  static void again(timer& t) noexcept { static_cast<listener_core&>(t).on_event(event_read); }
+  void on_event(std::uint32_t) noexcept override {
+    more_ = true;
+    accept_all();
+  }
   void accept_all() noexcept;
+  void accept_soon() noexcept;
   bool allowed(const sys::peer_identity& who) noexcept;
   void begin(sys::local_socket socket);
   void accepted(connection_parts parts, client_count of_user);
@@ -73,6 +77,7 @@ private:
   std::deque<accepted_connection> ready_;
   std::function<void()> on_ready_;
   watch_key key_;
+  bool more_ = true;  // the backlog may hold somebody: not yet found empty since the last event
   bool closing_ = false;
   bool accepting_ = false;
 };
