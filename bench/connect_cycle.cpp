@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What it costs to connect, echo one small message and close, divided by what the same costs over a Unix stream socket: connect, send, recv,
 // close, against a server of one thread on epoll. Client and servers are processes of their own. All alternate in short slices, since hosts
-// are noisy: only the ratios say something.
+// are noisy: only the ratios say something. Those of processor time, client's and server's together, are the steadier ones on a busy machine.
 //
 //   connect_cycle [ROUNDS [free|apart|together]]     where client and server run: as the system likes, on a processor each, on one
 #include <ringbell/ringbell.hpp>
@@ -45,6 +45,12 @@ void pin(int cpu) {
   expect(::sched_setaffinity(0, sizeof set, &set) == 0, "cannot be bound to that processor");
 }
 
+double microseconds_of(clockid_t clock) {
+  timespec now{};
+  expect(::clock_gettime(clock, &now) == 0, "clock_gettime");
+  return static_cast<double>(now.tv_sec) * 1e6 + static_cast<double>(now.tv_nsec) / 1e3;
+}
+
 /// A process that serves until this object goes.
 class server {
 public:
@@ -61,6 +67,12 @@ public:
   }
   server(const server&) = delete;
   server& operator=(const server&) = delete;
+  /// Processor time so far, in microseconds.
+  double cpu_time() const {
+    clockid_t clock;
+    expect(::clock_getcpuclockid(pid_, &clock) == 0, "the server's clock");
+    return microseconds_of(clock);
+  }
   ~server() {
     ::kill(pid_, SIGTERM);
     ::waitpid(pid_, nullptr, 0);
@@ -159,8 +171,19 @@ task<> cycle_channels(loop& lp, std::string path, sys::bell_set bells, int count
 
 // -- measuring --
 
-double microseconds_each(clock_type::time_point since) {
-  return std::chrono::duration<double, std::micro>(clock_type::now() - since).count() / cycles;
+/// Of one cycle, in microseconds.
+struct cost {
+  double time = 0;
+  double cpu = 0;
+};
+
+template <class F>
+cost cost_of(const server& other, F f) {
+  const auto cpu = [&] { return microseconds_of(CLOCK_PROCESS_CPUTIME_ID) + other.cpu_time(); };
+  const double cpu_before = cpu();
+  const auto begun = clock_type::now();
+  f();
+  return {std::chrono::duration<double, std::micro>(clock_type::now() - begun).count() / cycles, (cpu() - cpu_before) / cycles};
 }
 
 double median(std::vector<double> values) {
@@ -179,36 +202,44 @@ void wait_for_socket(const sockaddr_un& address) {
   throw std::runtime_error("the socket's server does not come up");
 }
 
-void measure(const std::string& base, int rounds) {
+void measure(const std::string& base, int rounds, const server& plain, const server& by_default, const server& by_socket) {
   struct kind {
     const char* name;
+    const server& of;
     std::string path;
     sys::bell_set bells;
     std::vector<double> times;
     std::vector<double> ratios;
-  } kinds[] = {{"default bells", base + "-default", default_bells, {}, {}},
-               {"socket bells", base + "-socket", sys::bell_bit(sys::bell_kind::socket), {}, {}}};
+    std::vector<double> cpu_ratios;
+  } kinds[] = {{"default bells", by_default, base + "-default", default_bells, {}, {}, {}},
+               {"socket bells", by_socket, base + "-socket", sys::bell_bit(sys::bell_kind::socket), {}, {}, {}}};
   const sockaddr_un address = address_of(base + "-plain");
   wait_for_socket(address);
-  std::vector<double> plain;
+  std::vector<double> times;
+  std::vector<double> cpu_times;
   loop lp;
   for (int round = -1; round < rounds; ++round) {  // the first one warms up
-    auto begun = clock_type::now();
-    for (int i = 0; i < cycles; ++i) cycle_socket(address);
-    const double socket = microseconds_each(begun);
-    if (round >= 0) plain.push_back(socket);
+    const cost socket = cost_of(plain, [&] {
+      for (int i = 0; i < cycles; ++i) cycle_socket(address);
+    });
+    if (round >= 0) {
+      times.push_back(socket.time);
+      cpu_times.push_back(socket.cpu);
+    }
     for (kind& k : kinds) {
-      begun = clock_type::now();
-      lp.run(cycle_channels(lp, k.path, k.bells, cycles));
+      const cost channel = cost_of(k.of, [&] { lp.run(cycle_channels(lp, k.path, k.bells, cycles)); });
       if (round < 0) continue;
-      k.times.push_back(microseconds_each(begun));
-      k.ratios.push_back(k.times.back() / socket);
+      k.times.push_back(channel.time);
+      k.ratios.push_back(channel.time / socket.time);
+      k.cpu_ratios.push_back(channel.cpu / socket.cpu);
     }
   }
-  std::printf("Unix stream socket: %.1f us a cycle (median of %d slices of %d)\n", median(plain), rounds, cycles);
+  std::printf("Unix stream socket: %.1f us a cycle, %.1f us of processor time (medians of %d slices of %d)\n", median(times),
+              median(cpu_times), rounds, cycles);
   for (const kind& k : kinds) {
     const auto [least, most] = std::minmax_element(k.ratios.begin(), k.ratios.end());
-    std::printf("channel, %s: %.1f us, %.2f times that (from %.2f to %.2f)\n", k.name, median(k.times), median(k.ratios), *least, *most);
+    std::printf("channel, %s: %.1f us, %.2f times that (from %.2f to %.2f); %.2f times the processor time\n", k.name, median(k.times),
+                median(k.ratios), *least, *most, median(k.cpu_ratios));
   }
 }
 
@@ -232,7 +263,7 @@ int main(int argc, char** argv) try {
       lp.run(serve_channels(lp, base + "-socket", sys::bell_bit(sys::bell_kind::socket)));
     });
     if (server_cpu >= 0) pin(0);
-    measure(base, rounds);
+    measure(base, rounds, plain, by_default, by_socket);
   }
   for (const char* left : {"-plain", "-default", "-default.lock", "-socket", "-socket.lock"}) ::unlink((base + left).c_str());
   return 0;
