@@ -68,6 +68,9 @@ public:
   /// Who serves, by the kernel's word; nobody when not connected.
   sys::peer_identity peer() const noexcept;
   bool connected() const noexcept;
+  /// The longest message that the service takes: a request or a part with its frame, at most 24 bytes and the metadata; longer ones end with
+  /// `errc::message_too_large`. 0 when not connected.
+  std::size_t max_message() const noexcept;
   /// Calls that are under way.
   std::size_t calls() const noexcept;
   /// Of the present connection.

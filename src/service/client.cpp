@@ -256,6 +256,8 @@ std::size_t client_core::calls() const noexcept {
 
 sys::peer_identity client_core::peer() const noexcept { return current_ ? current_->ch.peer() : sys::peer_identity(); }
 
+std::size_t client_core::max_message() const noexcept { return current_ ? current_->ch.max_message() : 0; }
+
 channel_statistics client_core::statistics() const noexcept { return current_ ? current_->ch.statistics() : channel_statistics(); }
 
 }  // namespace detail
@@ -280,6 +282,7 @@ void client::close() noexcept {
 }
 sys::peer_identity client::peer() const noexcept { return core_ ? core_->peer() : sys::peer_identity(); }
 bool client::connected() const noexcept { return core_ && core_->connected(); }
+std::size_t client::max_message() const noexcept { return core_ ? core_->max_message() : 0; }
 std::size_t client::calls() const noexcept { return core_ ? core_->calls() : 0; }
 channel_statistics client::statistics() const noexcept { return core_ ? core_->statistics() : channel_statistics(); }
 

@@ -101,6 +101,7 @@ public:
   bool connected() const noexcept { return current_ != nullptr; }
   std::size_t calls() const noexcept;
   sys::peer_identity peer() const noexcept;
+  std::size_t max_message() const noexcept;
   channel_statistics statistics() const noexcept;
 
   void hold() noexcept { ++references_; }
