@@ -147,7 +147,8 @@ private:
   }
 
   detail::ready_list ready_;
-  int budget_ = 0;  // synchronous completions left to the running coroutine before it must yield
+  int budget_ = 0;                   // synchronous completions left to the running coroutine before it must yield
+  unsigned resumes_since_look_ = 0;  // at the clock and the awake rings
   bool running_ = false;
   bool armed_ = false;       // control is with a foreign loop that polls the native handle
   bool comes_back_ = false;  // ... or with a driver that calls again soon

@@ -30,6 +30,10 @@ constexpr int completions_per_resume = 128;
 // A busy loop looks at the clock (20 to 50 ns) only on every so manyth turn: a timer is late by a few turns at most, that is microseconds.
 constexpr std::uint64_t turns_per_clock_read = 16;
 
+// With thousands of coroutines a single turn takes milliseconds. After one that has run so many, or several, the loop looks at the clock, the rings
+// and the kernel, whatever that costs: it is little for each of them.
+constexpr unsigned resumes_per_look = 256;
+
 // How long run_ready() and drive() may keep a foreign loop waiting.
 constexpr int turns_per_run_ready = 64;
 
@@ -279,15 +283,18 @@ void loop::turn() {
     detail::ready_node& node = batch.now.front();
     node.unlink();
     budget_ = completions_per_resume;
+    ++resumes_since_look_;
     node.waiting.resume();
   }
 
-  if (statistics_.turns % turns_per_clock_read == 0) {
+  const bool much_was_done = resumes_since_look_ >= resumes_per_look;
+  if (much_was_done || statistics_.turns % turns_per_clock_read == 0) {
+    resumes_since_look_ = 0;
     expire_timers();
     // A loop that always has something ready neither spins nor parks: so those who wait on a ring are looked after here.
     awake_.for_each([](detail::awake_source& source) { source.poll(); });
   }
-  statistics_.events += reactor_->poll();
+  statistics_.events += much_was_done ? reactor_->wait(clock::time_point::min()) : reactor_->poll();
 }
 
 void loop::expire_timers() {

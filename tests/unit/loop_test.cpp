@@ -522,3 +522,31 @@ TEST_CASE("for a source that stays silent the loop soon stops spinning") {
   CHECK(lp.statistics().spins < 100);
   source.unlink();
 }
+
+namespace {
+
+task<void> yield_until(const bool& over) {
+  while (!over) co_await yield();
+}
+
+// How many turns a timer that is due at once is late, at the most of so many.
+task<void> count_turns(loop& lp, int timers, std::uint64_t& most, bool& over) {
+  for (int i = 0; i < timers; ++i) {
+    const std::uint64_t before = lp.statistics().turns;
+    co_await sleep_for(std::chrono::nanoseconds(1));
+    most = std::max(most, lp.statistics().turns - before);
+  }
+  over = true;
+}
+
+}  // namespace
+
+TEST_CASE("a timer waits for one turn only where a turn runs many coroutines") {
+  loop lp;
+  bool over = false;
+  std::uint64_t most = 0;
+  for (int i = 0; i < 1000; ++i) lp.spawn(yield_until(over));
+  lp.spawn(count_turns(lp, 50, most, over));
+  lp.run_until_idle();
+  CHECK(most <= 2);
+}
