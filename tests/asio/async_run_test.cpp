@@ -321,9 +321,9 @@ TEST_CASE("the operation is aborted when the loop is destroyed") {
 TEST_CASE("the handler is destroyed without being called when the context is destroyed, and the task goes on") {
   loop lp;
   guard g = std::make_shared<int>();
-  bool ended = false;
+  bool gone = false, ended = false;
   const auto work = [&]() -> task<void> {
-    co_await sleep_for(2ms);
+    while (!gone) co_await sleep_for(1ms);
     ended = true;
   };
   {
@@ -335,6 +335,7 @@ TEST_CASE("the handler is destroyed without being called when the context is des
     CHECK(g.use_count() == 2);
   }
   CHECK(g.use_count() == 1);
+  gone = true;
   lp.run_until_idle();
   CHECK(ended);
 }
