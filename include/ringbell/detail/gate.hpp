@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/detail/awaitable.hpp>
+#include <ringbell/detail/list.hpp>
 #include <ringbell/detail/wait_node.hpp>
 #include <ringbell/result.hpp>
 
@@ -19,11 +20,13 @@ public:
   awaitable<awaiter, gate*> wait() noexcept;
 
 private:
-  ready_list waiting_;
+  /// Of a list of its own: who is linked as a ready_node counts as scheduled, and a stop could not wake him.
+  struct link : list_node<link> {};
+  list<link> waiting_;
   bool open_ = false;
 };
 
-class gate::awaiter final : private wait_node {
+class gate::awaiter final : private wait_node, private gate::link {
 public:
   explicit awaiter(gate* g) noexcept : gate_(g) {}
   bool await_ready() const noexcept { return gate_->open_; }
@@ -35,6 +38,7 @@ public:
   }
   result<void> take_result() noexcept {
     disarm();
+    link::unlink();
     return gate_->open_ ? result<void>() : result<void>(errc::cancelled);
   }
   void await_resume() { take_result().value(); }
@@ -48,7 +52,7 @@ inline void gate::open() noexcept {
   open_ = true;
   while (!waiting_.empty()) {
     auto& first = static_cast<awaiter&>(waiting_.front());
-    first.unlink();
+    first.link::unlink();
     first.complete();
   }
 }
