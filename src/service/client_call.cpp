@@ -96,6 +96,8 @@ void client_call::begin(client_connection& on) {
 
 void client_call::sent(errc e, std::exception_ptr thrown) noexcept {
   thrown_ = std::move(thrown);
+  // The server takes no more: what it has sent before tells why, and then all calls end with that.
+  if (e == errc::peer_closed) return;
   if (e != errc{}) return fail(e);
   at_server_ = true;
   if (request_ended_) finish_request();
