@@ -20,6 +20,7 @@ enum exit_code : int {
   exit_peer_died = 5,
   exit_no_answer = 6,
   exit_missing = 7,
+  exit_failed_call = 8,
   exit_signal = 128,  // plus the signal's number
 };
 
@@ -32,6 +33,7 @@ inline constexpr const char* exit_codes_help = R"(Exit codes:
   5  the peer died or broke the protocol
   6  no answer in time
   7  doctor: something essential is missing
+  8  call: the service answered with an error
   128+N  ended by signal N before there was anything to finish
 )";
 
@@ -47,6 +49,9 @@ inline int exit_code_of(const std::error_code& error) noexcept {
       case errc::refused_ring_size:
       case errc::refused_bell:
       case errc::refused_stopping:
+      case errc::refused_in_flight:
+      case errc::refused_bytes:
+      case errc::dropped_idle:
       case errc::refused_malformed: return exit_refused;
       case errc::peer_closed:
       case errc::end_of_stream:

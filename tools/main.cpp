@@ -65,6 +65,9 @@ int main(int argc, char** argv) {
   add_pipe(app, chosen);
   add_echo(app, chosen);
   add_ping(app, chosen);
+  add_serve(app, chosen);
+  add_call(app, chosen);
+  add_top(app, chosen);
   add_doctor(app, chosen);
 
   int code = parse(app, argc, argv);

@@ -26,6 +26,9 @@ void add_demo(CLI::App& app, action& chosen);
 void add_pipe(CLI::App& app, action& chosen);
 void add_echo(CLI::App& app, action& chosen);
 void add_ping(CLI::App& app, action& chosen);
+void add_serve(CLI::App& app, action& chosen);
+void add_call(CLI::App& app, action& chosen);
+void add_top(CLI::App& app, action& chosen);
 void add_doctor(CLI::App& app, action& chosen);
 
 /// Options that several subcommands share.

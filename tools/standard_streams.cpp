@@ -43,11 +43,18 @@ task<> standard_input::ready() {
 }
 
 bool standard_input::read(claim space) {
-  const ssize_t n = ::read(STDIN_FILENO, space.bytes().data(), space.bytes().size());
-  if (n > 0) space.commit(static_cast<std::size_t>(n));
+  const auto n = read(space.bytes());
+  if (n && *n != 0) space.commit(*n);
+  return n.has_value();
+}
+
+std::optional<std::size_t> standard_input::read(std::span<std::byte> into) {
+  const ssize_t n = ::read(STDIN_FILENO, into.data(), into.size());
+  if (n == 0) return std::nullopt;
+  if (n > 0) return static_cast<std::size_t>(n);
   // Another process that reads the same input may have been faster.
-  if (n < 0 && errno != EINTR && errno != EAGAIN) throw_errno(errno, "reading standard input");
-  return n != 0;
+  if (errno != EINTR && errno != EAGAIN) throw_errno(errno, "reading standard input");
+  return 0;
 }
 
 standard_output::standard_output() noexcept {

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace ringbell::tool {
@@ -23,6 +24,8 @@ public:
   /// Reads what there is into the claim, and commits it; an empty claim goes back. False at the end of the input. Throws the system's
   /// error as std::system_error.
   bool read(claim space);
+  /// The same into memory of our own, which is not empty: how many bytes came, which can be 0; nothing at the end of the input.
+  std::optional<std::size_t> read(std::span<std::byte> into);
 
 private:
   bool pollable_;

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "options.hpp"
+#include "standard_streams.hpp"
+
+#include <ringbell/as_result.hpp>
+#include <ringbell/call_error.hpp>
+#include <ringbell/client.hpp>
+#include <ringbell/method.hpp>
+#include <ringbell/sleep.hpp>
+#include <ringbell/when_any.hpp>
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ringbell::tool {
+
+namespace {
+
+using clock = loop::clock;
+
+// Several of them fit the ring, and what may be under way: so both sides work at the same time.
+constexpr std::size_t part_size = 16 << 10;
+// No message is longer.
+constexpr std::size_t longest_request = std::size_t{1} << 30;
+
+struct call_command {
+  call_command() noexcept {}
+  std::string name;
+  std::string method_text;
+  std::uint32_t method = 0;
+  std::chrono::nanoseconds timeout{0};
+  bool stream = false;
+  std::string metadata;
+  std::optional<std::string> data;
+  common_options common;
+
+  bool on_terminal() const noexcept { return !stream && !data && ::isatty(STDIN_FILENO) != 0; }
+};
+
+/// The request is longer than a message may be.
+class too_long : public std::runtime_error {
+public:
+  using runtime_error::runtime_error;
+};
+
+/// A number as it is, everything else as the name of a method; nothing when the number is too large.
+std::optional<std::uint32_t> parse_method(std::string_view text) noexcept {
+  const bool hexadecimal = text.starts_with("0x");
+  const std::string_view digits = hexadecimal ? text.substr(2) : text;
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, hexadecimal ? 16 : 10);
+  const bool all_digits = !digits.empty() && end == digits.data() + digits.size();
+  if (!all_digits) return method_id(text);
+  return error == std::errc() ? std::optional(number) : std::nullopt;
+}
+
+task<std::vector<std::byte>> whole_input() {
+  standard_input in;
+  std::vector<std::byte> bytes;
+  std::size_t size = 0;
+  for (;;) {
+    if (bytes.size() - size < part_size) bytes.resize(std::max(2 * bytes.size(), 4 * part_size));
+    co_await in.ready();
+    const auto n = in.read(std::span(bytes).subspan(size));
+    if (!n) break;
+    size += *n;
+    if (size > longest_request) throw too_long("standard input is longer than a message can be (1 GiB); --stream sends it in parts");
+  }
+  bytes.resize(size);
+  co_return bytes;
+}
+
+/// One call, once connected.
+class calling {
+public:
+  explicit calling(call_stream stream) : stream_(std::move(stream)) {}
+
+  task<> run(bool stream_input) {
+    if (!stream_input) {
+      stream_.finish();
+      task<> receiving = receive_all();
+      co_await std::move(receiving);
+      co_return;
+    }
+    // The service may answer before the end of the input, and then need not hear the rest.
+    co_await when_any(receive_all(), send_all());
+  }
+
+private:
+  task<> receive_all() {
+    standard_output out;
+    while (auto part = co_await stream_.read()) co_await out.write(part->bytes());
+    const payload last = co_await stream_.reply();
+    co_await out.write(last.bytes());
+    out.close();
+  }
+
+  /// Ends only by a failure to read the input: what happens to the call, the receiving tells.
+  task<> send_all() {
+    standard_input in;
+    std::vector<std::byte> buffer(part_size);
+    for (;;) {
+      co_await in.ready();
+      const auto n = in.read(buffer);
+      if (!n) {
+        stream_.finish();
+        break;
+      }
+      if (*n == 0) continue;
+      const auto sent = co_await as_result(stream_.write(std::span<const std::byte>(buffer).first(*n)));
+      if (!sent && sent.error() == errc::message_too_large) throw std::system_error(sent.error());
+      if (!sent) break;
+    }
+    co_await sleep_until(clock::time_point::max());
+  }
+
+  call_stream stream_;
+};
+
+task<> call(loop& lp, const call_command& command) {
+  std::vector<std::byte> request;
+  if (!command.stream && !command.data && !command.on_terminal()) {
+    task<std::vector<std::byte>> reading = whole_input();
+    request = co_await std::move(reading);
+  }
+  const std::span<const std::byte> bytes = command.data ? std::as_bytes(std::span(*command.data)) : request;
+
+  const clock::time_point begun = clock::now();
+  client_options how;
+  if (command.common.ring_bytes) how.connection.ring_bytes = how.connection.peer_ring_bytes = command.common.ring_bytes;
+  if (command.timeout.count() != 0) how.connection.timeout = command.timeout;
+  task<client> connecting = client::connect(lp, command.name, how);
+  const client service = co_await std::move(connecting);
+
+  call_options options;
+  options.metadata = command.metadata;
+  if (command.timeout.count() != 0)
+    options.timeout = std::max<std::chrono::nanoseconds>(std::chrono::nanoseconds(1), command.timeout - (clock::now() - begun));
+  calling one(service.open(command.method, bytes, options));
+  task<> running = one.run(command.stream);
+  try {
+    co_await std::move(running);
+  } catch (const call_error&) {
+    throw;
+  } catch (const std::system_error& error) {
+    if (error.code() == errc::message_too_large && !command.stream)
+      throw too_long("the request has " + std::to_string(bytes.size()) + " bytes, and '" + command.name + "' takes messages of " +
+                     format_bytes(static_cast<double>(service.max_message())) +
+                     " at most; --stream sends it in parts, if the method takes them");
+    throw;
+  }
+}
+
+/// What the service answered: its text, and its code.
+std::string text_of(const call_command& command, const call_error& error) {
+  const std::string who = "'" + command.name + "' answered '" + command.method_text + "' with ";
+  // With our own errors the text is usually what the code says already.
+  const bool own = error.code().category() == category();
+  const bool more = !error.text().empty() && (!own || error.text() != error.code().message());
+  const std::string text = more ? ": " + error.text() : std::string();
+  std::string said;
+  if (own)
+    said = who + "an error: " + error.code().message() + text;
+  else if (error.code().category() == handler_category())
+    said = who + "error " + std::to_string(error.code().value()) + text;
+  else
+    said = who + "system error " + std::to_string(error.code().value()) + " (" + error.code().message() + ")" + text;
+  if (command.on_terminal()) said += " (the request was empty, since standard input is a terminal: give --data TEXT, or '< FILE')";
+  return said;
+}
+
+int exit_code_of_answer(const std::error_code& code) noexcept {
+  if (code.category() != category()) return exit_failed_call;
+  const int known = exit_code_of(code);
+  return known == exit_refused || known == exit_no_answer ? known : exit_failed_call;
+}
+
+int run_call(const call_command& command) {
+  try {
+    loop lp(command.common.for_loop());
+    lp.run(call(lp, command));
+    return exit_ok;
+  } catch (const call_error& error) {
+    if (error.code() != errc::timed_out || command.timeout.count() == 0) {
+      complain(text_of(command, error));
+      return exit_code_of_answer(error.code());
+    }
+  } catch (const too_long& error) {
+    complain(error.what());
+    return exit_usage;
+  } catch (const std::system_error& error) {
+    if (error.code() != errc::timed_out || command.timeout.count() == 0) throw;
+  }
+  complain("no answer from '" + command.name + "' to '" + command.method_text + "' within " + format_duration(command.timeout) +
+           "; give --timeout more, or check that the service is not stuck");
+  return exit_no_answer;
+}
+
+}  // namespace
+
+void add_call(CLI::App& app, action& chosen) {
+  CLI::App* const sub = add_subcommand(
+      app, "call", "Call a method of a service: standard input is the request, standard output gets the reply",
+      std::string(name_help) +
+          "\n\nThe parts of a streaming reply are written as they come, the reply behind them; when the call fails, what was written is"
+          " incomplete. When standard input is a terminal, the request is empty, unless --data or --stream is there.");
+  auto command = std::make_shared<call_command>();
+  sub->add_option("name", command->name, "Where the service listens")->required()->type_name("NAME");
+  sub->add_option_function<std::string>(
+         "method",
+         [command](const std::string& text) {
+           const auto method = parse_method(text);
+           if (text.empty() || !method)
+             throw CLI::ValidationError("METHOD", "expected a method's name, or its number below 4294967296; got '" + text + "'");
+           command->method_text = text;
+           command->method = *method;
+         },
+         "The method's name, or its number (such as 42 or 0x2a)")
+      ->required()
+      ->type_name("METHOD");
+  add_duration_option(*sub, "--timeout", command->timeout,
+                      "How long it may take altogether; 0: 5 s to connect, and then as long as the service likes")
+      ->default_str("0");
+  CLI::Option* const stream = sub->add_flag("--stream", command->stream, "Send standard input in parts, as it comes");
+  sub->add_option_function<std::string>(
+         "--data", [command](const std::string& text) { command->data = text; }, "The request; standard input is not read")
+      ->type_name("TEXT")
+      ->excludes(stream);
+  sub->add_option("--metadata", command->metadata, "Metadata, beside the request; at most 4096 bytes")
+      ->check([](const std::string& text) {
+        return text.size() <= service_frame::max_metadata ? std::string() : "at most 4096 bytes, got " + std::to_string(text.size());
+      })
+      ->type_name("TEXT");
+  add_common_options(*sub, command->common, "64KiB");
+  sub->callback([&chosen, command] { chosen = [command] { return run_call(*command); }; });
+}
+
+}  // namespace ringbell::tool

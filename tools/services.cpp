@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "services.hpp"
+
+#include "system_facts.hpp"
+
+#include <ringbell/errors.hpp>
+#include <ringbell/sys/service_path.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+namespace ringbell::tool {
+
+std::string service_folder() {
+  const std::string any = sys::service_path("x").value();
+  return any.substr(0, any.rfind('/'));
+}
+
+std::string command_of(std::uint64_t process) { return first_line(("/proc/" + std::to_string(process) + "/comm").c_str()); }
+
+std::vector<running_service> running_services() {
+  std::vector<running_service> all;
+  const std::filesystem::path folder = service_folder();
+  std::error_code error;
+  std::filesystem::directory_iterator entries(folder, error);
+  if (error == std::errc::no_such_file_or_directory) return all;
+  if (error) throw std::system_error(error, "looking for services in " + folder.string());
+  for (const auto& entry : entries) {
+    std::error_code ignored;
+    if (!entry.is_socket(ignored) || ignored) continue;
+    running_service s;
+    s.name = entry.path().filename().string();
+    s.path = entry.path().string();
+    const sys::local_socket there = sys::local_socket::connect(s.path, error);
+    // Who is too busy to take another one right now lives, too.
+    if (!there && error != errc::would_block) continue;
+    if (const auto owner = there.peer(); owner) s.owner = *owner;
+    if (s.owner.process > 0) s.command = command_of(static_cast<std::uint64_t>(s.owner.process));
+    all.push_back(std::move(s));
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return all;
+}
+
+}  // namespace ringbell::tool

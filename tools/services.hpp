@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/sys/local_socket.hpp>
+
+#include <string>
+#include <vector>
+
+namespace ringbell::tool {
+
+/// Somebody who listens in the folder of service names.
+struct running_service {
+  running_service() noexcept {}
+  std::string name;
+  std::string path;
+  std::string command;  ///< "" when the system does not tell
+  sys::peer_identity owner;
+};
+
+/// The folder in which the names of services live.
+std::string service_folder();
+/// Those who listen there, by name. Each sees somebody come and go. Throws the system's error; a folder that is not there is an empty one.
+std::vector<running_service> running_services();
+
+/// What the process calls itself; "" when the system does not tell.
+std::string command_of(std::uint64_t process);
+
+}  // namespace ringbell::tool
