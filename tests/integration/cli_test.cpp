@@ -42,7 +42,7 @@ void write_file(const std::string& path, const std::string& bytes) { std::ofstre
 TEST_CASE("--help tells of each command, and of the exit codes") {
   tool general({"--help"});
   CHECK(general.wait() == 0);
-  for (const std::string command : {"demo", "pipe", "echo", "ping", "doctor"}) {
+  for (const std::string command : {"demo", "pipe", "echo", "ping", "serve", "call", "top", "doctor"}) {
     CAPTURE(command);
     CHECK(general.out().find(command) != std::string::npos);
     tool t({command, "--help"});
