@@ -1,176 +1,214 @@
 // SPDX-License-Identifier: BSL-1.0
-// Many clients at once: some processes connect to one server, all connections of all of them at the same time, each sends one small message and
-// waits for its echo, then all stay, idle. Says how long it took, how many failed, and what memory an idle connection costs.
-//
-//   many_clients [CLIENTS [PROCESSES [RING_BYTES]]]     bells are `socket`: one descriptor a connection on each side
-#include <ringbell/ringbell.hpp>
+#include "many_clients.hpp"
 
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "histogram.hpp"
+#include "worker_process.hpp"
+
+#include <stdlib.h>
+#include <algorithm>
 #include <chrono>
-#include <cstddef>
-#include <cstdio>
-#include <cstdlib>
+#include <cmath>
 #include <cstring>
-#include <fstream>
-#include <map>
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <random>
 #include <stdexcept>
-#include <string>
-#include <vector>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+namespace ringbell::bench {
 
 namespace {
 
-using namespace ringbell;
 using clock_type = std::chrono::steady_clock;
-constexpr auto time_for_all = std::chrono::seconds(60);
+using std::chrono::nanoseconds;
 
-void expect(bool holds, const char* what) {
-  if (!holds) throw std::runtime_error(what);
-}
+constexpr std::chrono::microseconds pause_between_lone_calls{500};
+constexpr int least_rounds = 8;
+// Longer ones would leave clients idle while others have their turn, for longer than a server may tolerate.
+constexpr double longest_slice = 1;  // seconds
 
-/// The numbers, in KiB, of a file such as /proc/meminfo, by their names.
-std::map<std::string, long> numbers_in(const std::string& file) {
-  std::map<std::string, long> found;
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);)
-    if (const auto colon = line.find(':'); colon != std::string::npos) found[line.substr(0, colon)] = std::atol(line.c_str() + colon + 1);
-  return found;
-}
+nanoseconds duration(double seconds) { return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(seconds)); }
+double seconds_since(clock_type::time_point begun) { return std::chrono::duration<double>(clock_type::now() - begun).count(); }
 
-task<> session(channel ch) {
-  while (auto message = co_await ch.recv()) co_await ch.send(message->bytes());
-}
+// -- the client process: obeys one order after another --
 
-task<> serve(loop& lp, std::string path) {
-  scope clients{lp};
-  clients.on_error([](std::exception_ptr) {});
-  listener_options options;
-  options.bells = sys::bell_bit(sys::bell_kind::socket);
-  auto listener = listener::bind(lp, path, options);
-  for (;;) clients.spawn(session(co_await listener.accept()));
-}
+enum class order_kind { connect, call_alone, call_together };
 
-struct outcome {
-  int served = 0;
-  int failed = 0;
-  double slowest_ms = 0;
-  char first_error[100] = {};
+struct order {
+  order_kind kind;
+  std::size_t connections;  // to connect
+  double seconds;           // to call
 };
 
-task<> one_client(loop& lp, std::string path, std::uint64_t ring_bytes, outcome& out, std::vector<channel>& kept) {
-  connect_options options;
-  options.ring_bytes = options.peer_ring_bytes = ring_bytes;
-  options.bells = sys::bell_bit(sys::bell_kind::socket);
-  options.timeout = time_for_all;
-  const auto begun = clock_type::now();
-  try {
-    channel ch = co_await connect(lp, path, options);
-    const std::byte message[32] = {};
-    co_await ch.send(std::span(message));
-    {
-      const auto echo = co_await ch.recv();
-      expect(echo && echo->size() == sizeof message, "no echo");
+struct report {
+  std::uint64_t done;  // connections, calls
+  std::uint64_t failed;
+  double seconds;
+  std::uint64_t p50, p99, max;  // of all lone calls so far
+};
+
+class client_process {
+public:
+  explicit client_process(std::unique_ptr<client_side> clients) : clients_(std::move(clients)) {}
+
+  void obey(const pipe_end& commander) {
+    commander.put(true);  // ready
+    order o{};
+    while (commander.get(o)) commander.put(carry_out(o));
+  }
+
+private:
+  report carry_out(const order& o) {
+    report r{};
+    const auto begun = clock_type::now();
+    if (o.kind == order_kind::connect) {
+      r.failed = clients_->connect_all(o.connections);
+      r.done = clients_->connections();
+    } else if (o.kind == order_kind::call_alone) {
+      call_alone(begun + duration(o.seconds), r);
+    } else {
+      const call_count calls = clients_->everybody_calls(begun + duration(o.seconds));
+      r.done = calls.answered;
+      r.failed = calls.failed;
     }
-    out.slowest_ms = std::max(out.slowest_ms, std::chrono::duration<double, std::milli>(clock_type::now() - begun).count());
-    ++out.served;
-    kept.push_back(std::move(ch));
-  } catch (const std::exception& error) {
-    if (out.failed++ == 0) std::snprintf(out.first_error, sizeof out.first_error, "%s", error.what());
+    r.seconds = seconds_since(begun);
+    return r;
   }
-}
 
-task<> clients(loop& lp, std::string path, int count, std::uint64_t ring_bytes, outcome& out, std::vector<channel>& kept) {
-  scope all{lp};
-  for (int i = 0; i < count; ++i) all.spawn(one_client(lp, path, ring_bytes, out, kept));
-  co_await all.join();
-}
-
-/// A process that runs `f` and then sleeps until it is told to end.
-template <class F>
-pid_t start(F f) {
-  const pid_t pid = ::fork();
-  expect(pid >= 0, "fork");
-  if (pid != 0) return pid;
-  try {
-    f();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s\n", error.what());
+  void call_alone(clock_type::time_point until, report& r) {
+    if (clients_->connections() == 0) return;
+    std::uniform_int_distribution<std::size_t> any(0, clients_->connections() - 1);
+    do {
+      std::this_thread::sleep_for(pause_between_lone_calls);
+      const std::size_t i = any(random_);
+      const auto begun = clock_type::now();
+      const bool answered = clients_->one_call(i);
+      const auto took = clock_type::now() - begun;
+      if (answered) times_.add(static_cast<std::uint64_t>(nanoseconds(took).count()));
+      ++(answered ? r.done : r.failed);
+    } while (clock_type::now() < until);
+    r.p50 = times_.quantile(0.5);
+    r.p99 = times_.quantile(0.99);
+    r.max = times_.max();
   }
-  ::_exit(0);
-}
 
-void print_delta(const char* what, long kib, int count) { std::printf("  %-28s %7.2f KiB\n", what, static_cast<double>(kib) / count); }
+  std::unique_ptr<client_side> clients_;
+  std::minstd_rand random_;
+  tool::histogram times_;
+};
+
+// -- the process that commands --
+
+/// For the sockets; removed with what is in it.
+class temporary_folder {
+public:
+  temporary_folder() : path_((std::filesystem::temp_directory_path() / "ringbell-bench-XXXXXX").string()) {
+    if (!::mkdtemp(path_.data())) throw std::runtime_error("cannot make a folder for the sockets");
+  }
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
+  ~temporary_folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string operator/(const std::string& name) const { return path_ + '/' + name; }
+
+private:
+  std::string path_;
+};
+
+/// A contender's two processes, and what has been found out about them.
+class measured {
+public:
+  measured(const contender& c, const std::string& path)
+      : server_(c.name + ", server", [&](const pipe_end& end) { c.serve(path, [&] { end.put(true); }); }),
+        client_(c.name + ", clients", [&](const pipe_end& end) { client_process(c.make_clients(path)).obey(end); }) {
+    found_.contender = c.name;
+    server_.get<bool>();
+    client_.get<bool>();
+  }
+
+  void connect(std::size_t clients) {
+    found_.clients = clients;
+    look(&process_cost::before);
+    found_.kernel_before = kernel_figures::now();
+    const report r = ask({order_kind::connect, clients, 0});
+    found_.connect_failures = r.failed;
+    found_.connect_seconds = r.seconds;
+    ask({order_kind::call_together, 0, 0});
+    found_.kernel_connected = kernel_figures::now();
+    look(&process_cost::connected);
+  }
+
+  void call_alone(double seconds) {
+    lone_calls& a = found_.alone;
+    const report r = ask_and_charge({order_kind::call_alone, 0, seconds}, a.server_cpu, a.client_cpu);
+    a.calls += r.done;
+    a.failed += r.failed;
+    a.p50 = r.p50;
+    a.p99 = r.p99;
+    a.max = r.max;
+  }
+
+  void call_together(double seconds) {
+    traffic& t = found_.together;
+    const report r = ask_and_charge({order_kind::call_together, 0, seconds}, t.server_cpu, t.client_cpu);
+    t.calls.answered += r.done;
+    t.calls.failed += r.failed;
+    t.rates.push_back(static_cast<double>(r.done) / r.seconds);
+  }
+
+  outcome finish() {
+    look(&process_cost::after_traffic);
+    return found_;
+  }
+
+private:
+  report ask(const order& o) const {
+    client_.put(o);
+    return client_.get<report>();
+  }
+  report ask_and_charge(const order& o, double& server, double& client) const {
+    const double server_before = cpu_seconds(server_.process());
+    const double client_before = cpu_seconds(client_.process());
+    const report r = ask(o);
+    server += cpu_seconds(server_.process()) - server_before;
+    client += cpu_seconds(client_.process()) - client_before;
+    return r;
+  }
+  void look(process_figures process_cost::* when) {
+    found_.server.*when = process_figures::of(server_.process());
+    found_.client.*when = process_figures::of(client_.process());
+  }
+
+  outcome found_;
+  worker_process server_;
+  worker_process client_;
+};
 
 }  // namespace
 
-int main(int argc, char** argv) try {
-  const int count = argc > 1 ? std::atoi(argv[1]) : 4000;
-  const int processes = argc > 2 ? std::atoi(argv[2]) : 4;
-  const auto ring_bytes = static_cast<std::uint64_t>(argc > 3 ? std::atol(argv[3]) : 65536);
-  if (count < 1 || processes < 1 || count < processes || argc > 4)
-    throw std::runtime_error("usage: many_clients [CLIENTS [PROCESSES [RING_BYTES]]]");
-  const std::string path = "/tmp/ringbell-bench-" + std::to_string(::getpid());
-  const pid_t server = start([&] {
-    loop lp;
-    lp.run(serve(lp, path));
-  });
-  std::vector<pid_t> all = {server};
+std::vector<outcome> measure(std::span<const contender> contenders, std::size_t clients, double seconds) {
+  std::deque<measured> all;
   {
-    outcome warm;
-    loop lp;  // outlives the channels
-    std::vector<channel> kept;
-    lp.run(clients(lp, path, 1, ring_bytes, warm, kept));
-    expect(warm.served == 1, warm.first_error);
+    const temporary_folder folder;
+    for (const contender& c : contenders) all.emplace_back(c, folder / std::to_string(all.size()));
+    // One after the other: the kernel's figures are everybody's.
+    for (measured& m : all) m.connect(clients);
   }
-  int results[2];
-  expect(::pipe(results) == 0, "pipe");
-  const auto of_server = [&](const char* file) { return numbers_in("/proc/" + std::to_string(server) + file); };
-  auto before = of_server("/smaps_rollup");
-  auto status_before = of_server("/status");
-  auto machine_before = numbers_in("/proc/meminfo");
-  const auto begun = clock_type::now();
-  for (int p = 0; p < processes; ++p) {
-    const int share = count / processes + (p < count % processes ? 1 : 0);
-    all.push_back(start([&] {
-      outcome out;
-      std::vector<channel> kept;
-      loop lp;
-      lp.run(clients(lp, path, share, ring_bytes, out, kept));
-      expect(::write(results[1], &out, sizeof out) == sizeof out, "reporting");
-      for (;;) ::pause();
-    }));
+  const int rounds = std::max(least_rounds, static_cast<int>(std::ceil(seconds / 2 / longest_slice)));
+  const double slice = seconds / 2 / rounds;
+  for (int round = 0; round < rounds; ++round) {
+    for (measured& m : all) m.call_alone(slice);
+    for (measured& m : all) m.call_together(slice);
   }
-  outcome total;
-  for (int p = 0; p < processes; ++p) {
-    outcome one;
-    expect(::read(results[0], &one, sizeof one) == sizeof one, "a client's report");
-    total.served += one.served;
-    total.failed += one.failed;
-    total.slowest_ms = std::max(total.slowest_ms, one.slowest_ms);
-    if (one.failed) std::memcpy(total.first_error, one.first_error, sizeof one.first_error);
-  }
-  const double seconds = std::chrono::duration<double>(clock_type::now() - begun).count();
-  std::printf("%d clients in %d processes: %d served, %d failed, in %.2f s; the slowest took %.0f ms%s%s\n", count, processes, total.served,
-              total.failed, seconds, total.slowest_ms, total.failed ? "; " : "", total.first_error);
-
-  ::usleep(300'000);  // what the kernel frees late
-  auto after = of_server("/smaps_rollup");
-  auto status = of_server("/status");
-  auto machine = numbers_in("/proc/meminfo");
-  std::printf("for each idle connection, with rings of %llu bytes:\n", static_cast<unsigned long long>(ring_bytes));
-  print_delta("server: Anonymous (heap)", after["Anonymous"] - before["Anonymous"], total.served);
-  print_delta("server: Pss", after["Pss"] - before["Pss"], total.served);
-  print_delta("server: Pss_Shmem", after["Pss_Shmem"] - before["Pss_Shmem"], total.served);
-  print_delta("server: page tables", status["VmPTE"] - status_before["VmPTE"], total.served);
-  for (const char* what : {"Slab", "Shmem", "AnonPages", "PageTables", "KernelStack", "Percpu"})
-    print_delta((std::string("machine: ") + what).c_str(), machine[what] - machine_before[what], total.served);
-  print_delta("machine: MemAvailable lost", machine_before["MemAvailable"] - machine["MemAvailable"], total.served);
-  for (const pid_t pid : all) ::kill(pid, SIGKILL);
-  for (const pid_t pid : all) ::waitpid(pid, nullptr, 0);
-  for (const char* left : {"", ".lock"}) ::unlink((path + left).c_str());
-  return total.failed == 0 ? 0 : 1;
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "%s\n", error.what());
-  return 1;
+  std::vector<outcome> found;
+  found.reserve(all.size());
+  for (measured& m : all) found.push_back(m.finish());
+  return found;
 }
+
+}  // namespace ringbell::bench

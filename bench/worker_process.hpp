@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+namespace ringbell::bench {
+
+/// One end of a pair of sockets over which two processes exchange plain structs.
+class pipe_end {
+public:
+  explicit pipe_end(int fd) noexcept : fd_(fd) {}
+  pipe_end(const pipe_end&) = delete;
+  pipe_end& operator=(const pipe_end&) = delete;
+  ~pipe_end() { close(); }
+
+  template <class T>
+  void put(const T& value) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    if (::send(fd_, &value, sizeof value, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof value))
+      throw std::runtime_error("a process has died");
+  }
+  /// Waits for it. False when the other side has gone. Throws when it took too long, or a signal came.
+  template <class T>
+  bool get(T& value) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    const ssize_t got = ::recv(fd_, &value, sizeof value, 0);
+    if (got == static_cast<ssize_t>(sizeof value)) return true;
+    if (got < 0 && errno == EINTR) throw std::runtime_error("interrupted");
+    if (got < 0 && errno == EAGAIN) throw std::runtime_error("a process does not answer");
+    return false;
+  }
+  void limit_waiting(std::chrono::seconds most) const {
+    const timeval t{most.count(), 0};
+    ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+  }
+  int fd() const noexcept { return fd_; }
+  void close() noexcept {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+private:
+  int fd_;
+};
+
+/// A process that does one thing for this one, and dies with it or with this object, whatever it does then.
+class worker_process {
+public:
+  /// Starts `body` in a process that has no descriptors but the standard ones and its end. Only while this process has one thread.
+  explicit worker_process(const std::string& name, const std::function<void(pipe_end&)>& body) : worker_process(name, body, make_pair()) {}
+  worker_process(const worker_process&) = delete;
+  worker_process& operator=(const worker_process&) = delete;
+  ~worker_process() {
+    if (process_ <= 0) return;
+    ::kill(process_, SIGKILL);
+    while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {}
+  }
+
+  pid_t process() const noexcept { return process_; }
+
+  /// Waits for what the process says next. Throws when it has died, or says nothing for `patience`.
+  template <class T>
+  T get() const {
+    T value{};
+    if (!ours_.get(value)) throw std::runtime_error(name_ + " has died");
+    return value;
+  }
+  template <class T>
+  void put(const T& value) const {
+    ours_.put(value);
+  }
+
+private:
+  static constexpr std::chrono::seconds patience{60};
+  struct pair {
+    int ours;
+    int theirs;
+  };
+  static pair make_pair() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) throw std::runtime_error("cannot make sockets");
+    return {ends[0], ends[1]};
+  }
+  worker_process(const std::string& name, const std::function<void(pipe_end&)>& body, pair ends) : name_(name), ours_(ends.ours) {
+    pipe_end theirs(ends.theirs);
+    ours_.limit_waiting(patience);
+    std::fflush(nullptr);
+    const pid_t parent = ::getpid();
+    process_ = ::fork();
+    if (process_ < 0) throw std::runtime_error("cannot start a process");
+    if (process_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != parent) ::_exit(1);
+    ::signal(SIGINT, SIG_DFL);
+    ::signal(SIGTERM, SIG_DFL);
+    run(theirs.fd(), body);
+  }
+  [[noreturn]] void run(int fd, const std::function<void(pipe_end&)>& body) const {
+    // The other workers' ends too: a process that keeps them would hide their death.
+    constexpr int own = STDERR_FILENO + 1;
+    if (fd != own) ::dup2(fd, own);
+    ::close_range(own + 1, ~0U, 0);
+    int code = 1;
+    try {
+      pipe_end end(own);
+      body(end);
+      code = 0;
+    } catch (const std::exception& error) {
+      std::fprintf(stderr, "%s: %s\n", name_.c_str(), error.what());
+    }
+    ::_exit(code);
+  }
+
+  std::string name_;
+  pipe_end ours_;
+  pid_t process_ = -1;
+};
+
+}  // namespace ringbell::bench
