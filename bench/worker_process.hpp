@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace ringbell::bench {
 
@@ -66,7 +67,7 @@ public:
   ~worker_process() {
     if (process_ <= 0) return;
     ::kill(process_, SIGKILL);
-    while (::waitpid(process_, nullptr, 0) < 0 && errno == EINTR) {}
+    wait();
   }
 
   pid_t process() const noexcept { return process_; }
@@ -81,6 +82,14 @@ public:
   template <class T>
   void put(const T& value) const {
     ours_.put(value);
+  }
+
+  /// Waits until it has ended by itself. Its exit status, or -1 when it was killed.
+  int wait() noexcept {
+    const pid_t ended = std::exchange(process_, -1);
+    int status = 0;
+    while (::waitpid(ended, &status, 0) < 0 && errno == EINTR) {}
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
 
 private:
