@@ -49,5 +49,7 @@ struct contender {
 
 /// A blocked thread for each connection (old_design.hpp).
 contender old_design_contender();
+/// A `ringbell::server` on one loop, and a `ringbell::client` for each connection.
+contender service_contender();
 
 }  // namespace ringbell::bench

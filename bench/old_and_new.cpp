@@ -209,7 +209,7 @@ void let_signals_interrupt() {
 }
 
 int run(const options& o) {
-  const contender contenders[] = {old_design_contender()};
+  const contender contenders[] = {old_design_contender(), service_contender()};
   json text;
   text.begin_array();
   if (!o.as_json)
