@@ -136,7 +136,9 @@ private:
   spun stop_spinning() noexcept;
   bool drive();
   bool poll_sources() noexcept;
-  bool prepare_to_sleep() noexcept;  // true when nothing came up meanwhile, and everybody will ring
+  bool prepare_to_sleep() noexcept;
+  void park_sources() noexcept;
+  bool recheck_sources() noexcept;  // true when nothing came up meanwhile, and everybody will ring
   void park();
   void expire_timers();
   class arming;

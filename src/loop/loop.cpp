@@ -34,6 +34,10 @@ constexpr std::uint64_t turns_per_clock_read = 16;
 // and the kernel, whatever that costs: it is little for each of them.
 constexpr unsigned resumes_per_look = 256;
 
+// How many waits on rings a busy loop, which never sleeps, polls itself. Of more it has most to say "nothing there" again and again, and a
+// crowd of clients would cost the square of their number: so these are parked, and ring when they have something.
+constexpr std::size_t most_polled_when_busy = 64;
+
 // How long run_ready() and drive() may keep a foreign loop waiting.
 constexpr int turns_per_run_ready = 64;
 
@@ -292,7 +296,12 @@ void loop::turn() {
     resumes_since_look_ = 0;
     expire_timers();
     // A loop that always has something ready neither spins nor parks: so those who wait on a ring are looked after here.
-    awake_.for_each([](detail::awake_source& source) { source.poll(); });
+    std::size_t polled = 0;
+    awake_.for_each([&](detail::awake_source& source) {
+      source.poll();
+      ++polled;
+    });
+    if (polled > most_polled_when_busy) park_sources();
   }
   statistics_.events += much_was_done ? reactor_->wait(clock::time_point::min()) : reactor_->poll();
 }
@@ -396,7 +405,19 @@ bool loop::prepare_to_sleep() noexcept {
   posted_->set_asleep(true);
   detail::park_fence();
 
-  bool quiet = !posted_->attention();
+  const bool attention = posted_->attention();
+  return recheck_sources() && !attention && ready_.empty();
+}
+
+void loop::park_sources() noexcept {
+  awake_.for_each([](detail::awake_source& source) { source.announce(); });
+  detail::park_fence();
+  recheck_sources();
+}
+
+// After announcing and the fence: takes those out of the list whose peers will ring. True when that was all of them.
+bool loop::recheck_sources() noexcept {
+  bool quiet = true;
   clock::time_point now{};
   awake_.for_each([&](detail::awake_source& source) {
     if (source.recheck()) {
@@ -410,7 +431,7 @@ bool loop::prepare_to_sleep() noexcept {
     if (now == clock::time_point()) now = clock::now();
     source.parked_at = now;
   });
-  return quiet && ready_.empty();
+  return quiet;
 }
 
 void loop::park() {

@@ -8,9 +8,12 @@
 #include <doctest/doctest.h>
 
 #include <poll.h>
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -497,6 +500,36 @@ TEST_CASE("a loop that always spins never parks a source, and still sees timers 
   other.join();
   CHECK(source.parks == 0);
   CHECK(lp.statistics().spins_paid > 0);
+}
+
+TEST_CASE("a busy loop polls a few waits itself, but parks a crowd, and hears of each") {
+  for (const std::size_t count : {std::size_t{4}, std::size_t{500}}) {
+    CAPTURE(count);
+    loop lp;
+    std::vector<std::unique_ptr<flag_source>> sources;
+    for (std::size_t i = 0; i < count; ++i) sources.push_back(std::make_unique<flag_source>(lp));
+    std::vector<std::atomic<std::uint32_t>> reached(count);
+    for (std::size_t i = 0; i < count; ++i) lp.spawn(follow(*sources[i], 1, reached[i]));
+    // Posts itself again on every turn: so the loop never sleeps, until all have been heard of.
+    std::size_t turns = 0;
+    const auto deadline = loop::clock::now() + 20s;
+    const auto all_reached = [&] { return std::all_of(reached.begin(), reached.end(), [](const auto& r) { return r == 1; }); };
+    std::thread other;
+    std::function<void()> keep_busy = [&] {
+      if (++turns == 100)
+        other = std::thread([&] {
+          for (auto& source : sources) source->publish(1);
+        });
+      all_reached() || loop::clock::now() > deadline ? lp.stop() : lp.post(keep_busy);
+    };
+    lp.post(keep_busy);
+    lp.run();
+    other.join();
+    CHECK(all_reached());
+    CHECK(lp.statistics().sleeps == 0);
+    const auto parked = std::count_if(sources.begin(), sources.end(), [](const auto& source) { return source->parks != 0; });
+    CHECK(static_cast<std::size_t>(parked) == (count == 4 ? 0 : count));
+  }
 }
 
 TEST_CASE("new sources share what is known of those before them, so many that are short-lived and silent are not each polled for") {
