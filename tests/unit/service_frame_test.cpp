@@ -81,7 +81,8 @@ TEST_CASE("a frame cut off in its header, or in its metadata, is refused") {
     if (k == kind::request || k == kind::reply) h.metadata = 5;
     const bytes whole = encoded(h, h.metadata ? "12345" : "");
     CHECK(decode(whole, from_client(k)).has_value());
-    for (std::size_t size = 0; size < whole.size(); ++size) CHECK(refused(bytes(whole.begin(), whole.begin() + static_cast<long>(size)), from_client(k)));
+    for (std::size_t size = 0; size < whole.size(); ++size)
+      CHECK(refused(bytes(whole.begin(), whole.begin() + static_cast<long>(size)), from_client(k)));
   }
 }
 
@@ -177,12 +178,14 @@ TEST_CASE("a failure that is too short, of an unknown domain, or of a service's 
   auto unknown = head;
   unknown[0] = std::byte{3};
   CHECK(decode_failure(unknown).error() == errc::bad_peer);
-  for (const std::int32_t code : {-1, 0, 11, 1 << 30}) CHECK(decode_failure(encode(failure{code_domain::service, code, {}})).error() == errc::bad_peer);
+  for (const std::int32_t code : {-1, 0, 11, 1 << 30})
+    CHECK(decode_failure(encode(failure{code_domain::service, code, {}})).error() == errc::bad_peer);
 }
 
 TEST_CASE("the numbers of the service's errors are those of docs/protocol.md") {
-  const errc in_order[] = {errc::refused_in_flight, errc::timed_out,    errc::cancelled,         errc::handler_failed, errc::refused_stopping,
-                           errc::no_such_method,    errc::dropped_idle, errc::message_too_large, errc::refused_bytes,  errc::refused_unauthorized};
+  const errc in_order[] = {errc::refused_in_flight, errc::timed_out,           errc::cancelled,    errc::handler_failed,
+                           errc::refused_stopping,  errc::no_such_method,      errc::dropped_idle, errc::message_too_large,
+                           errc::refused_bytes,     errc::refused_unauthorized};
   std::int32_t number = 1;
   for (const errc e : in_order) {
     CHECK(number_of(e) == number);

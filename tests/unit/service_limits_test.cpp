@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a server refuses, and what becomes of idle clients.
+#include <ringbell/service_statistics.hpp>
 #include <ringbell/timeout.hpp>
 
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -33,8 +35,6 @@ std::error_code why_not(loop& lp, const std::string& path, client_options option
   }
   return code;
 }
-
-task<void> sleep_for_long() { co_await sleep_for(1h); }
 
 }  // namespace
 
@@ -243,34 +243,28 @@ TEST_CASE("the statistics are refused to another user") {
     MESSAGE("skipped: becoming another user takes root");
     return;
   }
-  const std::string path = "/tmp/ringbell-statistics-" + std::to_string(::getpid());
-  const int status = run_in_child([&] {
-    // The server's user is not root, the client's neither: root may always ask.
-    constexpr unsigned nobody = 65534;
-    constexpr unsigned somebody = 65533;
-    const milestone listening;
-    const child_process service([&] {
-      if (::setgid(somebody) != 0 || ::setuid(somebody) != 0) return 9;
-      loop lp;
-      server_options options;
-      options.listening.for_all_users = true;
-      const ringbell::server s(lp, path, echo, options);
-      listening.reach();
-      lp.run(sleep_for_long());
-      return 0;
-    });
+  const temporary_folder folder;
+  REQUIRE(::chmod(folder.path().c_str(), 0711) == 0);
+  const std::string path = folder / "service";
+  const milestone listening;
+  child_process other([&] {
     listening.wait();
+    constexpr unsigned nobody = 65534;
     if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) return 9;
     loop lp;
-    int found = 1;
-    lp.run([](loop& on, const std::string& name, int& result) -> task<void> {
+    return lp.run([](loop& on, const std::string& name) -> task<int> {
       client c = co_await client::connect(on, name);
       const auto refused = co_await error_of(c.call(service_frame::method_statistics));
       const payload p = co_await c.call(1, "x");
-      result = refused.first == errc::refused_unauthorized && p.text() == "x" ? 0 : 2;
-    }(lp, path, found));
-    return found;
+      co_return refused.first == errc::refused_unauthorized&& p.text() == "x" ? 0 : 2;
+    }(lp, path));
   });
-  ::unlink(path.c_str());
-  CHECK(status == 0);
+  on_a_loop([&](loop& lp) -> task<void> {
+    server_options options;
+    options.listening.for_all_users = true;
+    const ringbell::server s(lp, path, echo, options);
+    listening.reach();
+    CHECK(co_await holds_soon([&] { return poll_for(other.pid_handle(), POLLIN, 0ms); }));
+  });
+  CHECK(other.wait() == 0);
 }

@@ -29,10 +29,14 @@ std::string code(errc e) { return std::to_string(static_cast<int>(e)); }
 class server_log final : public server_observer {
 public:
   void connected(const sys::peer_identity&) noexcept override { all.emplace_back("connected"); }
-  void disconnected(const sys::peer_identity&, std::error_code why) noexcept override { all.push_back("disconnected " + std::to_string(why.value())); }
+  void disconnected(const sys::peer_identity&, std::error_code why) noexcept override {
+    all.push_back("disconnected " + std::to_string(why.value()));
+  }
   void call_began(const sys::peer_identity&, const observed_call& c) noexcept override { all.push_back(text_of("began", c)); }
   void call_ended(const sys::peer_identity&, const observed_call& c) noexcept override { all.push_back(text_of("ended", c)); }
-  void refused(const sys::peer_identity&, std::error_code why) noexcept override { all.push_back("refused " + std::to_string(why.value())); }
+  void refused(const sys::peer_identity&, std::error_code why) noexcept override {
+    all.push_back("refused " + std::to_string(why.value()));
+  }
   events all;
 };
 
@@ -80,8 +84,9 @@ TEST_CASE("a server's observer hears of connections, calls and refusals in order
     }
     CHECK(co_await holds_soon([&] { return s.server().clients() == 0; }));
     CHECK(log.all == events{"connected", "began method 1, 3 in, 0 out", "ended method 1, 3 in, 3 out", "began method 2, 0 in, 0 out",
-                            "ended method 2, 0 in, 10 out: ringbell-handler 9", "began method 3, 0 in, 0 out", "refused " + code(errc::refused_in_flight),
-                            log.all.size() > 7 ? log.all[7] : "ended method 3", "disconnected 0"});
+                            "ended method 2, 0 in, 10 out: ringbell-handler 9", "began method 3, 0 in, 0 out",
+                            "refused " + code(errc::refused_in_flight), log.all.size() > 7 ? log.all[7] : "ended method 3",
+                            "disconnected 0"});
     CHECK(log.all[7].starts_with("ended method 3"));
   });
 }
@@ -130,7 +135,7 @@ TEST_CASE("a client's observer hears of connections and calls, by the same numbe
     const std::string gone = code(errc::peer_closed);
     CHECK(log.all == events{"connected", "began method 1, 0 in, 0 out", "ended method 1, 0 in, 3 out", "began method 2, 0 in, 0 out",
                             "ended method 2, 0 in, 0 out: ringbell-handler 9", "began method 3, 0 in, 0 out",
-                            "ended method 3, 0 in, 0 out: ringbell " + code(errc::timed_out), "disconnected " + gone, "began method 1, 0 in, 0 out",
-                            "ended method 1, 0 in, 0 out: ringbell " + gone});
+                            "ended method 3, 0 in, 0 out: ringbell " + code(errc::timed_out), "disconnected " + gone,
+                            "began method 1, 0 in, 0 out", "ended method 1, 0 in, 0 out: ringbell " + gone});
   });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // A server on the threads of a loop_pool.
 #include <ringbell/loop_pool.hpp>
+#include <ringbell/service_statistics.hpp>
 #include <ringbell/timeout.hpp>
 
 #include <doctest/doctest.h>
@@ -157,13 +158,15 @@ TEST_CASE("a server is destroyed while clients call, connect and ask for its sta
 
 TEST_CASE("a server whose pool has stopped can be destroyed") {
   on_a_loop([](loop& lp) -> task<void> {
-    pooled p(lp, [](request) -> task<reply> {
+    std::atomic<bool> begun{false};
+    pooled p(lp, [&](request) -> task<reply> {
+      begun = true;
       co_await sleep_for(1h);
       co_return reply();
     });
     client c = co_await p.connected();
     beside calling(lp, c.call(1));
-    co_await settle();
+    CHECK(co_await holds_soon([&] { return begun.load(); }));
     p.pool.stop();
     p.s.reset();
     const auto got = co_await timeout(20s, calling.get());

@@ -31,7 +31,9 @@ task<reply> echo(request r) { co_return reply(r.bytes()); }
 TEST_CASE("requests under way finish, new ones are refused, clients are told, and the name is free at once") {
   on_a_loop([](loop& lp) -> task<void> {
     event_flag go;
+    int begun = 0;
     served s(lp, [&](request r) -> task<reply> {
+      ++begun;
       co_await go.wait();
       co_return reply(r.bytes());
     });
@@ -40,8 +42,7 @@ TEST_CASE("requests under way finish, new ones are refused, clients are told, an
     client moving = co_await s.connected(reconnecting());
     beside under_way(lp, busy.call(1, "under way"));
     beside moving_call(lp, moving.call(1, "before"));
-    CHECK(co_await holds_soon([&] { return busy.calls() == 1; }));
-    co_await settle();
+    CHECK(co_await holds_soon([&] { return begun == 2; }));
     beside stopping(lp, s.server().stop(10s));
     CHECK(co_await holds_soon([&] { return !idle.connected() && !busy.connected(); }));
     const auto refused = co_await as_result(busy.call(1));
@@ -108,14 +109,16 @@ TEST_CASE("a stop under load loses no request: each is answered, or refused as o
 TEST_CASE("when the grace is over handlers are asked to stop, and may answer with that") {
   on_a_loop([](loop& lp) -> task<void> {
     std::optional<std::error_code> seen;
+    bool begun = false;
     served s(lp, [&](request) -> task<reply> {
+      begun = true;
       const auto slept = co_await as_result(sleep_for(1h));
       seen = slept.error();
       co_return reply();
     });
     client c = co_await s.connected();
     beside calling(lp, error_of(c.call(1)));
-    co_await settle();
+    CHECK(co_await holds_soon([&] { return begun; }));
     task<bool> stopping = s.server().stop(5ms);
     CHECK_FALSE(co_await timeout(10s, std::move(stopping)));
     REQUIRE(seen);
@@ -150,8 +153,10 @@ TEST_CASE("handlers that do not stop when asked are destroyed, and their calls e
 
 TEST_CASE("a stop that is cancelled asks the handlers to stop at once, and gives them their last moment") {
   on_a_loop([](loop& lp) -> task<void> {
+    bool begun = false;
     bool ended = false;
     served s(lp, [&](request) -> task<reply> {
+      begun = true;
       const auto slept = co_await as_result(sleep_for(1h));
       CHECK(slept.error() == errc::cancelled);
       co_await detail::adopt_stop_token(inplace_stop_token());
@@ -161,7 +166,7 @@ TEST_CASE("a stop that is cancelled asks the handlers to stop at once, and gives
     });
     client c = co_await s.connected();
     beside calling(lp, error_of(c.call(1)));
-    co_await settle();
+    CHECK(co_await holds_soon([&] { return begun; }));
     beside stopping(lp, s.server().stop(1h));
     co_await settle();
     CHECK_FALSE(stopping.ended());
@@ -176,13 +181,15 @@ TEST_CASE("a stop that is cancelled asks the handlers to stop at once, and gives
 
 TEST_CASE("a second stop, with less grace, ends both") {
   on_a_loop([](loop& lp) -> task<void> {
+    bool begun = false;
     served s(lp, [&](request) -> task<reply> {
+      begun = true;
       co_await sleep_for(1h);
       co_return reply();
     });
     client c = co_await s.connected();
     beside calling(lp, error_of(c.call(1)));
-    co_await settle();
+    CHECK(co_await holds_soon([&] { return begun; }));
     beside first(lp, s.server().stop(1h));
     co_await settle();
     task<bool> second = s.server().stop(1ms);

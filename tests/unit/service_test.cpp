@@ -4,6 +4,9 @@
 
 #include <doctest/doctest.h>
 
+#include <cerrno>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "support/pattern.hpp"
@@ -87,5 +90,147 @@ TEST_CASE("metadata longer than a record of the ring comes without bytes, too") 
     const payload p = co_await c.call(1, std::string_view(), options);
     CHECK(p.empty());
     CHECK(p.metadata() == metadata);
+  });
+}
+
+TEST_CASE("what a handler throws reaches the client: its code, its domain, its text") {
+  on_a_loop([](loop& lp) -> task<void> {
+    served s(lp, [](request r) -> task<reply> {
+      switch (r.method()) {
+        case 1: throw call_error(42, "made up");
+        case 2: throw std::system_error(ENOENT, std::generic_category(), "opening");
+        case 3: throw std::runtime_error("went wrong");
+        case 4: throw 5;
+        case 5: throw std::system_error(errc::no_such_method);
+        case 6: throw std::system_error(errc::peer_closed);  // of some channel of the handler's own
+        case 7: throw std::bad_alloc();
+        case 8: throw call_error(0, "no code");
+        default: co_return reply::failure(7, "returned");
+      }
+    });
+    client c = co_await s.connected();
+    const std::pair<std::uint32_t, std::error_code> expected[] = {
+        {1, {42, handler_category()}},
+        {2, std::make_error_code(std::errc::no_such_file_or_directory)},
+        {3, errc::handler_failed},
+        {4, errc::handler_failed},
+        {5, errc::no_such_method},
+        {6, errc::handler_failed},
+        {7, std::make_error_code(std::errc::not_enough_memory)},
+        {8, errc::handler_failed},
+        {9, {7, handler_category()}},
+    };
+    const char* const texts[] = {"made up", "opening", "went wrong", "no std::exception", "", "", "memory", "no code", "returned"};
+    for (const auto& [method, code] : expected) {
+      CAPTURE(method);
+      const auto failed = co_await error_of(c.call(method));
+      CHECK(failed.first == code);
+      CHECK(failed.second.find(texts[method - 1]) != std::string::npos);
+      CHECK_FALSE(failed.second.starts_with("(not"));
+    }
+  });
+}
+
+TEST_CASE("metadata longer than 4096 bytes is refused on either side") {
+  on_a_loop([](loop& lp) -> task<void> {
+    served s(lp, [](request) -> task<reply> { co_return reply().with_metadata(std::string(4097, 'm')); });
+    client c = co_await s.connected();
+    const std::string metadata(4097, 'm');
+    call_options options;
+    options.metadata = metadata;
+    const auto mine = co_await error_of(c.call(1, std::string_view(), options));
+    CHECK(mine.first == errc::message_too_large);
+    CHECK(mine.second.starts_with("(not from the service)"));
+    const auto of_server = co_await error_of(c.call(1));
+    CHECK(of_server.first == errc::message_too_large);
+  });
+}
+
+TEST_CASE("a reply longer than the client takes becomes an error that says so") {
+  on_a_loop([](loop& lp) -> task<void> {
+    served s(lp, [](request r) -> task<reply> {
+      if (r.method() == 1) co_return reply(std::string(20'000, 'x'));
+      throw call_error(1, std::string(20'000, 'x'));
+    });
+    client_options options;
+    options.connection.max_message = 10'000;
+    client c = co_await s.connected(options);
+    const auto failed = co_await error_of(c.call(1));
+    CHECK(failed.first == errc::message_too_large);
+    const auto text = co_await error_of(c.call(2));
+    CHECK(text.first == std::error_code(1, handler_category()));
+    CHECK(text.second.size() == 4096);
+  });
+}
+
+TEST_CASE("a codec's exception leaves the call at the client, and answers it at the server") {
+  on_a_loop([](loop& lp) -> task<void> {
+    int begun = 0;
+    served s(lp, [&](request r) -> task<reply> {
+      ++begun;
+      if (r.method() == 1) co_return reply::of(unspeakable{false});
+      if (r.method() == 2) (void)r.as<unspeakable>();
+      co_return reply(r.bytes());
+    });
+    client c = co_await s.connected();
+    for (const bool of_size : {true, false})
+      CHECK_THROWS_WITH_AS(co_await c.call_with(3, unspeakable{of_size}), "unspeakable", std::runtime_error);
+    CHECK(begun == 0);
+    for (const std::uint32_t method : {1U, 2U}) {
+      const auto failed = co_await error_of(c.call(method));
+      CHECK(failed.first == errc::handler_failed);
+      CHECK(failed.second == "unspeakable");
+    }
+    const payload p = co_await c.call(3, "abc");
+    CHECK(p.text() == "abc");
+    CHECK_THROWS_WITH_AS(p.as<unspeakable>(), "unspeakable", std::runtime_error);
+  });
+}
+
+TEST_CASE("values of plain types travel as they are; one of another size is an error") {
+  struct point {
+    int x = 0;
+    int y = 0;
+  };
+  on_a_loop([](loop& lp) -> task<void> {
+    served s(lp, [](request r) -> task<reply> {
+      const auto p = r.as<point>();
+      co_return reply::of(point{p.y, p.x});
+    });
+    client c = co_await s.connected();
+    const payload p = co_await c.call_with(1, point{1, 2});
+    CHECK(p.as<point>().x == 2);
+    CHECK(p.as<point>().y == 1);
+    CHECK_THROWS_AS(p.as<char>(), std::system_error);
+    const auto failed = co_await error_of(c.call(1, "short"));
+    CHECK(failed.first == std::make_error_code(std::errc::invalid_argument));
+  });
+}
+
+TEST_CASE("a reply is written in place, whatever its size") {
+  on_a_loop([](loop& lp) -> task<void> {
+    served s(lp, [](request r) -> task<reply> {
+      co_return reply::in_place(r.as<std::size_t>(), [](std::span<std::byte> into) { fill(into, 4); });
+    });
+    client c = co_await s.connected();
+    for (const std::size_t size : {std::size_t{0}, std::size_t{10}, std::size_t{20'000}, std::size_t{2'000'000}}) {
+      const payload p = co_await c.call_with(1, size);
+      CHECK(p.size() == size);
+      CHECK(matches(p.bytes(), 4));
+    }
+  });
+}
+
+TEST_CASE("a reply that is taken a second time is empty") {
+  on_a_loop([](loop& lp) -> task<void> {
+    served s(lp, echo);
+    client c = co_await s.connected();
+    const std::string text(1000, 'x');
+    call_stream stream = c.open(1, text);
+    const payload first = co_await stream.reply();
+    CHECK(first.text() == text);
+    const payload second = co_await stream.reply();
+    CHECK(second.empty());
+    CHECK(second.metadata().empty());
   });
 }
