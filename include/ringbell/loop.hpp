@@ -167,9 +167,9 @@ private:
   std::unique_ptr<detail::loop_attachment> attachment_;
   std::chrono::nanoseconds spin_limit_{0};
   bool spinning_ = false;
-  clock::time_point spin_begun_{};            // nothing until the spin reads the clock for the first time
-  std::chrono::nanoseconds spun_{0};          // since then
-  std::chrono::nanoseconds spun_in_vain_{0};  // in the spins before, since one last paid or gave up
+  clock::time_point spin_begun_{};                   // nothing until the spin reads the clock for the first time
+  std::chrono::nanoseconds spun_{0};                 // since then
+  std::chrono::nanoseconds spun_in_vain_{0};         // in the spins before, since one last paid or gave up
   std::unique_ptr<detail::spin_history> newcomers_;  // what the first waits of sources have taught
   loop_statistics statistics_;
 };
