@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <optional>
 #include <random>
 #include <string>
@@ -50,8 +51,8 @@ header of(kind k, std::uint32_t call, std::uint32_t method = 0, std::uint8_t fla
 
 std::vector<std::byte> bytes_of(const header& h, std::size_t payload = 0) {
   const auto head = service_frame::encode(h);
-  std::vector<std::byte> all(head.bytes().begin(), head.bytes().end());
-  all.resize(all.size() + payload);
+  std::vector<std::byte> all(head.size + payload);
+  std::ranges::copy(head.bytes(), all.begin());
   return all;
 }
 
@@ -70,7 +71,7 @@ public:
 
 /// A server, an honest client, and a hostile one that speaks for itself.
 struct scene {
-  explicit scene(loop& lp, server_options o = {}) : observed(std::move(o)), s(lp, serve, with(observed, seen)), lp(lp) {}
+  explicit scene(loop& on, server_options o = {}) : observed(std::move(o)), s(on, serve, with(observed, seen)), lp(on) {}
   static server_options with(server_options o, endings& e) {
     o.observer = &e;
     return o;
@@ -188,8 +189,8 @@ TEST_CASE("who floods and reads nothing is not served beyond his limits, and del
     options.max_in_flight = 8;
     scene now(lp, options);
     co_await now.begin();
-    beside flood(lp, [](scene& now) -> task<void> {
-      for (std::uint32_t call = 1; co_await now.say(bytes_of(of(kind::request, call, call % 3 ? pour : ask), 100)); ++call) {}
+    beside flood(lp, [](scene& of_liar) -> task<void> {
+      for (std::uint32_t call = 1; co_await of_liar.say(bytes_of(of(kind::request, call, call % 3 ? pour : ask), 100)); ++call) {}
     }(now));
     for (int i = 0; i < 200; ++i) {
       const payload p = co_await timeout(10s, now.honest.call(ask, "still here"));

@@ -24,8 +24,8 @@ namespace {
 
 /// A server on a pool of two threads, and clients on the test's own loop.
 struct pooled {
-  explicit pooled(loop& lp, request_handler handler, server_options options = {})
-      : lp(lp), pool(2), s(std::make_unique<ringbell::server>(lp, pool, folder / "service", std::move(handler), std::move(options))) {}
+  explicit pooled(loop& on, request_handler handler, server_options options = {})
+      : lp(on), pool(2), s(std::make_unique<ringbell::server>(on, pool, folder / "service", std::move(handler), std::move(options))) {}
   task<client> connected() { return client::connect(lp, folder / "service"); }
   temporary_folder folder;
   loop& lp;

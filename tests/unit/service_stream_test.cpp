@@ -100,8 +100,8 @@ TEST_CASE("parts go both ways at the same time, of any size up to the longest me
       fill(bytes, 2);
       const std::size_t sizes[] = {0, 1, 1500, 4096, 24'000, 65'536, 200'000, bytes.size()};
       scope writing(lp);
-      writing.spawn([](call_stream& to, std::span<const std::byte> of, std::span<const std::size_t> sizes) -> task<void> {
-        for (const std::size_t size : sizes) co_await to.write(of.first(size));
+      writing.spawn([](call_stream& to, std::span<const std::byte> of, std::span<const std::size_t> each) -> task<void> {
+        for (const std::size_t size : each) co_await to.write(of.first(size));
         to.finish();
       }(both, bytes, sizes));
       for (const std::size_t size : sizes) {
