@@ -52,9 +52,9 @@ double microseconds_of(clockid_t clock) {
 }
 
 /// A process that serves until this object goes.
-class server {
+class forked_server {
 public:
-  server(int cpu, const std::function<void()>& serve) : pid_(::fork()) {
+  forked_server(int cpu, const std::function<void()>& serve) : pid_(::fork()) {
     expect(pid_ >= 0, "fork");
     if (pid_ != 0) return;
     try {
@@ -65,15 +65,15 @@ public:
     }
     ::_exit(1);
   }
-  server(const server&) = delete;
-  server& operator=(const server&) = delete;
+  forked_server(const forked_server&) = delete;
+  forked_server& operator=(const forked_server&) = delete;
   /// Processor time so far, in microseconds.
   double cpu_time() const {
     clockid_t clock;
     expect(::clock_getcpuclockid(pid_, &clock) == 0, "the server's clock");
     return microseconds_of(clock);
   }
-  ~server() {
+  ~forked_server() {
     ::kill(pid_, SIGTERM);
     ::waitpid(pid_, nullptr, 0);
   }
@@ -178,7 +178,7 @@ struct cost {
 };
 
 template <class F>
-cost cost_of(const server& other, F f) {
+cost cost_of(const forked_server& other, F f) {
   const auto cpu = [&] { return microseconds_of(CLOCK_PROCESS_CPUTIME_ID) + other.cpu_time(); };
   const double cpu_before = cpu();
   const auto begun = clock_type::now();
@@ -202,10 +202,11 @@ void wait_for_socket(const sockaddr_un& address) {
   throw std::runtime_error("the socket's server does not come up");
 }
 
-void measure(const std::string& base, int rounds, const server& plain, const server& by_default, const server& by_socket) {
+void measure(const std::string& base, int rounds, const forked_server& plain, const forked_server& by_default,
+             const forked_server& by_socket) {
   struct kind {
     const char* name;
-    const server& of;
+    const forked_server& of;
     std::string path;
     sys::bell_set bells;
     std::vector<double> times;
@@ -253,12 +254,12 @@ int main(int argc, char** argv) try {
   const int server_cpu = placement == "free" ? -1 : placement == "apart" ? 1 : 0;
   const std::string base = "/tmp/ringbell-bench-" + std::to_string(::getpid());
   {
-    const server plain(server_cpu, [&] { serve_socket(base + "-plain"); });
-    const server by_default(server_cpu, [&] {
+    const forked_server plain(server_cpu, [&] { serve_socket(base + "-plain"); });
+    const forked_server by_default(server_cpu, [&] {
       loop lp;
       lp.run(serve_channels(lp, base + "-default", default_bells));
     });
-    const server by_socket(server_cpu, [&] {
+    const forked_server by_socket(server_cpu, [&] {
       loop lp;
       lp.run(serve_channels(lp, base + "-socket", sys::bell_bit(sys::bell_kind::socket)));
     });

@@ -259,7 +259,7 @@ int main(int argc, char** argv) try {
   v.require(b->calls != 0 && b->streams != 0, "nobody called");
   v.require(b->wrong == 0, "a reply was wrong");
   v.require(b->failed == 0, "a survivor's call failed");
-  v.require(stall < longest_stall_ns, "the server stalled for over 100 ms");
+  v.require_figure(stall < longest_stall_ns, "the server stalled for over 100 ms");
   v.require(after.system.descriptors == before.system.descriptors, "descriptors are left");
   v.require(after.system.regions == before.system.regions, "regions are left mapped");
   if (!memory_is_kept) {

@@ -73,10 +73,19 @@ public:
     std::printf("FAILED: %s\n", what.c_str());
     std::fflush(stdout);
   }
+  /// The same for a time, which says nothing on a machine with other work: reported, but not judged, when the environment has RINGBELL_FIGURES=report, as
+  /// the test suite has.
+  void require_figure(bool holds, const std::string& what) {
+    if (!holds && report_only_)
+      std::printf("over the limit, and only reported here: %s\n", what.c_str());
+    else
+      require(holds, what);
+  }
   int exit_status() const noexcept { return failed_ ? 1 : 0; }
 
 private:
   bool failed_ = false;
+  const bool report_only_ = std::getenv("RINGBELL_FIGURES") != nullptr && std::string_view(std::getenv("RINGBELL_FIGURES")) == "report";
 };
 
 inline task<void> mirror_parts(request& r, std::uint64_t& parts) {
@@ -162,12 +171,6 @@ inline std::uint64_t argument(int argc, char** argv, int i, std::uint64_t otherw
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size() || value == 0) throw std::runtime_error("arguments are positive numbers");
   return value;
-}
-
-/// Whether other processes spoil what is measured against the clock. `own`: how many of this test's processes have been running all the time.
-inline bool machine_is_busy(int own = 2) {
-  double load = 0;
-  return ::getloadavg(&load, 1) == 1 && load > static_cast<double>(allowed_cpus().size()) + own;
 }
 
 /// Of an atomic that several processes raise.
