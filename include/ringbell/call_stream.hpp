@@ -18,7 +18,7 @@ class reply_awaiter;
 class streamed_call final : public client_call {
 public:
   streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request, const call_options& options);
-  ~streamed_call();
+  ~streamed_call() override;
   using client_call::finish_request;
   using client_call::submit;
 

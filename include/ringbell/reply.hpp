@@ -48,8 +48,8 @@ public:
     return reply(std::make_unique<written<F>>(size, std::move(write)));
   }
   /// An error: `call_error` at the client, as if the handler had thrown one.
-  static reply failure(std::error_code code, std::string text);
-  static reply failure(int code, std::string text) { return failure(std::error_code(code, handler_category()), std::move(text)); }
+  static reply failure(std::error_code code, const std::string& text);
+  static reply failure(int code, const std::string& text) { return failure(std::error_code(code, handler_category()), text); }
   /// What an exception that left a handler becomes.
   static reply failure(const std::exception_ptr& error);
 

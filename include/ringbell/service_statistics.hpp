@@ -3,6 +3,7 @@
 
 #include <ringbell/channel_statistics.hpp>
 
+#include <cstddef>
 #include <cstdint>
 
 namespace ringbell {
@@ -23,6 +24,6 @@ struct client_statistics {
   std::uint64_t ring_to_client = 0;
   channel_statistics channel;  ///< of the server's side
 };
-static_assert(sizeof(client_statistics) == 21 * 8);
+static_assert(sizeof(client_statistics) == std::size_t{21} * 8);
 
 }  // namespace ringbell

@@ -44,7 +44,7 @@ const std::error_category& handler_category() noexcept {
   return instance;
 }
 
-reply reply::failure(std::error_code code, std::string text) {
+reply reply::failure(std::error_code code, const std::string& text) {
   const auto head = service_frame::encode(numbered(code));
   std::string bytes(reinterpret_cast<const char*>(head.data()), head.size());
   bytes.append(text, 0, longest_text);

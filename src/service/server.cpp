@@ -109,7 +109,7 @@ task<bool> server_core::stop(std::chrono::nanoseconds grace) {
 
 /// On the thread of each, soon; where it is this one, at once: a server without a pool may be gone when a posted function runs.
 template <class F>
-void server_core::on_each_shard(F f) {
+void server_core::on_each_shard(const F& f) {
   if (!pool_) return f(*shards_.front());
   for (const auto& shard : shards_) shard->owner().post([&s = *shard, f] { f(s); });
 }

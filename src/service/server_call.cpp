@@ -81,9 +81,9 @@ outgoing_frame server_call::frame_of(const reply& r) const {
 
 /// Sends the reply, or the error that it cannot be sent.
 task<void> server_call::answer(reply r) {
-  errc e{};
-  std::exception_ptr thrown;
   for (int attempt = 0; attempt < 2; ++attempt) {
+    errc e{};
+    std::exception_ptr thrown;
     if (!out()) co_return;
     try {
       e = co_await send_frame_awaiter(*out(), frame_of(r));
@@ -94,7 +94,6 @@ task<void> server_call::answer(reply r) {
     if (e == errc::peer_closed || e == errc::closed || e == errc::bad_peer) break;
     // It is too long, or its codec threw: the client is to know.
     r = thrown ? reply::failure(std::exchange(thrown, nullptr)) : reply::failure(e, "the reply is longer than the client takes");
-    e = errc{};
   }
   error_ = r.failed() ? r.code() : std::error_code();
   reply_bytes_ = r.size();

@@ -77,7 +77,7 @@ private:
 class send_frame_awaiter final : public ready_node, public pending_frame {
 public:
   send_frame_awaiter(outbox& through, const outgoing_frame& f) noexcept : out_(&through) { frame = f; }
-  ~send_frame_awaiter() {
+  ~send_frame_awaiter() override {
     if (linked_frame()) out_->withdraw(*this);
   }
   bool await_ready() {

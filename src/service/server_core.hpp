@@ -41,7 +41,7 @@ public:
 private:
   void spread() noexcept;
   template <class F>
-  void on_each_shard(F f);
+  void on_each_shard(const F& f);
   void drop_shards() noexcept;
   template <class F>
   void wait_for_each_shard(F f) noexcept;

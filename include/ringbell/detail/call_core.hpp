@@ -134,7 +134,7 @@ public:
 
 protected:
   explicit write_wait(call_core* of) noexcept : call_(of) {}
-  ~write_wait() { leave(); }
+  ~write_wait() override { leave(); }
   void send_what(const outgoing& what) noexcept { what_ = &what; }
 
 private:
@@ -163,7 +163,7 @@ private:
 template <class T>
 class write_awaiter final : public write_wait {
 public:
-  write_awaiter(call_core* of, borrowed<T> what) noexcept : write_wait(of), value_(what) { send_what(value_); }
+  write_awaiter(call_core* of, borrowed<T> what) noexcept : write_wait(of), value_(std::move(what)) { send_what(value_); }
 
 private:
   borrowed<T> value_;

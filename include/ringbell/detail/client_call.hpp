@@ -60,7 +60,7 @@ public:
 protected:
   /// `streaming`: parts of the request will follow, and parts of the reply are read one by one.
   client_call(client_ref of, std::uint32_t method, const call_options& options, bool streaming) noexcept;
-  ~client_call() { leave(errc::cancelled); }
+  ~client_call() override { leave(errc::cancelled); }
   client_call(const client_call&) = delete;
   client_call& operator=(const client_call&) = delete;
 
@@ -150,11 +150,11 @@ template <class T>
 class call_awaiter final : public call_wait {
 public:
   call_awaiter(client_ref of, std::uint32_t method, borrowed<T> request, call_options options) noexcept
-      : call_wait(std::move(of), method, options), value_(request) {
+      : call_wait(std::move(of), method, options), value_(std::move(request)) {
     set_request(value_);
   }
   // What is sent must still be there when the base takes the call back.
-  ~call_awaiter() { leave(errc::cancelled); }
+  ~call_awaiter() override { leave(errc::cancelled); }
 
 private:
   borrowed<T> value_;

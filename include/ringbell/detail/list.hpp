@@ -41,6 +41,7 @@ public:
   }
 
   bool empty() const noexcept { return head_.next_ == &head_; }
+  // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.UndefReturn): the list is a ring, and its links never null
   T& front() noexcept { return static_cast<T&>(*head_.next_); }
   void push_back(T& item) noexcept { insert_before(head_, item); }
   void push_front(T& item) noexcept { insert_before(*head_.next_, item); }
