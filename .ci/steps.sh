@@ -22,6 +22,7 @@ step() {
   name=$1
   shift
   before=$(wc -l <"$RINGBELL_TALLY")
+  started=$(date +%s)
   printf '\n== %s\n' "$name"
   if "$@" </dev/null; then
     [ "$(wc -l <"$RINGBELL_TALLY")" -gt "$before" ] || echo 'count 1 0 0' >>"$RINGBELL_TALLY"
@@ -30,6 +31,7 @@ step() {
     echo "FAILED: $name"
     reported_failure "$before" || echo 'count 0 1 0' >>"$RINGBELL_TALLY"
   fi
+  echo "($name: $(($(date +%s) - started)) s)"
 }
 
 # Prints what was skipped, and the sums as the last line; fails when a step did.

@@ -39,13 +39,7 @@ errc send_wait::finish() noexcept {
 // -- the channel --
 
 channel_core::channel_core(loop& lp, connection_parts parts, client_slot slot) noexcept
-    : connection(std::move(parts)),
-      loop_(lp),
-      slot_(std::move(slot)),
-      bell_(*this),
-      control_(*this),
-      data_futex_(*this),
-      space_futex_(*this) {}
+    : connection(std::move(parts), std::move(slot)), loop_(lp), bell_(*this), control_(*this), data_futex_(*this), space_futex_(*this) {}
 
 std::error_code channel_core::start() noexcept {
   compare_cpus();
@@ -166,8 +160,7 @@ void channel_core::close_receive() noexcept {
   ring_if_due();
 }
 
-// The place is free before the peer hears of the end: it may come again at once, to a listener in another thread. Messages and claims
-// that live on are no client.
+// Messages and claims that live on are no client.
 void channel_core::drop_sender() noexcept {
   if (halves_ == 1) slot_.leave();
   if (!in_forked_child()) close_send();

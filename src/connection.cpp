@@ -43,8 +43,8 @@ sys::peer_region map_ring_region(sys::handle from_peer, std::uint64_t ring_bytes
   return region;
 }
 
-connection::connection(connection_parts parts) noexcept
-    : parts_(std::move(parts)), ring_(memory_of(parts_), parts_.max_receive, parts_.max_send) {}
+connection::connection(connection_parts parts, client_slot slot) noexcept
+    : parts_(std::move(parts)), slot_(std::move(slot)), ring_(memory_of(parts_), parts_.max_receive, parts_.max_send) {}
 
 void end_connection(connection_parts parts) noexcept {
   // Without memory the hang-up alone has to say it.
@@ -78,6 +78,7 @@ void connection::ring_bell(wake_set due) noexcept {
 }
 
 void connection::orphan() noexcept {
+  slot_.leave();
   // A forked child has no say: a word of its in the shared memory would end its parent's channel, and a bell tell of nothing.
   if (!in_forked_child()) {
     ring_.close_send();

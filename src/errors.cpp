@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/errors.hpp>
 
+#include <cstddef>
+#include <new>
 #include <string>
 
 namespace ringbell {
@@ -109,7 +111,8 @@ public:
 
 const std::error_category& category() noexcept {
   // Never destroyed: error codes may be compared and printed until the very end of the process.
-  static const auto& instance = *new ringbell_category;
+  alignas(ringbell_category) static std::byte storage[sizeof(ringbell_category)];
+  static const auto& instance = *new (storage) ringbell_category;
   return instance;
 }
 

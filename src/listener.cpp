@@ -7,6 +7,7 @@
 #include <ringbell/sys/service_path.hpp>
 
 #include <atomic>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -105,7 +106,15 @@ void listener_core::ended() noexcept {
   if (!closing_) accept_all();
 }
 
-void listener_core::accept_soon() noexcept { loop_access::add_timer(loop_, *this, loop::clock::now()); }
+void listener_core::accept_soon() noexcept { accept_at(loop::clock::now()); }
+
+void listener_core::accept_at(loop::clock::time_point when) noexcept {
+  try {
+    loop_access::add_timer(loop_, *this, when);
+  } catch (const std::bad_alloc&) {
+    // Whoever comes next, or ends a handshake, makes it go on.
+  }
+}
 
 void listener_core::accept_all() noexcept {
   // A handshake that fails at its first step ends within begin(), and calls back.
@@ -124,7 +133,7 @@ void listener_core::accept_all() noexcept {
         error = std::make_error_code(std::errc::not_enough_memory);
       }
     more_ = false;
-    if (error != errc::would_block) loop_access::add_timer(loop_, *this, loop::clock::now() + accept_again);
+    if (error != errc::would_block) accept_at(loop::clock::now() + accept_again);
   }
   accepting_ = false;
 }

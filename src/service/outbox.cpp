@@ -104,6 +104,23 @@ void outbox::close(errc e) noexcept {
 
 task<void> outbox::flush() {
   errc e{};
+  try {
+    task<errc> sending = send_all();
+    e = co_await std::move(sending);
+  } catch (const std::bad_alloc&) {
+    // What waits can go no further, and its order is not for breaking: better no connection than a silent one.
+    current_ = nullptr;
+    e = errc::closed;
+    sender_.close();
+  }
+  flushing_ = false;
+  if (e != errc{}) close(e);
+  if (on_drained) on_drained();
+}
+
+/// Sends until nothing waits. Gives the error that ends the connection.
+task<errc> outbox::send_all() {
+  errc e{};
   while (closed_ == errc{} && e == errc{} && (!small_.empty() || !queue_.empty())) {
     stop_.emplace();
     co_await adopt_stop_token(stop_->get_token());
@@ -121,9 +138,7 @@ task<void> outbox::flush() {
       e = co_await std::move(one);
     }
   }
-  flushing_ = false;
-  if (e != errc{}) close(e);
-  if (on_drained) on_drained();
+  co_return e;
 }
 
 /// Sends the frame `p`, unless it is withdrawn meanwhile. Gives the error that ends the connection, not the frame's own.

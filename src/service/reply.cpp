@@ -4,7 +4,9 @@
 #include <ringbell/service_frame.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <new>
 #include <system_error>
 
 namespace ringbell {
@@ -40,7 +42,8 @@ service_frame::failure numbered(std::error_code code) noexcept {
 }  // namespace
 
 const std::error_category& handler_category() noexcept {
-  static const auto& instance = *new handler_category_type;  // never destroyed: see category()
+  alignas(handler_category_type) static std::byte storage[sizeof(handler_category_type)];
+  static const auto& instance = *new (storage) handler_category_type;  // never destroyed: see category()
   return instance;
 }
 

@@ -122,6 +122,7 @@ void server_call::ended(task_promise<void>& frame) noexcept {
   if (cancelled_ != errc{}) error_ = cancelled_;
   if (error) error_ = errc::handler_failed;  // not even the error could be sent, for lack of memory
   if (session) {
+    if (error) session->close();  // the client would wait for ever
     tell_observer(*session);
     session->call_ended(*this, static_cast<bool>(error_));
   }

@@ -169,7 +169,7 @@ errc server_session::begin(payload content, const service_frame::header& h) {
     return errc{};
   }
   ++requests_;
-  ++activity_;
+  shard_.is_active(*this);
   auto* const call = new server_call(*this, std::move(content), h);
   bytes_ += call->bytes();
   try {
@@ -201,7 +201,7 @@ task<void> server_session::send_refusal(refusal what) {
 void server_session::call_ended(server_call& call, bool failed) noexcept {
   bytes_ -= call.bytes();
   call.count_no_more();
-  ++activity_;
+  shard_.is_active(*this);
   if (failed) ++failed_;
   calls_.remove(call);
   close_when_done();
@@ -232,8 +232,6 @@ void server_session::send_goaway() noexcept {
 void server_session::cancel_all(errc why) noexcept {
   calls_.for_each([&](server_call& call) { call.cancel(why); });
 }
-
-bool server_session::idle() noexcept { return std::exchange(activity_at_look_, activity_) == activity_ && calls_.size() == 0; }
 
 client_statistics server_session::statistics() noexcept {
   client_statistics s;

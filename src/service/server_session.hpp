@@ -54,11 +54,14 @@ public:
   task<void> run();
   /// Says goodbye, and takes no further request; closes once those under way have ended.
   void leave(errc why) noexcept;
+  bool leaving() const noexcept { return leaving_ != errc{}; }
   /// Asks the handlers to stop.
   void cancel_all(errc why) noexcept;
-  /// Whether no request has been under way since the last time it was asked.
-  bool idle() noexcept;
-  int idle_looks = 0;
+  /// Whether no request is under way.
+  bool idle() const noexcept { return calls_.size() == 0; }
+  /// Closes, whatever the client has yet to read.
+  void close() noexcept { ch_.close(); }
+  std::uint64_t active_in = 0;  // the shard's look in which a request began or ended last
 
   outbox& out() noexcept { return out_; }
   server_shard& shard() noexcept { return shard_; }
@@ -89,8 +92,6 @@ private:
   std::uint64_t requests_ = 0;
   std::uint64_t failed_ = 0;
   std::uint64_t refused_ = 0;
-  std::uint64_t activity_ = 1;  // grows with each request, and with each reply
-  std::uint64_t activity_at_look_ = 0;
   errc leaving_{};
   bool last_word_ = false;
   bool connected_ = false;  // as far as observers know

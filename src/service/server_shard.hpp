@@ -11,6 +11,7 @@
 #include <ringbell/service_statistics.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -29,6 +30,10 @@ public:
   /// Makes a session of a client that has passed the handshake.
   void accept(accepted_connection client) noexcept;
   void session_ended(server_session& session) noexcept;
+  /// A request of its began, or ended.
+  void is_active(server_session& session) noexcept {
+    if (session.active_in != look_number_) move_to_end(session);
+  }
 
   /// Says goodbye to all, and waits until all have gone, at the most until `until`; then makes them. Calls `ended`, on this loop, with
   /// whether that was not needed.
@@ -54,11 +59,13 @@ private:
   task<void> serve(std::unique_ptr<server_session> session);
   void drop_idle() noexcept;
   void look_later() noexcept;
+  void move_to_end(server_session& session) noexcept;
   void cancel_all(errc why) noexcept;
 
   loop& loop_;
   server_core& core_;
-  list<server_session> sessions_;
+  list<server_session> sessions_;  // who was active longest ago comes first
+  std::uint64_t look_number_ = 0;
   bool stopping_ = false;
   std::unique_ptr<gate> empty_;
   std::optional<scope> tasks_;

@@ -294,3 +294,32 @@ TEST_CASE("random frames of a hostile server end the client's calls, and nothing
     }
   });
 }
+
+TEST_CASE("an idle client that leaves no room for the goodbye is hung up on without one, a timeout later") {
+  on_a_loop([](loop& lp) -> task<void> {
+    server_options options;
+    options.idle_timeout = 40ms;
+    scene now(lp, options);
+    connect_options tight;
+    tight.peer_ring_bytes = 4096;
+    tight.bells = sys::bell_bit(sys::bell_kind::socket);
+    now.honest = co_await now.s.connected();
+    now.liar = co_await connect(lp, now.s.path(), tight);
+    // Replies that fill the ring to its last byte: each takes a sixteenth of it, with the record's header.
+    constexpr int replies = 16;
+    constexpr std::size_t of_record = 8;
+    for (std::uint32_t i = 0; i < replies; ++i)
+      co_await now.say(bytes_of(of(kind::request, i, ask), 4096 / replies - of_record - service_frame::encode(of(kind::reply, i)).size));
+    co_await sleep_for(20ms);
+    CHECK(now.liar.statistics().messages_sent == replies);
+    while (!now.seen.why) {
+      const payload p = co_await timeout(20s, now.honest.call(ask, "x"));
+      REQUIRE(p.text() == "x");
+      co_await sleep_for(1ms);
+    }
+    CHECK(*now.seen.why == errc::dropped_idle);
+    int received = 0;
+    while (const auto m = co_await now.liar.recv()) ++received;
+    CHECK(received == replies);
+  });
+}

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <ringbell/detail/awaitable.hpp>
-#include <ringbell/detail/client_slot.hpp>
 #include <ringbell/detail/connection.hpp>
 #include <ringbell/detail/loop_access.hpp>
 #include <ringbell/detail/wait_node.hpp>
@@ -155,7 +154,6 @@ private:
   bool waiting_to_send() const noexcept { return sending_ && !sending_->linked(); }
 
   loop& loop_;
-  client_slot slot_;
   receive_wait* receiving_ = nullptr;
   send_wait* sending_ = nullptr;
   unsigned halves_ = 2;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/client_slot.hpp>
 #include <ringbell/endpoint.hpp>
 #include <ringbell/sys/bell.hpp>
 #include <ringbell/sys/local_socket.hpp>
@@ -70,7 +71,7 @@ void end_connection(connection_parts parts) noexcept;
 /// Lives as long as its channel, and then until the last message, claim and other user of it are gone. Thread-safety: one thread.
 class connection {
 public:
-  explicit connection(connection_parts parts) noexcept;
+  explicit connection(connection_parts parts, client_slot slot = {}) noexcept;
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
 
@@ -122,6 +123,7 @@ protected:
   const control_page& peer_page() const noexcept { return *reinterpret_cast<const control_page*>(parts_.peer.data()); }
 
   connection_parts parts_;
+  client_slot slot_;  // given back before the peer hears of the end: it may come again at once, to a listener in another thread
 
 private:
   friend class loan;

@@ -62,6 +62,7 @@ private:
   }
   void accept_all() noexcept;
   void accept_soon() noexcept;
+  void accept_at(loop::clock::time_point when) noexcept;
   bool allowed(const sys::peer_identity& who) noexcept;
   void begin(sys::local_socket socket);
   void accepted(connection_parts parts, client_count of_user);

@@ -76,6 +76,7 @@ public:
 
 private:
   task<void> flush();
+  task<errc> send_all();
   task<errc> flush_one(pending_frame& p);
   void start();
   errc write_in_place(const outgoing_frame& f, std::size_t size);

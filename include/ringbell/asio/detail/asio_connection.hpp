@@ -4,7 +4,6 @@
 #include <ringbell/asio/detail/operation.hpp>
 #include <ringbell/asio/detail/waitable.hpp>
 #include <ringbell/asio/error.hpp>
-#include <ringbell/detail/client_slot.hpp>
 #include <ringbell/detail/connection.hpp>
 #include <ringbell/detail/spin_history.hpp>
 #include <ringbell/detail/spin_limits.hpp>
@@ -30,7 +29,7 @@ public:
   using clock = std::chrono::steady_clock;
 
   asio_connection(net::any_io_executor executor, connection_parts parts, client_slot slot)
-      : connection(std::move(parts)), waitable(std::move(executor)), slot_(std::move(slot)) {}
+      : connection(std::move(parts), std::move(slot)), waitable(std::move(executor)) {}
 
   /// Errors: the system's; then orphan() the object.
   void start(net_error_code& error) {
@@ -156,10 +155,8 @@ private:
   void hang_up() noexcept override {
     unwatch();
     bell_ = {};
-    slot_.leave();
   }
 
-  client_slot slot_;
   sys::doorbell bell_;
   spin_history history_;
   spin_policy policy_ = spin_policy::automatic;

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSL-1.0
+// A server that runs out of memory, at each of its allocations in turn: a client gets its reply, or an error, or sees the connection end. It never waits for nothing.
+#include <ringbell/timeout.hpp>
+
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <future>
+#include <limits>
+#include <new>
+#include <string>
+#include <thread>
+
+#include "support/service.hpp"
+
+using namespace ringbell;
+using namespace ringbell::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int none = std::numeric_limits<int>::max();
+// How many allocations succeed before all fail; of this thread.
+thread_local int allocations_left = none;
+
+void* allocate(std::size_t size) noexcept {
+  if (allocations_left != none && allocations_left-- <= 0) {
+    allocations_left = 0;
+    return nullptr;
+  }
+  return std::malloc(size ? size : 1);
+}
+
+}  // namespace
+
+// As functions of their own: inlined, g++ takes their malloc and free for a mismatch.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  if (void* const p = allocate(size)) return p;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+namespace {
+
+constexpr std::uint32_t ask = 1;    // echoes
+constexpr std::uint32_t parts = 2;  // echoes each part
+constexpr std::uint32_t refuse = 3;
+
+task<reply> serve(request r) {
+  if (r.method() == refuse) throw call_error(7, "as asked");
+  if (r.method() == ask) co_return reply(r.bytes());
+  while (const auto part = co_await r.read()) co_await r.write(part->bytes());
+  co_return reply();
+}
+
+/// A server in a thread of its own.
+class served_elsewhere {
+public:
+  served_elsewhere() {
+    std::promise<void> listening;
+    auto ready = listening.get_future();
+    thread_ = std::thread([&] {
+      loop lp;
+      lp_ = &lp;
+      ringbell::server s(lp, path(), serve);
+      listening.set_value();
+      lp.run();
+      allocations_left = none;
+    });
+    ready.get();
+  }
+  ~served_elsewhere() {
+    lp_->stop();
+    thread_.join();
+  }
+  std::string path() const { return folder_ / "service"; }
+  /// From the next thing on that it does.
+  void allow(int allocations) {
+    std::promise<void> done;
+    lp_->post([&] {
+      allocations_left = allocations;
+      done.set_value();
+    });
+    done.get_future().get();
+  }
+  /// Whether it has run out since `allow`.
+  bool ran_out() {
+    std::promise<bool> answer;
+    lp_->post([&] {
+      const bool out = std::exchange(allocations_left, none) <= 0;
+      answer.set_value(out);
+    });
+    return answer.get_future().get();
+  }
+
+private:
+  temporary_folder folder_;
+  loop* lp_ = nullptr;
+  std::thread thread_;
+};
+
+/// Calls `one` while the server has memory for 0, 1, 2... allocations, until it needs no more. Gives how often it lacked some.
+template <class F>
+task<int> with_ever_more_memory(loop& lp, served_elsewhere& server, F one) {
+  client_options options;
+  options.reconnect = reconnect_policy::with_backoff;
+  options.first_pause = 0ns;
+  client c = co_await client::connect(lp, server.path(), options);
+  int lacked = 0;
+  for (;; ++lacked) {
+    CAPTURE(lacked);
+    REQUIRE(lacked < 1000);
+    server.allow(lacked);
+    const auto ended = co_await as_result(timeout(20s, one(c)));
+    const bool out = server.ran_out();
+    CHECK(ended.error() != errc::timed_out);
+    if (!out) CHECK(ended.has_value());
+    // Of a connection that was lost just now it may still be hearing.
+    std::error_code then;
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      const auto alive = co_await as_result(timeout(20s, c.call(ask, "alive")));
+      then = alive ? std::error_code() : alive.error();
+      if (!then) break;
+    }
+    CHECK_FALSE(then);
+    if (!out) co_return lacked;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a call ends when its server runs out of memory, whatever for, and the next one is served") {
+  loop lp;
+  served_elsewhere server;
+  const auto call = [](std::uint32_t method, std::size_t size) {
+    return [method, text = std::string(size, 'x')](client& c) -> task<void> {
+      const payload p = co_await c.call(method, text);
+      if (p.text() != text) throw std::system_error(errc::bad_peer);
+    };
+  };
+  CHECK(lp.run(with_ever_more_memory(lp, server, call(ask, 10))) > 0);
+  // Longer than the ring: in fragments, and from memory.
+  CHECK(lp.run(with_ever_more_memory(lp, server, call(ask, 300'000))) > 0);
+}
+
+TEST_CASE("so does one whose handler fails") {
+  loop lp;
+  served_elsewhere server;
+  const auto fail = [](client& c) -> task<void> {
+    const auto failed = co_await as_result(c.call(refuse));
+    if (failed) throw std::system_error(errc::bad_peer);
+    if (failed.error().value() != 7) throw std::system_error(failed.error());
+  };
+  CHECK(lp.run(with_ever_more_memory(lp, server, fail)) > 0);
+}
+
+TEST_CASE("so do those that stream, many at once on one connection") {
+  loop lp;
+  served_elsewhere server;
+  const auto stream = [](client& c) -> task<void> {
+    const auto one = [](client& on) -> task<void> {
+      const std::string part(40'000, 'p');
+      call_stream s = on.open(parts);
+      for (int i = 0; i < 4; ++i) {
+        co_await s.write(part);
+        const auto back = co_await s.read();
+        if (!back || back->size() != part.size()) throw std::system_error(errc::bad_peer);
+      }
+      s.finish();
+      while (co_await s.read()) {}
+    };
+    std::vector<task<void>> all;
+    for (int i = 0; i < 3; ++i) all.push_back(one(c));
+    co_await when_all(std::move(all));
+  };
+  CHECK(lp.run(with_ever_more_memory(lp, server, stream)) > 0);
+}
