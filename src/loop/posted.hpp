@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "reactor.hpp"
+
+#include <ringbell/detail/park_fence.hpp>
+#include <ringbell/loop.hpp>
+#include <ringbell/sys/bell.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <functional>
+#include <mutex>
+#include <system_error>
+#include <vector>
+
+namespace ringbell {
+
+/// What other threads may touch. Waking a sleeping loop is the park protocol once more:
+///
+///   asleep  attention   the loop ...                          a thread that posts ...
+///   false   any         is awake: looks before it sleeps      leaves `attention`, stays silent
+///   true    false       sleeps, or is about to                sets `attention`, takes `asleep`, rings
+///   true    true        has missed nothing: looks once more   (the ring is under way)
+///
+/// Loop: store asleep (relaxed); park_fence(); load attention. Poster: store attention; park_fence(); load asleep. Without either
+/// fence both may read the old value, and the function waits for an unrelated event. Whoever takes `asleep` rings: of many posters, one.
+class loop::posted final : public detail::event_sink {
+public:
+  explicit posted(detail::reactor& r) : reactor_(r) {
+    std::error_code error;
+    bell_ = sys::event_bell::create(error);
+    if (!error) error = reactor_.watch(bell_.native(), detail::event_read, detail::watch_mode::edge, *this, key_);
+    if (error) throw std::system_error(error, "ringbell: no bell for the loop");
+  }
+  ~posted() { reactor_.unwatch(key_); }
+
+  /// Destroys the functions that have not run. True when there were any.
+  bool discard() {
+    std::vector<std::function<void()>> rest;
+    {
+      const std::lock_guard lock(mutex_);
+      rest.swap(queue_);
+    }
+    const bool any = !rest.empty() || !batch_.empty();
+    batch_.clear();
+    return any;
+  }
+
+  void push(std::function<void()> f) {
+    {
+      const std::lock_guard lock(mutex_);
+      queue_.push_back(std::move(f));
+    }
+    notify();
+  }
+  void stop() noexcept {
+    stop_.store(true, std::memory_order_relaxed);  // ordered by `attention`
+    notify();
+  }
+  bool stop_requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
+  bool take_stop() noexcept { return stop_.exchange(false, std::memory_order_relaxed); }
+
+  // Functions that will be posted, by their number. Release and acquire: who sees that there are none sees what the last one has done.
+  void work_started() noexcept { work_.fetch_add(1, std::memory_order_relaxed); }
+  void work_finished() noexcept {
+    if (work_.fetch_sub(1, std::memory_order_acq_rel) == 1) notify();
+  }
+  bool working() const noexcept { return work_.load(std::memory_order_acquire) != 0; }
+
+  /// Whether there may be something to do. Acquire: what was written before the post is seen by whoever sees this.
+  bool attention() const noexcept { return attention_.load(std::memory_order_acquire); }
+
+  void run_all() {
+    if (!attention() || !attention_.exchange(false, std::memory_order_acquire)) return;
+    if (next_ == batch_.size()) {
+      batch_.clear();
+      next_ = 0;
+      const std::lock_guard lock(mutex_);
+      batch_.swap(queue_);
+    }
+    while (next_ < batch_.size()) {
+      const std::function<void()> f = std::move(batch_[next_++]);
+      try {
+        f();
+      } catch (...) {
+        attention_.store(true, std::memory_order_relaxed);  // for the rest of the batch
+        throw;
+      }
+    }
+    batch_.clear();
+    next_ = 0;
+  }
+
+  void set_asleep(bool asleep) noexcept { asleep_.store(asleep, std::memory_order_relaxed); }
+  void ring() noexcept { (void)bell_.ring(); }  // fails only where nobody is left to be woken
+
+private:
+  void notify() noexcept {
+    attention_.store(true, std::memory_order_release);
+    detail::park_fence();
+    if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false, std::memory_order_relaxed)) ring();
+  }
+  void on_event(std::uint32_t) noexcept override {}  // waking up was all; the turn looks at `attention`
+
+  detail::reactor& reactor_;
+  sys::event_bell bell_;
+  detail::watch_key key_;
+  std::vector<std::function<void()>> batch_;  // being run; the loop's thread only
+  std::size_t next_ = 0;
+  std::mutex mutex_;
+  std::vector<std::function<void()>> queue_;  // under the mutex
+  std::atomic<bool> attention_{false};
+  std::atomic<bool> asleep_{false};
+  std::atomic<bool> stop_{false};
+  std::atomic<std::size_t> work_{0};
+};
+
+}  // namespace ringbell
