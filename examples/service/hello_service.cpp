@@ -64,9 +64,7 @@ ringbell::task<> call(ringbell::loop& lp, std::string name) {
   }
 
   try {
-    ringbell::call_options limit;
-    limit.timeout = 50ms;
-    co_await service.call(ponder, "", limit);
+    co_await service.call(ponder, "", 50ms);
   } catch (const std::system_error& error) {
     if (error.code() != ringbell::errc::timed_out) throw;
     std::printf("no answer in time\n");

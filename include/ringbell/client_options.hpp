@@ -36,7 +36,8 @@ struct client_options {
 struct call_options {
   call_options() noexcept {}
   /// A time limit, as in `c.call(method, bytes, 50ms)`.
-  call_options(std::chrono::nanoseconds limit) noexcept : timeout(limit) {}
+  template <class Rep, class Period>
+  call_options(std::chrono::duration<Rep, Period> limit) noexcept : timeout(limit) {}
   /// When the call fails with `errc::timed_out`, counted from its start. The server hears of it with the request, and its handler is asked to stop.
   /// Zero: no limit.
   std::chrono::nanoseconds timeout{0};

@@ -22,12 +22,6 @@ client_options small_rings() {
   return options;
 }
 
-call_options within(std::chrono::nanoseconds limit) {
-  call_options options;
-  options.timeout = limit;
-  return options;
-}
-
 /// Handlers that wait, and how each of them ended.
 struct waiting_service {
   task<reply> operator()(request r) {
@@ -105,7 +99,7 @@ TEST_CASE("a timeout ends the call with timed_out, and the deadline reaches the 
     });
     client c = co_await s.connected();
     const auto before = std::chrono::steady_clock::now();
-    const auto failed = co_await error_of(c.call(1, std::string_view(), within(20ms)));
+    const auto failed = co_await error_of(c.call(1, std::string_view(), 20ms));
     CHECK(failed.first == errc::timed_out);
     CHECK(std::chrono::steady_clock::now() - before >= 20ms);
     REQUIRE(seen);
@@ -121,7 +115,7 @@ TEST_CASE("a request whose deadline has passed when it arrives begins no handler
     waiting_service w;
     served s(lp, w.handler());
     client c = co_await s.connected();
-    const auto failed = co_await error_of(c.call(1, std::string_view(), within(-1s)));
+    const auto failed = co_await error_of(c.call(1, std::string_view(), -1s));
     CHECK(failed.first == errc::timed_out);
     co_await c.call(echo_method);
     CHECK(w.begun == 1);
@@ -185,7 +179,7 @@ TEST_CASE("the number of a call that was given up is not used again before its h
       co_return reply("late");
     });
     client c = co_await s.connected();
-    const auto failed = co_await error_of(c.call(1, std::string_view(), within(1ms)));
+    const auto failed = co_await error_of(c.call(1, std::string_view(), 1ms));
     CHECK(failed.first == errc::timed_out);
     // A slot's number comes again after 4,096 uses.
     for (int i = 0; i < 2 * 4096; ++i) {
@@ -229,7 +223,7 @@ TEST_CASE("call_once connects, calls and closes") {
     const payload p = co_await call_once(lp, s.path(), echo_method, "once");
     CHECK(p.text() == "once");
     CHECK(co_await holds_soon([&] { return s.server().clients() == 0; }));
-    const auto failed = co_await error_of(call_once(lp, s.path(), 1, "", within(5ms)));
+    const auto failed = co_await error_of(call_once(lp, s.path(), 1, "", 5ms));
     CHECK(failed.first == errc::timed_out);
     client_options impatient;
     impatient.connection.timeout = 1ms;
