@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "options.hpp"
+#include "commands.hpp"
 #include "standard_streams.hpp"
 
 #include <ringbell/as_result.hpp>
@@ -35,36 +35,14 @@ constexpr std::size_t part_size = 16 << 10;
 // No message is longer.
 constexpr std::size_t longest_request = std::size_t{1} << 30;
 
-struct call_command {
-  call_command() noexcept {}
-  std::string name;
-  std::string method_text;
-  std::uint32_t method = 0;
-  std::chrono::nanoseconds timeout{0};
-  bool stream = false;
-  std::string metadata;
-  std::optional<std::string> data;
-  common_options common;
-
-  bool on_terminal() const noexcept { return !stream && !data && ::isatty(STDIN_FILENO) != 0; }
-};
+/// Nobody means to type the request.
+bool on_terminal(const call_command& command) noexcept { return !command.stream && !command.data && ::isatty(STDIN_FILENO) != 0; }
 
 /// The request is longer than a message may be.
 class too_long : public std::runtime_error {
 public:
   using runtime_error::runtime_error;
 };
-
-/// A number as it is, everything else as the name of a method; nothing when the number is too large.
-std::optional<std::uint32_t> parse_method(std::string_view text) noexcept {
-  const bool hexadecimal = text.starts_with("0x");
-  const std::string_view digits = hexadecimal ? text.substr(2) : text;
-  std::uint32_t number = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number, hexadecimal ? 16 : 10);
-  const bool all_digits = !digits.empty() && end == digits.data() + digits.size();
-  if (!all_digits) return method_id(text);
-  return error == std::errc() ? std::optional(number) : std::nullopt;
-}
 
 task<std::vector<std::byte>> whole_input() {
   standard_input in;
@@ -131,7 +109,7 @@ private:
 
 task<> call(loop& lp, const call_command& command) {
   std::vector<std::byte> request;
-  if (!command.stream && !command.data && !command.on_terminal()) {
+  if (!command.stream && !command.data && !on_terminal(command)) {
     task<std::vector<std::byte>> reading = whole_input();
     request = co_await std::move(reading);
   }
@@ -177,7 +155,7 @@ std::string text_of(const call_command& command, const call_error& error) {
     said = who + "error " + std::to_string(error.code().value()) + text;
   else
     said = who + "system error " + std::to_string(error.code().value()) + " (" + error.code().message() + ")" + text;
-  if (command.on_terminal()) said += " (the request was empty, since standard input is a terminal: give --data TEXT, or '< FILE')";
+  if (on_terminal(command)) said += " (the request was empty, since standard input is a terminal: give --data TEXT, or '< FILE')";
   return said;
 }
 
@@ -186,6 +164,8 @@ int exit_code_of_answer(const std::error_code& code) noexcept {
   const int known = exit_code_of(code);
   return known == exit_refused || known == exit_no_answer ? known : exit_failed_call;
 }
+
+}  // namespace
 
 int run_call(const call_command& command) {
   try {
@@ -206,45 +186,6 @@ int run_call(const call_command& command) {
   complain("no answer from '" + command.name + "' to '" + command.method_text + "' within " + format_duration(command.timeout) +
            "; give --timeout more, or check that the service is not stuck");
   return exit_no_answer;
-}
-
-}  // namespace
-
-void add_call(CLI::App& app, action& chosen) {
-  CLI::App* const sub = add_subcommand(
-      app, "call", "Call a method of a service: standard input is the request, standard output gets the reply",
-      std::string(name_help) +
-          "\n\nThe parts of a streaming reply are written as they come, the reply behind them; when the call fails, what was written is"
-          " incomplete. When standard input is a terminal, the request is empty, unless --data or --stream is there.");
-  auto command = std::make_shared<call_command>();
-  sub->add_option("name", command->name, "Where the service listens")->required()->type_name("NAME");
-  sub->add_option_function<std::string>(
-         "method",
-         [command](const std::string& text) {
-           const auto method = parse_method(text);
-           if (text.empty() || !method)
-             throw CLI::ValidationError("METHOD", "expected a method's name, or its number below 4294967296; got '" + text + "'");
-           command->method_text = text;
-           command->method = *method;
-         },
-         "The method's name, or its number (such as 42 or 0x2a)")
-      ->required()
-      ->type_name("METHOD");
-  add_duration_option(*sub, "--timeout", command->timeout,
-                      "How long it may take altogether; 0: 5 s to connect, and then as long as the service likes")
-      ->default_str("0");
-  CLI::Option* const stream = sub->add_flag("--stream", command->stream, "Send standard input in parts, as it comes");
-  sub->add_option_function<std::string>(
-         "--data", [command](const std::string& text) { command->data = text; }, "The request; standard input is not read")
-      ->type_name("TEXT")
-      ->excludes(stream);
-  sub->add_option("--metadata", command->metadata, "Metadata, beside the request; at most 4096 bytes")
-      ->check([](const std::string& text) {
-        return text.size() <= service_frame::max_metadata ? std::string() : "at most 4096 bytes, got " + std::to_string(text.size());
-      })
-      ->type_name("TEXT");
-  add_common_options(*sub, command->common, "64KiB");
-  sub->callback([&chosen, command] { chosen = [command] { return run_call(*command); }; });
 }
 
 }  // namespace ringbell::tool

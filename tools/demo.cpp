@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "commands.hpp"
 #include "demo_session.hpp"
 #include "json.hpp"
-#include "options.hpp"
 #include "system_facts.hpp"
 
 #include <unistd.h>
@@ -27,13 +27,6 @@ constexpr std::uint64_t usual_ring = std::uint64_t{4} << 20;
 constexpr std::size_t small = 64;
 constexpr std::size_t smaller = 32;
 constexpr milliseconds period{1};
-
-struct demo_options {
-  demo_options() noexcept {}
-  bool quick = false;
-  bool as_json = false;
-  common_options common;
-};
 
 /// One line of the report: a kind of exchange, measured once in each round.
 class row {
@@ -241,6 +234,8 @@ void print_json(const session& s, const measurement& m) {
   std::printf("%s\n", out.text().c_str());
 }
 
+}  // namespace
+
 int run_demo(const demo_options& options) {
   common_options common = options.common;
   if (common.ring_bytes == 0) common.ring_bytes = usual_ring;
@@ -249,18 +244,6 @@ int run_demo(const demo_options& options) {
   m.run(s, options.quick);
   options.as_json ? print_json(s, m) : print_text(s, m);
   return exit_ok;
-}
-
-}  // namespace
-
-void add_demo(CLI::App& app, action& chosen) {
-  CLI::App* const sub = add_subcommand(app, "demo", "Start two processes, and measure what they exchange, beside a Unix socket",
-                                       "Takes about 8 seconds, with --quick about 2. Leaves nothing behind.");
-  auto options = std::make_shared<demo_options>();
-  sub->add_flag("--quick", options->quick, "Fewer and shorter rounds");
-  sub->add_flag("--json", options->as_json, "Print one line of JSON (times in nanoseconds)");
-  add_common_options(*sub, options->common, "4MiB");
-  sub->callback([&chosen, options] { chosen = [options] { return run_demo(*options); }; });
 }
 
 }  // namespace ringbell::tool

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "commands.hpp"
 #include "demo_asio.hpp"
-#include "options.hpp"
 
 #include <ringbell/channel.hpp>
 #include <ringbell/sys/handle.hpp>

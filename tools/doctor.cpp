@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "commands.hpp"
 #include "demo_asio.hpp"
 #include "json.hpp"
-#include "options.hpp"
 #include "system_facts.hpp"
 
 #include <ringbell/connect.hpp>
@@ -249,6 +249,8 @@ findings examine() {
   return all;
 }
 
+}  // namespace
+
 int run_doctor(bool as_json) {
   const findings all = examine();
   bool complete = true;
@@ -266,16 +268,6 @@ int run_doctor(bool as_json) {
   std::fflush(stdout);
   complain("something essential is missing here: see the lines that say 'missing'");
   return exit_missing;
-}
-
-}  // namespace
-
-void add_doctor(CLI::App& app, action& chosen) {
-  CLI::App* const sub = add_subcommand(app, "doctor", "Look at what this machine offers, and try what ringbell needs",
-                                       "Each line says ok, limited (it works, slower or smaller) or missing (it does not work).");
-  auto as_json = std::make_shared<bool>(false);
-  sub->add_flag("--json", *as_json, "Print one line of JSON");
-  sub->callback([&chosen, as_json] { chosen = [as_json] { return run_doctor(*as_json); }; });
 }
 
 }  // namespace ringbell::tool

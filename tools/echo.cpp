@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "options.hpp"
+#include "commands.hpp"
 
 #include <ringbell/listener.hpp>
 #include <ringbell/scope.hpp>
@@ -17,12 +17,6 @@
 namespace ringbell::tool {
 
 namespace {
-
-struct echo_options {
-  echo_options() noexcept {}
-  std::string name;
-  common_options common;
-};
 
 task<> session(channel ch) {
   std::array<std::byte, 256> copy;
@@ -56,21 +50,12 @@ task<> serve(loop& lp, const echo_options& options) {
   co_await clients.join();
 }
 
+}  // namespace
+
 int run_echo(const echo_options& options) {
   loop lp(options.common.for_loop());
   lp.run(serve(lp, options));
   return exit_ok;
-}
-
-}  // namespace
-
-void add_echo(CLI::App& app, action& chosen) {
-  CLI::App* const sub = add_subcommand(app, "echo", "Send back every message, to any number of clients, until Ctrl-C or SIGTERM",
-                                       std::string(name_help) + " A first line says where it listens.");
-  auto options = std::make_shared<echo_options>();
-  sub->add_option("name", options->name, "Where to listen")->required()->type_name("NAME");
-  add_common_options(*sub, options->common, "64KiB");
-  sub->callback([&chosen, options] { chosen = [options] { return run_echo(*options); }; });
 }
 
 }  // namespace ringbell::tool

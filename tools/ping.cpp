@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "commands.hpp"
 #include "histogram.hpp"
 #include "json.hpp"
-#include "options.hpp"
 
 #include <ringbell/connect.hpp>
 #include <ringbell/signals.hpp>
@@ -26,19 +26,6 @@ using clock = loop::clock;
 
 // One line for each reply only when a person can follow them.
 constexpr std::chrono::milliseconds readable_interval{50};
-constexpr std::uint64_t largest_message = std::uint64_t{64} << 20;
-
-struct ping_options {
-  ping_options() noexcept {}
-  std::string name;
-  std::uint64_t size = 64;
-  std::uint64_t count = 10;
-  std::chrono::nanoseconds interval = std::chrono::milliseconds(100);
-  std::chrono::nanoseconds timeout = std::chrono::seconds(5);
-  bool quiet = false;
-  bool as_json = false;
-  common_options common;
-};
 
 /// What is known so far: for the summary, however the pinging ends.
 struct progress {
@@ -145,6 +132,8 @@ task<int> ping_until_signal(loop& lp, const ping_options& options, progress& so_
   co_return first.index() == 2 ? first.get<2>() : 0;
 }
 
+}  // namespace
+
 int run_ping(const ping_options& options) {
   loop lp(options.common.for_loop());
   progress so_far;
@@ -159,27 +148,6 @@ int run_ping(const ping_options& options) {
   if (so_far.connected) options.as_json ? print_json(lp, options, so_far) : print_summary(lp, options, so_far);
   std::fflush(stdout);
   return failure ? complain(*failure) : code;
-}
-
-}  // namespace
-
-void add_ping(CLI::App& app, action& chosen) {
-  CLI::App* const sub = add_subcommand(app, "ping", "Measure round trips to an echo server ('ringbell echo')",
-                                       std::string(name_help) + " Statistics come at the end, also after Ctrl-C.");
-  auto options = std::make_shared<ping_options>();
-  sub->add_option("name", options->name, "Where the echo server listens")->required()->type_name("NAME");
-  add_size_option(*sub, "--size", options->size, 0, largest_message, "Bytes in each message")->default_str("64");
-  sub->add_option("--count", options->count, "How many messages; 0: until Ctrl-C")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("N")
-      ->capture_default_str();
-  add_duration_option(*sub, "--interval", options->interval, "From one message to the next; 0: at once after the reply")
-      ->default_str("100ms");
-  add_duration_option(*sub, "--timeout", options->timeout, "How long to wait for a server, and for each reply")->default_str("5s");
-  sub->add_flag("--quiet,-q", options->quiet, "No line for each reply");
-  sub->add_flag("--json", options->as_json, "Print the statistics as one line of JSON (times in nanoseconds)");
-  add_common_options(*sub, options->common, "64KiB");
-  sub->callback([&chosen, options] { chosen = [options] { return run_ping(*options); }; });
 }
 
 }  // namespace ringbell::tool

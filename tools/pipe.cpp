@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "options.hpp"
+#include "commands.hpp"
 #include "standard_streams.hpp"
 
 #include <ringbell/as_result.hpp>
@@ -31,14 +31,6 @@ namespace {
 // A quarter of the ring in one message lets both sides work at the same time.
 constexpr std::uint64_t usual_ring = std::uint64_t{1} << 20;
 constexpr std::size_t largest_chunk = 256 << 10;
-
-struct pipe_options {
-  pipe_options() noexcept {}
-  std::string listen;
-  std::string connect;
-  std::chrono::nanoseconds timeout = std::chrono::seconds(5);
-  common_options common;
-};
 
 /// Both directions of one connection.
 class transfer {
@@ -137,28 +129,11 @@ task<int> pipe(loop& lp, const pipe_options& options) {
   co_return exit_ok;
 }
 
+}  // namespace
+
 int run_pipe(const pipe_options& options) {
   loop lp(options.common.for_loop());
   return lp.run(pipe(lp, options));
-}
-
-}  // namespace
-
-void add_pipe(CLI::App& app, action& chosen) {
-  CLI::App* const sub =
-      add_subcommand(app, "pipe", "Connect standard input and output to those of a peer, in both directions",
-                     std::string(name_help) +
-                         " One side listens and takes one client, the other connects. The end of standard input is the end of the peer's"
-                         " standard output; the program ends when both directions have. When it ends otherwise, what was written may be"
-                         " incomplete.");
-  auto options = std::make_shared<pipe_options>();
-  CLI::Option_group* const side = sub->add_option_group("side");
-  side->add_option("--listen", options->listen, "Wait for one client here")->type_name("NAME");
-  side->add_option("--connect", options->connect, "Connect to who listens here")->type_name("NAME");
-  side->require_option(1);
-  add_duration_option(*sub, "--timeout", options->timeout, "How long --connect goes on trying")->default_str("5s");
-  add_common_options(*sub, options->common, "1MiB");
-  sub->callback([&chosen, options] { chosen = [options] { return run_pipe(*options); }; });
 }
 
 }  // namespace ringbell::tool

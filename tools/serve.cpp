@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "options.hpp"
+#include "commands.hpp"
 
 #include <ringbell/call_error.hpp>
 #include <ringbell/loop_pool.hpp>
@@ -27,29 +27,6 @@
 namespace ringbell::tool {
 
 namespace {
-
-struct serve_options {
-  serve_options() noexcept {}
-  std::string name;
-  std::size_t threads = 1;
-  std::size_t max_clients = server_options().listening.max_clients;
-  std::size_t max_in_flight = server_options().max_in_flight;
-  std::chrono::nanoseconds idle_timeout = server_options().idle_timeout;
-  std::chrono::nanoseconds grace = std::chrono::seconds(5);
-  bool all_users = false;
-  common_options common;
-
-  server_options for_server() const {
-    server_options options;
-    options.listening.max_clients = max_clients;
-    options.listening.for_all_users = all_users;
-    if (common.ring_bytes) options.listening.default_ring_bytes = common.ring_bytes;
-    options.listening.max_ring_bytes = std::max(options.listening.max_ring_bytes, common.ring_bytes);
-    options.max_in_flight = max_in_flight;
-    options.idle_timeout = idle_timeout;
-    return options;
-  }
-};
 
 /// What people type ends with a newline.
 std::string_view trimmed(std::string_view text) {
@@ -138,42 +115,13 @@ task<> serve(loop& lp, const serve_options& options) {
     complain("calls that had not ended within " + format_duration(options.grace) + " were cut off; --grace gives them more time");
 }
 
+}  // namespace
+
 int run_serve(const serve_options& options) {
   allow_many_descriptors();
   loop lp(options.common.for_loop());
   lp.run(serve(lp, options));
   return exit_ok;
-}
-
-}  // namespace
-
-void add_serve(CLI::App& app, action& chosen) {
-  CLI::App* const sub = add_subcommand(
-      app, "serve", "Answer the calls of any number of clients, until Ctrl-C or SIGTERM: a service for trying things",
-      std::string(name_help) +
-          " A first line says where it listens.\n\nMethods: 'echo' sends back the request, and each part of a streaming one; 'time' tells the"
-          " time; 'sleep' answers after the time in the request, such as 300ms; 'count' streams the numbers from 1 to the one in the request.\n\n"
-          "A signal stops it in order: calls under way have the time of --grace to end. A second one ends them at once.");
-  auto options = std::make_shared<serve_options>();
-  sub->add_option("name", options->name, "Where to listen")->required()->type_name("NAME");
-  sub->add_option("--threads", options->threads, "How many threads answer; 0: one for each processor")
-      ->check(CLI::Range(0, 1024))
-      ->type_name("N")
-      ->capture_default_str();
-  sub->add_option("--max-clients", options->max_clients, "How many clients at the same time; further ones are refused")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str();
-  sub->add_option("--max-in-flight", options->max_in_flight, "How many requests of one client at the same time; further ones are refused")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str();
-  add_duration_option(*sub, "--idle-timeout", options->idle_timeout, "When a client that asks nothing is disconnected; 0: never")
-      ->default_str("30s");
-  add_duration_option(*sub, "--grace", options->grace, "How long calls under way may take to end when it stops")->default_str("5s");
-  sub->add_flag("--all-users", options->all_users, "Let in other users too, as far as they reach the socket's folder");
-  add_common_options(*sub, options->common, "64KiB");
-  sub->callback([&chosen, options] { chosen = [options] { return run_serve(*options); }; });
 }
 
 }  // namespace ringbell::tool

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "commands.hpp"
 #include "json.hpp"
-#include "options.hpp"
 #include "services.hpp"
 #include "terminal.hpp"
 #include "top_keys.hpp"
@@ -35,18 +35,6 @@ namespace ringbell::tool {
 namespace {
 
 using clock = loop::clock;
-
-constexpr std::chrono::milliseconds shortest_interval{10};
-
-struct top_options {
-  top_options() noexcept {}
-  std::string name;
-  std::chrono::nanoseconds interval = std::chrono::seconds(1);
-  std::chrono::nanoseconds timeout = std::chrono::seconds(5);
-  bool once = false;
-  bool as_json = false;
-  common_options common;
-};
 
 /// Asks a service for its statistics, and keeps what the last ones were.
 class watched_service {
@@ -288,6 +276,8 @@ void print_list(const std::vector<running_service>& all, bool as_json) {
   std::printf("%s\n", out.text().c_str());
 }
 
+}  // namespace
+
 int run_top(const top_options& options) {
   if (!options.once && !terminal::there()) {
     complain("'ringbell top' needs a terminal on standard input and output; 'ringbell top NAME --once' prints one look at it");
@@ -307,27 +297,6 @@ int run_top(const top_options& options) {
   print_list(all, false);
   complain("several services run; choose one: ringbell top NAME");
   return exit_usage;
-}
-
-}  // namespace
-
-void add_top(CLI::App& app, action& chosen) {
-  CLI::App* const sub = add_subcommand(
-      app, "top", "Show who uses a service, and how much, live in the terminal",
-      std::string(name_help) +
-          " Without NAME: the only service that runs in that folder, or a list of those that do.\n\nA service answers its own"
-          " user and root. The connection of 'top' itself is left out.");
-  auto options = std::make_shared<top_options>();
-  sub->add_option("name", options->name, "Where the service listens")->type_name("NAME");
-  add_duration_option(*sub, "--interval", options->interval, "From one look to the next; at least 10ms")->default_str("1s");
-  add_duration_option(*sub, "--timeout", options->timeout, "How long to wait for the service, and for each answer")->default_str("5s");
-  CLI::Option* const once = sub->add_flag("--once", options->once, "Look twice, an interval apart, print the figures, and end");
-  sub->add_flag("--json", options->as_json, "With --once: print one line of JSON")->needs(once);
-  add_common_options(*sub, options->common, "64KiB");
-  sub->callback([&chosen, options] {
-    if (options->interval < shortest_interval) throw CLI::ValidationError("--interval", "expected at least 10ms");
-    chosen = [options] { return run_top(*options); };
-  });
 }
 
 }  // namespace ringbell::tool
