@@ -399,9 +399,7 @@ TEST_CASE("an Asio server echoes to an Asio client") { echo_every_size(roles::as
 TEST_CASE("twenty thousand small messages go one way between a native server and an Asio client") {
   stream_many_small(roles::native_server);
 }
-TEST_CASE("twenty thousand small messages go one way between an Asio server and a native client") {
-  stream_many_small(roles::asio_server);
-}
+TEST_CASE("twenty thousand small messages go one way between an Asio server and a native client") { stream_many_small(roles::asio_server); }
 TEST_CASE("twenty thousand small messages go one way between an Asio server and an Asio client") { stream_many_small(roles::asio_both); }
 
 TEST_CASE("directions that can cancel each other carry messages as well") {
