@@ -68,6 +68,7 @@ int main(int argc, char** argv) {
   add_serve(app, chosen);
   add_call(app, chosen);
   add_top(app, chosen);
+  add_bench(app, chosen);
   add_doctor(app, chosen);
 
   int code = parse(app, argc, argv);

@@ -29,6 +29,7 @@ void add_ping(CLI::App& app, action& chosen);
 void add_serve(CLI::App& app, action& chosen);
 void add_call(CLI::App& app, action& chosen);
 void add_top(CLI::App& app, action& chosen);
+void add_bench(CLI::App& app, action& chosen);
 void add_doctor(CLI::App& app, action& chosen);
 
 /// Options that several subcommands share.

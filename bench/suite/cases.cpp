@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "cases.hpp"
+
+#include "units.hpp"
+
+#include <string_view>
+#include <utility>
+
+namespace ringbell::bench {
+
+namespace {
+
+using sizes = std::vector<std::uint64_t>;
+using names = std::vector<std::string>;
+
+const names peers = {"asio-socket", "zeromq", "nng-pair", "nng-req", "boost-mq", "iceoryx-poll", "iceoryx-waitset"};
+
+names with_peers(names first) {
+  first.insert(first.end(), peers.begin(), peers.end());
+  return first;
+}
+
+struct pace {
+  std::int64_t gap;
+  std::string_view id;
+  std::string_view title;
+};
+constexpr pace hot{0, "hot", "hot"};
+constexpr pace paces[] = {{10'000, "10us", "each 10 us"},
+                          {100'000, "100us", "each 100 us"},
+                          {1'000'000, "1ms", "each 1 ms"},
+                          {100'000'000, "100ms", "each 100 ms"}};
+
+bench_case ping_pong(const pace& p, placement where, std::uint64_t size, names contenders) {
+  bench_case c;
+  c.scenario = "ping-pong";
+  c.id = "ping-pong/" + std::string(where == placement::two ? "two/" : "one/") + std::string(p.id) + '/' + std::to_string(size);
+  c.title = "round trips, " + tool::format_bytes(static_cast<double>(size)) + ", " + std::string(p.title) +
+            (where == placement::two ? ", a processor each" : ", both on one processor");
+  c.where = where;
+  c.size = size;
+  c.gap = p.gap;
+  c.contenders = std::move(contenders);
+  return c;
+}
+
+names hot_contenders(placement where) {
+  if (where == placement::two)
+    return with_peers({"cache-line", "bare-ring", "native/io_uring/always", "native/epoll/always", "native/io_uring/adaptive",
+                       "asio/always", "asio/adaptive", "futex", "eventfd", "pipe"});
+  return with_peers(
+      {"eventfd", "futex", "pipe", "native/io_uring/adaptive", "native/io_uring/none", "native/epoll/none", "asio/adaptive", "asio/none"});
+}
+
+names paced_contenders(const pace& p) {
+  names all = {"eventfd",
+               "futex",
+               "native/io_uring/always",
+               "native/io_uring/adaptive",
+               "native/io_uring/none",
+               "native/epoll/adaptive",
+               "native/epoll/none",
+               "asio/always",
+               "asio/adaptive",
+               "asio/none"};
+  // Nobody who sleeps can keep this pace, so what comes back while it spins is the reference.
+  if (p.gap < 50'000) all.insert(all.begin(), "bare-ring");
+  return with_peers(std::move(all));
+}
+
+}  // namespace
+
+std::vector<bench_case> message_cases(const case_choice& choice) {
+  const auto chosen = [&choice](const sizes& usual, const sizes& quick) {
+    return !choice.sizes.empty() ? choice.sizes : choice.quick ? quick : usual;
+  };
+  std::vector<bench_case> all;
+  for (const placement where : {placement::two, placement::one}) {
+    for (const std::uint64_t size : chosen({8, 32, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 64 << 10}))
+      all.push_back(ping_pong(hot, where, size, hot_contenders(where)));
+    for (const pace& p : paces)
+      for (const std::uint64_t size : chosen({64, 1 << 10, 64 << 10}, {64})) all.push_back(ping_pong(p, where, size, paced_contenders(p)));
+  }
+  return all;
+}
+
+}  // namespace ringbell::bench

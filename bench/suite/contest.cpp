@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "contest.hpp"
+
+#include "running_link.hpp"
+#include "temporary_folder.hpp"
+#include "watchdog.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <utility>
+
+namespace ringbell::bench {
+
+namespace {
+
+constexpr std::uint64_t fewest_messages = 16;
+constexpr std::uint64_t most_messages = 1'000'000;
+constexpr std::uint64_t most_paced_messages = 500;
+constexpr std::uint64_t batches_of_a_slice = 20;
+
+/// A contender while a case runs.
+class lane {
+public:
+  lane(const contender& kind, const bench_case& what, const effort& how) : kind_(kind), case_(what), how_(how) {
+    figures_.id = kind.id;
+    figures_.title = kind.title;
+  }
+
+  bool failed() const noexcept { return !figures_.error.empty(); }
+  contender_figures take() noexcept { return std::move(figures_); }
+
+  /// Does something with it, unless it has failed; if that fails, it has.
+  template <class F>
+  void attempt(F f) {
+    throw_if_interrupted();
+    if (failed()) return;
+    try {
+      f(*this);
+    } catch (const std::exception& error) {
+      throw_if_interrupted();  // which may be why
+      figures_.error = error.what();
+      links_.clear();
+    }
+  }
+
+  void fork(const temporary_folder& folder) {
+    const std::size_t count = case_.gap == 0 && kind_.what != contender::role::peer ? how_.links : 1;
+    for (std::size_t i = 0; i < count; ++i) {
+      link_options options;
+      options.size = std::max<std::uint64_t>(case_.size, 8);
+      options.path = folder.new_name();
+      links_.emplace_back(kind_, options, case_.where);
+    }
+  }
+  void connect() {
+    for (running_link& link : links_) link.connect();
+  }
+  /// Finds out how many messages make a slice of the wanted length, and warms up.
+  void warm_up() {
+    slice_.kind = case_.kind;
+    slice_.size = case_.size;
+    slice_.gap = case_.gap;
+    const auto wanted = static_cast<double>(how_.slice_time.count());
+    if (case_.gap != 0) {
+      const auto fit = static_cast<std::uint64_t>(4 * how_.slice_time.count() / case_.gap);
+      slice_.messages = std::clamp<std::uint64_t>(fit, how_.quick ? 1 : 2, most_paced_messages);
+      slice_.lead_in = slice_.messages > 2 ? 3 : 1;
+      return;
+    }
+    slice_.messages = fewest_messages;
+    slice_.lead_in = fewest_messages;
+    for (running_link& link : links_)
+      for (int pass = 0; pass < (how_.quick ? 1 : 2); ++pass) {
+        times t;
+        link.run(slice_, t);
+        const double each = t.elapsed / static_cast<double>(slice_.messages);
+        slice_.messages = std::clamp(static_cast<std::uint64_t>(wanted / std::max(each, 1.0)), fewest_messages, most_messages);
+        slice_.lead_in = std::min<std::uint64_t>(slice_.messages / 4, 500);
+      }
+    slice_.batch = std::max<std::uint64_t>(1, slice_.messages / batches_of_a_slice);
+  }
+  void one_round(int round) {
+    running_link& link = links_[static_cast<std::size_t>(round) % links_.size()];
+    times t;
+    const usage used = link.run(slice_, t);
+    const auto all = static_cast<double>(slice_.all());
+    figures_.cpu.push_back(std::max(0.0, used.cpu) / all);
+    figures_.switches.push_back(static_cast<double>(used.switches) / all);
+    add(used);
+    if (case_.gap != 0) {
+      figures_.each.push_back(static_cast<double>(t.from_intended.quantile(0.5)));
+      keep(t);
+    } else if (case_.kind == traffic::one_way) {
+      figures_.each.push_back(t.elapsed / static_cast<double>(slice_.messages));
+      figures_.messages += slice_.messages;
+    } else {
+      figures_.each.push_back(median(t.batches));
+      slice timed = slice_;
+      timed.each = true;
+      times each;
+      link.run(timed, each);
+      keep(each);
+    }
+  }
+  void count_calls() {
+    slice counting = slice_;
+    counting.count_calls = true;
+    times t;
+    const usage used = links_.front().run(counting, t);
+    if (used.calls >= 0) figures_.calls = static_cast<double>(used.calls) / static_cast<double>(counting.all());
+  }
+  void finish() {
+    if (messages_ == 0) return;
+    const auto all = static_cast<double>(messages_);
+    if (bells_ >= 0) figures_.bells = static_cast<double>(bells_) / all;
+    if (parks_ >= 0) figures_.parks = static_cast<double>(parks_) / all;
+  }
+
+private:
+  void add(const usage& used) noexcept {
+    messages_ += slice_.all();
+    bells_ = used.bells < 0 ? -1 : std::max<std::int64_t>(bells_, 0) + used.bells;
+    parks_ = used.parks < 0 ? -1 : std::max<std::int64_t>(parks_, 0) + used.parks;
+  }
+  void keep(const times& t) noexcept {
+    figures_.from_intended.add(t.from_intended);
+    figures_.from_sent.add(t.from_sent);
+    figures_.late += t.late;
+    figures_.messages = figures_.from_intended.count();
+  }
+
+  const contender& kind_;
+  const bench_case& case_;
+  const effort& how_;
+  slice slice_;
+  std::deque<running_link> links_;
+  contender_figures figures_;
+  std::uint64_t messages_ = 0;
+  std::int64_t bells_ = -1;
+  std::int64_t parks_ = -1;
+};
+
+int rounds_of(const bench_case& what, const effort& how) {
+  // Those whose slices are long, since nothing happens for most of their time.
+  return what.gap >= 50'000'000 ? std::max(1, how.rounds / 4) : how.rounds;
+}
+
+}  // namespace
+
+const contender_figures* case_result::find(std::string_view id) const noexcept {
+  for (const contender_figures& f : figures)
+    if (f.id == id && !f.each.empty()) return &f;
+  return nullptr;
+}
+
+const contender_figures* case_result::reference() const noexcept {
+  for (const contender_figures& f : figures)
+    if (!f.each.empty()) return &f;
+  return nullptr;
+}
+
+case_result run_case(const bench_case& what, const contender_list& contenders, const effort& how, const progress& tell) {
+  case_result result;
+  result.what = what;
+  std::deque<lane> lanes;
+  for (const std::string& id : what.contenders) {
+    const contender* const kind = contenders.find(id);
+    if (kind && !(kind->spins && what.where == placement::one)) lanes.emplace_back(*kind, what, how);
+  }
+  const auto everybody = [&lanes](auto f) {
+    for (lane& l : lanes) l.attempt(f);
+  };
+  {
+    const temporary_folder folder;
+    unpin();
+    everybody([&](lane& l) { l.fork(folder); });
+    pin_parent();
+    everybody([](lane& l) { l.connect(); });
+  }
+  everybody([](lane& l) { l.warm_up(); });
+  const int rounds = rounds_of(what, how);
+  for (int round = 0; round < rounds; ++round) {
+    tell(round);
+    // Each begins in its turn, so that nobody always comes after the same one.
+    for (std::size_t i = 0; i < lanes.size(); ++i)
+      lanes[(i + static_cast<std::size_t>(round)) % lanes.size()].attempt([round](lane& l) { l.one_round(round); });
+  }
+  everybody([](lane& l) { l.count_calls(); });
+  for (lane& l : lanes) {
+    l.finish();
+    result.figures.push_back(l.take());
+  }
+  return result;
+}
+
+}  // namespace ringbell::bench

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <cstdint>
+
+namespace ringbell::bench {
+
+/// Where the two processes of a link run: each bound to a processor of its own, or both to one.
+enum class placement : std::uint8_t { two, one };
+
+/// The processors that this process was allowed to use when it was first asked: the first, and another one, which is -1 when there is none.
+struct processors {
+  int first = 0;
+  int second = -1;
+  static const processors& allowed();
+};
+
+/// Binds this process. Throws the system's error.
+void pin_parent();
+void pin_child(placement where);
+/// Undoes it, for threads that a library makes.
+void unpin();
+
+}  // namespace ringbell::bench
