@@ -35,11 +35,13 @@ public:
     if (::send(fd_, &value, sizeof value, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof value))
       throw std::runtime_error("a process has died");
   }
-  /// Waits for it. False when the other side has gone. Throws when it took too long, or a signal came.
+  /// Waits for it. False when the other side has gone. Throws when it took too long, or a signal came, unless it is to go on waiting then.
   template <class T>
-  bool get(T& value) const {
+  bool get(T& value, bool through_signals = false) const {
     static_assert(std::is_trivially_copyable_v<T>);
-    const ssize_t got = ::recv(fd_, &value, sizeof value, 0);
+    ssize_t got = 0;
+    do got = ::recv(fd_, &value, sizeof value, 0);
+    while (got < 0 && errno == EINTR && through_signals);
     if (got == static_cast<ssize_t>(sizeof value)) return true;
     if (got < 0 && errno == EINTR) throw std::runtime_error("interrupted");
     if (got < 0 && errno == EAGAIN) throw std::runtime_error("a process does not answer");
@@ -82,9 +84,9 @@ public:
 
   /// Waits for what the process says next. Throws when it has died, or says nothing for `patience`.
   template <class T>
-  T get() const {
+  T get(bool through_signals = false) const {
     T value{};
-    if (!ours_.get(value)) throw std::runtime_error(name_ + " has died");
+    if (!ours_.get(value, through_signals)) throw std::runtime_error(name_ + " has died");
     return value;
   }
   template <class T>

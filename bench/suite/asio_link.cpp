@@ -110,7 +110,10 @@ private:
   net::awaitable<void> send_all(const slice& s, payload& bytes, batch_watch& watch) {
     for (std::uint64_t i = s.lead_in; i != 0; --i) co_await way_.send(bytes.out);
     watch.start();
-    for (std::uint64_t i = s.messages; i != 0; --i) co_await way_.send(bytes.out);
+    for (std::uint64_t i = s.messages; i != 0; --i) {
+      co_await way_.send(bytes.out);
+      watch.lap();
+    }
     std::vector<std::byte> done(acknowledgement);
     co_await receive_one(done);
     watch.stop();
@@ -220,7 +223,7 @@ private:
 contender on_asio(spin_policy spin, std::string_view name) {
   contender c;
   c.id = "asio/" + std::string(name);
-  c.title = "ringbell in Asio, spin " + std::string(name);
+  c.title = "ringbell in Asio, " + std::string(name);
   c.what = contender::role::ringbell;
   c.spins = spin == spin_policy::always;
   c.make = [spin](const link_options& options) { return std::make_unique<asio_link<channel_way>>(spin, options); };

@@ -81,7 +81,10 @@ public:
     batch_watch watch(s, t);
     for (std::uint64_t i = s.lead_in; i != 0; --i) end_.send(bytes.out.data(), s.size);
     watch.start();
-    for (std::uint64_t i = s.messages; i != 0; --i) end_.send(bytes.out.data(), s.size);
+    for (std::uint64_t i = s.messages; i != 0; --i) {
+      end_.send(bytes.out.data(), s.size);
+      watch.lap();
+    }
     end_.flush();
     std::byte done[acknowledgement];
     end_.receive(done, sizeof done);

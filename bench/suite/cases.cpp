@@ -3,6 +3,7 @@
 
 #include "units.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -68,7 +69,41 @@ names paced_contenders(const pace& p) {
   return with_peers(std::move(all));
 }
 
+bench_case one_way(placement where, std::uint64_t size, names contenders) {
+  bench_case c;
+  c.scenario = "one-way";
+  c.id = "one-way/" + std::string(where == placement::two ? "two/" : "one/") + std::to_string(size);
+  c.title = "one way, " + tool::format_bytes(static_cast<double>(size)) +
+            (where == placement::two ? ", a processor each" : ", both on one processor");
+  c.kind = traffic::one_way;
+  c.where = where;
+  c.size = size;
+  c.contenders = std::move(contenders);
+  return c;
+}
+
+names one_way_contenders(placement where) {
+  const names peers_one_way = {"asio-socket", "zeromq", "nng-pair", "boost-mq", "iceoryx-poll", "iceoryx-waitset"};
+  names all = {"pipe",
+               "native/io_uring/adaptive",
+               "native/io_uring/adaptive/batched",
+               "native/io_uring/adaptive/zero-copy",
+               "native/epoll/adaptive",
+               "asio/adaptive"};
+  const names spinning = {"bare-ring",
+                          "bare-ring/batched",
+                          "memcpy",
+                          "native/io_uring/always",
+                          "native/io_uring/always/batched",
+                          "native/io_uring/always/zero-copy"};
+  if (where == placement::two) all.insert(all.begin(), spinning.begin(), spinning.end());
+  all.insert(all.end(), peers_one_way.begin(), peers_one_way.end());
+  return all;
+}
+
 }  // namespace
+
+bool is_peer(std::string_view id) noexcept { return std::find(peers.begin(), peers.end(), id) != peers.end(); }
 
 std::vector<bench_case> message_cases(const case_choice& choice) {
   const auto chosen = [&choice](const sizes& usual, const sizes& quick) {
@@ -81,6 +116,9 @@ std::vector<bench_case> message_cases(const case_choice& choice) {
     for (const pace& p : paces)
       for (const std::uint64_t size : chosen({64, 1 << 10, 64 << 10}, {64})) all.push_back(ping_pong(p, where, size, paced_contenders(p)));
   }
+  for (const placement where : {placement::two, placement::one})
+    for (const std::uint64_t size : chosen({8, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 1 << 20}))
+      all.push_back(one_way(where, size, one_way_contenders(where)));
   return all;
 }
 

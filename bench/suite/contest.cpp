@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "contest.hpp"
 
+#include "ring_size.hpp"
 #include "running_link.hpp"
 #include "temporary_folder.hpp"
 #include "watchdog.hpp"
@@ -20,6 +21,8 @@ constexpr std::uint64_t fewest_messages = 16;
 constexpr std::uint64_t most_messages = 1'000'000;
 constexpr std::uint64_t most_paced_messages = 500;
 constexpr std::uint64_t batches_of_a_slice = 20;
+constexpr std::uint64_t rings_of_a_batch = 4;
+constexpr std::size_t enough_batches = 5;
 
 /// A contender while a case runs.
 class lane {
@@ -27,6 +30,7 @@ public:
   lane(const contender& kind, const bench_case& what, const effort& how) : kind_(kind), case_(what), how_(how) {
     figures_.id = kind.id;
     figures_.title = kind.title;
+    figures_.what = kind.what;
   }
 
   bool failed() const noexcept { return !figures_.error.empty(); }
@@ -63,11 +67,17 @@ public:
     slice_.kind = case_.kind;
     slice_.size = case_.size;
     slice_.gap = case_.gap;
-    const auto wanted = static_cast<double>(how_.slice_time.count());
+    const bool one_way = case_.kind == traffic::one_way;
+    const auto wanted = static_cast<double>(how_.slice_time.count()) * (one_way ? 4 : 1);
     if (case_.gap != 0) {
       const auto fit = static_cast<std::uint64_t>(4 * how_.slice_time.count() / case_.gap);
       slice_.messages = std::clamp<std::uint64_t>(fit, how_.quick ? 1 : 2, most_paced_messages);
       slice_.lead_in = slice_.messages > 2 ? 3 : 1;
+      if (slice_.messages > 2)
+        for (running_link& link : links_) {
+          times ignored;
+          link.run(slice_, ignored);
+        }
       return;
     }
     slice_.messages = fewest_messages;
@@ -81,6 +91,8 @@ public:
         slice_.lead_in = std::min<std::uint64_t>(slice_.messages / 4, 500);
       }
     slice_.batch = std::max<std::uint64_t>(1, slice_.messages / batches_of_a_slice);
+    // So that what fits into the ring meanwhile does not make a batch look fast.
+    if (one_way) slice_.batch = std::max(slice_.batch, rings_of_a_batch * ring_bytes_for(slice_.size) / slice_.size);
   }
   void one_round(int round) {
     running_link& link = links_[static_cast<std::size_t>(round) % links_.size()];
@@ -94,7 +106,7 @@ public:
       figures_.each.push_back(static_cast<double>(t.from_intended.quantile(0.5)));
       keep(t);
     } else if (case_.kind == traffic::one_way) {
-      figures_.each.push_back(t.elapsed / static_cast<double>(slice_.messages));
+      figures_.each.push_back(t.batches.size() >= enough_batches ? median(t.batches) : t.elapsed / static_cast<double>(slice_.messages));
       figures_.messages += slice_.messages;
     } else {
       figures_.each.push_back(median(t.batches));

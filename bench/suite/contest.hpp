@@ -39,6 +39,7 @@ struct effort {
 struct contender_figures {
   std::string id;
   std::string title;
+  contender::role what = contender::role::reference;
   std::string error;             ///< why there are no figures, or no more
   std::vector<double> each;      ///< nanoseconds of a message: of a round trip, or of one among many
   std::vector<double> cpu;       ///< processor time of both processes, nanoseconds a message

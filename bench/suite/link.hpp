@@ -35,7 +35,7 @@ public:
   virtual void ping(const slice& s, times& t) = 0;
   /// Sends back each message of a slice of round trips: the child's part.
   virtual void answer(const slice& s) = 0;
-  /// Messages one way, until the child has said that it has all. Batches are meaningless here; `elapsed` counts.
+  /// Messages one way, until the child has said that it has all. A batch is what the sender needs for it.
   virtual void send(const slice& s, times& t) = 0;
   virtual void receive(const slice& s) = 0;
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "bars.hpp"
 #include "cases.hpp"
 #include "environment.hpp"
 #include "report.hpp"
@@ -39,15 +40,21 @@ bool contains_one(const std::string& text, const std::vector<std::string>& parts
   return parts.empty() || std::any_of(parts.begin(), parts.end(), [&](const std::string& p) { return text.find(p) != std::string::npos; });
 }
 
+bool wants(const options& o, const char* scenario) {
+  return o.scenarios.empty() || std::find(o.scenarios.begin(), o.scenarios.end(), scenario) != o.scenarios.end();
+}
+
 /// Those that were asked for; of each the reference, and the contenders that were asked for.
 std::vector<bench_case> chosen_cases(const options& o, const contender_list& contenders) {
+  const bool bars_alone = !o.scenarios.empty() && wants(o, "bars");
   case_choice choice;
   choice.sizes = o.sizes;
-  choice.quick = o.quick;
+  choice.quick = o.quick && !bars_alone;
+  std::vector<bench_case> all = message_cases(choice);
+  if (bars_alone) all = cases_of_bars(std::move(all));
   std::vector<bench_case> chosen;
-  for (bench_case& c : message_cases(choice)) {
-    if (!o.scenarios.empty() && std::find(o.scenarios.begin(), o.scenarios.end(), c.scenario) == o.scenarios.end()) continue;
-    if (!contains_one(c.id, o.only)) continue;
+  for (bench_case& c : all) {
+    if ((!bars_alone && !wants(o, c.scenario.c_str())) || !contains_one(c.id, o.only)) continue;
     if (c.where == placement::two && processors::allowed().second < 0) continue;
     const std::string reference = c.contenders.front();
     std::erase_if(c.contenders,
@@ -126,21 +133,29 @@ int run(const options& o) {
     document.value(a.name, a.reason);
   }
   document.end_object().begin_array("cases");
+  std::vector<case_result> results;
   const progress_line line(cases.size());
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    const case_result result = run_case(cases[i], contenders, how, [&](int round) { line.show(i, cases[i].id, round); });
+    results.push_back(run_case(cases[i], contenders, how, [&](int round) { line.show(i, cases[i].id, round); }));
     line.clear();
-    std::fputs(table_of(result).c_str(), tables);
+    std::fputs(table_of(results.back()).c_str(), tables);
     std::fflush(tables);
-    write_json(document, result);
+    write_json(document, results.back());
   }
-  document.end_array().end_object();
+  document.end_array();
+  if (wants(o, "bars")) {
+    const std::vector<bar_outcome> bars = evaluate_bars(results);
+    std::fputs(table_of(bars).c_str(), tables);
+    write_json(document, bars);
+  }
+  document.end_object();
   if (!o.json_file.empty()) write_document(o.json_file, document.text());
   return 0;
 }
 
 void add_options(CLI::App& app, options& o) {
-  app.add_option("scenario", o.scenarios, "Which scenarios to run: ping-pong. All, unless given")->check(CLI::IsMember({"ping-pong"}));
+  app.add_option("scenario", o.scenarios, "Which scenarios to run. All, unless given; 'bars' is what its table needs of the others")
+      ->check(CLI::IsMember({"ping-pong", "one-way", "bars"}));
   app.add_option("--only", o.only, "Only cases whose name has one of these in it, such as 'two/hot' (see --list)")->type_name("TEXT");
   app.add_option("--contender", o.contenders, "Beside each case's reference only contenders whose name has one of these in it")
       ->type_name("TEXT");

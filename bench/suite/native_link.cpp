@@ -132,20 +132,21 @@ private:
     }
   }
 
-  task<> send_some(std::uint64_t n, const payload& bytes) {
+  template <class Sent>
+  task<> send_some(std::uint64_t n, const payload& bytes, Sent sent) {
     const std::size_t size = bytes.out.size();
     switch (kind_.how) {
       case mode::copy:
-        for (; n != 0; --n) co_await channel_.send(bytes.out);
+        for (; n != 0; --n, sent()) co_await channel_.send(bytes.out);
         break;
       case mode::batched:
         while (n != 0) {
           const sender::batch together(channel_.sender());
-          for (std::uint64_t k = std::min(n, messages_of_a_batch); k != 0; --k, --n) co_await channel_.send(bytes.out);
+          for (std::uint64_t k = std::min(n, messages_of_a_batch); k != 0; --k, --n, sent()) co_await channel_.send(bytes.out);
         }
         break;
       case mode::zero_copy:
-        for (; n != 0; --n) {
+        for (; n != 0; --n, sent()) {
           claim space = co_await channel_.claim(size);
           std::memcpy(space.bytes().data(), bytes.out.data(), size);  // the application, which makes the message
           space.commit();
@@ -154,9 +155,10 @@ private:
     }
   }
   task<> send_all(const slice& s, payload& bytes, batch_watch& watch) {
-    co_await send_some(s.lead_in, bytes);
+    co_await send_some(s.lead_in, bytes, [] {});
     watch.start();
-    co_await send_some(s.messages, bytes);
+    batch_watch* const to = &watch;
+    co_await send_some(s.messages, bytes, [to] { to->lap(); });
     const auto done = co_await channel_.recv();
     if (!done) throw std::runtime_error("the peer has ended the stream");
     watch.stop();
@@ -208,7 +210,7 @@ std::vector<contender> native_contenders() {
     kind.how = how;
     contender c;
     c.id = "native/" + std::string(loop_name) + '/' + std::string(spin_name);
-    c.title = "ringbell, " + std::string(loop_name) + ", spin " + std::string(spin_name);
+    c.title = "ringbell, " + std::string(loop_name) + ", " + std::string(spin_name);
     if (!mode_name.empty()) {
       c.id += '/' + std::string(mode_name);
       c.title += ", " + std::string(mode_name);

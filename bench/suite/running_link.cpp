@@ -11,6 +11,11 @@
 
 namespace ringbell::bench {
 
+namespace {
+// After a signal: the kernel also interrupts a wait for io_uring's sake, and who wants the program to end can wait for the end of a slice.
+constexpr bool waiting_on = true;
+}  // namespace
+
 running_link::running_link(const contender& kind, const link_options& options, placement where)
     : kind_(kind), where_(where), memory_(4096), begun_(memory_.make<std::atomic<std::uint64_t>>()), link_(kind.make(options)) {
   peer_ = std::make_unique<worker_process>(kind.id, [this](pipe_end& end) { serve(end); }, link_->descriptors());
@@ -37,7 +42,7 @@ void running_link::serve(pipe_end& end) {
 
 void running_link::connect() {
   const watchdog limit(kind_.id);
-  peer_->get<bool>();
+  peer_->get<bool>(waiting_on);
   link_->connect();
 }
 
@@ -56,8 +61,11 @@ usage running_link::run(const slice& s, times& t) {
   else
     link_->send(s, t);
   usage both = meter.used();
-  both += peer_->get<usage>();
+  both += peer_->get<usage>(waiting_on);
+  // The clock's part.
   both.cpu -= t.pacing_cpu;
+  both.switches -= t.pacing_sleeps;
+  if (both.calls >= 0) both.calls -= t.pacing_sleeps * calls_of_a_pacing_sleep;
   return both;
 }
 

@@ -20,12 +20,13 @@ inline std::uint64_t nanoseconds(bench_clock::duration d) noexcept {
 
 /// What a slice has taken.
 struct times {
-  tool::histogram from_intended;  ///< nanoseconds of each message, from when it was meant to be sent
-  tool::histogram from_sent;      ///< the same from when it was sent, where there was a pace to keep
-  std::vector<double> batches;    ///< nanoseconds of a message, one figure for each batch
-  double elapsed = 0;             ///< nanoseconds from the first message that counts to the last
-  double pacing_cpu = 0;          ///< processor time spent on waiting for the next message's time
-  std::uint64_t late = 0;         ///< messages that were sent after their time, since the one before had not come back
+  tool::histogram from_intended;   ///< nanoseconds of each message, from when it was meant to be sent
+  tool::histogram from_sent;       ///< the same from when it was sent, where there was a pace to keep
+  std::vector<double> batches;     ///< nanoseconds of a message, one figure for each batch
+  double elapsed = 0;              ///< nanoseconds from the first message that counts to the last
+  double pacing_cpu = 0;           ///< processor time spent on waiting for the next message's time
+  std::int64_t pacing_sleeps = 0;  ///< how often that was by sleeping
+  std::uint64_t late = 0;          ///< messages that were sent after their time, since the one before had not come back
 };
 
 // A stopwatch for each way of looking at the clock. `pace` comes before a message, `start` before the first one that counts, `lap` after each that
@@ -73,6 +74,9 @@ private:
   bench_clock::time_point last_{};
 };
 
+/// System calls that a `paced_watch` makes to sleep once.
+inline constexpr std::int64_t calls_of_a_pacing_sleep = 3;
+
 /// Lets messages go at times that were fixed in advance, and counts from those: so a message that comes back late also makes those late that should have
 /// gone meanwhile, as it would with clients who do not wait for each other ("coordinated omission", G. Tene). A timer wakes some 60 us late on a
 /// virtual machine, which would be in each figure: so the process sleeps until a little before, then looks at the clock until it is time.
@@ -95,7 +99,7 @@ public:
     sent_ = now;
     next_ += gap_;
   }
-  void start() noexcept { begun_ = bench_clock::now(), times_.pacing_cpu = 0; }
+  void start() noexcept { begun_ = bench_clock::now(); }
   void lap() noexcept {
     const auto now = bench_clock::now();
     times_.from_intended.add(nanoseconds(now - intended_));
@@ -119,6 +123,7 @@ private:
     const timespec t{since / 1'000'000'000, since % 1'000'000'000};
     ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr);
     times_.pacing_cpu += cpu_now() - before;
+    ++times_.pacing_sleeps;
     return bench_clock::now();
   }
 

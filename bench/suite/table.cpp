@@ -8,7 +8,7 @@ namespace ringbell::bench {
 
 namespace {
 
-constexpr std::size_t title_width = 38;
+constexpr std::size_t title_width = 42;
 
 void put(std::string& line, int width, const std::string& text) {
   const int padding = width - static_cast<int>(text.size());
