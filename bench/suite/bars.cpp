@@ -137,6 +137,7 @@ std::vector<bar_outcome> evaluate_bars(const std::vector<case_result>& results) 
 }
 
 std::string table_of(const std::vector<bar_outcome>& outcomes) {
+  if (outcomes.empty()) return {};
   std::string text = "\nBars                                                                       wanted  measured (10..90 %)\n";
   char line[240];
   for (const bar_outcome& b : outcomes) {

@@ -144,7 +144,8 @@ int run(const options& o) {
   }
   document.end_array();
   if (wants(o, "bars")) {
-    const std::vector<bar_outcome> bars = evaluate_bars(results);
+    std::vector<bar_outcome> bars = evaluate_bars(results);
+    if (o.scenarios.empty()) std::erase_if(bars, [](const bar_outcome& b) { return !b.measured; });
     std::fputs(table_of(bars).c_str(), tables);
     write_json(document, bars);
   }
@@ -190,7 +191,7 @@ int main(int argc, char** argv) {
       "ringbell-bench");
   app.set_version_flag("--version", "ringbell-bench " RINGBELL_VERSION);
   app.footer(
-      "Columns: median of the rounds; ratio to the reference, its median and between which values four fifths of the rounds lie; percentiles of all messages "
+      "Columns: median of the rounds (paced: from when a message was sent); ratio to the reference, its median and between which values four fifths of the rounds lie; percentiles of all messages "
       "(paced: from the time at which a message was meant to be sent); and of both processes together, a message: processor time, context switches, "
       "system calls, bells rung and sleeps. late: sent after its time, since the one before had not come back.\n"
       "Times of one machine say little; the ratios say more. docs/performance.md has the method.\n\n"
