@@ -23,6 +23,31 @@ contender_list all_contenders() {
 #else
   all.absent.push_back({"ringbell in Asio, and Asio's Unix socket", "not built in: libasio-dev missing"});
 #endif
+  [[maybe_unused]] const auto add_peer = [&](const char* name, std::vector<contender> (*make)(std::string&)) {
+    std::string version;
+    add(make(version));
+    all.versions.emplace_back(name, version);
+  };
+#ifdef RINGBELL_WITH_ZEROMQ
+  add_peer("zeromq", zeromq_contenders);
+#else
+  all.absent.push_back({"ZeroMQ", "not built in: libzmq3-dev missing"});
+#endif
+#ifdef RINGBELL_WITH_NNG
+  add_peer("nng", nng_contenders);
+#else
+  all.absent.push_back({"nng", "not built in: libnng-dev missing"});
+#endif
+#ifdef RINGBELL_WITH_BOOST_INTERPROCESS
+  add_peer("boost", boost_contenders);
+#else
+  all.absent.push_back({"Boost.Interprocess", "not built in: libboost-dev missing"});
+#endif
+#ifdef RINGBELL_WITH_ICEORYX
+  add_peer("iceoryx", iceoryx_contenders);
+#else
+  all.absent.push_back({"iceoryx", "not built in: libiceoryx-posh-dev or iceoryx missing"});
+#endif
   return all;
 }
 

@@ -19,6 +19,12 @@ std::vector<contender> native_contenders();
 /// ringbell on Asio, and Asio's own Unix sockets. None without Asio.
 std::vector<contender> asio_contenders();
 
+// The peers, with the version of each library that was built in.
+std::vector<contender> zeromq_contenders(std::string& version);
+std::vector<contender> nng_contenders(std::string& version);
+std::vector<contender> boost_contenders(std::string& version);
+std::vector<contender> iceoryx_contenders(std::string& version);
+
 /// What could not be built in, or does not work here, and why.
 struct absentee {
   std::string name;

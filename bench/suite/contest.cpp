@@ -57,7 +57,8 @@ public:
       link_options options;
       options.size = std::max<std::uint64_t>(case_.size, 8);
       options.path = folder.new_name();
-      links_.emplace_back(kind_, options, case_.where);
+      options.where = case_.where;
+      links_.emplace_back(kind_, options);
     }
   }
   void connect() {

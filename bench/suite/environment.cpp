@@ -26,7 +26,9 @@ std::string compiler() {
 std::string pinning() {
   const processors& p = processors::allowed();
   std::string text = "the measuring process on processor " + std::to_string(p.first);
-  if (p.second >= 0) text += ", the answering one on " + std::to_string(p.second) + ", or on the same where both share one";
+  if (p.second >= 0)
+    text += ", the answering one on " + std::to_string(p.second) +
+            ", or on the same where both share one; threads of peers' libraries on either";
   return text;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "processors.hpp"
 #include "slice.hpp"
 #include "stopwatch.hpp"
 
@@ -47,6 +48,7 @@ public:
 struct link_options {
   std::uint64_t size = 64;  ///< of the largest message, in bytes
   std::string path;         ///< a name in the file system that nothing has, in a folder of ours
+  placement where = placement::two;
 };
 
 /// A kind of link.
@@ -59,6 +61,8 @@ struct contender {
   role what = role::reference;
   /// Whether it polls without end, and so needs a processor for each side.
   bool spins = false;
+  /// Whether its library does not survive a fork: the answering process is this program, started anew.
+  bool answers_in_new_program = false;
   std::function<std::unique_ptr<link>(const link_options&)> make;
 };
 

@@ -3,6 +3,7 @@
 #include "cases.hpp"
 #include "environment.hpp"
 #include "report.hpp"
+#include "running_link.hpp"
 #include "units.hpp"
 #include "watchdog.hpp"
 
@@ -17,6 +18,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -185,6 +187,7 @@ void add_options(CLI::App& app, options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 + answer_arguments && std::string_view(argv[1]) == answer_argument) answer_in_new_program(argv + 2);
   CLI::App app(
       "Measures ringbell beside what hardware and kernel can do, and beside its peers. In each case all contenders take turns in slices of some milliseconds; "
       "the first one is the reference, to which the others are compared round by round.",

@@ -18,7 +18,24 @@ struct processors {
 /// Binds this process. Throws the system's error.
 void pin_parent();
 void pin_child(placement where);
-/// Undoes it, for threads that a library makes.
+/// Undoes it.
 void unpin();
+
+/// While one exists, threads that a library makes may run on either processor, where there are to be two; the thread that makes them is bound again afterwards.
+class threads_unbound {
+public:
+  threads_unbound(placement where, bool child) : where_(where), child_(child) {
+    if (where == placement::two) unpin();
+  }
+  threads_unbound(const threads_unbound&) = delete;
+  threads_unbound& operator=(const threads_unbound&) = delete;
+  ~threads_unbound() {
+    if (where_ == placement::two) child_ ? pin_child(where_) : pin_parent();
+  }
+
+private:
+  placement where_;
+  bool child_;
+};
 
 }  // namespace ringbell::bench

@@ -10,10 +10,12 @@
 
 namespace ringbell::bench {
 
-/// Zeroed memory that this process shares with those that it forks; its pages are there already.
+/// Zeroed memory that this process shares with those that it forks, or the memory behind a descriptor; its pages are there already.
 class shared_memory {
 public:
-  explicit shared_memory(std::size_t bytes) : bytes_(bytes), data_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, flags, -1, 0)) {
+  explicit shared_memory(std::size_t bytes, int fd = -1)
+      : bytes_(bytes),
+        data_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0)) {
     if (data_ == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mapping shared memory");
   }
   shared_memory(const shared_memory&) = delete;
@@ -27,7 +29,6 @@ public:
   }
 
 private:
-  static constexpr int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE;
   std::size_t bytes_;
   void* data_;
 };
