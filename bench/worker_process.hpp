@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -92,6 +94,16 @@ public:
   template <class T>
   void put(const T& value) const {
     ours_.put(value);
+  }
+
+  /// Hangs up, and gives it so much time to end by itself; destruction then kills it if it has not.
+  void hang_up(std::chrono::milliseconds limit) noexcept {
+    ours_.close();
+    const int fd = static_cast<int>(::syscall(SYS_pidfd_open, process_, 0));
+    if (fd < 0) return;
+    pollfd ended{fd, POLLIN, 0};
+    ::poll(&ended, 1, static_cast<int>(limit.count()));
+    ::close(fd);
   }
 
   /// Waits until it has ended by itself. Its exit status, or -1 when it was killed.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "contenders.hpp"
 
+#ifdef RINGBELL_WITH_ICEORYX
+#include "iceoryx_daemon.hpp"
+#endif
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -44,9 +48,12 @@ contender_list all_contenders() {
   all.absent.push_back({"Boost.Interprocess", "not built in: libboost-dev missing"});
 #endif
 #ifdef RINGBELL_WITH_ICEORYX
-  add_peer("iceoryx", iceoryx_contenders);
+  if (const std::string obstacle = iceoryx_daemon::obstacle(); obstacle.empty())
+    add_peer("iceoryx", iceoryx_contenders);
+  else
+    all.absent.push_back({"iceoryx", obstacle});
 #else
-  all.absent.push_back({"iceoryx", "not built in: libiceoryx-posh-dev or iceoryx missing"});
+  all.absent.push_back({"iceoryx", "not built in: libiceoryx-posh-dev missing"});
 #endif
   return all;
 }

@@ -17,7 +17,7 @@ namespace ringbell::bench {
 /// `connect`, `ping` and `send`, the answering one (the child) `listen`, `accept`, `answer` and `receive`. One call runs a whole slice, so that what is
 /// virtual here costs a message nothing.
 ///
-/// Errors: exceptions, which end this contender's part in the case. The answering side's object is never destroyed.
+/// Errors: exceptions, which end this contender's part in the case. The answering side's object is never destroyed, unless that is a program of its own.
 class link {
 public:
   link() = default;
@@ -49,6 +49,7 @@ struct link_options {
   std::uint64_t size = 64;  ///< of the largest message, in bytes
   std::string path;         ///< a name in the file system that nothing has, in a folder of ours
   placement where = placement::two;
+  bool answering = false;  ///< in the answering process, where that is a program of its own
 };
 
 /// A kind of link.

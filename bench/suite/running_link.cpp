@@ -91,6 +91,10 @@ running_link::running_link(const contender& kind, const link_options& options)
   peer_ = std::make_unique<worker_process>(kind.id, body, keep);
 }
 
+running_link::~running_link() {
+  if (kind_.answers_in_new_program) peer_->hang_up(std::chrono::seconds(3));
+}
+
 void running_link::connect() {
   const watchdog limit(kind_.id);
   peer_->get<bool>(waiting_on);
@@ -124,6 +128,7 @@ void answer_in_new_program(char** arguments) {
   int code = 1;
   try {
     link_options options;
+    options.answering = true;
     options.path = arguments[1];
     options.size = std::stoull(arguments[2]);
     options.where = std::string(arguments[3]) == "two" ? placement::two : placement::one;
@@ -138,7 +143,7 @@ void answer_in_new_program(char** arguments) {
   } catch (const std::exception& error) {
     std::fprintf(stderr, "%s: %s\n", arguments[0], error.what());
   }
-  ::_exit(code);
+  std::exit(code);  // libraries say goodbye
 }
 
 }  // namespace ringbell::bench

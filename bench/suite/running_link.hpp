@@ -18,6 +18,10 @@ class running_link {
 public:
   /// Forks, and starts this program anew where the contender wants that. Only while this process has one thread, those of libraries aside.
   running_link(const contender& kind, const link_options& options);
+  running_link(const running_link&) = delete;
+  running_link& operator=(const running_link&) = delete;
+  /// Gives the other process a moment to end in order, where that means something.
+  ~running_link();
   /// Once every link of a case was forked. Throws what the link throws, and when the other process does not come up.
   void connect();
   /// Runs one slice at both ends: gives what both have used up. Throws when the other process has died; a slice that takes longer than a minute ends this
