@@ -54,17 +54,17 @@ constexpr bar bars[] = {
     {"one way, 64 B, native: system calls a message", figure::calls, true, 0.001, "one-way/two/64", native_hot},
 };
 
-/// Where peers are compared: hot and parked, at sizes up to 64 KiB.
+/// Where peers are compared: hot and parked, at sizes up to 64 KiB; with spin adaptive, or always where the peer always spins.
 constexpr const char* cases_with_peers[] = {"ping-pong/two/hot/64", "ping-pong/two/hot/1024", "ping-pong/two/hot/65536",
                                             "ping-pong/two/1ms/64", "ping-pong/two/1ms/1024", "ping-pong/two/1ms/65536"};
-constexpr const char* every_peer = "every peer, hot and each 1 ms, 64 B to 64 KiB: adaptive / peer, the worst of p50 and p99";
+constexpr const char* every_peer = "every peer, hot and each 1 ms, to 64 KiB: native / it, worst p50 or p99";
 
 bool has_peers(std::string_view id) {
   return std::find(std::begin(cases_with_peers), std::end(cases_with_peers), id) != std::end(cases_with_peers);
 }
 
 bool needs(const bench_case& c, std::string_view contender_id) {
-  if (has_peers(c.id) && (contender_id == adaptive || is_peer(contender_id))) return true;
+  if (has_peers(c.id) && (contender_id == adaptive || contender_id == native_hot || is_peer(contender_id))) return true;
   return std::any_of(std::begin(bars), std::end(bars),
                      [&](const bar& b) { return c.id == b.in && (contender_id == b.contender || (b.over && contender_id == b.over)); });
 }
@@ -97,10 +97,10 @@ bar_outcome beside_peers(const std::vector<case_result>& results) {
   out.what = every_peer;
   out.limit = 1;
   for (const case_result& r : results) {
-    const contender_figures* const ours = has_peers(r.what.id) ? r.find(adaptive) : nullptr;
-    if (!ours) continue;
+    if (!has_peers(r.what.id)) continue;
     for (const contender_figures& f : r.figures) {
-      if (f.what != contender::role::peer || f.each.empty()) continue;
+      const contender_figures* const ours = r.find(f.spins ? native_hot : adaptive);
+      if (!ours || f.what != contender::role::peer || f.each.empty()) continue;
       for (const auto& [name, q] : {std::pair("p50", 0.5), std::pair("p99", 0.99)}) {
         const double theirs = static_cast<double>(f.from_intended.quantile(q));
         const double ratio = static_cast<double>(ours->from_intended.quantile(q)) / std::max(theirs, 1.0);

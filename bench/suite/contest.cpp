@@ -32,6 +32,7 @@ public:
     figures_.id = kind.id;
     figures_.title = kind.title;
     figures_.what = kind.what;
+    figures_.spins = kind.spins;
   }
 
   bool failed() const noexcept { return !figures_.error.empty(); }
@@ -71,17 +72,7 @@ public:
     slice_.gap = case_.gap;
     const bool one_way = case_.kind == traffic::one_way;
     const auto wanted = static_cast<double>(how_.slice_time.count()) * (one_way ? 4 : 1);
-    if (case_.gap != 0) {
-      const auto fit = static_cast<std::uint64_t>(4 * how_.slice_time.count() / case_.gap);
-      slice_.messages = std::clamp<std::uint64_t>(fit, how_.quick ? 1 : 2, most_paced_messages);
-      slice_.lead_in = slice_.messages > 2 ? 3 : 1;
-      if (slice_.messages > 2)
-        for (running_link& link : links_) {
-          times ignored;
-          link.run(slice_, ignored);
-        }
-      return;
-    }
+    if (case_.gap != 0) return warm_up_paced(4 * wanted);
     slice_.messages = fewest_messages;
     slice_.lead_in = fewest_messages;
     double each = 1e12;  // the least of all passes: somebody else may run in one of them
@@ -135,6 +126,22 @@ public:
   }
 
 private:
+  /// Those who cannot keep the pace get fewer messages, so that their slices last no longer than others'.
+  void warm_up_paced(double wanted) {
+    const auto fitting = [&](double each) {
+      const double n = wanted / std::max(each, static_cast<double>(case_.gap));
+      return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(n), how_.quick ? 1 : 2, most_paced_messages);
+    };
+    slice_.messages = fitting(0);
+    slice_.lead_in = slice_.messages > 2 ? 3 : 1;
+    if (slice_.messages <= 2) return;
+    slice_.messages = std::min(slice_.messages, fewest_messages);
+    for (running_link& link : links_) {
+      times t;
+      link.run(slice_, t);
+      slice_.messages = fitting(static_cast<double>(t.from_sent.quantile(0.5)));
+    }
+  }
   void add(const usage& used) noexcept {
     messages_ += slice_.all();
     bells_ = used.bells < 0 ? -1 : std::max<std::int64_t>(bells_, 0) + used.bells;

@@ -40,6 +40,7 @@ struct contender_figures {
   std::string id;
   std::string title;
   contender::role what = contender::role::reference;
+  bool spins = false;
   std::string error;             ///< why there are no figures, or no more
   std::vector<double> each;      ///< nanoseconds of a message: of a round trip from when it was sent, or of one among many
   std::vector<double> cpu;       ///< processor time of both processes, nanoseconds a message
