@@ -101,11 +101,38 @@ names one_way_contenders(placement where) {
   return all;
 }
 
+/// Many channels, and connections that come and go.
+std::vector<bench_case> cases_of_crowds(const case_choice& choice) {
+  bench_case fan_in;
+  fan_in.scenario = "fan-in";
+  fan_in.id = "fan-in/two/64";
+  fan_in.title = "one way, 64 B, from many channels on one loop, Zipf's activity, a processor each";
+  fan_in.kind = traffic::one_way;
+  fan_in.contenders = {"fan-in/1", "fan-in/10", "fan-in/100", "fan-in/1000"};
+  bench_case idle = ping_pong(paces[2], placement::two, 64, {"idle/0", "idle/100", "idle/1000"});
+  idle.scenario = "idle";
+  idle.id = "idle/two/1ms/64";
+  idle.title = "one of many channels, the others idle: " + idle.title;
+  if (!choice.quick) idle.contenders.emplace_back("idle/9000");
+  std::vector<bench_case> all = {fan_in, idle};
+  for (const placement where : {placement::two, placement::one}) {
+    bench_case cycle;
+    cycle.scenario = "connect";
+    cycle.id = where == placement::two ? "connect/two" : "connect/one";
+    cycle.title =
+        std::string("connect, 64 B there and back, close") + (where == placement::two ? ", a processor each" : ", both on one processor");
+    cycle.where = where;
+    cycle.contenders = {"connect/socket", "connect/native", "connect/native/socket-bells"};
+    all.push_back(cycle);
+  }
+  return all;
+}
+
 }  // namespace
 
 bool is_peer(std::string_view id) noexcept { return std::find(peers.begin(), peers.end(), id) != peers.end(); }
 
-std::vector<bench_case> message_cases(const case_choice& choice) {
+std::vector<bench_case> all_cases(const case_choice& choice) {
   const auto chosen = [&choice](const sizes& usual, const sizes& quick) {
     return !choice.sizes.empty() ? choice.sizes : choice.quick ? quick : usual;
   };
@@ -119,6 +146,8 @@ std::vector<bench_case> message_cases(const case_choice& choice) {
   for (const placement where : {placement::two, placement::one})
     for (const std::uint64_t size : chosen({8, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 1 << 20}))
       all.push_back(one_way(where, size, one_way_contenders(where)));
+  const auto some = cases_of_crowds(choice);
+  all.insert(all.end(), some.begin(), some.end());
   return all;
 }
 

@@ -18,7 +18,10 @@ struct case_choice {
 /// Whether a contender, by its id, is another project's way to the same end.
 bool is_peer(std::string_view id) noexcept;
 
-/// All cases of the scenarios ping-pong and one-way.
-std::vector<bench_case> message_cases(const case_choice& choice);
+/// The names of the scenarios.
+inline constexpr const char* scenarios[] = {"ping-pong", "one-way", "fan-in", "idle", "connect"};
+
+/// All cases, scenario by scenario.
+std::vector<bench_case> all_cases(const case_choice& choice);
 
 }  // namespace ringbell::bench

@@ -21,6 +21,8 @@ contender_list all_contenders() {
   const auto add = [&all](std::vector<contender> some) { std::move(some.begin(), some.end(), std::back_inserter(all.there)); };
   add(reference_contenders());
   add(native_contenders());
+  add(crowd_contenders());
+  add(connect_contenders());
   if (!all.find("native/io_uring/none")) all.absent.push_back({"ringbell on io_uring", "does not work here; see 'ringbell doctor'"});
 #ifdef RINGBELL_WITH_ASIO
   add(asio_contenders());

@@ -16,6 +16,10 @@ namespace ringbell::bench {
 std::vector<contender> reference_contenders();
 /// ringbell's native loop, with each back end that works here.
 std::vector<contender> native_contenders();
+/// ringbell with many channels at a time.
+std::vector<contender> crowd_contenders();
+/// Connections that are made and closed.
+std::vector<contender> connect_contenders();
 /// ringbell on Asio, and Asio's own Unix sockets. None without Asio.
 std::vector<contender> asio_contenders();
 

@@ -11,6 +11,7 @@
 #include <deque>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace ringbell::bench {
@@ -35,6 +36,7 @@ public:
     figures_.spins = kind.spins;
   }
 
+  bool needs_name() const noexcept { return kind_.needs_name; }
   bool failed() const noexcept { return !figures_.error.empty(); }
   contender_figures take() noexcept { return std::move(figures_); }
 
@@ -53,7 +55,8 @@ public:
   }
 
   void fork(const temporary_folder& folder) {
-    const std::size_t count = case_.gap == 0 && kind_.what != contender::role::peer ? how_.links : 1;
+    const bool matters = case_.gap == 0 && kind_.what != contender::role::peer;
+    const std::size_t count = kind_.links != 0 ? kind_.links : matters ? how_.links : 1;
     for (std::size_t i = 0; i < count; ++i) {
       link_options options;
       options.size = std::max<std::uint64_t>(case_.size, 8);
@@ -195,13 +198,13 @@ case_result run_case(const bench_case& what, const contender_list& contenders, c
   const auto everybody = [&lanes](auto f) {
     for (lane& l : lanes) l.attempt(f);
   };
-  {
-    const temporary_folder folder;
-    unpin();
-    everybody([&](lane& l) { l.fork(folder); });
-    pin_parent();
-    everybody([](lane& l) { l.connect(); });
-  }
+  std::optional<temporary_folder> folder(std::in_place);
+  unpin();
+  everybody([&](lane& l) { l.fork(*folder); });
+  pin_parent();
+  everybody([](lane& l) { l.connect(); });
+  // Whatever ends the program then leaves nothing behind.
+  if (std::none_of(lanes.begin(), lanes.end(), [](const lane& l) { return l.needs_name(); })) folder.reset();
   everybody([](lane& l) { l.warm_up(); });
   const int rounds = rounds_of(what, how);
   for (int round = 0; round < rounds; ++round) {

@@ -62,6 +62,10 @@ struct contender {
   role what = role::reference;
   /// Whether it polls without end, and so needs a processor for each side.
   bool spins = false;
+  /// How many of them take turns where places in memory matter; 0: as many as usual.
+  std::size_t links = 0;
+  /// Whether the name in the file system must stay as long as the link.
+  bool needs_name = false;
   /// Whether its library does not survive a fork: the answering process is this program, started anew.
   bool answers_in_new_program = false;
   std::function<std::unique_ptr<link>(const link_options&)> make;

@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -52,7 +53,7 @@ std::vector<bench_case> chosen_cases(const options& o, const contender_list& con
   case_choice choice;
   choice.sizes = o.sizes;
   choice.quick = o.quick && !bars_alone;
-  std::vector<bench_case> all = message_cases(choice);
+  std::vector<bench_case> all = all_cases(choice);
   if (bars_alone) all = cases_of_bars(std::move(all));
   std::vector<bench_case> chosen;
   for (bench_case& c : all) {
@@ -156,9 +157,15 @@ int run(const options& o) {
   return 0;
 }
 
+std::vector<std::string> scenario_names() {
+  std::vector<std::string> names(std::begin(scenarios), std::end(scenarios));
+  names.emplace_back("bars");
+  return names;
+}
+
 void add_options(CLI::App& app, options& o) {
   app.add_option("scenario", o.scenarios, "Which scenarios to run. All, unless given; 'bars' is what its table needs of the others")
-      ->check(CLI::IsMember({"ping-pong", "one-way", "bars"}));
+      ->check(CLI::IsMember(scenario_names()));
   app.add_option("--only", o.only, "Only cases whose name has one of these in it, such as 'two/hot' (see --list)")->type_name("TEXT");
   app.add_option("--contender", o.contenders, "Beside each case's reference only contenders whose name has one of these in it")
       ->type_name("TEXT");
