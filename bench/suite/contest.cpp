@@ -175,18 +175,6 @@ int rounds_of(const bench_case& what, const effort& how) {
 
 }  // namespace
 
-const contender_figures* case_result::find(std::string_view id) const noexcept {
-  for (const contender_figures& f : figures)
-    if (f.id == id && !f.each.empty()) return &f;
-  return nullptr;
-}
-
-const contender_figures* case_result::reference() const noexcept {
-  for (const contender_figures& f : figures)
-    if (!f.each.empty()) return &f;
-  return nullptr;
-}
-
 case_result run_case(const bench_case& what, const contender_list& contenders, const effort& how, const progress& tell) {
   case_result result;
   result.what = what;
