@@ -93,6 +93,18 @@ bool measure(const bar& b, const std::vector<case_result>& results, spread& out)
   return out.rounds != 0;
 }
 
+/// From when a message was sent, as the medians are.
+double p99_of(const contender_figures& f) {
+  return static_cast<double>((f.from_sent.count() != 0 ? f.from_sent : f.from_intended).quantile(0.99));
+}
+
+void worse(bar_outcome& out, double ratio, const std::string& where) {
+  if (out.measured && ratio <= out.figure.median) return;
+  out.measured = true;
+  out.figure = constant(ratio);
+  out.remark = where;
+}
+
 bar_outcome beside_peers(const std::vector<case_result>& results) {
   bar_outcome out;
   out.what = every_peer;
@@ -102,14 +114,8 @@ bar_outcome beside_peers(const std::vector<case_result>& results) {
     for (const contender_figures& f : r.figures) {
       const contender_figures* const ours = r.find(f.spins ? native_hot : adaptive);
       if (!ours || f.what != contender::role::peer || f.each.empty()) continue;
-      for (const auto& [name, q] : {std::pair("p50", 0.5), std::pair("p99", 0.99)}) {
-        const double theirs = static_cast<double>(f.from_intended.quantile(q));
-        const double ratio = static_cast<double>(ours->from_intended.quantile(q)) / std::max(theirs, 1.0);
-        if (out.measured && ratio <= out.figure.median) continue;
-        out.measured = true;
-        out.figure = constant(ratio);
-        out.remark = std::string(name) + " of " + f.id + " in " + r.what.id;
-      }
+      worse(out, median(ratios(ours->each, f.each)), "p50 of " + f.id + " in " + r.what.id);
+      worse(out, p99_of(*ours) / std::max(1.0, p99_of(f)), "p99 of " + f.id + " in " + r.what.id);
     }
   }
   return out;

@@ -181,6 +181,22 @@ TEST_CASE("a bar is reached by the median of the rounds' ratios") {
   CHECK_FALSE(find(outcomes, "hot, 32 B")->measured);
 }
 
+TEST_CASE("a peer that spins is compared with a ringbell that does, one that sleeps with an adaptive one") {
+  case_result r;
+  r.what.id = "ping-pong/two/hot/64";
+  r.figures.push_back(figures("native/io_uring/always", {10}));
+  r.figures.push_back(figures("native/io_uring/adaptive", {30}));
+  r.figures.push_back(figures("iceoryx-poll", {20}));
+  r.figures.push_back(figures("zeromq", {60}));
+  r.figures[2].spins = true;
+  r.figures[2].what = r.figures[3].what = contender::role::peer;
+  const auto outcomes = evaluate_bars({r});
+  const bar_outcome* const b = find(outcomes, "every peer");
+  REQUIRE(b);
+  CHECK(b->figure.median == doctest::Approx(0.5));
+  CHECK(b->reached());
+}
+
 TEST_CASE("a bar of speed is a ratio of messages a second") {
   case_result r;
   r.what.id = "one-way/two/64";
