@@ -58,7 +58,7 @@ constexpr bar bars[] = {
 /// Where peers are compared: hot and parked, at sizes up to 64 KiB; with spin adaptive, or always where the peer always spins.
 constexpr const char* cases_with_peers[] = {"ping-pong/two/hot/64", "ping-pong/two/hot/1024", "ping-pong/two/hot/65536",
                                             "ping-pong/two/1ms/64", "ping-pong/two/1ms/1024", "ping-pong/two/1ms/65536"};
-constexpr const char* every_peer = "every peer, hot and each 1 ms, to 64 KiB: native / it, worst p50 or p99";
+constexpr const char* every_peer = "every peer, hot and each 1 ms, to 64 KiB: the worst native / peer, ";
 
 bool has_peers(std::string_view id) {
   return std::find(std::begin(cases_with_peers), std::end(cases_with_peers), id) != std::end(cases_with_peers);
@@ -98,24 +98,22 @@ double p99_of(const contender_figures& f) {
   return static_cast<double>((f.from_sent.count() != 0 ? f.from_sent : f.from_intended).quantile(0.99));
 }
 
-void worse(bar_outcome& out, double ratio, const std::string& where) {
-  if (out.measured && ratio <= out.figure.median) return;
-  out.measured = true;
-  out.figure = constant(ratio);
-  out.remark = where;
-}
+enum class beside : std::uint8_t { p50, p99 };
 
-bar_outcome beside_peers(const std::vector<case_result>& results) {
+bar_outcome beside_peers(const std::vector<case_result>& results, beside what) {
   bar_outcome out;
-  out.what = every_peer;
+  out.what = std::string(every_peer) + (what == beside::p50 ? "p50" : "p99");
   out.limit = 1;
   for (const case_result& r : results) {
     if (!has_peers(r.what.id)) continue;
     for (const contender_figures& f : r.figures) {
       const contender_figures* const ours = r.find(f.spins ? native_hot : adaptive);
       if (!ours || f.what != contender::role::peer || f.each.empty()) continue;
-      worse(out, median(ratios(ours->each, f.each)), "p50 of " + f.id + " in " + r.what.id);
-      worse(out, p99_of(*ours) / std::max(1.0, p99_of(f)), "p99 of " + f.id + " in " + r.what.id);
+      const double ratio = what == beside::p50 ? median(ratios(ours->each, f.each)) : p99_of(*ours) / std::max(1.0, p99_of(f));
+      if (out.measured && ratio <= out.figure.median) continue;
+      out.measured = true;
+      out.figure = constant(ratio);
+      out.remark = f.id + " in " + r.what.id;
     }
   }
   return out;
@@ -139,16 +137,16 @@ std::vector<bar_outcome> evaluate_bars(const std::vector<case_result>& results) 
     out.measured = measure(b, results, out.figure);
     all.push_back(std::move(out));
   }
-  all.push_back(beside_peers(results));
+  for (const beside what : {beside::p50, beside::p99}) all.push_back(beside_peers(results, what));
   return all;
 }
 
 std::string table_of(const std::vector<bar_outcome>& outcomes) {
   if (outcomes.empty()) return {};
-  std::string text = "\nBars                                                                       wanted  measured (10..90 %)\n";
+  std::string text = "\nBars                                                                         wanted  measured (10..90 %)\n";
   char line[240];
   for (const bar_outcome& b : outcomes) {
-    std::snprintf(line, sizeof line, "  %-70s %s %-6.4g", b.what.c_str(), b.at_most ? "<=" : ">=", b.limit);
+    std::snprintf(line, sizeof line, "  %-72s %s %-6.4g", b.what.c_str(), b.at_most ? "<=" : ">=", b.limit);
     text += line;
     if (b.measured) {
       std::snprintf(line, sizeof line, b.figure.rounds > 1 ? " %.3g (%.3g..%.3g)" : " %.3g", b.figure.median, b.figure.low, b.figure.high);

@@ -103,7 +103,8 @@ public:
       figures_.each.push_back(static_cast<double>(t.from_sent.quantile(0.5)));
       keep(t);
     } else if (case_.kind == traffic::one_way) {
-      figures_.each.push_back(t.batches.size() >= enough_batches ? median(t.batches) : t.elapsed / static_cast<double>(slice_.messages));
+      const bool by_batch = t.batches.size() >= enough_batches && !kind_.queues_much;
+      figures_.each.push_back(by_batch ? median(t.batches) : t.elapsed / static_cast<double>(slice_.messages));
       figures_.messages += slice_.messages;
     } else {
       figures_.each.push_back(median(t.batches));

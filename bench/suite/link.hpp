@@ -66,6 +66,8 @@ struct contender {
   std::size_t links = 0;
   /// Whether the name in the file system must stay as long as the link.
   bool needs_name = false;
+  /// Whether it takes many more messages than a ring holds, and sends them later: then how fast it takes them says nothing.
+  bool queues_much = false;
   /// Whether its library does not survive a fork: the answering process is this program, started anew.
   bool answers_in_new_program = false;
   std::function<std::unique_ptr<link>(const link_options&)> make;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace ringbell::bench {
 
@@ -74,7 +75,9 @@ std::vector<contender> zeromq_contenders(std::string& version) {
   int patch = 0;
   ::zmq_version(&major, &minor, &patch);
   version = std::to_string(major) + '.' + std::to_string(minor) + '.' + std::to_string(patch);
-  return {blocking_contender<zeromq_end>("zeromq", "ZeroMQ, PAIR, ipc", contender::role::peer, false)};
+  contender c = blocking_contender<zeromq_end>("zeromq", "ZeroMQ, PAIR, ipc", contender::role::peer, false);
+  c.queues_much = true;  // 1,000 messages on each side
+  return {std::move(c)};
 }
 
 }  // namespace ringbell::bench
