@@ -34,7 +34,7 @@ inline constexpr std::size_t acknowledgement = 8;
 ///     void send(const std::byte*, size_t)   one message
 ///     void receive(std::byte*, size_t)      one message of that size
 ///     void flush()                          makes what was sent known, where that is not yet so
-/// All inline. `End::carries_nothing`, if there is such a thing, says that signals go to and fro without bytes.
+/// All inline. `End::carries_nothing`, if there is such a thing, says that signals go back and forth without bytes.
 template <class End>
 class blocking_link final : public link {
 public:
