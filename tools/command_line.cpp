@@ -244,6 +244,14 @@ void add_top(CLI::App& app, action& chosen) {
   });
 }
 
+void add_bench(CLI::App& app, action& chosen) {
+  CLI::App* const sub = add_subcommand(app, "bench", "Measure ringbell beside hardware, kernel and peers (runs ringbell-bench)");
+  // All that follows is the benchmark's to read, --help too.
+  sub->set_help_flag();
+  sub->prefix_command();
+  sub->callback([&chosen, sub] { chosen = [arguments = sub->remaining()] { return run_bench(arguments); }; });
+}
+
 void add_doctor(CLI::App& app, action& chosen) {
   CLI::App* const sub = add_subcommand(app, "doctor", "Look at what this machine offers, and try what ringbell needs",
                                        "Each line says ok, limited (it works, slower or smaller) or missing (it does not work).");
@@ -280,6 +288,7 @@ chosen_command parse_command_line(int argc, char** argv) {
   add_serve(app, asked.action);
   add_call(app, asked.action);
   add_top(app, asked.action);
+  add_bench(app, asked.action);
   add_doctor(app, asked.action);
   asked.exit_code = parse(app, argc, argv);
   if (asked.exit_code != exit_ok) asked.action = nullptr;

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 /// The subcommands: what each is told, and its function, which gives the exit code. Here nothing is parsed: what includes CLI11 takes long to compile.
 namespace ringbell::tool {
@@ -142,6 +143,8 @@ int run_ping(const ping_options& options);
 int run_serve(const serve_options& options);
 int run_call(const call_command& command);
 int run_top(const top_options& options);
+/// Becomes the program ringbell-bench; returns only if that fails.
+int run_bench(const std::vector<std::string>& arguments);
 int run_doctor(bool as_json);
 
 }  // namespace ringbell::tool

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSL-1.0
+// Inside asio::awaitable on an io_context: ringbell's channels, and Asio's own Unix sockets.
+#include "blocking_link.hpp"
+#include "contenders.hpp"
+#include "ring_size.hpp"
+
+#include <ringbell/asio.hpp>
+
+#include <sys/socket.h>
+#include <unistd.h>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace ringbell::bench {
+
+namespace {
+
+/// What both have in common: a coroutine for each slice. `Way::send` and `Way::receive` give what is to be awaited, and nothing more: each coroutine between
+/// the operation and the one that measures would cost as much as the operation. `Way::take` copies what came behind the first `have` bytes, and says how much.
+template <class Way>
+class asio_link final : public link {
+public:
+  template <class... Arguments>
+  explicit asio_link(const Arguments&... arguments) : way_(arguments...) {}
+
+  std::vector<int> descriptors() const override { return way_.descriptors(); }
+  void listen() override { way_.listen(make_context()); }
+  void accept() override { way_.accept(*io_); }
+  void connect() override { way_.connect(make_context()); }
+
+  void ping(const slice& s, times& t) override {
+    payload bytes(s.size);
+    with_stopwatch(s, t, [&](auto& watch) { finish(ping_with(s, bytes, watch)); });
+  }
+  void answer(const slice& s) override {
+    payload bytes(s.size);
+    finish(answer_all(s, bytes));
+  }
+  void send(const slice& s, times& t) override {
+    payload bytes(s.size);
+    batch_watch watch(s, t);
+    finish(send_all(s, bytes, watch));
+  }
+  void receive(const slice& s) override {
+    payload bytes(s.size);
+    finish(receive_all(s, bytes));
+  }
+  wake_counts wakes() const override { return way_.wakes(); }
+
+private:
+  net::io_context& make_context() {
+    io_ = std::make_unique<net::io_context>();
+    return *io_;
+  }
+  void finish(net::awaitable<void> what) {
+    std::exception_ptr failure;
+    net::co_spawn(*io_, std::move(what), [&failure](std::exception_ptr e) { failure = std::move(e); });
+    io_->run();
+    io_->restart();
+    if (failure) std::rethrow_exception(failure);
+  }
+
+  net::awaitable<void> receive_one(std::vector<std::byte>& bytes) {
+    for (std::size_t have = 0; have < bytes.size();) {
+      auto got = co_await way_.receive(bytes, have);
+      have += way_.take(got, bytes, have);
+    }
+  }
+  template <class Watch>
+  net::awaitable<void> ping_with(const slice& s, payload& bytes, Watch& watch) {
+    for (std::uint64_t i = 0; i < s.lead_in; ++i) {
+      bytes.number(i);
+      watch.pace();
+      co_await way_.send(bytes.out);
+      co_await receive_one(bytes.in);
+      bytes.check();
+    }
+    watch.start();
+    for (std::uint64_t i = 0; i < s.messages; ++i) {
+      watch.pace();
+      co_await way_.send(bytes.out);
+      std::size_t have = 0;
+      do {
+        auto got = co_await way_.receive(bytes.in, have);
+        have += way_.take(got, bytes.in, have);
+      } while (have < bytes.in.size());
+      watch.lap();
+    }
+    watch.stop();
+  }
+  net::awaitable<void> answer_all(const slice& s, payload& bytes) {
+    for (std::uint64_t i = s.all(); i != 0; --i) {
+      std::size_t have = 0;
+      do {
+        auto got = co_await way_.receive(bytes.in, have);
+        have += way_.take(got, bytes.in, have);
+      } while (have < bytes.in.size());
+      co_await way_.send(bytes.in);
+    }
+  }
+  net::awaitable<void> send_all(const slice& s, payload& bytes, batch_watch& watch) {
+    for (std::uint64_t i = s.lead_in; i != 0; --i) co_await way_.send(bytes.out);
+    watch.start();
+    for (std::uint64_t i = s.messages; i != 0; --i) {
+      co_await way_.send(bytes.out);
+      watch.lap();
+    }
+    std::vector<std::byte> done(acknowledgement);
+    co_await receive_one(done);
+    watch.stop();
+  }
+  net::awaitable<void> receive_all(const slice& s, payload& bytes) {
+    for (std::uint64_t i = s.all(); i != 0; --i) {
+      std::size_t have = 0;
+      do {
+        auto got = co_await way_.receive(bytes.in, have);
+        have += way_.take(got, bytes.in, have);
+      } while (have < bytes.in.size());
+    }
+    const std::vector<std::byte> done(acknowledgement);
+    co_await way_.send(done);
+  }
+
+  std::unique_ptr<net::io_context> io_;  // outlives the channel
+  Way way_;
+};
+
+class channel_way {
+public:
+  channel_way(spin_policy spin, const link_options& options)
+      : spin_(spin), path_(options.path), ring_bytes_(ring_bytes_for(options.size)) {}
+
+  static std::vector<int> descriptors() { return {}; }
+  void listen(net::io_context& io) {
+    listener_options options;
+    options.default_ring_bytes = ring_bytes_;
+    options.max_ring_bytes = std::max(options.max_ring_bytes, ring_bytes_);
+    listener_.emplace(io, path_, options);
+  }
+  void accept(net::io_context& io) {
+    listener_->async_accept([this](net_error_code error, asio_channel ch) { opened(error, std::move(ch)); });
+    run(io);
+    listener_.reset();
+  }
+  void connect(net::io_context& io) {
+    connect_options options;
+    options.ring_bytes = options.peer_ring_bytes = ring_bytes_;
+    async_connect(io, path_, options, [this](net_error_code error, asio_channel ch) { opened(error, std::move(ch)); });
+    run(io);
+  }
+  auto send(const std::vector<std::byte>& bytes) { return channel_.send(net::const_buffer(bytes.data(), bytes.size())); }
+  auto receive(std::vector<std::byte>&, std::size_t) { return channel_.recv(); }
+  static std::size_t take(std::optional<message>& got, std::vector<std::byte>& bytes, std::size_t) {
+    if (!got || got->size() != bytes.size()) throw std::runtime_error("the peer has ended the stream, or sent another size");
+    std::memcpy(bytes.data(), got->data(), bytes.size());
+    got->release();  // before a reply, which then carries the news
+    return bytes.size();
+  }
+  wake_counts wakes() const {
+    const channel_statistics now = channel_.statistics();
+    return {static_cast<std::int64_t>(now.bells_rung), static_cast<std::int64_t>(now.parks)};
+  }
+
+private:
+  void opened(net_error_code error, asio_channel ch) {
+    if (error) throw net_system_error(error, "opening a channel in Asio");
+    channel_ = std::move(ch);
+    channel_.spin(spin_);
+  }
+  static void run(net::io_context& io) {
+    io.run();
+    io.restart();
+  }
+  spin_policy spin_;
+  std::string path_;
+  std::uint64_t ring_bytes_;
+  std::optional<asio_listener> listener_;
+  asio_channel channel_;
+};
+
+/// As in Asio's own echo servers.
+class socket_way {
+public:
+  explicit socket_way(const link_options&) {
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_) != 0)
+      throw std::system_error(errno, std::generic_category(), "making a pair of sockets");
+  }
+  ~socket_way() {
+    for (const int fd : ends_)
+      if (fd >= 0) ::close(fd);
+  }
+  socket_way(const socket_way&) = delete;
+  socket_way& operator=(const socket_way&) = delete;
+  std::vector<int> descriptors() const { return {ends_[1]}; }
+  static void listen(net::io_context&) {}
+  void accept(net::io_context& io) { open(io, 1); }
+  void connect(net::io_context& io) {
+    open(io, 0);
+    ::close(std::exchange(ends_[1], -1));
+  }
+  auto send(const std::vector<std::byte>& bytes) { return net::async_write(*socket_, net::buffer(bytes), net::use_awaitable); }
+  auto receive(std::vector<std::byte>& bytes, std::size_t have) {
+    return socket_->async_read_some(net::buffer(bytes.data() + have, bytes.size() - have), net::use_awaitable);
+  }
+  static std::size_t take(std::size_t got, const std::vector<std::byte>&, std::size_t) noexcept { return got; }
+  static wake_counts wakes() { return {}; }
+
+private:
+  void open(net::io_context& io, int which) { socket_.emplace(io, net::local::stream_protocol(), std::exchange(ends_[which], -1)); }
+  int ends_[2] = {-1, -1};
+  std::optional<net::local::stream_protocol::socket> socket_;
+};
+
+contender on_asio(spin_policy spin, std::string_view name) {
+  contender c;
+  c.id = "asio/" + std::string(name);
+  c.title = "ringbell in Asio, " + std::string(name);
+  c.what = contender::role::ringbell;
+  c.spins = spin == spin_policy::always;
+  c.make = [spin](const link_options& options) { return std::make_unique<asio_link<channel_way>>(spin, options); };
+  return c;
+}
+
+}  // namespace
+
+std::vector<contender> asio_contenders() {
+  contender socket;
+  socket.id = "asio-socket";
+  socket.title = "Asio's Unix socket, coroutines";
+  socket.what = contender::role::peer;
+  socket.make = [](const link_options& options) { return std::make_unique<asio_link<socket_way>>(options); };
+  return {on_asio(spin_policy::always, "always"), on_asio(spin_policy::adaptive, "adaptive"), on_asio(spin_policy::none, "none"),
+          std::move(socket)};
+}
+
+}  // namespace ringbell::bench
