@@ -140,6 +140,7 @@ private:
   void park_sources() noexcept;
   bool recheck_sources() noexcept;  // true when nothing came up meanwhile, and everybody will ring
   void park();
+  bool long_since_look() noexcept;
   void expire_timers();
   class arming;
   void nudge() noexcept;
@@ -151,6 +152,7 @@ private:
   detail::ready_list ready_;
   int budget_ = 0;                   // synchronous completions left to the running coroutine before it must yield
   unsigned resumes_since_look_ = 0;  // at the clock and the awake rings
+  clock::time_point looked_{};       // at them after a turn with many completions
   bool running_ = false;
   bool armed_ = false;       // control is with a foreign loop that polls the native handle
   bool comes_back_ = false;  // ... or with a driver that calls again soon

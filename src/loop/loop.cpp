@@ -27,6 +27,11 @@ constexpr int completions_per_resume = 128;
 // A busy loop looks at the clock (20 to 50 ns) only on every so manyth turn: a timer is late by a few turns at most, that is microseconds.
 constexpr std::uint64_t turns_per_clock_read = 16;
 
+// A turn in which operations completed on the spot may have taken long, as when a client floods its server: so it is worth a look at the clock, and
+// when that much time has passed since the last one, at everything.
+constexpr int completions_per_clock_read = 16;
+constexpr std::chrono::microseconds longest_blindness{5};
+
 // With thousands of coroutines a single turn takes milliseconds. After one that has run so many, or several, the loop looks at the clock, the rings
 // and the kernel, whatever that costs: it is little for each of them.
 constexpr unsigned resumes_per_look = 256;
@@ -180,16 +185,18 @@ void loop::turn() {
     detail::ready_list& all;
     detail::ready_list now;
   } batch(ready_);
+  int completions = 0;
   while (!batch.now.empty()) {
     detail::ready_node& node = batch.now.front();
     node.unlink();
     budget_ = completions_per_resume;
     ++resumes_since_look_;
     node.waiting.resume();
+    completions += completions_per_resume - budget_;
   }
 
   const bool much_was_done = resumes_since_look_ >= resumes_per_look;
-  if (much_was_done || statistics_.turns % turns_per_clock_read == 0) {
+  if (much_was_done || statistics_.turns % turns_per_clock_read == 0 || (completions >= completions_per_clock_read && long_since_look())) {
     resumes_since_look_ = 0;
     expire_timers();
     // A loop that always has something ready neither spins nor parks: so those who wait on a ring are looked after here.
@@ -201,6 +208,13 @@ void loop::turn() {
     if (polled > most_polled_when_busy) park_sources();
   }
   statistics_.events += much_was_done ? reactor_->wait(clock::time_point::min()) : reactor_->poll();
+}
+
+bool loop::long_since_look() noexcept {
+  const clock::time_point now = clock::now();
+  if (now - looked_ < longest_blindness) return false;
+  looked_ = now;
+  return true;
 }
 
 void loop::expire_timers() {

@@ -390,3 +390,42 @@ TEST_CASE("a coroutine type of one's own can await a channel") {
     CHECK(got == "question, end");
   });
 }
+
+// -- a loop that never sleeps --
+
+namespace {
+
+/// Messages that are there when they are asked for, and the time of some work on them.
+task<> be_flooded(channel_pair& by, std::chrono::microseconds work) {
+  for (int i = 0; i < 20; ++i) {
+    co_await by.client.send("flood");
+    const auto m = co_await by.server.recv();
+  }
+  const auto until = std::chrono::steady_clock::now() + work;
+  while (std::chrono::steady_clock::now() < until) {}
+}
+
+}  // namespace
+
+TEST_CASE("a busy loop looks at its rings after each turn that was long, not after many") {
+  on_a_loop([](loop& lp) -> task<void> {
+    channel_pair quiet = co_await connected(lp);
+    channel_pair flooded = co_await connected(lp);
+    scope others{lp};
+    others.spawn(echo(std::move(quiet.server)));
+    const auto talk = [](channel& ch) -> task<void> {
+      for (int i = 0; i < 20; ++i) {
+        co_await ch.send("ping");
+        co_await ch.recv();
+      }
+    };
+    beside talked(lp, talk(quiet.client));
+    int turns = 0;
+    while (!talked.ended() && ++turns < 1000) {
+      co_await be_flooded(flooded, 10us);
+      co_await yield();
+    }
+    // There and back 20 times: every message may wait for the turn that was going on, and one more.
+    CHECK(turns <= 20 * 2 * 2 + 10);
+  });
+}
