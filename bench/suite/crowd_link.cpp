@@ -2,6 +2,7 @@
 // Many channels between the two processes, on one loop each: all of them sending, some much more than others, or all of them idle but one.
 #include "blocking_link.hpp"
 #include "contenders.hpp"
+#include "ring_size.hpp"
 #include "zipf.hpp"
 
 #include <ringbell/channel.hpp>
@@ -25,6 +26,7 @@ namespace {
 struct crowd_kind {
   loop_options options;
   std::size_t channels = 1;
+  bool all_active = false;
 };
 
 /// As many descriptors as this user may have.
@@ -52,11 +54,15 @@ public:
     loop_->run(accept_all());
     listener_.reset();
     for (channel& ch : channels_) loop_->spawn(session(ch));
+    if (kind_.all_active) receive_from_all(messages_to_touch_a_ring() * channels_.size());
   }
   void connect() override {
     loop_ = std::make_unique<loop>(kind_.options);
     loop_->run(connect_all());
-    for (std::size_t i = 1; i < channels_.size(); ++i) loop_->spawn(wait_idly(channels_[i]));
+    if (kind_.all_active)
+      loop_->run(touch_all_rings());
+    else
+      for (std::size_t i = 1; i < channels_.size(); ++i) loop_->spawn(wait_idly(channels_[i]));
   }
 
   void ping(const slice& s, times& t) override {
@@ -95,7 +101,10 @@ private:
 
   void serve(const slice& s, bool echoing) {
     echoing_ = echoing;
-    missing_ = s.all();
+    receive_from_all(s.all());
+  }
+  void receive_from_all(std::uint64_t messages) {
+    missing_ = messages;
     loop_->run();
   }
   task<> session(channel& ch) {
@@ -113,6 +122,12 @@ private:
 
   // -- the client --
 
+  /// So that no slice measures how the kernel makes pages for a client's first messages.
+  task<> touch_all_rings() {
+    for (channel& ch : channels_)
+      for (std::uint64_t i = 0; i < messages_to_touch_a_ring(); ++i) co_await ch.send(bytes_.out);
+  }
+  std::uint64_t messages_to_touch_a_ring() const noexcept { return default_ring / bytes_.out.size() + 1; }
   static task<> wait_idly(channel& ch) {
     try {
       co_await ch.recv();
@@ -167,6 +182,7 @@ contender make(std::string id, std::string title, const crowd_kind& kind) {
   c.title = std::move(title);
   c.what = contender::role::ringbell;
   c.links = 1;
+  c.queues_much = kind.all_active;  // in all its rings together
   c.make = [kind](const link_options& options) { return std::make_unique<crowd_link>(kind, options); };
   return c;
 }
@@ -179,9 +195,11 @@ std::vector<contender> crowd_contenders() {
   kind.options.spin = spin_policy::adaptive;
   for (const std::size_t clients : {1U, 10U, 100U, 1000U}) {
     kind.channels = clients;
+    kind.all_active = true;
     all.push_back(make("fan-in/" + std::to_string(clients), "ringbell, adaptive, clients: " + std::to_string(clients), kind));
   }
   kind.options.spin = spin_policy::none;
+  kind.all_active = false;
   for (const std::size_t idle : {0U, 100U, 1000U, 9000U}) {
     kind.channels = 1 + idle;
     all.push_back(make("idle/" + std::to_string(idle), "ringbell, none, idle channels: " + std::to_string(idle), kind));

@@ -137,8 +137,11 @@ private:
   bool drive();
   bool poll_sources() noexcept;
   bool prepare_to_sleep() noexcept;
-  void park_sources() noexcept;
-  bool recheck_sources() noexcept;  // true when nothing came up meanwhile, and everybody will ring
+  template <class F>
+  bool look_at_sources(bool busy, F found) noexcept;
+  void park_silent_sources() noexcept;
+  template <class F>
+  bool recheck_sources(F announced) noexcept;  // true when nothing came up meanwhile, and everybody will ring
   void park();
   bool long_since_look() noexcept;
   void expire_timers();

@@ -36,9 +36,13 @@ constexpr std::chrono::microseconds longest_blindness{5};
 // and the kernel, whatever that costs: it is little for each of them.
 constexpr unsigned resumes_per_look = 256;
 
-// How many waits on rings a busy loop, which never sleeps, polls itself. Of more it has most to say "nothing there" again and again, and a
-// crowd of clients would cost the square of their number: so these are parked, and ring when they have something.
-constexpr std::size_t most_polled_when_busy = 64;
+// A busy loop polls the rings that somebody waits on. To look at one in vain takes some 10 ns; to park it, and to be rung by it, some
+// 10 us for both sides. So one that was silent for as many looks as a park is worth is parked: that is never worse than twice the best
+// choice known afterwards (see spin_history.hpp). A few are not worth the trouble; and of very many the ones that were silent for the
+// longest time are parked at once, since the rest would wait for the looks at them.
+constexpr unsigned looks_worth_a_park = 1000;
+constexpr std::size_t few_sources = 64;
+constexpr std::size_t many_sources = 1024;
 
 // How long run_ready() and drive() may keep a foreign loop waiting.
 constexpr int turns_per_run_ready = 64;
@@ -200,12 +204,7 @@ void loop::turn() {
     resumes_since_look_ = 0;
     expire_timers();
     // A loop that always has something ready neither spins nor parks: so those who wait on a ring are looked after here.
-    std::size_t polled = 0;
-    awake_.for_each([&](detail::awake_source& source) {
-      source.poll();
-      ++polled;
-    });
-    if (polled > most_polled_when_busy) park_sources();
+    look_at_sources(true, [](detail::awake_source&) {});
   }
   statistics_.events += much_was_done ? reactor_->wait(clock::time_point::min()) : reactor_->poll();
 }
@@ -299,13 +298,30 @@ loop::spun loop::stop_spinning() noexcept {
 }
 
 bool loop::poll_sources() noexcept {
-  bool any = false;
-  awake_.for_each([&](detail::awake_source& source) {
-    if (!source.poll()) return;
+  return look_at_sources(false, [this](detail::awake_source& source) {
     detail::loop_access::history_of(*this, source).paid();
     detail::loop_access::wait_ended(source);
-    any = true;
   });
+}
+
+// Calls `found` for those that had something, and says whether there were any. When the loop is busy, or they keep it so, parks who was silent for long.
+template <class F>
+bool loop::look_at_sources(bool busy, F found) noexcept {
+  std::size_t looked = 0;
+  bool any = false;
+  bool any_silent = false;
+  awake_.for_each([&](detail::awake_source& source) {
+    ++looked;
+    if (source.poll()) {
+      source.looks_in_vain = 0;
+      found(source);
+      busy = any = true;
+      return;
+    }
+    source.looks_in_vain = looked > many_sources ? looks_worth_a_park : source.looks_in_vain + 1;
+    any_silent |= source.looks_in_vain >= looks_worth_a_park;
+  });
+  if (busy && any_silent && looked > few_sources) park_silent_sources();
   return any;
 }
 
@@ -317,20 +333,26 @@ bool loop::prepare_to_sleep() noexcept {
   detail::park_fence();
 
   const bool attention = posted_->attention();
-  return recheck_sources() && !attention && ready_.empty();
+  return recheck_sources([](const detail::awake_source&) { return true; }) && !attention && ready_.empty();
 }
 
-void loop::park_sources() noexcept {
-  awake_.for_each([](detail::awake_source& source) { source.announce(); });
+void loop::park_silent_sources() noexcept {
+  const auto silent = [](const detail::awake_source& source) { return source.looks_in_vain >= looks_worth_a_park; };
+  awake_.for_each([&](detail::awake_source& source) {
+    if (silent(source)) source.announce();
+  });
   detail::park_fence();
-  recheck_sources();
+  recheck_sources(silent);
 }
 
 // After announcing and the fence: takes those out of the list whose peers will ring. True when that was all of them.
-bool loop::recheck_sources() noexcept {
+template <class F>
+bool loop::recheck_sources(F announced) noexcept {
   bool quiet = true;
   clock::time_point now{};
   awake_.for_each([&](detail::awake_source& source) {
+    if (!announced(source)) return;
+    source.looks_in_vain = 0;
     if (source.recheck()) {
       quiet = false;
       return;

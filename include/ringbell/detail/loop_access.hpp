@@ -36,6 +36,7 @@ public:
   bool pollable = true;
   /// The loop's own notes.
   bool polled = false;            ///< the last spin was for this source, too
+  unsigned looks_in_vain = 0;     ///< since it last had something, or was last announced
   timer::time_point parked_at{};  ///< when it was parked without a spin before; nothing when awake, or when that is not to be learned from
 
 protected:
