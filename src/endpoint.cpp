@@ -22,7 +22,7 @@ void copy_gathered(std::byte* to, gather_list message, std::size_t offset, std::
     }
     const std::size_t part = std::min(n, piece.size() - offset);
     if (part == 0) return;
-    std::memcpy(to, piece.data() + offset, part);
+    detail::copy_to_ring(to, piece.data() + offset, part);
     to += part;
     n -= part;
     offset = 0;
