@@ -175,13 +175,6 @@ errc endpoint::join(const record& r) noexcept {
   return last == (joiner_.have == joiner_.total) ? errc{} : errc::bad_peer;
 }
 
-errc endpoint::next_size(std::size_t& size) noexcept {
-  record r;
-  if (const errc e = next(r); e != errc{}) return e;
-  size = joiner_.active ? joiner_.total : r.length;
-  return errc{};
-}
-
 void endpoint::close_receive() noexcept {
   if (reader_.closed()) return;
   interrupted_ = false;

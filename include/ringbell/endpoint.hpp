@@ -148,16 +148,14 @@ public:
   // -- receiving --
 
   /// The next message. Its bytes stay until `release`. Errors: `errc::would_block`, `errc::end_of_stream`, `errc::peer_closed` (it
-  /// died; all that it had published was received), `errc::closed`, `errc::bad_peer`, `errc::message_too_large` (no memory to join it
-  /// in). `message` must be a fresh one.
-  errc receive(message_view& message) noexcept;
+  /// died; all that it had published was received), `errc::closed`, `errc::bad_peer`, `errc::message_too_large` (longer than `longest`, and
+  /// so still there; or no memory to join it in). `message` must be a fresh one.
+  errc receive(message_view& message, std::size_t longest = ~std::size_t{0}) noexcept;
   /// Whether `receive` would now give something else than `errc::would_block`.
   bool can_receive() noexcept;
   /// Whether the last look took in fragments without coming to the end of their message: more may be there already, and the index that
   /// `announce` gave is passed. Give others their turn, then announce and look again before sleeping.
   bool interrupted() const noexcept { return interrupted_; }
-  /// The size of the message that `receive` would give; errors as `receive`. Consumes nothing.
-  errc next_size(std::size_t& size) noexcept;
   /// Ends the loan of one received message that was not joined. `oldest` is the `begin` of the oldest one still on loan, or
   /// `read_position()`: the bytes before it go back to the peer, who hears of it when a quarter of the ring has gathered, when this
   /// side sends, or when it parks.
@@ -301,9 +299,10 @@ inline errc endpoint::next(record& r) noexcept {
   return next_slow(r);
 }
 
-inline errc endpoint::receive(message_view& message) noexcept {
+inline errc endpoint::receive(message_view& message, std::size_t longest) noexcept {
   record r;
   if (const errc e = next(r); e != errc{}) return e;
+  if ((joiner_.active ? joiner_.total : r.length) > longest) return errc::message_too_large;
   if (joiner_.active) {
     message.data = joiner_.bytes.get();
     message.size = joiner_.total;

@@ -68,15 +68,11 @@ namespace detail {
 /// Receives the next message into `buffer`; `size` becomes its length. Errors: those of `endpoint::receive`, and `errc::message_too_large`
 /// when it does not fit: it is then still there.
 inline errc receive_into(connection& from, std::span<std::byte> buffer, std::size_t& size) noexcept {
-  if (const errc e = from.ring().next_size(size); e != errc{}) return e;
-  if (size > buffer.size()) return errc::message_too_large;
   message_view view;
-  // The peer can have changed the record between the two: so there may be no message any more, and the size is looked at once more.
-  if (const errc e = from.ring().receive(view); e != errc{}) return e == errc::would_block ? errc::bad_peer : e;
-  const message m(from, std::move(view));
-  size = m.size();
-  if (size > buffer.size()) return errc::bad_peer;
-  if (size != 0) std::memcpy(buffer.data(), m.data(), size);
+  if (const errc e = from.ring().receive(view, buffer.size()); e != errc{}) return e;
+  size = view.size;
+  if (size != 0) std::memcpy(buffer.data(), view.data, size);
+  if (!view.joined) from.give_back();
   return errc{};
 }
 

@@ -49,7 +49,8 @@ public:
   }
   result<std::optional<std::size_t>> take_result() noexcept {
     if (may_take()) take();
-    core_ = nullptr;  // the channel may go before this awaiter does
+    if (undecided()) outcome_ = errc::bad_peer;  // as above
+    core_ = nullptr;                             // the channel may go before this awaiter does
     if (outcome_ == errc{}) return std::optional<std::size_t>(size_);
     if (outcome_ == errc::end_of_stream) return std::optional<std::size_t>();
     return outcome_;

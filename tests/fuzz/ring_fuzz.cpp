@@ -128,7 +128,7 @@ private:
         break;
       // What this side does.
       case 16:
-      case 17: receive(); break;
+      case 17: receive(in.byte() % 2 == 0 ? max_receive_ : in.number(2)); break;
       case 18:
         if (!loans_.empty()) release(in.byte() % loans_.size());
         break;
@@ -179,16 +179,17 @@ private:
     peer_.page->tx_tail.store(peer_tail_);
   }
 
-  void receive() {
+  void receive(std::size_t longest) {
     message_view m;
-    const errc e = ring_.receive(m);
+    const errc e = ring_.receive(m, longest);
     require(!broken_ || e == errc::bad_peer, "a broken channel stays broken for a receiver");
     if (e != errc{}) {
-      require(e == errc::would_block || e == errc::end_of_stream || e == errc::closed || e == errc::peer_closed || e == errc::bad_peer,
+      require(e == errc::would_block || e == errc::end_of_stream || e == errc::closed || e == errc::peer_closed || e == errc::bad_peer ||
+                  e == errc::message_too_large,
               "receive fails in the ways that it names");
       return;
     }
-    require(m.size <= max_receive_, "no message is longer than was agreed");
+    require(m.size <= max_receive_ && m.size <= longest, "no message is longer than was agreed, or than wanted");
     touch(m.data, m.size);
     if (!m.joined) loans_.push_back({m.begin, m.data, m.size});
   }
@@ -202,14 +203,11 @@ private:
     ring_.release(loans_.empty() ? ring_.read_position() : loans_.front().begin);
   }
   void look() {
-    std::size_t size = 0;
     const position before = ring_.read_position();
     const bool ready = ring_.can_receive();
     require(ring_.read_position() - before <= (std::size_t{1} << 20) + 2 * peer_.bytes, "a look is bounded");
     if (ring_.interrupted()) return;
-    const errc e = ring_.next_size(size);
-    require((e != errc::would_block) == ready, "can_receive and next_size agree");
-    require(e != errc{} || size <= max_receive_, "no message is longer than was agreed");
+    require(ring_.can_receive() == ready, "two looks agree");
   }
 
   void check_send(errc e) {

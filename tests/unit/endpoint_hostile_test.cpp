@@ -122,10 +122,10 @@ TEST_CASE("after bad_peer every call fails with bad_peer") {
   REQUIRE(pair.look() == errc::bad_peer);
   CHECK(pair.b.failure() == errc::bad_peer);
   pair.a_region.words[0] = 0;  // the peer repents
-  std::size_t size = 0;
+  message_view message;
   std::byte* payload = nullptr;
   CHECK(receive_any(pair.b) == errc::bad_peer);
-  CHECK(pair.b.next_size(size) == errc::bad_peer);
+  CHECK(pair.b.receive(message, 0) == errc::bad_peer);
   CHECK(pair.b.can_receive());
   CHECK(pair.b.can_send(1));
   CHECK(pair.b.claim(1, payload) == errc::bad_peer);

@@ -99,6 +99,13 @@ public:
     return ring_.sent_position() - (peer_page().rx_head.load(std::memory_order_relaxed) & ~std::uint64_t{7});
   }
 
+  /// Gives space back: up to the oldest message on loan, or all that was received.
+  void give_back() noexcept {
+    ring_.release(oldest_ ? oldest_->begin_ : ring_.read_position());
+    ring_if_due();
+    if (ring_.release_pending()) publish_later();
+  }
+
   void claimed() noexcept { hold(); }
   void commit(std::size_t size) noexcept;
   void abandon() noexcept;
@@ -136,9 +143,7 @@ private:
     (item.older_ ? item.older_->newer_ : oldest_) = item.newer_;
     (item.newer_ ? item.newer_->older_ : newest_) = item.older_;
     if (orphaned_) return delete_if_unused();  // nobody waits for this space any more
-    ring_.release(oldest_ ? oldest_->begin_ : ring_.read_position());
-    ring_if_due();
-    if (ring_.release_pending()) publish_later();
+    give_back();
   }
   void ring_bell(wake_set due) noexcept;
   void delete_if_unused() noexcept;
