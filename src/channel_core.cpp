@@ -21,19 +21,9 @@ void receive_wait::begin() noexcept {
   core_->ring_if_due();
 }
 
-void send_wait::leave() noexcept {
-  if (core_->sending_ == this) core_->sending_ = nullptr;
-  if (!undecided() || sent_ == 0) return;
+void send_wait::undo() noexcept {
   core_->ring().abandon_fragments();
   core_->ring_if_due();
-}
-
-errc send_wait::finish() noexcept {
-  disarm();
-  if (core_) leave();
-  core_ = nullptr;  // the channel may go before this awaiter does
-  if (undecided()) outcome_ = errc::cancelled;
-  return outcome_;
 }
 
 // -- the channel --

@@ -75,20 +75,19 @@ public:
 
 protected:
   send_wait(channel_core* core, std::size_t size) noexcept : channel_wait(core), size_(size) {}
-  ~send_wait() {
-    if (core_) leave();
-  }
+  inline ~send_wait();
   /// Does as much as can be done now; `errc::would_block` when it has to go on later.
   virtual errc attempt() noexcept = 0;
   bool may_try() noexcept;
   /// The coroutine runs again, or never went to sleep: what came out. A send that was not finished is undone.
-  errc finish() noexcept;
+  inline errc finish() noexcept;
 
   std::size_t size_;
   std::size_t sent_ = 0;
 
 private:
-  void leave() noexcept;
+  inline void leave() noexcept;
+  void undo() noexcept;  // of what was sent of a message that was not finished
 };
 
 /// A connection on a native loop: who waits on it, and how they are woken.
@@ -195,10 +194,27 @@ bool receive_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
   return true;
 }
 
+inline void send_wait::leave() noexcept {
+  if (core_->sending_ == this) core_->sending_ = nullptr;
+  if (undecided() && sent_ != 0) undo();
+}
+
+inline errc send_wait::finish() noexcept {
+  disarm();
+  if (core_) leave();
+  core_ = nullptr;  // the channel may go before this awaiter does
+  if (undecided()) outcome_ = errc::cancelled;
+  return outcome_;
+}
+
 inline bool send_wait::may_try() noexcept {
   if (!core_) return outcome_ = errc::closed, false;
   if (core_->sending()) return outcome_ = errc::busy, false;
   return loop_access::may_continue(core_->owner());
+}
+
+inline send_wait::~send_wait() {
+  if (core_) leave();
 }
 
 template <class Promise>
