@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 // What `check` counts the instructions of: instructions CASE N does the case's work N times, and nothing else that depends on N. Both sides of the channel are in this thread, so
 // each run executes the same instructions; the kernel is called only to set up.
+#include "../suite/temporary_folder.hpp"
+
 #include <ringbell/channel.hpp>
 #include <ringbell/connect.hpp>
 #include <ringbell/listener.hpp>
 #include <ringbell/loop.hpp>
 #include <ringbell/task.hpp>
 
-#include <unistd.h>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -110,22 +111,19 @@ int main(int argc, char** argv) {
   const std::string_view what = argv[1];
   const std::uint64_t n = std::strtoull(argv[2], nullptr, 10);
 
-  char folder[] = "/tmp/ringbell-instructions-XXXXXX";
-  if (!::mkdtemp(folder)) return std::perror(folder), 1;
-  const std::string path = std::string(folder) + "/socket";
-
   loop_options options;
   options.backend = loop_backend::epoll;  // the one that valgrind knows
   options.spin = spin_policy::always;     // so nobody sleeps, however slow this is under valgrind
   loop lp(options);
   both_ends ends;
   {
+    const ringbell::bench::temporary_folder folder;
+    const std::string path = folder.new_name();
     listener l = listener::bind(lp, path);
     lp.spawn(connect_one(lp, path, ends.client));
     lp.run(accept_one(l, ends.server));
     lp.run_until_idle();
   }
-  ::rmdir(folder);
 
   if (what == "round-trip") {
     lp.run(round_trip(ends, n));
