@@ -93,11 +93,6 @@ bool measure(const bar& b, const std::vector<case_result>& results, spread& out)
   return out.rounds != 0;
 }
 
-/// From when a message was sent, as the medians are.
-double p99_of(const contender_figures& f) {
-  return static_cast<double>((f.from_sent.count() != 0 ? f.from_sent : f.from_intended).quantile(0.99));
-}
-
 enum class beside : std::uint8_t { p50, p99 };
 
 bar_outcome beside_peers(const std::vector<case_result>& results, beside what) {
@@ -109,10 +104,10 @@ bar_outcome beside_peers(const std::vector<case_result>& results, beside what) {
     for (const contender_figures& f : r.figures) {
       const contender_figures* const ours = r.find(f.spins ? native_hot : adaptive);
       if (!ours || f.what != contender::role::peer || f.each.empty()) continue;
-      const double ratio = what == beside::p50 ? median(ratios(ours->each, f.each)) : p99_of(*ours) / std::max(1.0, p99_of(f));
-      if (out.measured && ratio <= out.figure.median) continue;
+      const spread ratio = spread_of(what == beside::p50 ? ratios(ours->each, f.each) : ratios(ours->p99, f.p99));
+      if (out.measured && ratio.median <= out.figure.median) continue;
       out.measured = true;
-      out.figure = constant(ratio);
+      out.figure = ratio;
       out.remark = f.id + " in " + r.what.id;
     }
   }

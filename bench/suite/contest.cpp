@@ -151,7 +151,8 @@ private:
     bells_ = used.bells < 0 ? -1 : std::max<std::int64_t>(bells_, 0) + used.bells;
     parks_ = used.parks < 0 ? -1 : std::max<std::int64_t>(parks_, 0) + used.parks;
   }
-  void keep(const times& t) noexcept {
+  void keep(const times& t) {
+    figures_.p99.push_back(static_cast<double>((case_.gap != 0 ? t.from_sent : t.from_intended).quantile(0.99)));
     figures_.from_intended.add(t.from_intended);
     figures_.from_sent.add(t.from_sent);
     figures_.late += t.late;

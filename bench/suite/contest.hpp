@@ -43,6 +43,7 @@ struct contender_figures {
   bool spins = false;
   std::string error;             ///< why there are no figures, or no more
   std::vector<double> each;      ///< nanoseconds of a message: of a round trip from when it was sent, or of one among many
+  std::vector<double> p99;       ///< nanoseconds of a round trip, from when it was sent; of few in a round it is the slowest
   std::vector<double> cpu;       ///< processor time of both processes, nanoseconds a message
   std::vector<double> switches;  ///< context switches of both, a message
   double calls = -1;             ///< system calls of both, a message; -1: not known

@@ -37,6 +37,7 @@ void write_json(tool::json& out, const case_result& result) {
       out.value("rounds", f.each.size()).value("messages", f.messages);
       write_spread(out, "ns", spread_of(f.each));
       write_spread(out, "ratio", spread_of(ratios(f.each, reference->each)));
+      if (!f.p99.empty()) write_spread(out, "p99_of_rounds_ns", spread_of(f.p99));
       write_spread(out, "cpu_ns", spread_of(f.cpu));
       write_spread(out, "switches", spread_of(f.switches));
       if (f.calls >= 0) out.value("system_calls", f.calls);
