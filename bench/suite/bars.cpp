@@ -50,7 +50,7 @@ constexpr bar bars[] = {
     {"one way, 64 B, batched, adaptive: bells a message", figure::bells, true, 0.001, "one-way/two/64", "native/io_uring/adaptive/batched"},
     {"one way, 1 MiB, zero-copy: speed / memcpy", figure::speed, false, 0.8, "one-way/two/1048576", "native/io_uring/always/zero-copy",
      "memcpy"},
-    {"one way, 64 B: speed, 1,000 clients / 1", figure::speed, false, 0.7, "fan-in/two/64", "fan-in/1000", "fan-in/1"},
+    {"one way, 64 B: speed, 1,000 clients / 1", figure::speed, false, 0.7, "fan-in/two/64", "fan-in/io_uring/1000", "fan-in/io_uring/1"},
     {"hot, 64 B, native: system calls a message", figure::calls, true, 0.001, "ping-pong/two/hot/64", native_hot},
     {"one way, 64 B, native: system calls a message", figure::calls, true, 0.001, "one-way/two/64", native_hot},
 };

@@ -108,13 +108,19 @@ std::vector<bench_case> cases_of_crowds(const case_choice& choice) {
   fan_in.id = "fan-in/two/64";
   fan_in.title = "one way, 64 B, from many channels on one loop, Zipf's activity, a processor each";
   fan_in.kind = traffic::one_way;
-  fan_in.contenders = {"fan-in/1", "fan-in/10", "fan-in/100", "fan-in/1000"};
-  bench_case idle = ping_pong(paces[2], placement::two, 64, {"idle/0", "idle/100", "idle/1000"});
-  idle.scenario = "idle";
-  idle.id = "idle/two/1ms/64";
-  idle.title = "one of many channels, the others idle: " + idle.title;
-  if (!choice.quick) idle.contenders.emplace_back("idle/9000");
-  std::vector<bench_case> all = {fan_in, idle};
+  std::vector<bench_case> all;
+  for (const std::string front_end : {"io_uring", "epoll", "asio"}) {
+    for (const char* clients : {"1", "10", "100", "1000"}) fan_in.contenders.push_back("fan-in/" + front_end + '/' + clients);
+    // A case for each: all of them together would need more descriptors than a process gets.
+    bench_case idle = ping_pong(paces[2], placement::two, 64, {});
+    idle.scenario = "idle";
+    idle.id = "idle/two/1ms/64/" + front_end;
+    idle.title = "one of many channels, the others idle: " + idle.title;
+    for (const char* others : {"0", "100", "1000"}) idle.contenders.push_back("idle/" + front_end + '/' + others);
+    if (!choice.quick) idle.contenders.push_back("idle/" + front_end + "/10000");
+    all.push_back(std::move(idle));
+  }
+  all.push_back(std::move(fan_in));
   for (const placement where : {placement::two, placement::one}) {
     bench_case cycle;
     cycle.scenario = "connect";
@@ -122,7 +128,8 @@ std::vector<bench_case> cases_of_crowds(const case_choice& choice) {
     cycle.title =
         std::string("connect, 64 B there and back, close") + (where == placement::two ? ", a processor each" : ", both on one processor");
     cycle.where = where;
-    cycle.contenders = {"connect/socket", "connect/native", "connect/native/socket-bells"};
+    cycle.contenders = {"connect/socket", "connect/io_uring",           "connect/io_uring/socket-bells",
+                        "connect/epoll",  "connect/epoll/socket-bells", "connect/asio"};
     all.push_back(cycle);
   }
   return all;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Connecting, one small message there and back, closing: through ringbell, and as one writes it by hand with a Unix socket.
-#include "blocking_link.hpp"
-#include "contenders.hpp"
+#include "connect_link.hpp"
+#include "native_backends.hpp"
 
 #include <ringbell/channel.hpp>
 #include <ringbell/connect.hpp>
@@ -18,6 +18,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace ringbell::bench {
 
@@ -27,47 +28,18 @@ void check_call(bool succeeded, const char* what) {
   if (!succeeded) throw std::system_error(errno, std::generic_category(), what);
 }
 
-/// What connects and closes, as a link of which each round trip is a whole cycle. `Way` has listen(), prepare(), cycle(payload&) and serve(n, payload&).
-template <class Way>
-class connect_link final : public link {
-public:
-  template <class... Arguments>
-  explicit connect_link(const Arguments&... arguments) : way_(arguments...) {}
-  void listen() override { way_.listen(); }
-  void connect() override { way_.prepare(); }
-  void ping(const slice& s, times& t) override {
-    payload bytes(s.size);
-    with_stopwatch(s, t, [&](auto& watch) {
-      for (std::uint64_t i = 0; i < s.all(); ++i) {
-        if (i == s.lead_in) watch.start();
-        watch.pace();
-        way_.cycle(bytes);
-        if (i >= s.lead_in) watch.lap();
-      }
-      watch.stop();
-    });
-  }
-  void answer(const slice& s) override {
-    payload bytes(s.size);
-    way_.serve(s.all(), bytes);
-  }
-  void send(const slice&, times&) override { throw std::logic_error("connections are no messages"); }
-  void receive(const slice&) override { throw std::logic_error("connections are no messages"); }
-
-private:
-  Way way_;
-};
-
 class native_way {
 public:
-  native_way(sys::bell_set bells, const link_options& options) : bells_(bells), path_(options.path) {}
+  native_way(loop_backend backend, sys::bell_set bells, const link_options& options) : bells_(bells), path_(options.path) {
+    how_.backend = backend;
+  }
   void listen() {
-    loop_ = std::make_unique<loop>();
+    loop_ = std::make_unique<loop>(how_);
     listener_options options;
     options.bells = bells_;
     listener_.emplace(listener::bind(*loop_, path_, options));
   }
-  void prepare() { loop_ = std::make_unique<loop>(); }
+  void prepare() { loop_ = std::make_unique<loop>(how_); }
   void cycle(payload& bytes) { loop_->run(one_cycle(bytes)); }
   void serve(std::uint64_t n, payload& bytes) { loop_->run(serve_clients(n, bytes)); }
 
@@ -91,6 +63,7 @@ private:
       }
     }
   }
+  loop_options how_;
   sys::bell_set bells_;
   std::string path_;
   std::unique_ptr<loop> loop_;
@@ -134,29 +107,18 @@ private:
   int listener_ = -1;
 };
 
-contender make(const char* id, const char* title, contender::role what, std::function<std::unique_ptr<link>(const link_options&)> how) {
-  contender c;
-  c.id = id;
-  c.title = title;
-  c.what = what;
-  c.links = 1;
-  c.needs_name = true;
-  c.make = std::move(how);
-  return c;
-}
-
-contender native(const char* id, const char* title, sys::bell_set bells) {
-  return make(id, title, contender::role::ringbell,
-              [bells](const link_options& options) { return std::make_unique<connect_link<native_way>>(bells, options); });
-}
-
 }  // namespace
 
 std::vector<contender> connect_contenders() {
-  return {make("connect/socket", "Unix socket by hand, blocking", contender::role::reference,
-               [](const link_options& options) { return std::make_unique<connect_link<socket_way>>(options); }),
-          native("connect/native", "ringbell, usual bells", default_bells),
-          native("connect/native/socket-bells", "ringbell, socket bells", sys::bell_bit(sys::bell_kind::socket))};
+  std::vector<contender> all = {connect_contender<socket_way>("socket", "Unix socket by hand, blocking", contender::role::reference)};
+  for (const auto& [backend, name] : native_backends())
+    for (const auto& [bells, bells_name] :
+         {std::pair(default_bells, ""), std::pair(sys::bell_bit(sys::bell_kind::socket), "socket-bells")}) {
+      const std::string sort = *bells_name ? std::string(name) + '/' + bells_name : name;
+      const std::string title = *bells_name ? std::string(name) + ", socket bells" : std::string(name) + ", usual bells";
+      all.push_back(connect_contender<native_way>(sort, title, contender::role::ringbell, backend, bells));
+    }
+  return all;
 }
 
 }  // namespace ringbell::bench

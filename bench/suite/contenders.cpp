@@ -26,6 +26,8 @@ contender_list all_contenders() {
   if (!all.find("native/io_uring/none")) all.absent.push_back({"ringbell on io_uring", "does not work here; see 'ringbell doctor'"});
 #ifdef RINGBELL_WITH_ASIO
   add(asio_contenders());
+  add(asio_crowd_contenders());
+  all.there.push_back(asio_connect_contender());
 #else
   all.absent.push_back({"ringbell in Asio, and Asio's Unix socket", "not built in: libasio-dev missing"});
 #endif

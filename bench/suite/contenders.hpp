@@ -22,6 +22,8 @@ std::vector<contender> crowd_contenders();
 std::vector<contender> connect_contenders();
 /// ringbell on Asio, and Asio's own Unix sockets. None without Asio.
 std::vector<contender> asio_contenders();
+std::vector<contender> asio_crowd_contenders();
+contender asio_connect_contender();
 
 // The peers, with the version of each library that was built in.
 std::vector<contender> zeromq_contenders(std::string& version);

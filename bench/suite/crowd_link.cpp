@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // Many channels between the two processes, on one loop each: all of them sending, some much more than others, or all of them idle but one.
 #include "blocking_link.hpp"
-#include "contenders.hpp"
-#include "ring_size.hpp"
+#include "crowd.hpp"
+#include "native_backends.hpp"
 #include "zipf.hpp"
 
 #include <ringbell/channel.hpp>
@@ -11,7 +11,6 @@
 #include <ringbell/loop.hpp>
 #include <ringbell/task.hpp>
 
-#include <sys/resource.h>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -23,29 +22,15 @@ namespace ringbell::bench {
 
 namespace {
 
-struct crowd_kind {
-  loop_options options;
-  std::size_t channels = 1;
-  bool all_active = false;
-};
-
-/// As many descriptors as this user may have.
-void allow_descriptors() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 class crowd_link final : public link {
 public:
-  crowd_link(const crowd_kind& kind, const link_options& options)
-      : kind_(kind), options_(options), bytes_(options.size), order_(kind.channels) {
-    allow_descriptors();
+  crowd_link(const crowd& kind, const loop_options& how, const link_options& options)
+      : kind_(kind), how_(how), options_(options), bytes_(options.size), order_(kind.channels) {
+    allow_descriptors(kind.channels);
   }
 
   void listen() override {
-    loop_ = std::make_unique<loop>(kind_.options);
+    loop_ = std::make_unique<loop>(how_);
     listener_options options;
     options.bells = sys::bell_bit(sys::bell_kind::socket);  // one descriptor for a connection
     listener_.emplace(listener::bind(*loop_, options_.path, options));
@@ -54,10 +39,10 @@ public:
     loop_->run(accept_all());
     listener_.reset();
     for (channel& ch : channels_) loop_->spawn(session(ch));
-    if (kind_.all_active) receive_from_all(messages_to_touch_a_ring() * channels_.size());
+    if (kind_.all_active) receive_from_all(crowd::messages_to_touch_a_ring(options_.size) * channels_.size());
   }
   void connect() override {
-    loop_ = std::make_unique<loop>(kind_.options);
+    loop_ = std::make_unique<loop>(how_);
     loop_->run(connect_all());
     if (kind_.all_active)
       loop_->run(touch_all_rings());
@@ -122,12 +107,10 @@ private:
 
   // -- the client --
 
-  /// So that no slice measures how the kernel makes pages for a client's first messages.
   task<> touch_all_rings() {
     for (channel& ch : channels_)
-      for (std::uint64_t i = 0; i < messages_to_touch_a_ring(); ++i) co_await ch.send(bytes_.out);
+      for (std::uint64_t i = crowd::messages_to_touch_a_ring(options_.size); i != 0; --i) co_await ch.send(bytes_.out);
   }
-  std::uint64_t messages_to_touch_a_ring() const noexcept { return default_ring / bytes_.out.size() + 1; }
   static task<> wait_idly(channel& ch) {
     try {
       co_await ch.recv();
@@ -165,7 +148,8 @@ private:
     std::memcpy(bytes_.in.data(), got.data(), got.size());
   }
 
-  crowd_kind kind_;
+  crowd kind_;
+  loop_options how_;
   link_options options_;
   payload bytes_;
   zipf order_;
@@ -176,33 +160,20 @@ private:
   std::uint64_t missing_ = 0;  // of the slice's messages
 };
 
-contender make(std::string id, std::string title, const crowd_kind& kind) {
-  contender c;
-  c.id = std::move(id);
-  c.title = std::move(title);
-  c.what = contender::role::ringbell;
-  c.links = 1;
-  c.queues_much = kind.all_active;  // in all its rings together
-  c.make = [kind](const link_options& options) { return std::make_unique<crowd_link>(kind, options); };
-  return c;
-}
-
 }  // namespace
 
 std::vector<contender> crowd_contenders() {
   std::vector<contender> all;
-  crowd_kind kind;
-  kind.options.spin = spin_policy::adaptive;
-  for (const std::size_t clients : {1U, 10U, 100U, 1000U}) {
-    kind.channels = clients;
-    kind.all_active = true;
-    all.push_back(make("fan-in/" + std::to_string(clients), "ringbell, adaptive, clients: " + std::to_string(clients), kind));
-  }
-  kind.options.spin = spin_policy::none;
-  kind.all_active = false;
-  for (const std::size_t idle : {0U, 100U, 1000U, 9000U}) {
-    kind.channels = 1 + idle;
-    all.push_back(make("idle/" + std::to_string(idle), "ringbell, none, idle channels: " + std::to_string(idle), kind));
+  const auto add = [&all](const crowd& kind, loop_backend backend, const char* name) {
+    loop_options how;
+    how.backend = backend;
+    how.spin = kind.all_active ? spin_policy::adaptive : spin_policy::none;
+    all.push_back(
+        crowd_contender(name, kind, [=](const link_options& options) { return std::make_unique<crowd_link>(kind, how, options); }));
+  };
+  for (const auto& [backend, name] : native_backends()) {
+    for (const std::size_t clients : {1U, 10U, 100U, 1000U}) add({clients, true}, backend, name);
+    for (const std::size_t idle : {0U, 100U, 1000U, 10000U}) add({1 + idle, false}, backend, name);
   }
   return all;
 }

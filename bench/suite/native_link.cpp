@@ -2,6 +2,7 @@
 // ringbell's native front end: a coroutine on each side, on a loop of its own.
 #include "blocking_link.hpp"
 #include "contenders.hpp"
+#include "native_backends.hpp"
 #include "ring_size.hpp"
 
 #include <ringbell/channel.hpp>
@@ -194,17 +195,6 @@ private:
   volatile std::uint64_t seen_ = 0;  // so that reading in place is not left out
 };
 
-bool works(loop_backend backend) {
-  try {
-    loop_options options;
-    options.backend = backend;
-    const loop tried(options);
-    return true;
-  } catch (const std::system_error&) {
-    return false;
-  }
-}
-
 }  // namespace
 
 std::vector<contender> native_contenders() {
@@ -227,14 +217,12 @@ std::vector<contender> native_contenders() {
     c.make = [kind](const link_options& options) { return std::make_unique<native_link>(kind, options); };
     all.push_back(std::move(c));
   };
-  for (const auto& [backend, loop_name] : {std::pair(loop_backend::io_uring, "io_uring"), std::pair(loop_backend::epoll, "epoll")}) {
-    if (!works(backend)) continue;
+  for (const auto& [backend, loop_name] : native_backends())
     for (const auto& [spin, spin_name] :
          {std::pair(spin_policy::always, "always"), std::pair(spin_policy::adaptive, "adaptive"), std::pair(spin_policy::none, "none")})
       for (const auto& [how, mode_name] :
            {std::pair(mode::copy, ""), std::pair(mode::batched, "batched"), std::pair(mode::zero_copy, "zero-copy")})
         add(backend, loop_name, spin, spin_name, how, mode_name);
-  }
   return all;
 }
 

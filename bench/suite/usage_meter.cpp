@@ -78,22 +78,27 @@ std::string call_counter::obstacle() {
 usage_meter::usage_meter(const slice& s, const link& of) : of_(of) {
   static const bool can_count = call_counter::obstacle().empty();
   if (s.count_calls && can_count) calls_ = std::make_unique<call_counter>();
-  before_ = so_far(of);
+  // The link's own counts first: with many channels they take a while, which is no part of the slice.
+  const wake_counts wakes = of.wakes();
+  before_ = time_so_far();
+  before_.bells = wakes.bells;
+  before_.parks = wakes.parks;
   if (calls_) calls_before_ = calls_->count();
 }
 
 usage usage_meter::used() const {
   const std::int64_t calls = calls_ ? calls_->count() : -1;
-  usage used = so_far(of_);
+  usage used = time_so_far();
   used.cpu -= before_.cpu;
   used.switches -= before_.switches;
-  if (used.bells >= 0) used.bells -= before_.bells;
-  if (used.parks >= 0) used.parks -= before_.parks;
+  const wake_counts wakes = of_.wakes();
+  used.bells = wakes.bells >= 0 ? wakes.bells - before_.bells : -1;
+  used.parks = wakes.parks >= 0 ? wakes.parks - before_.parks : -1;
   if (calls_) used.calls = calls - calls_before_ - calls_->own_calls();
   return used;
 }
 
-usage usage_meter::so_far(const link& of) {
+usage usage_meter::time_so_far() {
   usage now;
   timespec cpu{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
@@ -101,9 +106,6 @@ usage usage_meter::so_far(const link& of) {
   rusage kernel{};
   ::getrusage(RUSAGE_SELF, &kernel);
   now.switches = kernel.ru_nvcsw + kernel.ru_nivcsw;
-  const wake_counts wakes = of.wakes();
-  now.bells = wakes.bells;
-  now.parks = wakes.parks;
   return now;
 }
 

@@ -39,7 +39,7 @@ public:
   usage used() const;
 
 private:
-  static usage so_far(const link& of);
+  static usage time_so_far();
   const link& of_;
   std::unique_ptr<call_counter> calls_;
   std::int64_t calls_before_ = 0;
