@@ -70,7 +70,7 @@ TEST_CASE("wrong usage is one line and exit code 2") {
       {"ping", "x", "--timeout", "soon"},
       {"ping", "x", "--size", "1G"},
       {"ping", "x", "--count", "-1"},
-      {"ping", "x", "--loop", "kqueue"},
+      {"ping", "x", "--loop", "select"},
       {"ping", "x", "--spin", "sometimes"},
       {"demo", "--ring-bytes", "5000"},
       {"echo", "x", "--ring-bytes", "2GiB"},

@@ -45,6 +45,8 @@ public:
   std::error_code ring() noexcept;
   /// Takes what was rung, so that a level-triggered poll sleeps again.
   void drain() noexcept;
+  /// To be called after an event of an edge watch, so that the next ring is one again. Does nothing where that is so anyway (Linux).
+  void rearm() noexcept;
 
 private:
   handle handle_;

@@ -49,4 +49,6 @@ void event_bell::drain() noexcept {
   (void)retry([&] { return ::read(handle_.get(), &rung, sizeof rung); });
 }
 
+void event_bell::rearm() noexcept {}  // each write is an event, whether the counter has been read or not
+
 }  // namespace ringbell::sys
