@@ -6,7 +6,7 @@
 // once, so a bell need not be read. What watch() and unwatch() change is put into a list, which the next kevent() takes along: beginning
 // and ending a watch costs no system call of its own. That is safe because closing a descriptor takes its events out of the kqueue at
 // once, whatever is still in the list, and because the list keeps its order: when a number comes back as another file, the end of the
-// old watch goes to the kernel before the beginning of the new one.
+// old watch goes to the kernel before the beginning of the new one. When another thread has got the number, the end finds nothing to end.
 //
 // Risks.
 // - kqueue names an event by (descriptor, filter), and a second one silently takes the place of the first. So the reactor knows which

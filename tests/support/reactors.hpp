@@ -64,7 +64,7 @@ struct kqueue_set {
       REQUIRE_MESSAGE(made, error.message());
       return made;
     }
-    MESSAGE("skipped: built without -Dkqueue_shim=enabled");
+    MESSAGE("skipped: built without -Dkqueue_shim=loop");
     return nullptr;
   }
 };
