@@ -30,7 +30,8 @@ namespace {
 
 constexpr int attempts = 100;
 
-// No longer than macOS takes (31 characters). Names are taken for a few microseconds; a collision is seen and avoided.
+// No longer than macOS takes (31 characters), and nobody else's: so one that exists was left by a dead process with our number, and is removed. Such a
+// process was killed in the few microseconds in which the memory has a name; it left a name without a byte, since the size is set later.
 using shm_name = std::array<char, 32>;
 shm_name next_name() noexcept {
   static std::atomic<unsigned> count{0};
@@ -50,7 +51,7 @@ descriptors create_shared_memory(std::error_code& error) noexcept {
     const shm_name name = next_name();
     // Nobody may open it for writing, not even in the moment in which it has a name; the one who creates it may all the same.
     handle writing(::shm_open(name.data(), O_RDWR | O_CREAT | O_EXCL, 0400));
-    if (!writing && errno == EEXIST) continue;
+    if (!writing && errno == EEXIST && ::shm_unlink(name.data()) == 0) continue;
     if (!writing) break;
     handle reading(::shm_open(name.data(), O_RDONLY, 0));
     error = reading ? std::error_code() : last_error();

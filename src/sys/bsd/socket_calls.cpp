@@ -59,10 +59,10 @@ int bind_private(native_handle socket, const unix_address& address, const std::s
 }
 
 int send_flags() noexcept {
-#ifdef MSG_NOSIGNAL
-  return MSG_DONTWAIT | MSG_NOSIGNAL;
+#ifdef SO_NOSIGPIPE
+  return MSG_DONTWAIT;  // which was set; older kernels do not know the flag
 #else
-  return MSG_DONTWAIT;  // SO_NOSIGPIPE has been set
+  return MSG_DONTWAIT | MSG_NOSIGNAL;
 #endif
 }
 
