@@ -42,7 +42,7 @@ void prepare(greeting& g, const loop& lp, const connect_options& options, const 
   std::error_code error;
   const bool same_user = server.user == sys::current_user();
   g.hello.can_wait_on = handshake::usable_between(detail::usable_bells(options.bells, lp), same_user);
-  g.hello.can_ring = handshake::usable_between(detail::all_bells, same_user);
+  g.hello.can_ring = handshake::usable_between(sys::system_bells(), same_user);
   g.hello.ring_bytes = options.ring_bytes;
   g.hello.wanted_ring_bytes = options.peer_ring_bytes;
   g.hello.max_message = options.max_message;

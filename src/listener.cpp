@@ -204,7 +204,7 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   terms.default_ring_bytes = options.default_ring_bytes;
   terms.max_message = options.max_message;
   terms.can_wait_on = usable_bells(options.bells, owner_.owner());
-  terms.can_ring = all_bells;
+  terms.can_ring = sys::system_bells();
   terms.same_user = who_.user == sys::current_user();
   const auto answer = handshake::answer(hello, terms);
   if (const auto* no = std::get_if<handshake::refused>(&answer)) return refuse(no->reason, no->limit_low, no->limit_high);

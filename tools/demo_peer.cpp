@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "demo_peer.hpp"
 
+#include "system_calls.hpp"
+
 #include <ringbell/listener.hpp>
 
 #include <sys/socket.h>
@@ -43,7 +45,7 @@ void socket_echo(int socket) noexcept {
     const ssize_t n = ::recv(socket, buffer.data(), buffer.size(), 0);
     if (n < 0 && errno == EINTR) continue;
     if (n <= static_cast<ssize_t>(socket_end)) return;
-    if (::send(socket, buffer.data(), static_cast<std::size_t>(n), MSG_NOSIGNAL) != n) return;
+    if (send_quietly(socket, std::span<const std::byte>(buffer).first(static_cast<std::size_t>(n))) != n) return;
   }
 }
 
@@ -88,7 +90,7 @@ std::uint64_t sum_of(std::span<const std::byte> bytes) noexcept {
 
 bool send_whole(int socket, std::span<const std::byte> bytes) noexcept {
   ssize_t n;
-  do n = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  do n = send_quietly(socket, bytes);
   while (n < 0 && errno == EINTR);
   return n == static_cast<ssize_t>(bytes.size());
 }

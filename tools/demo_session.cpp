@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "demo_session.hpp"
 
-#include "system_facts.hpp"
+#include "system_calls.hpp"
 
 #include <ringbell/connect.hpp>
 #include <ringbell/sleep.hpp>
 
-#include <sched.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -43,7 +42,8 @@ std::uint64_t nanoseconds(clock::duration d) {
 
 std::array<sys::handle, 2> socket_pair(int type) {
   int ends[2];
-  if (::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends) != 0) throw_errno(errno, "a pair of sockets");
+  if (::socketpair(AF_UNIX, type, 0, ends) != 0) throw_errno(errno, "a pair of sockets");
+  for (const int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
   return {sys::handle(ends[0]), sys::handle(ends[1])};
 }
 
@@ -52,8 +52,8 @@ class signals_held {
 public:
   signals_held() noexcept {
     sigset_t held;
-    ::sigemptyset(&held);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&held, signal);
+    sigemptyset(&held);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&held, signal);
     ::sigprocmask(SIG_BLOCK, &held, &before_);
   }
   signals_held(const signals_held&) = delete;
@@ -84,7 +84,7 @@ private:
 
 [[noreturn]] void run_server(const server_setup& setup, pid_t client) noexcept {
   // Whatever kills the client kills the server; unless it is dead already.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  end_with_parent();
   int code = exit_peer_died;
   if (::getppid() == client) try {
       code = serve(setup);
@@ -173,27 +173,10 @@ void end_socket_phase(int socket) {
   if (!send_whole(socket, end)) throw std::system_error(errc::peer_closed);
 }
 
-void sleep_until_blocking(clock::time_point due) noexcept {
-  const auto since = due.time_since_epoch();
-  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
-  const timespec when{seconds.count(), (since - seconds).count()};
-  while (::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, nullptr) == EINTR) {}
-}
-
-/// The threads of one core share its number here.
-std::string core_of(int cpu) {
-  return first_line(("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list").c_str());
-}
-
 }  // namespace
 
 placement::placement() {
-  cpu_set_t all;
-  CPU_ZERO(&all);
-  ::sched_getaffinity(0, sizeof all, &all);
-  std::vector<int> usable;
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
-    if (CPU_ISSET(cpu, &all)) usable.push_back(cpu);
+  const std::vector<int> usable = usable_processors();
   if (usable.empty()) return;
   usable_ = static_cast<unsigned>(usable.size());
   client_cpu_ = usable.front();
@@ -204,11 +187,7 @@ placement::placement() {
 }
 
 void placement::pin(int cpu) const noexcept {
-  if (!apart()) return;
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  CPU_SET(cpu, &set);
-  ::sched_setaffinity(0, sizeof set, &set);
+  if (apart()) bind_to_processor(cpu);
 }
 
 void sample::add(const sample& other) {
@@ -224,7 +203,7 @@ session::session(const common_options& common) {
   const signals_held held;
   const temporary_folder folder;
   auto orders = socket_pair(SOCK_STREAM);
-  auto sockets = socket_pair(SOCK_SEQPACKET);
+  auto sockets = socket_pair(message_socket_type());
   server_setup setup;
   setup.name = folder / "demo";
   setup.asio_name = folder / "asio";
@@ -246,7 +225,7 @@ session::session(const common_options& common) {
   socket_ = std::move(sockets[0]);
   cpus_.pin_client();
   // Sleeps end on time: both kinds of exchange are to be measured, not the kernel's gathering of timers.
-  ::prctl(PR_SET_TIMERSLACK, 1);
+  ask_for_exact_sleeps();
   try {
     loop_ = std::make_unique<loop>(common.for_loop());
     channel_ = loop_->run(connect(*loop_, setup.name, common.for_connect()));

@@ -2,6 +2,7 @@
 #include "standard_streams.hpp"
 
 #include "exit_codes.hpp"
+#include "system_calls.hpp"
 
 #include <ringbell/readiness.hpp>
 #include <ringbell/sleep.hpp>
@@ -70,7 +71,7 @@ standard_output::standard_output() noexcept {
 long standard_output::write_some(std::span<const std::byte> bytes) const noexcept {
   switch (way_) {
     case way::own_description: return ::write(own_.get(), bytes.data(), bytes.size());
-    case way::socket: return ::send(STDOUT_FILENO, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    case way::socket: return send_quietly(STDOUT_FILENO, bytes, MSG_DONTWAIT);
     case way::direct: return ::write(STDOUT_FILENO, bytes.data(), std::min(bytes.size(), largest_write));
     case way::polled: return ::write(STDOUT_FILENO, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
   }

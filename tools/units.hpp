@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -34,17 +33,36 @@ std::string scaled(double value, const std::array<unit, N>& units) {
   return text;
 }
 
+/// Takes digits, with or without a point among them, from the front. Not std::from_chars: not every library has it for such numbers.
+inline std::optional<double> take_number(std::string_view& text) {
+  double digits = 0;
+  double scale = 1;
+  std::size_t i = 0;
+  bool any = false;
+  bool point = false;
+  for (; i < text.size(); ++i) {
+    if (text[i] == '.' && !point) {
+      point = true;
+      continue;
+    }
+    if (text[i] < '0' || text[i] > '9') break;
+    digits = digits * 10 + (text[i] - '0');
+    if (point) scale *= 10;
+    any = true;
+  }
+  if (!any) return std::nullopt;
+  text.remove_prefix(i);
+  return digits / scale;
+}
+
 /// A number and one of the units, without a rest; nothing when it is not that, or beyond 2^63.
 template <std::size_t N>
 std::optional<std::uint64_t> parse(std::string_view text, const std::array<unit, N>& units) {
-  double number = 0;
-  const char* const begin = text.data();
-  const char* const end = begin + text.size();
-  const auto [rest, error] = std::from_chars(begin, end, number, std::chars_format::fixed);
-  if (error != std::errc() || !(number >= 0)) return std::nullopt;
-  const std::string_view name(rest, static_cast<std::size_t>(end - rest));
+  const std::optional<double> number = take_number(text);
+  if (!number) return std::nullopt;
+  const std::string_view name = text;
   for (const unit& u : units) {
-    const double value = number * u.factor;
+    const double value = *number * u.factor;
     if (name == u.name && value < 9.2e18) return static_cast<std::uint64_t>(value);
   }
   return std::nullopt;

@@ -3,6 +3,7 @@
 // It answers `greet` (hello_service call NAME asks for it), and gives its metrics by the method `metrics` as well as by HTTP on 127.0.0.1; where, it prints when it is ready.
 #include <ringbell/ringbell.hpp>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <cerrno>
@@ -72,8 +73,17 @@ ringbell::task<> session(ringbell::sys::handle socket, const prometheus_observer
   (void)co_await ringbell::as_result(ringbell::timeout(5s, exchange(std::move(socket), metrics)));
 }
 
+/// Of a new descriptor, if it is one: does not block, and is closed on exec.
+ringbell::sys::handle without_blocking(int fd) noexcept {
+  if (fd >= 0) {
+    ::fcntl(fd, F_SETFL, O_NONBLOCK);
+    ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+  }
+  return ringbell::sys::handle(fd);
+}
+
 ringbell::task<> serve_http(ringbell::loop& lp, const prometheus_observer& metrics) {
-  const ringbell::sys::handle listener(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const ringbell::sys::handle listener = without_blocking(::socket(AF_INET, SOCK_STREAM, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);  // port 0: the system chooses
@@ -88,7 +98,7 @@ ringbell::task<> serve_http(ringbell::loop& lp, const prometheus_observer& metri
   ringbell::scope sessions(lp);
   for (;;) {
     co_await ringbell::readable(listener.get());
-    ringbell::sys::handle socket(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    ringbell::sys::handle socket = without_blocking(::accept(listener.get(), nullptr, nullptr));
     if (socket && sessions.size() < most_sessions)
       sessions.spawn(session(std::move(socket), metrics));
     else if (!socket && errno != EAGAIN && errno != ECONNABORTED)

@@ -12,13 +12,13 @@
 
 namespace ringbell {
 
-/// Bells offered unless said otherwise. The futex bell takes no descriptor but needs io_uring with futex operations on the waiting side.
+/// Bells offered unless said otherwise, as far as the system has them. The futex bell takes no descriptor but needs io_uring with futex operations on the waiting side.
 inline constexpr sys::bell_set default_bells = sys::bell_bit(sys::bell_kind::eventfd) | sys::bell_bit(sys::bell_kind::socket);
 
 namespace detail {
-inline constexpr sys::bell_set all_bells = default_bells | sys::bell_bit(sys::bell_kind::futex);
 /// Those of `wanted` that a coroutine on this loop can wait on.
 inline sys::bell_set usable_bells(sys::bell_set wanted, const loop& lp) noexcept {
+  wanted &= sys::system_bells();
   return lp.can_wait_on_futex() ? wanted : wanted & ~sys::bell_bit(sys::bell_kind::futex);
 }
 }  // namespace detail

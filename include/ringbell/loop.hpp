@@ -38,9 +38,16 @@ public:
 };
 }  // namespace detail
 
-/// What a loop sleeps in. `automatic` reads the environment variable RINGBELL_LOOP (`io_uring` or `epoll`), else takes io_uring
-/// when a trial ring works, else epoll.
-enum class loop_backend : std::uint8_t { automatic, io_uring, epoll };
+/// What a loop sleeps in: io_uring or epoll on Linux, kqueue on macOS and the BSDs. `automatic` reads the environment variable
+/// RINGBELL_LOOP (the name of one of them), else takes what is best on the system; on Linux io_uring when a trial ring works, else epoll.
+enum class loop_backend : std::uint8_t { automatic, io_uring, epoll, kqueue };
+
+namespace detail {
+/// The back end that is cheapest to make, works wherever its system does, and is waited for through one handle.
+loop_backend plain_backend() noexcept;
+/// The one that a loop calls by this name; `automatic` when there is none.
+loop_backend backend_named(std::string_view name) noexcept;
+}  // namespace detail
 
 /// Whether a loop polls its active rings for a moment before it sleeps. `adaptive` learns per channel whether that pays. A
 /// channel whose two sides are bound to one and the same processor is never polled, whatever the policy. `automatic` reads RINGBELL_SPIN (`adaptive`, `none`, `always`), else is adaptive.
@@ -109,7 +116,7 @@ public:
   /// The loop that is running on this thread; null outside of one.
   static loop* current() noexcept { return detail::current_loop(); }
 
-  /// `io_uring` or `epoll`.
+  /// `io_uring`, `epoll` or `kqueue`.
   std::string_view backend_name() const noexcept;
   /// One sentence: which back end was chosen, with which features, and why.
   std::string_view backend_reason() const noexcept { return reason_; }

@@ -12,8 +12,9 @@
 // - epoll_wait rounds to milliseconds: epoll_pwait2 (5.11) does not; without it the time is rounded up, since a wait that ends too
 //   early would be taken for a busy loop by whoever waits for a timer.
 // - Nothing tells without a system call that an event is there. poll() is called on every turn of the loop, and must not cost one
-//   each time; see `look_now` for how long it may be blind.
+//   each time; see look_pace.hpp for how long it may be blind.
 
+#include "look_pace.hpp"
 #include "reactor.hpp"
 #include "watch_table.hpp"
 
@@ -91,7 +92,6 @@ public:
 
 private:
   void make_timer();
-  bool look_now() noexcept;
   std::size_t ask(nanoseconds limit);
   int sleep(nanoseconds limit) noexcept;
   std::size_t deliver_always_ready();
@@ -104,9 +104,7 @@ private:
   std::array<epoll_event, 128> batch_;
   const std::uint64_t process_ = sys::current_process();
   bool has_pwait2_ = true;
-  bool more_ = true;  // the kernel may have more than it was asked for
-  unsigned polls_ = 0;
-  time_point looked_{};
+  look_pace pace_;
 };
 
 void epoll_reactor::probe() noexcept {
@@ -153,18 +151,8 @@ void epoll_reactor::finish(epoll_slot& slot) noexcept {
   if (!slot.queued) watches_.close(slot);
 }
 
-// While coroutines are ready on every turn, nothing but this looks at the kernel. A look costs about half a microsecond, so one in
-// 200 us takes less than 0.5 % of the thread, and 200 us are few beside what waking a sleeper costs in practice (tens of us) and
-// nothing beside the sockets that are watched this way; channels that are hot are polled in memory. Reading the clock costs 20-30 ns,
-// as much as a turn: one read in 16 turns makes it 2 ns, and 16 turns are soon over.
-bool epoll_reactor::look_now() noexcept {
-  if (more_) return true;
-  if (++polls_ % 16 != 0) return false;
-  return clock::now() - looked_ >= std::chrono::microseconds(200);
-}
-
 std::size_t epoll_reactor::poll() {
-  if (watches_.queued() == 0 && !look_now()) return 0;
+  if (watches_.queued() == 0 && !pace_.look_now()) return 0;
   return ask(nanoseconds(0));
 }
 
@@ -180,8 +168,7 @@ std::size_t epoll_reactor::wait(time_point until) {
 std::size_t epoll_reactor::ask(nanoseconds limit) {
   const int count = sleep(watches_.queued() != 0 ? nanoseconds(0) : limit);
   if (count < 0 && errno != EINTR) throw std::system_error(last_error(), "epoll_wait");
-  more_ = count == static_cast<int>(batch_.size());
-  looked_ = clock::now();
+  pace_.looked(count == static_cast<int>(batch_.size()));
 
   std::size_t delivered = deliver_always_ready();
   for (int i = 0; i < count; ++i) {
@@ -250,7 +237,7 @@ void epoll_reactor::make_timer() {
 }
 
 void epoll_reactor::arm(time_point due) {
-  more_ = true;
+  pace_.hurry();
   if (watches_.queued() != 0) due = time_point::min();
   if (due == armed_) return;
   if (!timer_) make_timer();

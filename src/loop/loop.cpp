@@ -2,8 +2,7 @@
 #include <ringbell/loop.hpp>
 
 #include "posted.hpp"
-#include "reactor.hpp"
-#include "variable.hpp"
+#include "reactors.hpp"
 
 #include <ringbell/detail/loop_access.hpp>
 #include <ringbell/detail/park_fence.hpp>
@@ -50,33 +49,6 @@ constexpr int turns_per_run_ready = 64;
 // The affinity mask seldom changes, and asking is a system call.
 constexpr unsigned spins_per_cpu_look = 100'000;
 
-std::unique_ptr<detail::reactor> make_reactor(loop_backend wanted, std::string& reason) {
-  std::string because;
-  if (wanted == loop_backend::automatic) {
-    const std::string_view value = detail::variable("RINGBELL_LOOP");
-    if (value == "io_uring")
-      wanted = loop_backend::io_uring;
-    else if (value == "epoll")
-      wanted = loop_backend::epoll;
-    else if (!value.empty())
-      detail::bad_variable("RINGBELL_LOOP", value, "io_uring or epoll");
-    because = value.empty() ? "" : " (chosen by RINGBELL_LOOP)";
-  }
-
-  std::error_code error;
-  std::string why_not;
-  std::unique_ptr<detail::reactor> made;
-  if (wanted != loop_backend::epoll) {
-    made = detail::make_io_uring_reactor(error, why_not);
-    if (!made && wanted == loop_backend::io_uring) throw std::system_error(error, "ringbell: io_uring cannot work here: " + why_not);
-    if (!made) because = " (io_uring cannot work here: " + why_not + ")";
-  }
-  if (!made) made = detail::make_epoll_reactor(error);
-  if (!made) throw std::system_error(error, "ringbell: epoll cannot work here");
-  reason = std::string(made->reason()) + because;
-  return made;
-}
-
 }  // namespace
 
 loop* detail::current_loop() noexcept { return running_here; }
@@ -116,7 +88,7 @@ private:
   loop* outer_;
 };
 
-loop::loop(loop_options options) : spin_(detail::chosen_spin(options.spin)), reactor_(make_reactor(options.backend, reason_)) {
+loop::loop(loop_options options) : spin_(detail::chosen_spin(options.spin)), reactor_(detail::choose_reactor(options.backend, reason_)) {
   posted_ = std::make_unique<posted>(*reactor_);
   roots_ = std::make_unique<roots>();
   newcomers_ = std::make_unique<detail::spin_history>();

@@ -16,7 +16,7 @@ loop_pool::loop_pool(std::size_t threads, loop_options options) {
   while (loops_.size() < threads) {
     loops_.push_back(std::make_unique<loop>(options));
     // The next one might choose otherwise, when descriptors or memory have become scarce.
-    options.backend = loops_.front()->backend_name() == "epoll" ? loop_backend::epoll : loop_backend::io_uring;
+    options.backend = detail::backend_named(loops_.front()->backend_name());
   }
   try {
     for (const auto& lp : loops_) threads_.push_back(sys::quiet_thread([&on = *lp] { on.run(); }));

@@ -101,7 +101,7 @@ private:
     detail::park_fence();
     if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false, std::memory_order_relaxed)) ring();
   }
-  void on_event(std::uint32_t) noexcept override {}  // waking up was all; the turn looks at `attention`
+  void on_event(std::uint32_t) noexcept override { bell_.rearm(); }  // waking up was all; the turn looks at `attention`
 
   detail::reactor& reactor_;
   sys::event_bell bell_;

@@ -63,5 +63,6 @@ public:
 /// out as many of the better kinds of ring: tests so try what older kernels get (0: deferred completions, 1: cooperative, 2: plain).
 std::unique_ptr<reactor> make_io_uring_reactor(std::error_code& error, std::string& why_not, std::size_t skip = 0);
 std::unique_ptr<reactor> make_epoll_reactor(std::error_code& error);
+std::unique_ptr<reactor> make_kqueue_reactor(std::error_code& error);
 
 }  // namespace ringbell::detail

@@ -70,7 +70,7 @@ TEST_CASE("wrong usage is one line and exit code 2") {
       {"ping", "x", "--timeout", "soon"},
       {"ping", "x", "--size", "1G"},
       {"ping", "x", "--count", "-1"},
-      {"ping", "x", "--loop", "kqueue"},
+      {"ping", "x", "--loop", "select"},
       {"ping", "x", "--spin", "sometimes"},
       {"demo", "--ring-bytes", "5000"},
       {"echo", "x", "--ring-bytes", "2GiB"},
@@ -278,7 +278,7 @@ TEST_CASE("pipe with closed standard descriptors: no input is empty input, no ou
 TEST_CASE("pipe reads and writes sockets") {
   const temporary_folder folder;
   int ends[2];
-  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+  REQUIRE(socket_pair_closed_on_exec(ends) == 0);
   descriptor here(ends[0]), there(ends[1]);
   write_file(folder / "in", random_bytes(1 << 20, 4));
   const descriptor in = reading(folder / "in");

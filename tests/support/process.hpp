@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "support/descriptors.hpp"
+
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -53,7 +55,7 @@ int run_test_case_in_fresh_process(const char* name, F prepare) {
 class milestone {
 public:
   milestone() {
-    if (::pipe2(ends_, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+    if (pipe_closed_on_exec(ends_) != 0) throw std::runtime_error("pipe failed");
   }
   milestone(const milestone&) = delete;
   milestone& operator=(const milestone&) = delete;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include "loop/reactor.hpp"
+#include "loop/reactors.hpp"
 
 #include <ringbell/sys/handle.hpp>
 
@@ -29,7 +29,7 @@ using namespace ringbell::detail;
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
 
-// The reactors of Linux: io_uring as new, middle-aged and old kernels have it, and epoll.
+// The reactors of Linux: io_uring as new, middle-aged and old kernels have it, and epoll; and that of macOS and the BSDs.
 template <std::size_t Skip>
 struct io_uring_ring {
   static std::unique_ptr<reactor> make() {
@@ -53,8 +53,24 @@ struct epoll_set {
   }
 };
 
+// Over the shim, where the library was built with it.
+struct kqueue_set {
+  static std::unique_ptr<reactor> make() {
+    for (const reactor_kind& kind : reactor_kinds()) {
+      std::error_code error;
+      std::string why_not;
+      if (kind.backend != loop_backend::kqueue) continue;
+      auto made = kind.make(error, why_not);
+      REQUIRE_MESSAGE(made, error.message());
+      return made;
+    }
+    MESSAGE("skipped: built without -Dkqueue_shim=loop");
+    return nullptr;
+  }
+};
+
 #define RINGBELL_IO_URINGS io_uring_deferred, io_uring_cooperative, io_uring_plain
-#define RINGBELL_REACTORS RINGBELL_IO_URINGS, epoll_set
+#define RINGBELL_REACTORS RINGBELL_IO_URINGS, epoll_set, kqueue_set
 
 struct recorder final : event_sink {
   recorder() = default;

@@ -59,7 +59,7 @@ private:
   };
   static pair ends() {
     pair p{};
-    if (::pipe2(p.fds, O_CLOEXEC) != 0) throw std::runtime_error("pipe2 failed");
+    if (pipe_closed_on_exec(p.fds) != 0) throw std::runtime_error("pipe failed");
     return p;
   }
   explicit plumbing(pair p) : out(p.fds[0]), in(p.fds[1]) {}

@@ -114,12 +114,12 @@ TEST_CASE("a pool's threads have signals blocked, and the thread that made the p
   ::pthread_sigmask(SIG_BLOCK, nullptr, &before);
   loop_pool pool(2);
   ::pthread_sigmask(SIG_BLOCK, nullptr, &after);
-  CHECK(::sigismember(&after, SIGTERM) == ::sigismember(&before, SIGTERM));
+  CHECK(sigismember(&after, SIGTERM) == sigismember(&before, SIGTERM));
   for (std::size_t i = 0; i < pool.size(); ++i) {
     const bool blocked = on_loop(pool[i], [] {
       sigset_t here;
       ::pthread_sigmask(SIG_BLOCK, nullptr, &here);
-      return ::sigismember(&here, SIGTERM) == 1 && ::sigismember(&here, SIGINT) == 1;
+      return sigismember(&here, SIGTERM) == 1 && sigismember(&here, SIGINT) == 1;
     });
     CHECK(blocked);
   }

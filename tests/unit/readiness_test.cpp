@@ -11,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include "support/allocation_counter.hpp"
+#include "support/descriptors.hpp"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -29,7 +30,8 @@ namespace {
 struct socket_pair {
   socket_pair() {
     int fds[2] = {-1, -1};
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+    REQUIRE(ringbell::test::socket_pair_closed_on_exec(fds) == 0);
+    ringbell::test::do_not_block(fds);
     a = sys::handle(fds[0]);
     b = sys::handle(fds[1]);
   }
@@ -178,9 +180,9 @@ TEST_CASE("ping and pong over two handles, ten thousand times, allocate nothing"
     lp.run_until_idle();
   };
   play(10);
-  const std::size_t before = test::allocations;
+  const std::size_t before = ::test::allocations;
   play(10000);
-  if (test::counts_allocations) CHECK(test::allocations - before == 2);
+  if (::test::counts_allocations) CHECK(::test::allocations - before == 2);
 }
 
 TEST_CASE("rings of a bell that come together wake once, and a ring from another thread wakes a sleeping loop") {

@@ -20,7 +20,7 @@ namespace {
 bool is_blocked(int signal) {
   sigset_t now;
   ::pthread_sigmask(SIG_BLOCK, nullptr, &now);
-  return ::sigismember(&now, signal) == 1;
+  return sigismember(&now, signal) == 1;
 }
 
 task<int> raise_and_wait(int signal) {
@@ -57,8 +57,8 @@ TEST_CASE("signals are blocked from the call on, and unblocked after the wait") 
 
 TEST_CASE("a signal that was blocked before stays blocked") {
   sigset_t usr1;
-  ::sigemptyset(&usr1);
-  ::sigaddset(&usr1, SIGUSR1);
+  sigemptyset(&usr1);
+  sigaddset(&usr1, SIGUSR1);
   ::pthread_sigmask(SIG_BLOCK, &usr1, nullptr);
   { const signal_set set({SIGUSR1}); }
   CHECK(is_blocked(SIGUSR1));

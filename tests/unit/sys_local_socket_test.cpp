@@ -32,7 +32,8 @@ std::array<local_socket, 2> make_pair() {
 struct pipe_ends {
   pipe_ends() {
     int fds[2];
-    REQUIRE(::pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0);
+    REQUIRE(pipe_closed_on_exec(fds) == 0);
+    do_not_block(fds);
     read = handle(fds[0]);
     write = handle(fds[1]);
   }

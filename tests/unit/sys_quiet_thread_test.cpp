@@ -12,7 +12,7 @@ namespace {
 
 sigset_t blocked_here() {
   sigset_t set;
-  ::sigemptyset(&set);
+  sigemptyset(&set);
   ::pthread_sigmask(SIG_BLOCK, nullptr, &set);
   return set;
 }
@@ -24,24 +24,24 @@ TEST_CASE("a quiet thread has blocked what others may send it, and not what tell
   quiet_thread([&] { there = blocked_here(); }).join();
   for (const int sent : {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGUSR1, SIGALRM, SIGPIPE, SIGRTMIN}) {
     CAPTURE(sent);
-    CHECK(::sigismember(&there, sent) == 1);
+    CHECK(sigismember(&there, sent) == 1);
   }
   for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) {
     CAPTURE(fault);
-    CHECK(::sigismember(&there, fault) == 0);
+    CHECK(sigismember(&there, fault) == 0);
   }
 }
 
 TEST_CASE("whoever starts a quiet thread has the same signals blocked afterwards as before") {
   sigset_t one;
-  ::sigemptyset(&one);
-  ::sigaddset(&one, SIGUSR2);
+  sigemptyset(&one);
+  sigaddset(&one, SIGUSR2);
   sigset_t before;
   REQUIRE(::pthread_sigmask(SIG_BLOCK, &one, &before) == 0);
   quiet_thread([] {}).join();
   const sigset_t after = blocked_here();
-  CHECK(::sigismember(&after, SIGUSR2) == 1);
-  CHECK(::sigismember(&after, SIGUSR1) == ::sigismember(&before, SIGUSR1));
-  CHECK(::sigismember(&after, SIGTERM) == ::sigismember(&before, SIGTERM));
+  CHECK(sigismember(&after, SIGUSR2) == 1);
+  CHECK(sigismember(&after, SIGUSR1) == sigismember(&before, SIGUSR1));
+  CHECK(sigismember(&after, SIGTERM) == sigismember(&before, SIGTERM));
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

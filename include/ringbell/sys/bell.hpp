@@ -20,8 +20,11 @@ enum class bell_kind : std::uint8_t {
 using bell_set = std::uint32_t;
 constexpr bell_set bell_bit(bell_kind kind) noexcept { return bell_set{1} << static_cast<unsigned>(kind); }
 const char* name_of(bell_kind kind) noexcept;
+/// The kinds that this system has between two processes. `socket` is everywhere; Linux has all.
+bell_set system_bells() noexcept;
 
-/// A counter that one side rings and the other polls (eventfd): what bells of kind `eventfd` and the loop's own wake-up are made of.
+/// A counter that one side rings and the other polls: what bells of kind `eventfd` and the loop's own wake-up are made of. On Linux an eventfd;
+/// elsewhere an event of a kqueue, which only this process can ring.
 /// A bell wakes a parked peer. Ringing is a hint, never data: whoever wakes looks at the ring again, so a bell may be rung too often
 /// and several rings may merge into one, but a ring after the sleeper armed is never lost.
 ///
@@ -45,6 +48,8 @@ public:
   std::error_code ring() noexcept;
   /// Takes what was rung, so that a level-triggered poll sleeps again.
   void drain() noexcept;
+  /// To be called after an event of an edge watch, so that the next ring is one again. Does nothing where that is so anyway (Linux).
+  void rearm() noexcept;
 
 private:
   handle handle_;

@@ -33,6 +33,7 @@ public:
   result<int> take() noexcept;
 
 private:
+  std::error_code open(std::span<const int> blocked) noexcept;
   void reset() noexcept;
 
   handle handle_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/bell.hpp>
 
-#include "sys/linux/syscall.hpp"
+#include "sys/posix/syscall.hpp"
 
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -12,14 +12,7 @@
 
 namespace ringbell::sys {
 
-const char* name_of(bell_kind kind) noexcept {
-  switch (kind) {
-    case bell_kind::eventfd: return "eventfd";
-    case bell_kind::socket: return "socket";
-    case bell_kind::futex: return "futex";
-  }
-  return "unknown";
-}
+bell_set system_bells() noexcept { return bell_bit(bell_kind::eventfd) | bell_bit(bell_kind::socket) | bell_bit(bell_kind::futex); }
 
 event_bell event_bell::create(std::error_code& error) noexcept {
   const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -48,5 +41,7 @@ void event_bell::drain() noexcept {
   std::uint64_t rung;
   (void)retry([&] { return ::read(handle_.get(), &rung, sizeof rung); });
 }
+
+void event_bell::rearm() noexcept {}  // each write is an event, whether the counter has been read or not
 
 }  // namespace ringbell::sys

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/doorbell.hpp>
 
-#include "sys/linux/syscall.hpp"
+#include "sys/posix/syscall.hpp"
 
 #include <sys/epoll.h>
 

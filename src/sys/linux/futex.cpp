@@ -3,7 +3,7 @@
 
 #include <ringbell/errors.hpp>
 
-#include "sys/linux/syscall.hpp"
+#include "sys/posix/syscall.hpp"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>

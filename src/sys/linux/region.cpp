@@ -3,7 +3,8 @@
 
 #include <ringbell/errors.hpp>
 
-#include "sys/linux/syscall.hpp"
+#include "sys/posix/pages.hpp"
+#include "sys/posix/syscall.hpp"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -35,21 +36,10 @@ namespace {
 // that serves its purpose is sealed with WRITE alone, and `map` need not accept it.
 constexpr int required_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 
-// Whole pages; 0 when there is no such size.
-std::size_t whole_pages(std::size_t bytes) noexcept {
-  const std::size_t mask = page_size() - 1;
-  if (bytes > static_cast<std::size_t>(PTRDIFF_MAX) - mask) return 0;
-  return (bytes + mask) & ~mask;
-}
-
 int create_memfd() noexcept {
   // Asked for first because a system with vm.memfd_noexec=2 grants nothing else; a kernel before 6.3 does not know it.
   const int fd = ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
   return fd >= 0 || errno != EINVAL ? fd : ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-}
-
-void unmap(const std::byte* data, std::size_t size) noexcept {
-  if (data) ::munmap(const_cast<std::byte*>(data), size);
 }
 
 // The first page is touched at once, and asking for it costs less than the fault would. Before 5.14 the fault it is.
@@ -70,26 +60,6 @@ bool safe_to_read(native_handle fd, std::size_t size) noexcept {
 }
 
 }  // namespace
-
-std::size_t page_size() noexcept {
-  static const auto size = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  return size;
-}
-
-region::region(region&& other) noexcept
-    : handle_(std::move(other.handle_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-region& region::operator=(region&& other) noexcept {
-  if (this != &other) {
-    unmap(data_, size_);
-    handle_ = std::move(other.handle_);
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-  }
-  return *this;
-}
-
-region::~region() { unmap(data_, size_); }
 
 region region::create(std::size_t bytes, std::error_code& error) noexcept {
   error.clear();
@@ -127,28 +97,6 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
     return {};
   }
   return made;
-}
-
-peer_region::peer_region(peer_region&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
-
-peer_region& peer_region::operator=(peer_region&& other) noexcept {
-  if (this != &other) {
-    unmap(data_, size_);
-    data_ = std::exchange(other.data_, nullptr);
-    size_ = std::exchange(other.size_, 0);
-  }
-  return *this;
-}
-
-peer_region::~peer_region() { unmap(data_, size_); }
-
-void unmap(region own, peer_region peer) noexcept {
-  if (!own || !peer) return;
-  const std::byte* const begin = own.data_ + own.size_ == peer.data_ ? own.data_ : peer.data_;
-  if (begin == peer.data_ && peer.data_ + peer.size_ != own.data_) return;
-  unmap(begin, own.size_ + peer.size_);
-  own.data_ = nullptr;
-  peer.data_ = nullptr;
 }
 
 peer_region peer_region::map(handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {

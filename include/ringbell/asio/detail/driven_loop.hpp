@@ -40,7 +40,7 @@ protected:
 private:
   static loop_options quiet() noexcept {
     loop_options o;
-    o.backend = loop_backend::epoll;  // the cheapest to make, and works everywhere
+    o.backend = plain_backend();  // the cheapest to make, and works everywhere
     o.spin = spin_policy::none;
     return o;
   }

@@ -19,7 +19,7 @@ public:
 private:
   static loop_options quick_to_make() noexcept {
     loop_options o;
-    o.backend = loop_backend::epoll;  // works everywhere, and is waited for through one descriptor
+    o.backend = plain_backend();  // works everywhere, and is waited for through one descriptor
     return o;
   }
   loop loop_;

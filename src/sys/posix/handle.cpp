@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/handle.hpp>
 
-#include "sys/linux/syscall.hpp"
+#include "sys/posix/syscall.hpp"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,7 +9,7 @@
 namespace ringbell::sys {
 
 void handle::reset() noexcept {
-  // Not repeated on EINTR: Linux has freed the number by then, and another thread may have got it.
+  // Not repeated on EINTR: these systems have freed the number by then, and another thread may have got it.
   if (h_ != invalid_handle) ::close(std::exchange(h_, invalid_handle));
 }
 

@@ -15,9 +15,9 @@ class signals_blocked {
 public:
   signals_blocked() noexcept {
     sigset_t all;
-    ::sigfillset(&all);
+    sigfillset(&all);
     // When a fault's signal is blocked, the kernel ends the process without asking its handler.
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) ::sigdelset(&all, fault);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
     ::pthread_sigmask(SIG_BLOCK, &all, &before_);
   }
   signals_blocked(const signals_blocked&) = delete;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/service_path.hpp>
 
-#include "sys/linux/syscall.hpp"
-#include "sys/linux/unix_address.hpp"
+#include "sys/posix/environment.hpp"
+#include "sys/posix/syscall.hpp"
+#include "sys/posix/unix_address.hpp"
 
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -33,14 +33,14 @@ bool valid_name(std::string_view name) noexcept {
 // An environment variable that holds an absolute path; empty when there is none. The user of a set-user-id program must not choose
 // where its sockets are.
 std::string_view absolute_path_in(const char* variable) noexcept {
-  const char* const value = ::secure_getenv(variable);
+  const char* const value = trusted_variable(variable);
   return value && *value == '/' ? value : std::string_view();
 }
 
 std::string service_folder() {
   if (const auto runtime = absolute_path_in("XDG_RUNTIME_DIR"); !runtime.empty()) return std::string(runtime) + "/ringbell";
   const uid_t user = ::geteuid();
-  if (user == 0) return "/run/ringbell";
+  if (user == 0) return root_service_folder();
   const auto temporary = absolute_path_in("TMPDIR");
   return std::string(temporary.empty() ? "/tmp" : temporary) + "/ringbell-" + std::to_string(user);
 }

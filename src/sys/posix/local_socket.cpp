@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/local_socket.hpp>
 
-#include "sys/linux/syscall.hpp"
-#include "sys/linux/unix_address.hpp"
+#include "sys/posix/socket_calls.hpp"
+#include "sys/posix/syscall.hpp"
+#include "sys/posix/unix_address.hpp"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -17,11 +18,12 @@ namespace ringbell::sys {
 
 namespace {
 
-constexpr int socket_type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
-constexpr std::size_t handle_bytes = sizeof(int) * received_handles::capacity;
-// Exactly the capacity, so that the kernel never installs one more: it closes the surplus and says MSG_CTRUNC.
-constexpr std::size_t control_bytes = CMSG_SPACE(handle_bytes);
-static_assert(control_bytes == CMSG_LEN(handle_bytes), "padding would let surplus handles in");
+// Types that differ between the systems.
+using control_length = decltype(msghdr::msg_controllen);
+using header_length = decltype(cmsghdr::cmsg_len);
+
+// Enough for what `send` takes, whatever the system pads (CMSG_SPACE is no constant everywhere).
+constexpr std::size_t sent_room = 4 * sizeof(cmsghdr) + sizeof(int) * received_handles::capacity;
 
 std::error_code transfer_error() noexcept {
   if (errno == EAGAIN || errno == EWOULDBLOCK) return errc::would_block;
@@ -45,6 +47,7 @@ std::size_t collect(msghdr& message, received_handles& into) noexcept {
       int fd;
       std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
       handle owned(fd);
+      close_on_exec(fd);
       if (into.count < into.items.size()) into.items[into.count++] = std::move(owned);
     }
   }
@@ -64,7 +67,7 @@ local_socket local_socket::connect(const std::string& path, std::error_code& err
     error = errc::bad_name;
     return {};
   }
-  local_socket made{handle(::socket(AF_UNIX, socket_type, 0))};
+  local_socket made{open_socket()};
   if (!made) {
     error = last_error();
     return {};
@@ -78,17 +81,12 @@ local_socket local_socket::connect(const std::string& path, std::error_code& err
 }
 
 std::array<local_socket, 2> local_socket::pair(std::error_code& error) noexcept {
-  int fds[2] = {invalid_handle, invalid_handle};
-  error = ::socketpair(AF_UNIX, socket_type, 0, fds) != 0 ? last_error() : std::error_code();
-  return {local_socket(handle(fds[0])), local_socket(handle(fds[1]))};
+  handle one, other;
+  error = open_socket_pair(one, other) != 0 ? last_error() : std::error_code();
+  return {local_socket(std::move(one)), local_socket(std::move(other))};
 }
 
-result<peer_identity> local_socket::peer() const noexcept {
-  ucred who{};
-  socklen_t size = sizeof who;
-  if (::getsockopt(native(), SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return last_error();
-  return peer_identity{who.pid, who.uid, who.gid};
-}
+result<peer_identity> local_socket::peer() const noexcept { return identity_of_peer(native()); }
 
 result<std::size_t> local_socket::send(std::span<const std::byte> bytes, std::span<const native_handle> handles) noexcept {
   // Handles need a byte to travel with.
@@ -99,17 +97,17 @@ result<std::size_t> local_socket::send(std::span<const std::byte> bytes, std::sp
   msghdr message{};
   message.msg_iov = &payload;
   message.msg_iovlen = 1;
-  alignas(cmsghdr) std::byte control[control_bytes] = {};
+  alignas(cmsghdr) std::byte control[sent_room] = {};
   if (!handles.empty()) {
     message.msg_control = control;
-    message.msg_controllen = CMSG_SPACE(handles.size_bytes());
+    message.msg_controllen = static_cast<control_length>(CMSG_SPACE(handles.size_bytes()));
     cmsghdr* const header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(handles.size_bytes());
+    header->cmsg_len = static_cast<header_length>(CMSG_LEN(handles.size_bytes()));
     std::memcpy(CMSG_DATA(header), handles.data(), handles.size_bytes());
   }
-  const auto sent = retry([&] { return ::sendmsg(native(), &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
+  const auto sent = retry([&] { return ::sendmsg(native(), &message, send_flags()); });
   if (sent < 0) return transfer_error();
   return static_cast<std::size_t>(sent);
 }
@@ -119,15 +117,15 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into, received_ha
   if (into.empty()) return std::make_error_code(std::errc::invalid_argument);
 
   iovec payload{into.data(), into.size()};
-  alignas(cmsghdr) std::byte control[control_bytes];
+  alignas(cmsghdr) std::byte control[control_room];
   msghdr message{};
   const auto received = retry([&] {
     message = {};
     message.msg_iov = &payload;
     message.msg_iovlen = 1;
     message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    return ::recvmsg(native(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    message.msg_controllen = static_cast<control_length>(control_bytes());
+    return ::recvmsg(native(), &message, receive_flags());
   });
   if (received < 0) return transfer_error();
 
@@ -145,7 +143,7 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into, received_ha
 
 std::error_code local_socket::ring() noexcept {
   const std::byte bell{};
-  if (retry([&] { return ::send(native(), &bell, 1, MSG_DONTWAIT | MSG_NOSIGNAL); }) >= 0) return {};
+  if (retry([&] { return ::send(native(), &bell, 1, send_flags()); }) >= 0) return {};
   const std::error_code error = transfer_error();
   return error == errc::would_block ? std::error_code() : error;
 }
@@ -174,7 +172,8 @@ std::error_code path_error() noexcept {
     case ELOOP:
     case ENAMETOOLONG:
     case EISDIR:
-    case ENXIO:  // the lock's name belongs to a socket
+    case ENXIO:       // the lock's name belongs to a socket
+    case EOPNOTSUPP:  // likewise, on the BSDs
       return errc::bad_name;
     case EADDRINUSE: return errc::name_in_use;
     default: return last_error();
@@ -223,7 +222,7 @@ std::error_code remove_stale(const std::string& path, const unix_address& addres
   if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? std::error_code() : path_error();
   if (!S_ISSOCK(found.st_mode)) return errc::bad_name;
 
-  const handle probe(::socket(AF_UNIX, socket_type, 0));
+  const handle probe(open_socket());
   if (!probe) return last_error();
   if (retry([&] { return ::connect(probe.get(), address.get(), address.size()); }) == 0) return errc::name_in_use;
   // A full backlog, or a socket of another type, is alive as well.
@@ -250,13 +249,12 @@ local_listener local_listener::bind(const std::string& path, bool for_all_users,
   // From here on the destructor cleans up.
   if ((error = remove_stale(path, address))) return {};
 
-  handle socket(::socket(AF_UNIX, socket_type, 0));
-  // The file inherits the mode of the socket, so it is private from the start, and no umask, which is the whole process's, is touched.
-  if (!socket || ::fchmod(socket.get(), 0600) != 0) {
+  handle socket(open_socket());
+  if (!socket) {
     error = last_error();
     return {};
   }
-  if (::bind(socket.get(), address.get(), address.size()) != 0) {
+  if (bind_private(socket.get(), address, path) != 0) {
     error = path_error();
     return {};
   }
@@ -301,7 +299,7 @@ void local_listener::close() noexcept {
 
 local_socket local_listener::accept(std::error_code& error) noexcept {
   for (;;) {
-    handle accepted(::accept4(native(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    handle accepted = accept_socket(native());
     if (accepted) {
       error.clear();
       return local_socket(std::move(accepted));

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: BSL-1.0
+
+// The reactor on kqueue: macOS and the BSDs.
+//
+// Strategy. A watch is one or two events of a kqueue, EVFILT_READ and EVFILT_WRITE, with EV_CLEAR: each change of a handle is reported
+// once, so a bell need not be read. What watch() and unwatch() change is put into a list, which the next kevent() takes along: beginning
+// and ending a watch costs no system call of its own. That is safe because closing a descriptor takes its events out of the kqueue at
+// once, whatever is still in the list, and because the list keeps its order: when a number comes back as another file, the end of the
+// old watch goes to the kernel before the beginning of the new one. When another thread has got the number, the end finds nothing to end.
+//
+// Risks.
+// - kqueue names an event by (descriptor, filter), and a second one silently takes the place of the first. So the reactor knows which
+//   descriptors it watches, and gives a second watch a descriptor of its own (dup), which its slot owns.
+// - The end of a peer's sending side shows in EVFILT_READ only. Whoever does not want to read is watched by it all the same, with a low
+//   water mark that no buffer reaches (NOTE_LOWAT), and what it reports beside the end is dropped here.
+// - EVFILT_READ says of a regular file whether it is at its end, and not that reading it never blocks. Such a file is not put into the
+//   kqueue but into the queue of those that are always ready, and delivered from there.
+// - A change that the kernel refuses takes the place of an event, with EV_ERROR; where there is none, kevent() fails and forgets the
+//   rest. So the list is never longer than the room for events. A list that has to go before the thread sleeps goes with EV_RECEIPT,
+//   which reports on each change and takes no event along.
+// - kevent() that ends with EINTR has done all changes (kevent(2)): the list is empty then, too.
+// - A kqueue is not inherited by a forked child: its number may be another file there, and is not closed.
+// - Nothing tells without a system call that an event is there: see look_pace.hpp.
+// - Other threads do not touch this kqueue. To be woken from them, a loop watches a bell (sys/bell.hpp), which on these systems is an
+//   EVFILT_USER event in a small kqueue of its own. That is one descriptor, which whoever has only the bell can trigger.
+
+#include "look_pace.hpp"
+#include "reactor.hpp"
+#include "watch_table.hpp"
+
+#include <ringbell/errors.hpp>
+#include <ringbell/sys/handle.hpp>
+#include <ringbell/sys/local_socket.hpp>
+
+#include <fcntl.h>
+#include <sys/event.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <limits>
+#include <utility>
+#include <vector>
+
+namespace ringbell::detail {
+namespace {
+
+using std::chrono::nanoseconds;
+using clock = std::chrono::steady_clock;
+
+// Of the reactor's own; keys of watches are never below 2^32.
+constexpr std::uint64_t ignored = 0;
+constexpr std::uint64_t timer_key = 1;
+constexpr std::uintptr_t timer_ident = 1;
+
+// A longer time makes some kernels refuse it; whoever waits longer wakes once a day.
+constexpr nanoseconds longest_wait = std::chrono::hours(24);
+
+constexpr int lowat_never = std::numeric_limits<int>::max();
+
+static_assert(sizeof(void*) >= sizeof(std::uint64_t), "a key travels as the user data of an event");
+
+std::error_code last_error() noexcept { return {errno, std::system_category()}; }
+
+std::uint64_t key_in(const struct kevent& event) noexcept { return reinterpret_cast<std::uintptr_t>(event.udata); }
+
+// What neither blocks nor is ever reported by a kqueue the way that one would expect of it.
+bool always_ready(mode_t mode) noexcept { return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode); }
+
+std::uint32_t from_kevent(const struct kevent& event) noexcept {
+  if (event.flags & EV_ERROR) return event.data == 0 ? 0U : event_error;
+  std::uint32_t events = event.filter == EVFILT_WRITE ? event_write : event_read;
+  if (event.flags & EV_EOF) events |= event.fflags != 0 ? event_hangup | event_error : event_hangup;  // fflags: the socket's error
+  return events;
+}
+
+/// A kqueue. In a forked child, which has none, it does nothing.
+class kernel_queue {
+public:
+  explicit kernel_queue(int fd) noexcept : fd_(fd) {}
+  kernel_queue(kernel_queue&& other) noexcept : fd_(std::exchange(other.fd_, -1)), process_(other.process_) {}
+  kernel_queue(const kernel_queue&) = delete;
+  kernel_queue& operator=(const kernel_queue&) = delete;
+  ~kernel_queue() {
+    if (fd_ >= 0 && is_here()) ::close(fd_);
+  }
+  int get() const noexcept { return fd_; }
+  bool is_here() const noexcept { return process_ == sys::current_process(); }
+
+private:
+  int fd_;
+  std::uint64_t process_ = sys::current_process();
+};
+
+struct kqueue_slot : watch_slot {
+  bool registered = false;  // has events in the kqueue, or in the list of changes
+  bool refused = false;     // by the kernel: queued, to be told so
+  sys::handle owned;        // the dup, when `handle` was watched already
+};
+
+class kqueue_reactor final : public reactor {
+public:
+  explicit kqueue_reactor(kernel_queue queue) noexcept : queue_(std::move(queue)) {}
+
+  std::string_view name() const noexcept override { return "kqueue"; }
+  std::string_view reason() const noexcept override { return "kqueue; no futex waits"; }
+  bool has_futex() const noexcept override { return false; }
+
+  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) override;
+  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&, watch_key&) override { return errc::not_supported; }
+  void unwatch(watch_key& key) noexcept override;
+  std::size_t poll() override;
+  std::size_t wait(time_point until) override;
+  sys::native_handle pollable() override { return queue_.get(); }
+  void arm(time_point due) override;
+
+private:
+  static constexpr std::size_t batch_size = 128;
+  using batch = std::array<struct kevent, batch_size>;
+
+  std::error_code take_descriptor(kqueue_slot& slot);
+  void begin(kqueue_slot& slot) noexcept;
+  void finish(kqueue_slot& slot) noexcept;
+  void change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data, std::uint64_t key) noexcept;
+  std::error_code flush() noexcept;
+  std::size_t ask(nanoseconds limit);
+  bool deliver(const struct kevent& event);
+  std::size_t deliver_queued();
+
+  kernel_queue queue_;
+  watch_table<kqueue_slot> watches_;  // queued: always ready, or refused, and not yet told so
+  std::vector<bool> watched_;         // by descriptor, but for those that slots own
+  batch changes_;
+  std::size_t changed_ = 0;
+  batch batch_;
+  time_point armed_ = time_point::max();
+  look_pace pace_;
+};
+
+std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
+  struct stat file{};
+  if (::fstat(h, &file) != 0) return last_error();
+  kqueue_slot& slot = watches_.open(sink);
+  slot.handle = h;
+  slot.events = events;
+  slot.mode = mode;
+  if (always_ready(file.st_mode)) {
+    watches_.push(slot);
+  } else if (const std::error_code error = take_descriptor(slot)) {
+    watches_.close(slot);
+    return error;
+  } else {
+    begin(slot);
+  }
+  key = watches_.key_of(slot);
+  return {};
+}
+
+std::error_code kqueue_reactor::take_descriptor(kqueue_slot& slot) {
+  const auto index = static_cast<std::size_t>(slot.handle);
+  if (index >= watched_.size()) watched_.resize(index + 1);
+  if (!watched_[index]) {
+    watched_[index] = true;
+    return {};
+  }
+  slot.owned = sys::handle(::fcntl(slot.handle, F_DUPFD_CLOEXEC, 0));
+  return slot.owned ? std::error_code() : last_error();
+}
+
+void kqueue_reactor::begin(kqueue_slot& slot) noexcept {
+  const auto ident = static_cast<std::uintptr_t>(slot.owned ? slot.owned.get() : slot.handle);
+  const std::uint64_t key = watches_.key_of(slot).value;
+  const bool read = (slot.events & event_read) != 0;
+  change(ident, EVFILT_READ, EV_ADD | EV_CLEAR, read ? 0 : NOTE_LOWAT, read ? 0 : lowat_never, key);
+  if (slot.events & event_write) change(ident, EVFILT_WRITE, EV_ADD | EV_CLEAR, 0, 0, key);
+  slot.registered = true;
+  pace_.hurry();
+}
+
+void kqueue_reactor::unwatch(watch_key& key) noexcept {
+  if (kqueue_slot* slot = watches_.find(key.value)) finish(*slot);
+  key = {};
+}
+
+void kqueue_reactor::finish(kqueue_slot& slot) noexcept {
+  // What was watched by a descriptor of the slot's own ends with that.
+  if (slot.registered && !slot.owned) {
+    const auto ident = static_cast<std::uintptr_t>(slot.handle);
+    watched_[ident] = false;
+    change(ident, EVFILT_READ, EV_DELETE, 0, 0, ignored);
+    if (slot.events & event_write) change(ident, EVFILT_WRITE, EV_DELETE, 0, 0, ignored);
+  }
+  slot.registered = false;
+  slot.sink = nullptr;
+  if (!slot.queued) watches_.close(slot);
+}
+
+void kqueue_reactor::change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data,
+                            std::uint64_t key) noexcept {
+  if (changed_ == changes_.size()) (void)flush();
+  EV_SET(&changes_[changed_], ident, filter, static_cast<unsigned short>(flags), fflags, data,
+         reinterpret_cast<void*>(static_cast<std::uintptr_t>(key)));
+  ++changed_;
+}
+
+// Hands the list over and takes no event. Errors: that of the timer, or of the whole call.
+std::error_code kqueue_reactor::flush() noexcept {
+  const std::size_t changed = std::exchange(changed_, 0);
+  if (changed == 0 || !queue_.is_here()) return {};
+  batch receipts;
+  for (std::size_t i = 0; i < changed; ++i) changes_[i].flags |= EV_RECEIPT;
+  const int count =
+      ::kevent(queue_.get(), changes_.data(), static_cast<int>(changed), receipts.data(), static_cast<int>(receipts.size()), nullptr);
+  if (count < 0) return last_error();
+  std::error_code error;
+  for (int i = 0; i < count; ++i) {
+    const struct kevent& receipt = receipts[static_cast<std::size_t>(i)];
+    if (receipt.data == 0) continue;
+    if (key_in(receipt) == timer_key) error.assign(static_cast<int>(receipt.data), std::system_category());
+    if (kqueue_slot* const slot = watches_.find(key_in(receipt))) {
+      slot->refused = true;
+      watches_.push(*slot);
+    }
+  }
+  return error;
+}
+
+std::size_t kqueue_reactor::poll() {
+  if (watches_.queued() == 0 && !pace_.look_now()) return 0;
+  return ask(nanoseconds(0));
+}
+
+std::size_t kqueue_reactor::wait(time_point until) {
+  for (;;) {
+    nanoseconds limit = nanoseconds::max();
+    if (until != time_point::max()) limit = until == time_point::min() ? nanoseconds(0) : std::max(until - clock::now(), nanoseconds(0));
+    if (const std::size_t events = ask(limit)) return events;
+    if (until != time_point::max() && clock::now() >= until) return 0;
+  }
+}
+
+std::size_t kqueue_reactor::ask(nanoseconds limit) {
+  if (watches_.queued() != 0) limit = nanoseconds(0);
+  const nanoseconds time = std::min(limit, longest_wait);
+  timespec timeout{};
+  timeout.tv_sec = static_cast<time_t>(time.count() / 1'000'000'000);
+  timeout.tv_nsec = static_cast<long>(time.count() % 1'000'000'000);
+  const int count = ::kevent(queue_.get(), changes_.data(), static_cast<int>(changed_), batch_.data(), static_cast<int>(batch_.size()),
+                             limit == nanoseconds::max() ? nullptr : &timeout);
+  changed_ = 0;
+  if (count < 0 && errno != EINTR) throw std::system_error(last_error(), "kevent");
+  pace_.looked(count == static_cast<int>(batch_.size()));
+
+  std::size_t delivered = deliver_queued();
+  for (int i = 0; i < count; ++i)
+    if (deliver(batch_[static_cast<std::size_t>(i)])) ++delivered;
+  return delivered;
+}
+
+bool kqueue_reactor::deliver(const struct kevent& event) {
+  if (key_in(event) == timer_key) armed_ = time_point::max();
+  kqueue_slot* const slot = watches_.find(key_in(event));
+  if (slot == nullptr) return false;
+  const std::uint32_t events = from_kevent(event) & (slot->events | event_hangup | event_error);
+  if (events == 0) return false;
+  event_sink* const sink = slot->sink;
+  if (slot->mode == watch_mode::once) finish(*slot);
+  sink->on_event(events);
+  return true;
+}
+
+std::size_t kqueue_reactor::deliver_queued() {
+  std::size_t delivered = 0;
+  // Counted first: what the sinks add has its turn the next time.
+  for (std::size_t left = watches_.queued(); left != 0; --left) {
+    kqueue_slot& slot = watches_.front();
+    watches_.pop();
+    event_sink* const sink = slot.sink;
+    if (sink == nullptr) {
+      watches_.close(slot);
+      continue;
+    }
+    const std::uint32_t events = std::exchange(slot.refused, false) ? std::uint32_t{event_error} : slot.events;
+    if (slot.mode == watch_mode::once) finish(slot);
+    sink->on_event(events);
+    ++delivered;
+  }
+  return delivered;
+}
+
+void kqueue_reactor::arm(time_point due) {
+  pace_.hurry();
+  std::error_code error = flush();
+  if (watches_.queued() != 0) due = time_point::min();
+  if (!error && due != armed_) {
+    if (due == time_point::max()) {
+      change(timer_ident, EVFILT_TIMER, EV_DELETE, 0, 0, ignored);
+    } else {
+      const auto now = clock::now();
+      const nanoseconds time = due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);
+      change(timer_ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_NSECONDS, static_cast<std::intptr_t>(time.count()), timer_key);
+    }
+    armed_ = due;
+    error = flush();
+  }
+  if (error) throw std::system_error(error, "kevent");
+}
+
+}  // namespace
+
+std::unique_ptr<reactor> make_kqueue_reactor(std::error_code& error) {
+  error.clear();
+  const int fd = ::kqueue();
+  if (fd < 0) {
+    error = last_error();
+    return nullptr;
+  }
+  kernel_queue queue(fd);
+  if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
+    error = last_error();
+    return nullptr;
+  }
+  return std::make_unique<kqueue_reactor>(std::move(queue));
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/sys/local_socket.hpp>
+
+#include <unistd.h>
+
+namespace ringbell::sys {
+
+std::uint64_t current_user() noexcept { return ::geteuid(); }
+
+// macOS's C library remembers it, and forgets it in a forked child.
+std::uint64_t current_process() noexcept { return static_cast<std::uint64_t>(::getpid()); }
+
+}  // namespace ringbell::sys

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "sys/posix/socket_calls.hpp"
+
+#include "sys/posix/syscall.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace ringbell::sys {
+
+namespace {
+
+// Not in one step with the socket's birth: a child that another thread starts just then inherits the descriptor, and keeps the connection open.
+// No system without SOCK_CLOEXEC offers a way out.
+bool prepare(native_handle socket) noexcept {
+#ifdef SO_NOSIGPIPE
+  const int on = 1;
+  if (::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) != 0) return false;
+#endif
+  const int flags = ::fcntl(socket, F_GETFL);
+  return flags >= 0 && ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) == 0 && ::fcntl(socket, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+}  // namespace
+
+handle open_socket() noexcept {
+  handle made(::socket(AF_UNIX, SOCK_STREAM, 0));
+  if (made && !prepare(made.get())) made.reset();
+  return made;
+}
+
+int open_socket_pair(handle& one, handle& other) noexcept {
+  int fds[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, fds) != 0) return -1;
+  one = handle(fds[0]);
+  other = handle(fds[1]);
+  return prepare(fds[0]) && prepare(fds[1]) ? 0 : -1;
+}
+
+handle accept_socket(native_handle listening) noexcept {
+  handle made(::accept(listening, nullptr, nullptr));
+  if (made && !prepare(made.get())) {
+    made.reset();
+    // macOS lets nobody set an option of a socket whose peer has hung up.
+    if (errno == EINVAL) errno = ECONNABORTED;
+  }
+  return made;
+}
+
+// The socket cannot be given a mode before it has a name, and the umask is the whole process's. But until it listens nobody can connect.
+int bind_private(native_handle socket, const unix_address& address, const std::string& path) noexcept {
+  if (::bind(socket, address.get(), address.size()) != 0) return -1;
+  if (::fchmodat(AT_FDCWD, path.c_str(), 0600, AT_SYMLINK_NOFOLLOW) == 0) return 0;
+  const int error = errno;
+  ::unlink(path.c_str());
+  errno = error;
+  return -1;
+}
+
+int send_flags() noexcept {
+#ifdef SO_NOSIGPIPE
+  return MSG_DONTWAIT;  // which was set; older kernels do not know the flag
+#else
+  return MSG_DONTWAIT | MSG_NOSIGNAL;
+#endif
+}
+
+int receive_flags() noexcept { return MSG_DONTWAIT; }
+
+// Later than it came: a child that another thread starts in between inherits it.
+void close_on_exec(native_handle received) noexcept { (void)::fcntl(received, F_SETFD, FD_CLOEXEC); }
+
+// Room for more descriptors than a message can carry (macOS: some 500; a mbuf cluster of 2048 bytes). Where there is too little, these systems install all
+// of them and tell only of those that fit: the rest could never be closed. So all are taken, and those that are too many are closed.
+std::size_t control_bytes() noexcept { return control_room; }
+
+}  // namespace ringbell::sys

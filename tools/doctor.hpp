@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace ringbell::tool {
+
+/// `missing` makes ringbell unusable here; `limited` makes it slower, or smaller.
+enum class verdict { ok, limited, missing };
+
+struct finding {
+  std::string what;
+  verdict how;
+  std::string detail;
+};
+
+using findings = std::vector<finding>;
+
+// What differs between the systems: doctor_linux.cpp, doctor_bsd.cpp.
+
+/// Which system this was built for, and what has been tried of that (the words of docs/platforms.md).
+std::string platform_word();
+/// What the system's own mechanisms can do.
+findings look_at_system();
+/// Whether the memory that a peer gets is safe from it.
+finding look_at_memory();
+findings look_at_limits();
+
+}  // namespace ringbell::tool

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "system_calls.hpp"
+
+#include <sys/socket.h>
+
+#include <thread>
+
+namespace ringbell::tool {
+
+// macOS binds nobody to a processor; the other BSDs do so by calls of their own.
+std::vector<int> usable_processors() { return {}; }
+void bind_to_processor(int) noexcept {}
+std::string core_of(int) { return {}; }
+
+void end_with_parent() noexcept {}
+void ask_for_exact_sleeps() noexcept {}
+void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept { std::this_thread::sleep_until(due); }
+
+long send_quietly(int socket, std::span<const std::byte> bytes, int flags) noexcept {
+  const int on = 1;
+  (void)::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+  return ::send(socket, bytes.data(), bytes.size(), flags);
+}
+
+int message_socket_type() noexcept { return SOCK_STREAM; }
+
+}  // namespace ringbell::tool
