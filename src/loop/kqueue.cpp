@@ -122,7 +122,7 @@ private:
   static constexpr std::size_t batch_size = 128;
   using batch = std::array<struct kevent, batch_size>;
 
-  std::error_code take_descriptor(kqueue_slot& slot);
+  std::error_code take_descriptor(kqueue_slot& slot) noexcept;
   void begin(kqueue_slot& slot) noexcept;
   void finish(kqueue_slot& slot) noexcept;
   void change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data, std::uint64_t key) noexcept;
@@ -144,6 +144,7 @@ private:
 std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
   struct stat file{};
   if (::fstat(h, &file) != 0) return last_error();
+  if (static_cast<std::size_t>(h) >= watched_.size()) watched_.resize(static_cast<std::size_t>(h) + 1);
   kqueue_slot& slot = watches_.open(sink);
   slot.handle = h;
   slot.events = events;
@@ -160,9 +161,8 @@ std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events
   return {};
 }
 
-std::error_code kqueue_reactor::take_descriptor(kqueue_slot& slot) {
+std::error_code kqueue_reactor::take_descriptor(kqueue_slot& slot) noexcept {
   const auto index = static_cast<std::size_t>(slot.handle);
-  if (index >= watched_.size()) watched_.resize(index + 1);
   if (!watched_[index]) {
     watched_[index] = true;
     return {};
