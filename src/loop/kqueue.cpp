@@ -122,9 +122,10 @@ private:
   static constexpr std::size_t batch_size = 128;
   using batch = std::array<struct kevent, batch_size>;
 
-  std::error_code take_descriptor(kqueue_slot& slot);
+  std::error_code take_descriptor(kqueue_slot& slot) noexcept;
   void begin(kqueue_slot& slot) noexcept;
   void finish(kqueue_slot& slot) noexcept;
+  bool take_back(const kqueue_slot& slot) noexcept;
   void change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data, std::uint64_t key) noexcept;
   std::error_code flush() noexcept;
   std::size_t ask(nanoseconds limit);
@@ -144,6 +145,7 @@ private:
 std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
   struct stat file{};
   if (::fstat(h, &file) != 0) return last_error();
+  if (static_cast<std::size_t>(h) >= watched_.size()) watched_.resize(static_cast<std::size_t>(h) + 1);
   kqueue_slot& slot = watches_.open(sink);
   slot.handle = h;
   slot.events = events;
@@ -160,9 +162,8 @@ std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events
   return {};
 }
 
-std::error_code kqueue_reactor::take_descriptor(kqueue_slot& slot) {
+std::error_code kqueue_reactor::take_descriptor(kqueue_slot& slot) noexcept {
   const auto index = static_cast<std::size_t>(slot.handle);
-  if (index >= watched_.size()) watched_.resize(index + 1);
   if (!watched_[index]) {
     watched_[index] = true;
     return {};
@@ -187,16 +188,28 @@ void kqueue_reactor::unwatch(watch_key& key) noexcept {
 }
 
 void kqueue_reactor::finish(kqueue_slot& slot) noexcept {
+  const bool told = slot.registered && !take_back(slot);
   // What was watched by a descriptor of the slot's own ends with that.
   if (slot.registered && !slot.owned) {
     const auto ident = static_cast<std::uintptr_t>(slot.handle);
     watched_[ident] = false;
-    change(ident, EVFILT_READ, EV_DELETE, 0, 0, ignored);
-    if (slot.events & event_write) change(ident, EVFILT_WRITE, EV_DELETE, 0, 0, ignored);
+    if (told) change(ident, EVFILT_READ, EV_DELETE, 0, 0, ignored);
+    if (told && (slot.events & event_write)) change(ident, EVFILT_WRITE, EV_DELETE, 0, 0, ignored);
   }
   slot.registered = false;
   slot.sink = nullptr;
   if (!slot.queued) watches_.close(slot);
+}
+
+// Takes a beginning out of the list. True when all of the watch was still in there: then the kernel never hears of it. Else it could begin after its
+// descriptor has been closed, on what another thread has opened by the same number.
+bool kqueue_reactor::take_back(const kqueue_slot& slot) noexcept {
+  const std::uint64_t key = watches_.key_of(slot).value;
+  const auto end = changes_.begin() + static_cast<std::ptrdiff_t>(changed_);
+  const auto kept = std::remove_if(changes_.begin(), end, [key](const struct kevent& c) { return key_in(c) == key; });
+  const auto taken = static_cast<std::size_t>(end - kept);
+  changed_ -= taken;
+  return taken == (slot.events & event_write ? 2U : 1U);
 }
 
 void kqueue_reactor::change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data,

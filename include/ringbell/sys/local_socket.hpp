@@ -15,7 +15,7 @@ namespace ringbell::sys {
 
 /// Who is at the other end of a control socket, by the kernel's word, as of the moment it connected.
 struct peer_identity {
-  std::int64_t process = 0;  ///< process id
+  std::int64_t process = 0;  ///< process id; 0 where the system does not tell (the BSDs but macOS)
   std::uint64_t user = 0;    ///< user id
   std::uint64_t group = 0;   ///< primary group id
 };
@@ -40,8 +40,8 @@ public:
   local_socket() noexcept = default;
   explicit local_socket(handle connected) noexcept : handle_(std::move(connected)) {}
 
-  /// Connects to the socket file `path`. Never blocks: a full backlog is `errc::would_block`, nobody there `errc::no_server`, a path
-  /// too long `errc::bad_name`, else the system's error.
+  /// Connects to the socket file `path`. Never blocks: a full backlog is `errc::would_block` (on macOS and the BSDs `errc::no_server`), nobody
+  /// there `errc::no_server`, a path too long `errc::bad_name`, else the system's error.
   static local_socket connect(const std::string& path, std::error_code& error) noexcept;
   /// Two connected ends (socketpair).
   static std::array<local_socket, 2> pair(std::error_code& error) noexcept;

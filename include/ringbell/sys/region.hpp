@@ -12,7 +12,7 @@ class peer_region;
 
 /// Shared memory that this process created, alone may write, and can hand to a peer for reading. The one rule of ringbell (you
 /// write only what you own) rests on it: once `create` has returned, no descriptor of it, however it travelled, can be mapped for
-/// writing, resized or unsealed, by anybody.
+/// writing, resized or unsealed, by anybody. On Linux seals see to that; on macOS and the BSDs, that the descriptor was opened for reading.
 ///
 /// It has no name: nothing is left in a file system, whoever dies and when.
 /// Thread-safety: distinct objects from distinct threads. Lifetime: unmapped and closed on destruction; the peer's mapping lives on.
@@ -46,7 +46,8 @@ private:
 };
 
 /// A peer's region, mapped for reading. What it contains may change at any moment and may be a lie; that it stays mapped, at its
-/// full size, is guaranteed: `map` accepts only memory that its owner can neither shrink nor unseal.
+/// full size, is guaranteed on Linux: `map` accepts only memory that its owner can neither shrink nor unseal. Elsewhere the size is checked when it is
+/// mapped, and a peer that shrinks it on a BSD ends this process (docs/platforms.md).
 /// Thread-safety: distinct objects from distinct threads. Lifetime: unmapped on destruction; independent of the owner's.
 class peer_region {
 public:
@@ -56,7 +57,7 @@ public:
   ~peer_region();
 
   /// Maps what the peer handed over; the handle is closed in any case. Errors: `errc::bad_region` when it is not a memfd sealed
-  /// against shrinking, growing, future writing and unsealing, when it is on huge pages, or when it is not exactly
+  /// against shrinking, growing, future writing and unsealing (elsewhere: not shared memory), when it is on huge pages, or when it is not exactly
   /// `expected_bytes` (more than 0, rounded up to whole pages) long; else the system's.
   static peer_region map(handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept;
 

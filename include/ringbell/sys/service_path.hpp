@@ -10,9 +10,9 @@ namespace ringbell::sys {
 
 /// The socket path of a service. A name that contains a slash is a path already and is returned as it is. Any other name (1 to 64
 /// of letters, digits, `.`, `_`, `-`, not starting with a dot, not ending in `.lock`) lives in the user's own folder:
-/// `$XDG_RUNTIME_DIR/ringbell`, else `/run/ringbell` for root, else `ringbell-UID` in the temporary directory (`$TMPDIR`, else
+/// `$XDG_RUNTIME_DIR/ringbell`, else `/run/ringbell` for root (macOS, BSD: `/var/run/ringbell`), else `ringbell-UID` in the temporary directory (`$TMPDIR`, else
 /// `/tmp`). A variable counts only when it holds an absolute path, and not in a set-user-id program.
-/// Errors: `errc::bad_name` when the name is none of that, or the path does not fit a socket address (107 bytes).
+/// Errors: `errc::bad_name` when the name is none of that, or the path does not fit a socket address (107 bytes; macOS, BSD: 103).
 /// Thread-safety: as getenv's.
 result<std::string> service_path(std::string_view name);
 
