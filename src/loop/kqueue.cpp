@@ -216,7 +216,7 @@ void kqueue_reactor::change(std::uintptr_t ident, short filter, unsigned flags, 
                             std::uint64_t key) noexcept {
   if (changed_ == changes_.size()) (void)flush();
   EV_SET(&changes_[changed_], ident, filter, static_cast<unsigned short>(flags), fflags, data,
-         reinterpret_cast<void*>(static_cast<std::uintptr_t>(key)));
+         reinterpret_cast<void*>(static_cast<std::uintptr_t>(key)));  // NOLINT(performance-no-int-to-ptr): never a pointer
   ++changed_;
 }
 
