@@ -55,17 +55,14 @@ constexpr bar bars[] = {
     {"one way, 64 B, native: system calls a message", figure::calls, true, 0.001, "one-way/two/64", native_hot},
 };
 
-/// Where peers are compared: hot and parked, at sizes up to 64 KiB; with spin adaptive, or always where the peer always spins.
-constexpr const char* cases_with_peers[] = {"ping-pong/two/hot/64", "ping-pong/two/hot/1024", "ping-pong/two/hot/65536",
-                                            "ping-pong/two/1ms/64", "ping-pong/two/1ms/1024", "ping-pong/two/1ms/65536"};
+/// Peers are compared hot and parked, at sizes up to 64 KiB; with spin adaptive, or always where the peer always spins.
+bool has_peers(const bench_case& c) {
+  return c.scenario == "ping-pong" && c.where == placement::two && (c.gap == 0 || c.gap == 1'000'000) && c.size <= 64 << 10;
+}
 constexpr const char* every_peer = "every peer, hot and each 1 ms, to 64 KiB: the worst native / peer, ";
 
-bool has_peers(std::string_view id) {
-  return std::find(std::begin(cases_with_peers), std::end(cases_with_peers), id) != std::end(cases_with_peers);
-}
-
 bool needs(const bench_case& c, std::string_view contender_id) {
-  if (has_peers(c.id) && (contender_id == adaptive || contender_id == native_hot || is_peer(contender_id))) return true;
+  if (has_peers(c) && (contender_id == adaptive || contender_id == native_hot || is_peer(contender_id))) return true;
   return std::any_of(std::begin(bars), std::end(bars),
                      [&](const bar& b) { return c.id == b.in && (contender_id == b.contender || (b.over && contender_id == b.over)); });
 }
@@ -100,7 +97,7 @@ bar_outcome beside_peers(const std::vector<case_result>& results, beside what) {
   out.what = std::string(every_peer) + (what == beside::p50 ? "p50" : "p99");
   out.limit = 1;
   for (const case_result& r : results) {
-    if (!has_peers(r.what.id)) continue;
+    if (!has_peers(r.what)) continue;
     for (const contender_figures& f : r.figures) {
       const contender_figures* const ours = r.find(f.spins ? native_hot : adaptive);
       if (!ours || f.what != contender::role::peer || f.each.empty()) continue;

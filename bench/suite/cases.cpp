@@ -148,7 +148,8 @@ std::vector<bench_case> all_cases(const case_choice& choice) {
     for (const std::uint64_t size : chosen({8, 32, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 64 << 10}))
       all.push_back(ping_pong(hot, where, size, hot_contenders(where)));
     for (const pace& p : paces)
-      for (const std::uint64_t size : chosen({64, 1 << 10, 64 << 10}, {64})) all.push_back(ping_pong(p, where, size, paced_contenders(p)));
+      for (const std::uint64_t size : chosen({8, 64, 1 << 10, 64 << 10, 1 << 20}, {64}))
+        all.push_back(ping_pong(p, where, size, paced_contenders(p)));
   }
   for (const placement where : {placement::two, placement::one})
     for (const std::uint64_t size : chosen({8, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 1 << 20}))
