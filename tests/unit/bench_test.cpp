@@ -184,6 +184,7 @@ TEST_CASE("a bar is reached by the median of the rounds' ratios") {
 TEST_CASE("a peer that spins is compared with a ringbell that does, one that sleeps with an adaptive one") {
   case_result r;
   r.what.id = "ping-pong/two/hot/64";
+  r.what.scenario = "ping-pong";
   r.figures.push_back(figures("native/io_uring/always", {10}));
   r.figures.push_back(figures("native/io_uring/adaptive", {30}));
   r.figures.push_back(figures("iceoryx-poll", {20}));
