@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "support/os_process.hpp"
 #include "support/process.hpp"
 
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 
 #include <chrono>
 #include <cstdio>
@@ -44,10 +42,10 @@ public:
     pid_ = ::fork();
     if (pid_ < 0) throw std::runtime_error("fork failed");
     if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      die_with_parent();
       ::_exit(::getppid() == parent ? run(f) : 91);
     }
-    pid_handle_ = static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0));
+    pid_handle_ = descriptor_of_child(pid_);
   }
   child_process(const child_process&) = delete;
   child_process& operator=(const child_process&) = delete;
@@ -87,20 +85,6 @@ private:
   pid_t pid_ = -1;
   int pid_handle_ = -1;
 };
-
-/// Lets this process, and those that it forks, run on one processor only.
-inline void stay_on_one_cpu() {
-  cpu_set_t allowed;
-  CPU_ZERO(&allowed);
-  ::sched_getaffinity(0, sizeof allowed, &allowed);
-  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (!CPU_ISSET(cpu, &allowed)) continue;
-    CPU_ZERO(&allowed);
-    CPU_SET(cpu, &allowed);
-    expect(::sched_setaffinity(0, sizeof allowed, &allowed) == 0, "to be pinned to one processor");
-    return;
-  }
-}
 
 /// A `T` that this process shares with those that it forks, and that outlives them.
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "support/descriptors.hpp"
+#include "support/os_process.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -46,7 +47,7 @@ int run_test_case_in_fresh_process(const char* name, F prepare) {
   return run_in_child([&] {
     prepare();
     const std::string filter = std::string("--test-case=") + name;
-    ::execl("/proc/self/exe", "test", "--no-skip", "--minimal", filter.c_str(), nullptr);
+    ::execl(own_program().c_str(), "test", "--no-skip", "--minimal", filter.c_str(), nullptr);
     return 99;
   });
 }
@@ -98,7 +99,7 @@ private:
 
 /// How many descriptors this process has open.
 inline int open_descriptors() {
-  DIR* const folder = ::opendir("/proc/self/fd");
+  DIR* const folder = ::opendir("/dev/fd");
   int count = 0;
   while (::readdir(folder)) ++count;
   ::closedir(folder);

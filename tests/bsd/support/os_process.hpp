@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <mach-o/dyld.h>
+#include <sys/event.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+/// What tests ask of macOS about processes.
+namespace ringbell::test {
+
+/// Nobody is killed with its parent here: who runs the tests ends their process group.
+inline void die_with_parent() {}
+
+/// A descriptor that is readable once a child has ended: after the kernel has closed all that it had open.
+inline int descriptor_of_child(pid_t child) {
+  const int queue = ::kqueue();
+  struct kevent exits;
+  EV_SET(&exits, static_cast<std::uintptr_t>(child), EVFILT_PROC, EV_ADD, NOTE_EXIT, 0, nullptr);
+  if (queue >= 0 && ::kevent(queue, &exits, 1, nullptr, 0, nullptr) == 0) return queue;
+  // It has ended already: the end of a pipe that nobody can write to is readable as well.
+  int ends[2];
+  if (::pipe(ends) != 0) throw std::runtime_error("pipe failed");
+  ::close(ends[1]);
+  if (queue >= 0) ::close(queue);
+  return ends[0];
+}
+
+/// The file of this program.
+inline std::string own_program() {
+  char path[4096];
+  std::uint32_t size = sizeof path;
+  if (::_NSGetExecutablePath(path, &size) != 0) throw std::runtime_error("the path of this program is too long");
+  return path;
+}
+
+}  // namespace ringbell::test

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <string>
+
+/// What tests ask of Linux about processes; tests/bsd/ has the same for macOS and the BSDs.
+namespace ringbell::test {
+
+/// Has the kernel kill this process when the one that forked it dies.
+inline void die_with_parent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
+
+/// A descriptor that is readable once a child has ended: after the kernel has closed all that it had open.
+inline int descriptor_of_child(pid_t child) { return static_cast<int>(::syscall(SYS_pidfd_open, child, 0)); }
+
+/// The file of this program.
+inline std::string own_program() { return "/proc/self/exe"; }
+
+/// Lets this process, and those that it forks, run on one processor only.
+inline void stay_on_one_cpu() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  ::sched_getaffinity(0, sizeof allowed, &allowed);
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (!CPU_ISSET(cpu, &allowed)) continue;
+    CPU_ZERO(&allowed);
+    CPU_SET(cpu, &allowed);
+    if (::sched_setaffinity(0, sizeof allowed, &allowed) != 0) throw std::runtime_error("expected to be pinned to one processor");
+    return;
+  }
+}
+
+}  // namespace ringbell::test
