@@ -269,7 +269,7 @@ void print_list(const std::vector<running_service>& all, bool as_json) {
         .value("name", s.name)
         .value("path", s.path)
         .value("process", s.owner.process)
-        .value("user", s.owner.user)
+        .value("user", sys::number_of(s.owner.user))
         .value("command", top::harmless(s.command))
         .end_object();
   out.end_array().end_object();

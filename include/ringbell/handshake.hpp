@@ -102,11 +102,11 @@ struct server_terms {
 /// What a ring's size must be for anybody: a power of two from 4 KiB to 1 GiB.
 bool valid_ring_size(std::uint64_t bytes) noexcept;
 
-/// What is left of `kinds` for a peer of the same or of another user: with another user no eventfd, even if nothing else is left. Both
-/// sides of an eventfd share its O_NONBLOCK, so either can make the other's next read or write of it block. A client passes what it
-/// offers through this before it sends its HELLO; `answer` does the same for the server.
+/// What is left of `kinds` for a peer of the same or of another user: with another user no eventfd, even if nothing else is left, unless the
+/// system's events are safe (`sys::event_is_safe_between_users`). A client passes what it offers through this before it sends its HELLO; `answer` does
+/// the same for the server.
 constexpr sys::bell_set usable_between(sys::bell_set kinds, bool same_user) noexcept {
-  return same_user ? kinds : kinds & ~sys::bell_bit(sys::bell_kind::eventfd);
+  return same_user || sys::event_is_safe_between_users ? kinds : kinds & ~sys::bell_bit(sys::bell_kind::eventfd);
 }
 
 /// Answers a greeting. Picks the highest common version, the server's ring size (the client's wish, kept within the terms), and for

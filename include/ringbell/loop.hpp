@@ -38,9 +38,9 @@ public:
 };
 }  // namespace detail
 
-/// What a loop sleeps in: io_uring or epoll on Linux, kqueue on macOS and the BSDs. `automatic` reads the environment variable
+/// What a loop sleeps in: io_uring or epoll on Linux, kqueue on macOS and the BSDs, iocp on Windows. `automatic` reads the environment variable
 /// RINGBELL_LOOP (the name of one of them), else takes what is best on the system; on Linux io_uring when a trial ring works, else epoll.
-enum class loop_backend : std::uint8_t { automatic, io_uring, epoll, kqueue };
+enum class loop_backend : std::uint8_t { automatic, io_uring, epoll, kqueue, iocp };
 
 namespace detail {
 /// The back end that is cheapest to make, works wherever its system does, and is waited for through one handle.
@@ -116,7 +116,7 @@ public:
   /// The loop that is running on this thread; null outside of one.
   static loop* current() noexcept { return detail::current_loop(); }
 
-  /// `io_uring`, `epoll` or `kqueue`.
+  /// `io_uring`, `epoll`, `kqueue` or `iocp`.
   std::string_view backend_name() const noexcept;
   /// One sentence: which back end was chosen, with which features, and why.
   std::string_view backend_reason() const noexcept { return reason_; }

@@ -11,7 +11,7 @@ namespace ringbell {
 /// What a server knows of one client, as of now. Also the rows that a server sends to `ringbell top` (docs/protocol.md): hence words of 64 bits only.
 struct client_statistics {
   std::uint64_t process = 0;
-  std::uint64_t user = 0;
+  std::uint64_t user = 0;             ///< `sys::number_of` it
   std::uint64_t connected_ns = 0;     ///< for how long it has been connected
   std::uint64_t requests = 0;         ///< that were begun
   std::uint64_t failed = 0;           ///< of these, answered by an error

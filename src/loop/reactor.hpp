@@ -64,5 +64,7 @@ public:
 std::unique_ptr<reactor> make_io_uring_reactor(std::error_code& error, std::string& why_not, std::size_t skip = 0);
 std::unique_ptr<reactor> make_epoll_reactor(std::error_code& error);
 std::unique_ptr<reactor> make_kqueue_reactor(std::error_code& error);
+/// `packets`: uses wait completion packets where the system has them; tests try what older systems, and Wine, have.
+std::unique_ptr<reactor> make_iocp_reactor(std::error_code& error, bool packets = true);
 
 }  // namespace ringbell::detail

@@ -237,7 +237,7 @@ client_statistics server_session::statistics() noexcept {
   client_statistics s;
   const connection_parts& parts = ch_.core()->parts();
   s.process = static_cast<std::uint64_t>(peer_.process);
-  s.user = peer_.user;
+  s.user = sys::number_of(peer_.user);
   s.connected_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now() - since_).count());
   s.requests = requests_;
   s.failed = failed_;

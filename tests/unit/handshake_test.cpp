@@ -398,7 +398,7 @@ TEST_CASE("the bell of each direction is the best one that both sides and their 
       terms.can_wait_on = (sets >> 6) & 7;
       terms.can_ring = sets >> 9;
 
-      const auto& table = same_user ? with_same_user : with_another_user;
+      const auto& table = same_user || sys::event_is_safe_between_users ? with_same_user : with_another_user;
       const chosen wakes_client = table[greeting.can_wait_on & terms.can_ring];
       const chosen wakes_server = table[terms.can_wait_on & greeting.can_ring];
       const auto reply = answer(greeting, terms);
@@ -425,10 +425,11 @@ TEST_CASE("kinds of bell that are not known yet are ignored") {
   CHECK(refusal(greeting, terms).reason == errc::refused_bell);
 }
 
-TEST_CASE("between different users everything but eventfd is usable") {
+TEST_CASE("between different users everything is usable but events that are not safe between them") {
+  const bell_set unsafe = sys::event_is_safe_between_users ? 0 : eventfd;
   CHECK(usable_between(all_bells, true) == all_bells);
-  CHECK(usable_between(all_bells, false) == (socket_byte | futex));
-  CHECK(usable_between(eventfd, false) == 0);
+  CHECK(usable_between(all_bells, false) == (all_bells & ~unsafe));
+  CHECK(usable_between(eventfd, false) == (eventfd & ~unsafe));
 }
 
 TEST_CASE("a client accepts the answer of an honest server") { CHECK_FALSE(check(accepted(some_hello(), some_terms()), some_hello())); }
@@ -448,7 +449,7 @@ TEST_CASE("a client rejects bells that it did not offer") {
   asked.can_wait_on = all_bells & ~futex;
   CHECK(check(w, asked) == errc::bad_peer);
   asked = some_hello();
-  asked.can_ring = usable_between(all_bells, false);
+  asked.can_ring = all_bells & ~eventfd;
   CHECK(check(w, asked) == errc::bad_peer);
 }
 

@@ -5,10 +5,8 @@
 
 #include <doctest/doctest.h>
 
-#include <poll.h>
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <functional>
@@ -17,6 +15,9 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "support/poll.hpp"
+#include "support/variable.hpp"
 
 using namespace ringbell;
 using namespace std::chrono_literals;
@@ -40,14 +41,14 @@ class with_variable {
 public:
   with_variable(const char* name, const char* text) : name_(name) {
     if (const char* old = std::getenv(name)) old_ = std::make_unique<std::string>(old);
-    ::setenv(name, text, 1);
+    test::set_variable(name, text);
   }
   with_variable(const with_variable&) = delete;
   ~with_variable() {
     if (old_)
-      ::setenv(name_, old_->c_str(), 1);
+      test::set_variable(name_, old_->c_str());
     else
-      ::unsetenv(name_);
+      test::unset_variable(name_);
   }
 
 private:
@@ -55,16 +56,11 @@ private:
   std::unique_ptr<std::string> old_;
 };
 
-/// Whether the native handle is readable within that time.
 bool readable_within(loop& lp, int milliseconds) {
-  pollfd p{lp.native_handle(), POLLIN, 0};
-  int n;
-  do n = ::poll(&p, 1, milliseconds);
-  while (n < 0 && errno == EINTR);
-  return n == 1;
+  return test::readable_within(lp.native_handle(), std::chrono::milliseconds(milliseconds));
 }
 
-/// A foreign event loop of the simplest kind: calls run_ready() whenever poll(2) says so, until `done`. False when nothing came for 10 s.
+/// A foreign event loop of the simplest kind: calls run_ready() whenever the native handle is readable, until `done`. False when nothing came for 10 s.
 template <class F>
 bool drive(loop& lp, F done) {
   lp.run_ready();
@@ -85,7 +81,8 @@ TEST_CASE("run gives the value of its task, and can be called again") {
 
 TEST_CASE("the loop says which back end it has, and why") {
   loop lp;
-  CHECK((lp.backend_name() == "io_uring" || lp.backend_name() == "epoll" || lp.backend_name() == "kqueue"));
+  const std::vector<std::string_view> known{"io_uring", "epoll", "kqueue", "iocp"};
+  CHECK(std::find(known.begin(), known.end(), lp.backend_name()) != known.end());
   CHECK(lp.backend_reason().find(lp.backend_name()) != std::string_view::npos);
   MESSAGE(lp.backend_reason());
 }

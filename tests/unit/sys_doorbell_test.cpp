@@ -28,7 +28,7 @@ struct house {
     outside = std::move(ends[1]);
     if (with_event) bell = sys::event_bell::create(error);
     REQUIRE_FALSE(error);
-    door = sys::doorbell::create(inside.native(), bell.native(), error);
+    door = sys::doorbell::create(inside, bell, error);
     REQUIRE_FALSE(error);
   }
   sys::local_socket inside;
@@ -46,7 +46,7 @@ TEST_CASE("a doorbell is silent until it is rung, and after it was answered, by 
     CHECK_FALSE(h.bell.ring());
     CHECK_FALSE(h.bell.ring());
     CHECK(readable(h.door));
-    CHECK_FALSE(h.door.answer());
+    CHECK_FALSE(h.door.answer(h.inside));
     CHECK_FALSE(readable(h.door));
   }
 }
@@ -58,7 +58,7 @@ TEST_CASE("a doorbell is silent until it is rung, and after the bytes were taken
     CHECK_FALSE(h.outside.ring());
     CHECK_FALSE(h.outside.ring());
     CHECK(readable(h.door));
-    CHECK_FALSE(h.inside.drain());
+    CHECK_FALSE(h.door.answer(h.inside));
     CHECK_FALSE(readable(h.door));
   }
 }
@@ -69,7 +69,7 @@ TEST_CASE("a doorbell tells of the peer's hang-up, whichever the bell") {
     house h(with_event);
     h.outside = sys::local_socket();
     CHECK(readable(h.door));
-    CHECK(h.door.answer());
+    CHECK(h.door.answer(h.inside));
   }
 }
 
@@ -83,22 +83,23 @@ TEST_CASE("who answers a doorbell cannot be made to block by a peer that changed
   house h(true);
   // What a peer with the same eventfd can do.
   REQUIRE(::fcntl(h.bell.native(), F_SETFL, 0) == 0);
-  CHECK_FALSE(h.door.answer());
+  CHECK_FALSE(h.door.answer(h.inside));
   CHECK_FALSE(h.bell.ring());
   CHECK(readable(h.door));
-  CHECK_FALSE(h.door.answer());
-  CHECK_FALSE(h.door.answer());
+  CHECK_FALSE(h.door.answer(h.inside));
+  CHECK_FALSE(h.door.answer(h.inside));
 }
 
 TEST_CASE("a doorbell may be closed after what it watches") {
   house h(true);
   h.bell = sys::event_bell();
   h.inside = sys::local_socket();
-  CHECK_FALSE(h.door.answer());
+  CHECK_FALSE(h.door.answer(h.inside));
 }
 
 TEST_CASE("a doorbell cannot watch what is not there") {
   std::error_code error;
-  const sys::doorbell door = sys::doorbell::create(sys::invalid_handle, sys::invalid_handle, error);
+  sys::local_socket none;
+  const sys::doorbell door = sys::doorbell::create(none, sys::event_bell(), error);
   CHECK(error == std::errc::bad_file_descriptor);
 }

@@ -152,13 +152,13 @@ TEST_CASE("a task whose run was stopped is destroyed") {
 
 TEST_CASE("a hundred thousand awaits that never suspend need no stack") {
   struct coroutines {
-    static task<long> loop_of_awaits() {
-      long sum = 0;
+    static task<std::int64_t> loop_of_awaits() {
+      std::int64_t sum = 0;
       for (int i = 0; i < 100000; ++i) sum += co_await value(i);
       co_return sum;
     }
   };
-  CHECK(loop().run(coroutines::loop_of_awaits()) == 4999950000L);
+  CHECK(loop().run(coroutines::loop_of_awaits()) == 4999950000);
 }
 
 TEST_CASE("a chain of ten thousand tasks ends") { CHECK(loop().run(sum_to(10000)) == 50005000); }

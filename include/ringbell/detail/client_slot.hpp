@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/sys/user_id.hpp>
+
 #include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <utility>
@@ -47,7 +48,7 @@ private:
 class clients_by_user {
 public:
   /// The count of `user`, which stays the same as long as somebody holds it. Throws `std::bad_alloc`.
-  client_count of(std::uint64_t user) {
+  client_count of(const sys::user_id& user) {
     if (const auto known = counts_.find(user); known != counts_.end())
       if (client_count count = known->second.lock()) return count;
     // Somebody new: those who have gone make room, so that there are never more entries than users have been there at the same time.
@@ -59,7 +60,7 @@ public:
   std::size_t size() const noexcept { return counts_.size(); }
 
 private:
-  std::map<std::uint64_t, std::weak_ptr<std::atomic<std::size_t>>> counts_;
+  std::map<sys::user_id, std::weak_ptr<std::atomic<std::size_t>>> counts_;
 };
 
 }  // namespace ringbell::detail

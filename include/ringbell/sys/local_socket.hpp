@@ -3,6 +3,7 @@
 
 #include <ringbell/result.hpp>
 #include <ringbell/sys/handle.hpp>
+#include <ringbell/sys/user_id.hpp>
 
 #include <array>
 #include <cstddef>
@@ -16,14 +17,14 @@ namespace ringbell::sys {
 /// Who is at the other end of a control socket, by the kernel's word, as of the moment it connected.
 struct peer_identity {
   std::int64_t process = 0;  ///< process id; 0 where the system does not tell (the BSDs but macOS)
-  std::uint64_t user = 0;    ///< user id
-  std::uint64_t group = 0;   ///< primary group id
+  user_id user{};            ///< user id; on Windows a SID
+  std::uint64_t group = 0;   ///< primary group id; 0 on Windows
 };
 
-/// The user that this process acts as.
-std::uint64_t current_user() noexcept;
 /// This process's id.
 std::uint64_t current_process() noexcept;
+
+class doorbell;
 
 /// The handles that came with a frame, at most `capacity`; closed on destruction unless taken.
 struct received_handles {
@@ -32,49 +33,58 @@ struct received_handles {
   std::size_t count = 0;
 };
 
-/// One end of a connected Unix stream socket: non-blocking, closed on exec.
+/// One end of a connected Unix stream socket, on Windows of a named pipe: non-blocking, not inherited by other programs.
+///
+/// On Windows, where handles do not travel with bytes, the server's end does all duplicating: it takes what the client sends from the client's process, and
+/// puts what it sends there. Each direction has room for handles at its beginning only, so they go with the first `send` or not at all. What arrives has
+/// fewer rights: memory can be read, events can be set.
 ///
 /// Thread-safety: `ring` from any thread; the rest from one. Lifetime: closed on destruction; the peer then sees a hang-up.
 class local_socket {
 public:
   local_socket() noexcept = default;
-  explicit local_socket(handle connected) noexcept : handle_(std::move(connected)) {}
+  explicit local_socket(socket_end connected) noexcept : end_(std::move(connected)) {}
 
-  /// Connects to the socket file `path`. Never blocks: a full backlog is `errc::would_block` (on macOS and the BSDs `errc::no_server`), nobody
-  /// there `errc::no_server`, a path too long `errc::bad_name`, else the system's error.
+  /// Connects to the socket file, or pipe, `path`. Never blocks: a full backlog is `errc::would_block` (on macOS and the BSDs `errc::no_server`), nobody
+  /// there `errc::no_server`, a path too long `errc::bad_name`; on Windows `errc::unsafe_directory` when the path has a user's name in it
+  /// (`sys::service_path`) and another one listens there; else the system's error.
   static local_socket connect(const std::string& path, std::error_code& error) noexcept;
-  /// Two connected ends (socketpair).
+  /// Two connected ends. The first is the server's, where that makes a difference.
   static std::array<local_socket, 2> pair(std::error_code& error) noexcept;
 
-  native_handle native() const noexcept { return handle_.get(); }
-  explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+  /// What to wait on, for reading: `receive` until it says `errc::would_block`, then wait. On Windows an auto-reset event, which is set when bytes or the
+  /// hang-up have come (and sometimes for nothing): whoever waits on it takes the news, so there should be one who waits.
+  native_handle native() const noexcept { return end_.get(); }
+  explicit operator bool() const noexcept { return static_cast<bool>(end_); }
 
   /// Who is at the other end. Errors: the system's.
   result<peer_identity> peer() const noexcept;
 
   /// Sends `bytes` and, with the first of them, `handles`, which stay the caller's. Returns how many bytes went; when there were any,
   /// all handles went too. Errors: `errc::would_block`; `errc::peer_closed`; `std::errc::invalid_argument` for more handles than
-  /// `received_handles::capacity`, or handles without a byte; else the system's.
+  /// `received_handles::capacity`, or handles without a byte, and on Windows for handles that come late or are neither sections nor events; else the system's.
   result<std::size_t> send(std::span<const std::byte> bytes, std::span<const native_handle> handles = {}) noexcept;
 
   /// Receives at most `into.size()` bytes (not 0), and adds the handles that travel with them to `handles`; they are closed on exec.
   /// Zero bytes is the peer's hang-up. Errors: `errc::would_block`; `errc::peer_closed`; `errc::bad_peer` when there were more
-  /// handles than fit, `std::errc::too_many_files_open` when this process may not have that many: `handles` is then emptied and
-  /// the bytes are lost; else the system's.
+  /// handles than fit, or when they are not what they have to be, `std::errc::too_many_files_open` when this process may not have that many: `handles`
+  /// is then emptied and the bytes are lost; else the system's.
   result<std::size_t> receive(std::span<std::byte> into, received_handles& handles) noexcept;
 
   /// Rings the bell kind `socket`: sends one byte. Never blocks and raises no signal: a full buffer means "already rung".
-  /// Errors: `errc::peer_closed`.
+  /// Errors: `errc::peer_closed`; `errc::not_supported` on Windows, which has no such bell.
   std::error_code ring() noexcept;
   /// Takes the bytes that have been rung so far, without letting in handles that a hostile peer attached to them. Never blocks.
   /// True when the peer has hung up.
   bool drain() noexcept;
 
 private:
-  handle handle_;
+  friend class doorbell;
+  socket_end end_;
 };
 
-/// A listening Unix stream socket on a path, and the lock that says its server lives.
+/// A listening Unix stream socket on a path, and the lock that says its server lives. On Windows a named pipe, some of whose instances wait for clients; it
+/// has no files, and what follows on files does not apply.
 ///
 /// A stale socket file of a dead server is replaced; a live one is never stolen. The lock file is the path with `.lock` appended.
 /// Destruction removes both files, except in a forked child, which only closes its copies. As long as such a child lives, so does
@@ -86,11 +96,12 @@ public:
   local_listener& operator=(local_listener&& other) noexcept;
   ~local_listener();
 
-  /// Binds and listens with the system's largest backlog; the file is accessible to its user alone unless `for_all_users`.
+  /// Binds and listens with the system's largest backlog (on Windows 8 clients); the file or pipe is accessible to its user alone unless `for_all_users`.
   /// Errors: `errc::name_in_use`; `errc::bad_name` when the path is too long, its folder does not exist, or another kind of file is
   /// there (which is left alone); else the system's.
   static local_listener bind(const std::string& path, bool for_all_users, std::error_code& error);
 
+  /// What to wait on, as `local_socket::native`: `accept` until it says `errc::would_block`, then wait.
   native_handle native() const noexcept { return socket_.get(); }
   const std::string& path() const noexcept { return path_; }
 
@@ -100,9 +111,10 @@ public:
 private:
   void close() noexcept;
 
-  handle socket_;
-  handle lock_;
+  listening_end socket_;
   std::string path_;
+  // Not on Windows:
+  handle lock_;
   std::string lock_path_;
   std::int64_t process_ = 0;  // that bound the name, and alone may give it up
 };

@@ -5,8 +5,6 @@
 
 namespace ringbell::sys {
 
-std::uint64_t current_user() noexcept { return ::geteuid(); }
-
 // macOS's C library remembers it, and forgets it in a forked child.
 std::uint64_t current_process() noexcept { return static_cast<std::uint64_t>(::getpid()); }
 

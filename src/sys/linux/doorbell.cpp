@@ -19,23 +19,25 @@ std::error_code add(native_handle set, native_handle what, std::uint32_t events)
 
 }  // namespace
 
-doorbell doorbell::create(native_handle control, native_handle bell, std::error_code& error) noexcept {
+doorbell doorbell::create(local_socket& control, const event_bell& bell, std::error_code& error) noexcept {
   doorbell made;
+  made.by_bytes_ = !bell;
   made.set_ = handle(::epoll_create1(EPOLL_CLOEXEC));
   error = made.set_ ? std::error_code() : last_error();
   if (error) return made;
-  if (bell == invalid_handle) {
+  if (made.by_bytes_) {
     // Level-triggered: to take the bytes off the socket is to make it silent.
-    error = add(made.set_.get(), control, EPOLLIN | EPOLLRDHUP);
+    error = add(made.set_.get(), control.native(), EPOLLIN | EPOLLRDHUP);
   } else {
     // Edge-triggered: the counter need not be read, and every ring is an event.
-    error = add(made.set_.get(), bell, EPOLLIN | EPOLLET);
-    if (!error) error = add(made.set_.get(), control, EPOLLRDHUP | EPOLLET);
+    error = add(made.set_.get(), bell.native(), EPOLLIN | EPOLLET);
+    if (!error) error = add(made.set_.get(), control.native(), EPOLLRDHUP | EPOLLET);
   }
   return made;
 }
 
-bool doorbell::answer() noexcept {
+bool doorbell::answer(local_socket& control) noexcept {
+  if (by_bytes_) return control.drain();
   std::array<epoll_event, 2> events;
   const int n = ::epoll_wait(set_.get(), events.data(), static_cast<int>(events.size()), 0);
   bool hung_up = false;

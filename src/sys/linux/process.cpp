@@ -27,8 +27,6 @@ process_id* make_note() noexcept {
 
 }  // namespace
 
-std::uint64_t current_user() noexcept { return ::geteuid(); }
-
 // Asked several times for each connection that ends, to tell a forked child from its parent: so a system call each would show.
 std::uint64_t current_process() noexcept {
   static process_id* const note = make_note();

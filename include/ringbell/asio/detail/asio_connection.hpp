@@ -37,7 +37,7 @@ public:
     policy_ = chosen_spin(policy_);
     if (policy_ == spin_policy::adaptive) limit_ = spin_limit();
     compare_cpus();
-    bell_ = sys::doorbell::create(parts_.control.native(), parts_.own_bell.native(), system);
+    bell_ = sys::doorbell::create(parts_.control, parts_.own_bell, system);
     error = to_net(system);
     if (!system) watch(bell_.native(), error);
   }
@@ -65,8 +65,7 @@ public:
 
   /// Somebody woke us, or may have: takes the rings. The other direction may be meant.
   void answer() noexcept {
-    const bool hung_up = parts_.wakes_this == sys::bell_kind::socket ? parts_.control.drain() : bell_.answer();
-    if (hung_up) ring().peer_gone();
+    if (bell_.answer(parts_.control)) ring().peer_gone();
     kick();
     if (parked_at_ == clock::time_point()) return;
     history_.slept(clock::now() - parked_at_, limit_);

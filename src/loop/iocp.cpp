@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: BSL-1.0
+
+// The reactor on a completion port: Windows.
+//
+// Strategy. A loop watches objects that can be waited for, above all auto-reset events: bells, and the events of pending reads of pipes. Why not the pipes
+// themselves is in docs/decisions/0024-windows-waits-for-objects.md. Each object that is watched has one wait (object_wait.cpp says how), whose
+// completions come out of the port. That wait takes the event's signal, and all watches of the object are told.
+//
+// Risks.
+// - An auto-reset event releases one waiter. So two watches of one handle share a wait; two handles of one event, or two loops, take each other's signals.
+//   Nobody here does that.
+// - A signal that was taken from the event but told to nobody is given back to the event when the last watch of an object ends: by the wait when its
+//   completion is in the port, by the reactor when it is in the queue of watches that are to be told. A thread of the pool that is just about to call back
+//   is made to forget it. So a watch need not report what came before it began: whoever has ended one looks for himself before he begins the next.
+// - A completion can outlive its watch, in the port. Its key is of a generation that is over, and finds nothing.
+// - An object says only that something happened. So `event_read` is all that is ever reported, also to who asked for a hang-up only: whoever is told
+//   looks for himself. Nothing becomes ready for writing.
+// - What stays signalled would be reported without end. It is reported once for each watch, and is out of the kernel's sight then.
+// - The port cannot be waited for by a foreign loop. For that there is an event, from the first pollable() on: it stays set from when a completion is
+//   posted until the reactor asks the port. It is reset before the port is asked, and set after a completion is posted: so it can be set for nothing, but
+//   nothing is in the port that it does not tell of. Packets set no event, so from then on threads of the pool do all the waiting.
+// - Timeouts are milliseconds, and rounded up: who waits for a timer would take an early end for a reason to spin. Windows wakes nobody between the ticks
+//   of its clock, that is up to 15.6 ms late where no program has asked for more (timeBeginPeriod).
+// - Nothing tells without a system call that an event is there: see look_pace.hpp.
+
+#include "look_pace.hpp"
+#include "object_wait.hpp"
+#include "reactor.hpp"
+#include "watch_table.hpp"
+
+#include <ringbell/errors.hpp>
+#include <ringbell/sys/handle.hpp>
+
+#include <windows.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+#include <vector>
+
+namespace ringbell::detail {
+namespace {
+
+using std::chrono::nanoseconds;
+using clock = std::chrono::steady_clock;
+
+// Of the reactor's own; keys of objects are never below 2^32.
+constexpr std::uint64_t timer_key = 1;
+
+// Longer times than this are waited for in pieces.
+constexpr nanoseconds longest_wait = std::chrono::hours(24);
+
+// Handles are multiples of four, and small: the kernel numbers them by their place in a table. It has at most 16 million.
+constexpr std::size_t highest_handle = std::size_t{1} << 26;
+
+// Not in the headers of mingw 10. Windows before 10 1803 refuses it.
+constexpr DWORD high_resolution = 2;
+
+std::error_code last_error() noexcept { return {static_cast<int>(::GetLastError()), std::system_category()}; }
+
+std::size_t place_of(sys::native_handle h) noexcept { return reinterpret_cast<std::uintptr_t>(h) / 4; }
+
+struct iocp_slot : watch_slot {
+  std::uint32_t object = 0;  // that it watches
+  std::uint64_t also = 0;    // key of the next watch of the same object
+  bool failed = false;       // the object can be waited for no longer
+};
+
+/// An object that is watched, by one watch or several.
+struct watched_object {
+  explicit watched_object(wait_target& target) noexcept : wait(target) {}
+  sys::native_handle handle = sys::invalid_handle;
+  std::uint32_t generation = 1;
+  std::uint64_t first = 0;  // key of a watch; 0: not watched
+  object_wait wait;
+};
+
+class iocp_reactor final : public reactor {
+public:
+  iocp_reactor(sys::handle port, wait_means means) noexcept : port_(std::move(port)), means_(means) { target_.port = port_.get(); }
+
+  std::string_view name() const noexcept override { return "iocp"; }
+  std::string_view reason() const noexcept override {
+    return means_ == wait_means::packets ? "iocp with wait completion packets; no futex waits"
+                                         : "iocp with waits in the system's thread pool; no futex waits";
+  }
+  bool has_futex() const noexcept override { return false; }
+
+  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) override;
+  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&, watch_key&) override { return errc::not_supported; }
+  void unwatch(watch_key& key) noexcept override;
+  std::size_t poll() override;
+  std::size_t wait(time_point until) override;
+  sys::native_handle pollable() override;
+  void arm(time_point due) override;
+
+private:
+  static constexpr std::size_t batch_size = 128;
+  static constexpr std::uint32_t none = 0;  // objects are counted from 1
+
+  watched_object& object(std::uint32_t number) noexcept { return *objects_[number - 1]; }
+  watched_object* find_object(std::uint64_t key) noexcept;
+  std::uint32_t open_object();
+  void close_object(std::uint32_t number) noexcept;
+  std::error_code join(iocp_slot& slot, std::uint64_t key);
+  void leave(iocp_slot& slot, bool told) noexcept;
+  void finish(iocp_slot& slot, bool told) noexcept;
+  std::size_t ask(nanoseconds limit);
+  void collect(DWORD milliseconds);
+  void take(std::uint64_t key) noexcept;
+  void queue_watches(const watched_object& o, bool failed) noexcept;
+  std::size_t deliver_queued();
+
+  sys::handle port_;
+  wait_means means_;
+  wait_target target_;
+  sys::handle readable_;  // for a foreign loop; both from the first pollable() on
+  sys::handle timer_;
+  object_wait timer_wait_{target_};
+  time_point armed_ = time_point::max();
+
+  watch_table<iocp_slot> watches_;  // queued: to be told
+  std::vector<std::unique_ptr<watched_object>> objects_;
+  std::vector<std::uint32_t> free_objects_;
+  std::vector<std::uint32_t> by_place_;  // number of the object by its handle's place in the table
+  std::array<OVERLAPPED_ENTRY, batch_size> batch_;
+  look_pace pace_;
+};
+
+// -- objects --
+
+watched_object* iocp_reactor::find_object(std::uint64_t key) noexcept {
+  const std::size_t number = key & 0xffffffff;
+  if (number == 0 || number > objects_.size()) return nullptr;
+  watched_object& found = *objects_[number - 1];
+  return found.first != 0 && found.generation == key >> 32 ? &found : nullptr;
+}
+
+std::uint32_t iocp_reactor::open_object() {
+  if (free_objects_.empty()) {
+    objects_.push_back(std::make_unique<watched_object>(target_));
+    try {
+      free_objects_.reserve(objects_.size());  // so that giving one back never allocates
+    } catch (...) {
+      objects_.pop_back();
+      throw;
+    }
+    free_objects_.push_back(static_cast<std::uint32_t>(objects_.size()));
+  }
+  const std::uint32_t number = free_objects_.back();
+  free_objects_.pop_back();
+  return number;
+}
+
+void iocp_reactor::close_object(std::uint32_t number) noexcept {
+  watched_object& o = object(number);
+  o.wait.end();
+  if (o.handle != sys::invalid_handle) by_place_[place_of(o.handle)] = none;
+  o.handle = sys::invalid_handle;
+  o.first = 0;
+  if (++o.generation == 0) o.generation = 1;
+  free_objects_.push_back(number);
+}
+
+// Makes a slot one of the watches of its handle.
+std::error_code iocp_reactor::join(iocp_slot& slot, std::uint64_t key) {
+  const std::size_t place = place_of(slot.handle);
+  if (place >= by_place_.size()) by_place_.resize(place + 1, none);
+  std::uint32_t number = by_place_[place];
+  if (number == none) {
+    number = open_object();
+    watched_object& o = object(number);
+    if (const std::error_code error =
+            o.wait.begin(slot.handle, std::uint64_t{o.generation} << 32 | number, means_, object_wait::resets(slot.handle))) {
+      close_object(number);
+      return error;
+    }
+    o.handle = slot.handle;
+    by_place_[place] = number;
+  }
+  slot.object = number;
+  slot.also = std::exchange(object(number).first, key);
+  return {};
+}
+
+// Ends a slot's part in what its handle's watches share. `told`: it has got, or is getting, what the object had to say.
+void iocp_reactor::leave(iocp_slot& slot, bool told) noexcept {
+  const std::uint32_t number = std::exchange(slot.object, none);
+  watched_object& o = object(number);
+  const std::uint64_t key = watches_.key_of(slot).value;
+  std::uint64_t* link = &o.first;
+  while (*link != key) link = &watches_.find(*link)->also;
+  *link = slot.also;
+  if (o.first != 0) return;
+  const sys::native_handle handle = o.handle;
+  close_object(number);
+  if (!told) object_wait::give_back(handle);
+}
+
+// -- watches --
+
+std::error_code iocp_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
+  if (events & event_write) return errc::not_supported;
+  DWORD flags;
+  if (place_of(h) >= highest_handle / 4) return {ERROR_INVALID_HANDLE, std::system_category()};
+  if (!::GetHandleInformation(h, &flags)) return last_error();
+  iocp_slot& slot = watches_.open(sink);
+  slot.handle = h;
+  slot.events = events;
+  slot.mode = mode;
+  const watch_key made = watches_.key_of(slot);
+  try {
+    if (const std::error_code error = join(slot, made.value)) {
+      watches_.close(slot);
+      return error;
+    }
+  } catch (...) {
+    watches_.close(slot);
+    throw;
+  }
+  pace_.hurry();
+  key = made;
+  return {};
+}
+
+void iocp_reactor::unwatch(watch_key& key) noexcept {
+  if (iocp_slot* slot = watches_.find(key.value)) finish(*slot, !slot->queued);
+  key = {};
+}
+
+void iocp_reactor::finish(iocp_slot& slot, bool told) noexcept {
+  leave(slot, told);
+  slot.sink = nullptr;
+  if (!slot.queued) watches_.close(slot);
+}
+
+// -- events --
+
+std::size_t iocp_reactor::poll() {
+  if (watches_.queued() == 0 && !pace_.look_now()) return 0;
+  return ask(nanoseconds(0));
+}
+
+std::size_t iocp_reactor::wait(time_point until) {
+  for (;;) {
+    nanoseconds limit = nanoseconds::max();
+    if (until != time_point::max()) limit = until == time_point::min() ? nanoseconds(0) : std::max(until - clock::now(), nanoseconds(0));
+    if (const std::size_t events = ask(limit)) return events;
+    if (until != time_point::max() && clock::now() >= until) return 0;
+  }
+}
+
+std::size_t iocp_reactor::ask(nanoseconds limit) {
+  DWORD milliseconds = INFINITE;
+  if (watches_.queued() != 0) limit = nanoseconds(0);
+  if (limit != nanoseconds::max())
+    milliseconds = static_cast<DWORD>(std::chrono::ceil<std::chrono::milliseconds>(std::min(limit, longest_wait)).count());
+  collect(milliseconds);
+  return deliver_queued();
+}
+
+// Takes what is in the port, and queues the watches that are to be told.
+void iocp_reactor::collect(DWORD milliseconds) {
+  if (readable_) ::ResetEvent(readable_.get());
+  ULONG count = 0;
+  if (!::GetQueuedCompletionStatusEx(port_.get(), batch_.data(), static_cast<ULONG>(batch_.size()), &count, milliseconds, FALSE)) {
+    const std::error_code error = last_error();
+    if (error.value() != WAIT_TIMEOUT) throw std::system_error(error, "GetQueuedCompletionStatusEx");
+    count = 0;
+  }
+  const bool more = count == batch_.size();
+  pace_.looked(more);
+  if (more && readable_) ::SetEvent(readable_.get());
+  for (ULONG i = 0; i < count; ++i) take(batch_[i].lpCompletionKey);
+}
+
+void iocp_reactor::take(std::uint64_t key) noexcept {
+  if (key == timer_key) {
+    (void)timer_wait_.taken();
+    armed_ = time_point::max();
+  } else if (watched_object* const o = find_object(key)) {
+    queue_watches(*o, static_cast<bool>(o->wait.taken()));
+  }
+}
+
+void iocp_reactor::queue_watches(const watched_object& o, bool failed) noexcept {
+  for (std::uint64_t key = o.first; key != 0;) {
+    iocp_slot& slot = *watches_.find(key);
+    slot.failed |= failed;
+    watches_.push(slot);
+    key = slot.also;
+  }
+}
+
+std::size_t iocp_reactor::deliver_queued() {
+  std::size_t delivered = 0;
+  // Counted first: what the sinks add has its turn the next time.
+  for (std::size_t left = watches_.queued(); left != 0; --left) {
+    iocp_slot& slot = watches_.front();
+    watches_.pop();
+    event_sink* const sink = slot.sink;
+    if (sink == nullptr) {
+      watches_.close(slot);
+      continue;
+    }
+    const std::uint32_t events = slot.failed ? event_error : event_read;
+    if (slot.mode == watch_mode::once) finish(slot, true);
+    sink->on_event(events);
+    ++delivered;
+  }
+  return delivered;
+}
+
+// -- for a foreign loop --
+
+sys::native_handle iocp_reactor::pollable() {
+  if (readable_) return readable_.get();
+  sys::handle readable(::CreateEventW(nullptr, TRUE, FALSE, nullptr));
+  if (!readable) throw std::system_error(last_error(), "CreateEvent");
+  sys::handle timer(::CreateWaitableTimerExW(nullptr, nullptr, high_resolution, TIMER_ALL_ACCESS));
+  if (!timer) timer = sys::handle(::CreateWaitableTimerExW(nullptr, nullptr, 0, TIMER_ALL_ACCESS));
+  if (!timer) throw std::system_error(last_error(), "CreateWaitableTimer");
+  if (const std::error_code error = timer_wait_.begin(timer.get(), timer_key, wait_means::threads, true))
+    throw std::system_error(error, "RegisterWaitForSingleObject");
+  readable_ = std::move(readable);
+  timer_ = std::move(timer);
+  target_.readable.store(readable_.get(), std::memory_order_seq_cst);
+  // Who posted without seeing the event had posted before this look.
+  means_ = wait_means::threads;
+  for (const auto& o : objects_)
+    if (o->first != 0 && o->wait.change(means_)) queue_watches(*o, true);
+  collect(0);
+  if (watches_.queued() != 0) ::SetEvent(readable_.get());
+  return readable_.get();
+}
+
+void iocp_reactor::arm(time_point due) {
+  pollable();
+  pace_.hurry();
+  if (watches_.queued() != 0) ::SetEvent(readable_.get());
+  if (due == armed_) return;
+  BOOL done;
+  if (due == time_point::max()) {
+    done = ::CancelWaitableTimer(timer_.get());
+  } else {
+    // Negative: from now on, in units of 100 ns.
+    const auto now = clock::now();
+    const nanoseconds time = due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);
+    LARGE_INTEGER relative;
+    relative.QuadPart = -((time.count() + 99) / 100);
+    done = ::SetWaitableTimer(timer_.get(), &relative, 0, nullptr, nullptr, FALSE);
+  }
+  if (!done) throw std::system_error(last_error(), "SetWaitableTimer");
+  armed_ = due;
+}
+
+}  // namespace
+
+std::unique_ptr<reactor> make_iocp_reactor(std::error_code& error, bool packets) {
+  error.clear();
+  sys::handle port(::CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, 1));
+  if (!port) {
+    error = last_error();
+    return nullptr;
+  }
+  return std::make_unique<iocp_reactor>(std::move(port), packets && has_wait_packets() ? wait_means::packets : wait_means::threads);
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "reactors.hpp"
+
+#include <array>
+
+namespace ringbell::detail {
+
+std::span<const reactor_kind> reactor_kinds() noexcept {
+  static constexpr std::array kinds{
+      reactor_kind{loop_backend::iocp, "iocp", [](std::error_code& error, std::string&) { return make_iocp_reactor(error); }},
+  };
+  return kinds;
+}
+
+loop_backend plain_backend() noexcept { return loop_backend::iocp; }
+
+}  // namespace ringbell::detail

@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/errors.hpp>
+#include <ringbell/sys/bell.hpp>
+#include <ringbell/sys/doorbell.hpp>
+#include <ringbell/sys/local_socket.hpp>
+#include <ringbell/sys/region.hpp>
+#include <ringbell/sys/service_path.hpp>
+
+#include "support/windows_objects.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cstring>
+#include <ostream>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+using namespace ringbell::sys;
+using namespace ringbell::test;
+using ringbell::errc;
+
+namespace {
+
+std::array<local_socket, 2> make_pair() {
+  std::error_code error;
+  auto ends = local_socket::pair(error);
+  REQUIRE_FALSE(error);
+  return ends;
+}
+
+std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+
+// What comes with the next bytes; waits for them.
+result_text receive(local_socket& from, received_handles& handles) {
+  std::array<std::byte, 64> buffer;
+  for (;;) {
+    const auto got = from.receive(buffer, handles);
+    if (got) return {{}, std::string(reinterpret_cast<const char*>(buffer.data()), *got)};
+    if (got.error() != errc::would_block || !signalled(from.native())) return {got.error(), {}};
+  }
+}
+result_text receive(local_socket& from) {
+  received_handles handles;
+  return receive(from, handles);
+}
+
+event_bell make_bell() {
+  std::error_code error;
+  event_bell made = event_bell::create(error);
+  REQUIRE_FALSE(error);
+  return made;
+}
+
+// A pipe of this test's own, and what connects to it: a peer that does not use this library. It is the server or the client.
+struct raw_pipe {
+  explicit raw_pipe(bool raw_is_server) {
+    std::error_code error;
+    const std::string path = unique_pipe_path();
+    if (raw_is_server) {
+      raw = make_raw_pipe(path);
+      socket = local_socket::connect(path, error);
+    } else {
+      local_listener listener = local_listener::bind(path, false, error);
+      REQUIRE_FALSE(error);
+      raw = open_raw_pipe(path);
+      socket = listener.accept(error);
+    }
+    REQUIRE_FALSE(error);
+    REQUIRE(raw);
+  }
+  void say(const raw_block& block, std::string_view text = "x") {
+    std::string all(reinterpret_cast<const char*>(&block), sizeof block);
+    REQUIRE(write_raw(raw, all.append(text)));
+  }
+  handle raw;
+  local_socket socket;
+};
+
+}  // namespace
+
+TEST_CASE("bytes arrive as they were sent, both ways") {
+  auto [a, b] = make_pair();
+  CHECK(a.send(bytes_of("hello")).value() == 5);
+  CHECK(b.send(bytes_of("you")).value() == 3);
+  CHECK(receive(b).text == "hello");
+  CHECK(receive(a).text == "you");
+  CHECK(a.send(bytes_of("again")).value() == 5);
+  CHECK(receive(b).text == "again");
+}
+
+TEST_CASE("bytes are received in pieces of any size") {
+  auto [a, b] = make_pair();
+  REQUIRE(a.send(bytes_of("hello")));
+  std::array<std::byte, 2> buffer;
+  received_handles handles;
+  REQUIRE(signalled(b.native()));
+  CHECK(b.receive(buffer, handles).value() == 2);
+  CHECK(b.receive(buffer, handles).value() == 2);
+  CHECK(b.receive(buffer, handles).value() == 1);
+  CHECK(b.receive(buffer, handles).error() == errc::would_block);
+}
+
+TEST_CASE("bytes that were left are news to the next who waits") {
+  auto [a, b] = make_pair();
+  REQUIRE(a.send(bytes_of("hello")));
+  REQUIRE(signalled(b.native()));
+  std::array<std::byte, 2> buffer;
+  received_handles handles;
+  CHECK(b.receive(buffer, handles).value() == 2);
+  CHECK(signalled(b.native()));
+}
+
+TEST_CASE("receiving when nothing has come would block") {
+  auto [a, b] = make_pair();
+  CHECK_FALSE(is_signalled(b.native()));
+  std::array<std::byte, 1> buffer;
+  received_handles handles;
+  CHECK(b.receive(buffer, handles).error() == errc::would_block);
+}
+
+TEST_CASE("receiving into nothing is an invalid argument, as it would look like a hang-up") {
+  auto [a, b] = make_pair();
+  received_handles handles;
+  CHECK(b.receive({}, handles).error() == std::errc::invalid_argument);
+}
+
+TEST_CASE("what was sent before a hang-up is received, then zero bytes, whoever is the server") {
+  for (const std::size_t first : {0, 1}) {
+    CAPTURE(first);
+    auto ends = make_pair();
+    REQUIRE(ends[first].send(bytes_of("last")));
+    ends[first] = local_socket();
+    CHECK(receive(ends[1 - first]).text == "last");
+    const result_text end = receive(ends[1 - first]);
+    CHECK_FALSE(end.error);
+    CHECK(end.text.empty());
+    CHECK(receive(ends[1 - first]).text.empty());
+  }
+}
+
+TEST_CASE("a hang-up wakes who waits, and is told by a drain") {
+  auto [a, b] = make_pair();
+  CHECK_FALSE(b.drain());
+  a = local_socket();
+  CHECK(signalled(b.native()));
+  CHECK(b.drain());
+}
+
+TEST_CASE("a drain takes what has come, and hears of what comes then") {
+  auto [a, b] = make_pair();
+  REQUIRE(a.send(bytes_of("hello")));
+  REQUIRE(signalled(b.native()));
+  CHECK_FALSE(b.drain());
+  REQUIRE(a.send(bytes_of("x")));
+  CHECK(signalled(b.native()));
+  CHECK_FALSE(b.drain());
+  a = local_socket();
+  CHECK(signalled(b.native()));
+  CHECK(b.drain());
+}
+
+TEST_CASE("a sender whose peer does not read is held up after what a pipe holds, and goes on when it reads") {
+  auto [a, b] = make_pair();
+  const std::vector<std::byte> block(4000);
+  std::size_t sent = 0;
+  std::error_code error;
+  for (int i = 0; i < 10 && !error; ++i) {
+    const auto went = a.send(block);
+    error = went.error();
+    if (went) sent += *went;
+  }
+  CHECK(error == errc::would_block);
+  std::size_t got = 0;
+  while (got < sent) {
+    const result_text piece = receive(b);
+    REQUIRE_FALSE(piece.error);
+    got += piece.text.size();
+  }
+  CHECK(got == sent);
+  CHECK(a.send(bytes_of("x")).value() == 1);
+}
+
+TEST_CASE("sending to a peer that hung up is peer_closed") {
+  auto [a, b] = make_pair();
+  b = local_socket();
+  CHECK(a.send(bytes_of("x")).error() == errc::peer_closed);
+}
+
+TEST_CASE("an end may be destroyed with a write under way") {
+  auto [a, b] = make_pair();
+  const std::vector<std::byte> block(4096);
+  while (a.send(block)) {}
+  a = local_socket();
+  CHECK(b);
+}
+
+TEST_CASE("a socket goes on when the thread that made it has ended") {
+  std::array<local_socket, 2> ends;
+  std::thread([&] { ends = make_pair(); }).join();
+  REQUIRE(ends[0].send(bytes_of("hello")));
+  CHECK(receive(ends[1]).text == "hello");
+  ends[0] = local_socket();
+  CHECK(receive(ends[1]).text.empty());
+}
+
+TEST_CASE("handles travel with the first bytes, whoever is the server, and have fewer rights") {
+  for (const std::size_t first : {0, 1}) {
+    CAPTURE(first);
+    auto ends = make_pair();
+    std::error_code error;
+    region memory = region::create(4096, error);
+    REQUIRE_FALSE(error);
+    memory.data()[7] = std::byte{9};
+    event_bell bell = make_bell();
+    const std::array sent{memory.shared_handle(), bell.native()};
+    REQUIRE(ends[first].send(bytes_of("x"), sent));
+    received_handles handles;
+    CHECK(receive(ends[1 - first], handles).text == "x");
+    REQUIRE(handles.count == 2);
+    CHECK_FALSE(can_be_mapped_for_writing(handles.items[0]));
+    CHECK_FALSE(can_become_writable(handles.items[0]));
+    const peer_region peer = peer_region::map(std::move(handles.items[0]), 4096, error);
+    REQUIRE_FALSE(error);
+    CHECK(peer.data()[7] == std::byte{9});
+    memory.data()[7] = std::byte{10};
+    CHECK(peer.data()[7] == std::byte{10});
+    CHECK(event_bell::is_event(handles.items[1].get()));
+    CHECK_FALSE(is_signalled(bell.native()));
+    CHECK_FALSE(event_bell(std::move(handles.items[1])).ring());
+    CHECK(signalled(bell.native()));
+  }
+}
+
+TEST_CASE("no handle is left behind when a connection with handles has ended") {
+  const auto exchange = [] {
+    auto [a, b] = make_pair();
+    event_bell bell = make_bell();
+    const std::array sent{bell.native(), bell.native()};
+    for (local_socket* from : {&a, &b}) {
+      REQUIRE(from->send(bytes_of("x"), sent));
+      received_handles handles;
+      CHECK(receive(from == &a ? b : a, handles).text == "x");
+    }
+  };
+  exchange();
+  const unsigned long before = open_handles();
+  for (int i = 0; i < 10; ++i) exchange();
+  CHECK(open_handles() == before);
+}
+
+TEST_CASE("handles that are too many, without a byte, late, or of another kind are an invalid argument") {
+  auto [a, b] = make_pair();
+  const event_bell bell = make_bell();
+  const std::vector<native_handle> five(5, bell.native());
+  CHECK(a.send(bytes_of("x"), five).error() == std::errc::invalid_argument);
+  CHECK(a.send({}, std::span(five).first(1)).error() == std::errc::invalid_argument);
+  const handle other = make_semaphore();
+  CHECK(a.send(bytes_of("x"), std::array{other.get()}).error() == std::errc::invalid_argument);
+  CHECK(a.send(bytes_of("x"), std::array{invalid_handle}).error() == std::errc::invalid_argument);
+  REQUIRE(a.send(bytes_of("x")));
+  CHECK(a.send(bytes_of("x"), std::span(five).first(1)).error() == std::errc::invalid_argument);
+  CHECK(receive(b).text == "x");
+}
+
+TEST_CASE("a pair's peer is this process and its user") {
+  auto [a, b] = make_pair();
+  for (const local_socket* end : {&a, &b}) {
+    const peer_identity who = end->peer().value();
+    CHECK(static_cast<std::uint64_t>(who.process) == current_process());
+    CHECK(who.user == current_user());
+  }
+  CHECK(text_of(current_user()).starts_with("S-1-"));
+}
+
+TEST_CASE("a client that names what is no handle, or stands for something in every process, is bad_peer") {
+  for (const std::uint64_t value : {~std::uint64_t{0}, ~std::uint64_t{0} - 1, std::uint64_t{0xffffffff}, std::uint64_t{0}, std::uint64_t{3},
+                                    std::uint64_t{0x7ffffff0}}) {
+    CAPTURE(value);
+    raw_pipe p(false);
+    raw_block block;
+    block.count = 1;
+    block.values[0] = value;
+    p.say(block);
+    received_handles handles;
+    CHECK(receive(p.socket, handles).error == errc::bad_peer);
+    CHECK(handles.count == 0);
+    CHECK(receive(p.socket).text.empty());  // and it is over
+  }
+}
+
+TEST_CASE("a client that names a handle of another kind is bad_peer, and it is not kept") {
+  const handle semaphore = make_semaphore();
+  const event_bell bell = make_bell();
+  raw_pipe p(false);
+  raw_block block;
+  block.count = 2;
+  block.values[0] = value_of(bell.native());
+  block.values[1] = value_of(semaphore.get());
+  const unsigned long before = open_handles();
+  p.say(block);
+  received_handles handles;
+  CHECK(receive(p.socket, handles).error == errc::bad_peer);
+  CHECK(handles.count == 0);
+  CHECK(open_handles() <= before + 1);  // the client's process
+}
+
+TEST_CASE("a block of more handles than four, or with other reserved bytes, is bad_peer") {
+  for (const bool server : {false, true}) {
+    CAPTURE(server);
+    for (const bool many : {false, true}) {
+      raw_pipe p(server);
+      raw_block block;
+      block.count = many ? 5 : 0;
+      block.reserved = many ? 0 : 1;
+      p.say(block);
+      CHECK(receive(p.socket).error == errc::bad_peer);
+    }
+  }
+}
+
+TEST_CASE("a server cannot make its client close a handle that is another's") {
+  const event_bell bell = make_bell();
+  raw_pipe p(true);
+  raw_block block;
+  block.count = 1;
+  block.values[0] = value_of(bell.native());
+  p.say(block);
+  received_handles handles;
+  CHECK(receive(p.socket, handles).error == errc::bad_peer);
+  CHECK(handles.count == 0);
+  p.socket = local_socket();
+  CHECK(event_bell::is_event(bell.native()));
+}
+
+TEST_CASE("a block that comes byte by byte is one") {
+  raw_pipe p(false);
+  const event_bell bell = make_bell();
+  raw_block block;
+  block.count = 1;
+  block.values[0] = value_of(bell.native());
+  const std::string all = std::string(reinterpret_cast<const char*>(&block), sizeof block) + "x";
+  std::array<std::byte, 8> buffer;
+  received_handles handles;
+  for (const char c : all) {
+    CHECK(p.socket.receive(buffer, handles).error() == errc::would_block);
+    REQUIRE(write_raw(p.raw, std::string(1, c)));
+    REQUIRE(signalled(p.socket.native()));
+  }
+  CHECK(p.socket.receive(buffer, handles).value() == 1);
+  CHECK(handles.count == 1);
+}
+
+TEST_CASE("a peer that hangs up within its block has hung up") {
+  raw_pipe p(false);
+  REQUIRE(write_raw(p.raw, "abc"));
+  p.raw.reset();
+  const result_text end = receive(p.socket);
+  CHECK_FALSE(end.error);
+  CHECK(end.text.empty());
+}
+
+TEST_CASE("a doorbell tells of the bell and of the hang-up by the bell's event") {
+  auto [a, b] = make_pair();
+  event_bell bell = make_bell();
+  std::error_code error;
+  doorbell door = doorbell::create(a, bell, error);
+  REQUIRE_FALSE(error);
+  (void)is_signalled(door.native());
+  CHECK_FALSE(door.answer(a));
+  for (int i = 0; i < 3; ++i) {
+    CHECK_FALSE(is_signalled(door.native()));
+    CHECK_FALSE(bell.ring());
+    CHECK(signalled(door.native()));
+    CHECK_FALSE(door.answer(a));
+  }
+  b = local_socket();
+  CHECK(signalled(door.native()));
+  CHECK(door.answer(a));
+}
+
+TEST_CASE("a doorbell may be closed after what it watches") {
+  std::error_code error;
+  doorbell door;
+  {
+    auto [a, b] = make_pair();
+    door = doorbell::create(a, make_bell(), error);
+    REQUIRE_FALSE(error);
+  }
+  local_socket none;
+  CHECK_FALSE(door.answer(none));
+  (void)doorbell::create(none, event_bell(), error);
+  CHECK(error == std::errc::bad_file_descriptor);
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/sys/handle.hpp>
+
+#include <doctest/doctest.h>
+
+#include <windows.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <thread>
+
+namespace ringbell::test {
+
+/// There is no fork: what needs it is skipped.
+template <class F>
+int run_in_child(F) {
+  MESSAGE("skipped: Windows has no fork");
+  return 0;
+}
+
+/// Lets processes tell each other how far they are. Child processes get it by value, with the handle.
+class milestone {
+public:
+  milestone() {
+    SECURITY_ATTRIBUTES inherited{sizeof inherited, nullptr, TRUE};
+    reached_ = ::CreateEventW(&inherited, FALSE, FALSE, nullptr);
+    if (!reached_) throw std::runtime_error("CreateEvent failed");
+  }
+  milestone(const milestone&) = delete;
+  milestone& operator=(const milestone&) = delete;
+  ~milestone() { ::CloseHandle(reached_); }
+  void reach() const { ::SetEvent(reached_); }
+  void wait() const { ::WaitForSingleObject(reached_, INFINITE); }
+  sys::native_handle native() const { return reached_; }
+
+private:
+  sys::native_handle reached_;
+};
+
+/// Names of servers that are the test's own. No folder: the names of pipes have none.
+class temporary_folder {
+public:
+  temporary_folder() {
+    static std::atomic<unsigned> count{0};
+    LARGE_INTEGER now;
+    ::QueryPerformanceCounter(&now);
+    path_ = R"(\\.\pipe\ringbell-test-)" + std::to_string(::GetCurrentProcessId()) + '-' + std::to_string(now.QuadPart) + '-' +
+            std::to_string(++count);
+  }
+  const std::string& path() const { return path_; }
+  std::string operator/(const std::string& name) const { return path_ + '-' + name; }
+
+private:
+  std::string path_;
+};
+
+/// How many handles this process has open, of the lowest thousands. Wine does not count them itself.
+inline int open_descriptors() {
+  int count = 0;
+  for (std::uintptr_t value = 4; value < 4 * 8192; value += 4) {
+    DWORD flags;
+    if (::GetHandleInformation(reinterpret_cast<HANDLE>(value), &flags)) ++count;
+  }
+  return count;
+}
+
+/// Looks again and again, without assuming how long it takes, until `condition` holds; false after ten seconds.
+template <class F>
+bool eventually(F condition) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    ::Sleep(1);
+  }
+  return true;
+}
+
+}  // namespace ringbell::test
