@@ -14,6 +14,7 @@
 // - Nothing tells without a system call that an event is there. poll() is called on every turn of the loop, and must not cost one
 //   each time; see look_pace.hpp for how long it may be blind.
 
+#include "ask_until.hpp"
 #include "look_pace.hpp"
 #include "reactor.hpp"
 #include "watch_table.hpp"
@@ -157,12 +158,7 @@ std::size_t epoll_reactor::poll() {
 }
 
 std::size_t epoll_reactor::wait(time_point until) {
-  for (;;) {
-    nanoseconds limit = nanoseconds::max();
-    if (until != time_point::max()) limit = until == time_point::min() ? nanoseconds(0) : std::max(until - clock::now(), nanoseconds(0));
-    if (const std::size_t events = ask(limit)) return events;
-    if (until != time_point::max() && clock::now() >= until) return 0;
-  }
+  return ask_until(until, [this](nanoseconds limit) { return ask(limit); });
 }
 
 std::size_t epoll_reactor::ask(nanoseconds limit) {

@@ -30,6 +30,7 @@
 //   the operation that everything depends on; see io_uring_trial.cpp. What decides is what works, not the kernel's version.
 // - Debian 12's liburing (2.3) is older than some of what is used here; those numbers are repeated under their kernel names.
 
+#include "ask_until.hpp"
 #include "io_uring_trial.hpp"
 #include "peer_set.hpp"
 #include "reactor.hpp"
@@ -347,15 +348,12 @@ std::size_t io_uring_reactor::poll() {
 }
 
 std::size_t io_uring_reactor::wait(time_point until) {
-  for (;;) {
+  return ask_until(until, [this](nanoseconds limit) {
     if (has_requests() || kernel_has_work()) enter();
     if (const std::size_t events = deliver()) return events;
-    nanoseconds limit = nanoseconds::max();
-    if (until != time_point::max()) limit = until == time_point::min() ? nanoseconds(0) : std::max(until - clock::now(), nanoseconds(0));
     sleep(has_requests() || peers_.has_more() ? nanoseconds(0) : limit);
-    if (const std::size_t events = deliver()) return events;
-    if (until != time_point::max() && clock::now() >= until) return 0;
-  }
+    return deliver();
+  });
 }
 
 std::size_t io_uring_reactor::deliver() {

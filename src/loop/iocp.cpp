@@ -23,6 +23,7 @@
 //   of its clock, that is up to 15.6 ms late where no program has asked for more (timeBeginPeriod).
 // - Nothing tells without a system call that an event is there: see look_pace.hpp.
 
+#include "ask_until.hpp"
 #include "look_pace.hpp"
 #include "object_wait.hpp"
 #include "reactor.hpp"
@@ -242,12 +243,7 @@ std::size_t iocp_reactor::poll() {
 }
 
 std::size_t iocp_reactor::wait(time_point until) {
-  for (;;) {
-    nanoseconds limit = nanoseconds::max();
-    if (until != time_point::max()) limit = until == time_point::min() ? nanoseconds(0) : std::max(until - clock::now(), nanoseconds(0));
-    if (const std::size_t events = ask(limit)) return events;
-    if (until != time_point::max() && clock::now() >= until) return 0;
-  }
+  return ask_until(until, [this](nanoseconds limit) { return ask(limit); });
 }
 
 std::size_t iocp_reactor::ask(nanoseconds limit) {

@@ -24,6 +24,7 @@
 // - Other threads do not touch this kqueue. To be woken from them, a loop watches a bell (sys/bell.hpp), which on these systems is an
 //   EVFILT_USER event in a small kqueue of its own. That is one descriptor, which whoever has only the bell can trigger.
 
+#include "ask_until.hpp"
 #include "look_pace.hpp"
 #include "reactor.hpp"
 #include "watch_table.hpp"
@@ -248,12 +249,7 @@ std::size_t kqueue_reactor::poll() {
 }
 
 std::size_t kqueue_reactor::wait(time_point until) {
-  for (;;) {
-    nanoseconds limit = nanoseconds::max();
-    if (until != time_point::max()) limit = until == time_point::min() ? nanoseconds(0) : std::max(until - clock::now(), nanoseconds(0));
-    if (const std::size_t events = ask(limit)) return events;
-    if (until != time_point::max() && clock::now() >= until) return 0;
-  }
+  return ask_until(until, [this](nanoseconds limit) { return ask(limit); });
 }
 
 std::size_t kqueue_reactor::ask(nanoseconds limit) {

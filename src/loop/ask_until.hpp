@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+
+namespace ringbell::detail {
+
+/// Calls `ask(limit)`, which sleeps for `limit` at most (`nanoseconds::max()`: without end) and returns how many events it has delivered, until it has
+/// delivered some or `until` is over. What ends a sleep early, such as a signal, is slept through. An `until` that is over asks once.
+template <class Ask>
+std::size_t ask_until(std::chrono::steady_clock::time_point until, Ask ask) {
+  using clock = std::chrono::steady_clock;
+  using std::chrono::nanoseconds;
+  for (;;) {
+    nanoseconds limit = nanoseconds::max();
+    // Not by subtracting where it would overflow.
+    if (until == clock::time_point::min())
+      limit = nanoseconds(0);
+    else if (until != clock::time_point::max())
+      limit = std::max<nanoseconds>(until - clock::now(), nanoseconds(0));
+    if (const std::size_t events = ask(limit)) return events;
+    if (until != clock::time_point::max() && clock::now() >= until) return 0;
+  }
+}
+
+}  // namespace ringbell::detail
