@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #include <chrono>
 #include <cstdio>
@@ -33,10 +34,16 @@ inline bool poll_for(int fd, short events, std::chrono::milliseconds patience) {
   return n > 0;
 }
 
+/// What waiting for a process gives that was killed.
+inline constexpr int killed = 1000 + SIGKILL;
+
 /// A forked process that runs a function, whose value is its exit status; an exception is 90, with a message. Killed and reaped
 /// at the latest by the destructor, and by the kernel when this process dies.
 class child_process {
 public:
+  /// Runs `role(arguments...)`, where arguments are plain values, strings, milestones or shared objects: Windows, which has no fork, can do that as well.
+  template <class... P, class... A>
+  explicit child_process(int (*role)(P...), const A&... arguments) : child_process([&] { return role(arguments...); }) {}
   template <class F>
   explicit child_process(F f) {
     std::fflush(nullptr);
@@ -87,6 +94,19 @@ private:
   pid_t pid_ = -1;
   int pid_handle_ = -1;
 };
+
+/// The kernel sends this process SIGKILL after that time (not 0): wherever it then is.
+inline void be_killed_after(std::chrono::nanoseconds delay) {
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGKILL;
+  timer_t timer{};
+  expect(::timer_create(CLOCK_MONOTONIC, &event, &timer) == 0, "a timer");
+  itimerspec when{};
+  when.it_value.tv_sec = delay / std::chrono::seconds(1);
+  when.it_value.tv_nsec = (delay % std::chrono::seconds(1)).count();
+  expect(::timer_settime(timer, 0, &when, nullptr) == 0, "a timer to start");
+}
 
 /// Lets this process, and those that it forks, run on one processor only.
 inline void stay_on_one_cpu() {

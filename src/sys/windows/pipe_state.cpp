@@ -51,6 +51,12 @@ pipe_state::pipe_state(handle connected, handle event, pipe_side side) noexcept
 }
 
 pipe_state::~pipe_state() {
+  // What the server has put into this process, and nobody has asked for yet, would stay here for good.
+  if (side_ == pipe_side::client && in_block_bytes_ != sizeof in_block_) {
+    std::byte dropped;
+    received_handles closed;
+    (void)receive({&dropped, 1}, closed);
+  }
   if (reading_) end(pipe_.get(), read_);
   if (writing_) end(pipe_.get(), write_);
 }
