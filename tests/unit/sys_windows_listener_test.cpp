@@ -179,8 +179,8 @@ TEST_CASE("what is no pipe of this machine is bad_name, and is not opened") {
   const std::string program = R"(C:\windows\system32\ntdll.dll)";
   for (const std::string& path :
        {std::string(), std::string("name"), program, std::string(R"(\\other\pipe\name)"), std::string(R"(\\.\pipe\)"),
-        std::string(R"(\\.\pipe\a\b)"), std::string(R"(\\.\PHYSICALDRIVE0)"), R"(\\.\pipe\)" + std::string(250, 'x'),
-        R"(\\.\pipe\a)" + std::string(1, '\0'), std::string("\\\\.\\pipe\\\xff")}) {
+        std::string(R"(\\.\pipe\a\b)"), std::string(R"(\\.\PHYSICALDRIVE0)"), std::string(R"(\\.\pipe\../PHYSICALDRIVE0)"),
+        R"(\\.\pipe\)" + std::string(250, 'x'), R"(\\.\pipe\a)" + std::string(1, '\0'), std::string("\\\\.\\pipe\\\xff")}) {
     CAPTURE(path);
     CHECK(connect_error(path) == errc::bad_name);
     CHECK(bind_error(path) == errc::bad_name);
