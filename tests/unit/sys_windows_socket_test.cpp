@@ -6,6 +6,7 @@
 #include <ringbell/sys/region.hpp>
 #include <ringbell/sys/service_path.hpp>
 
+#include "support/process.hpp"
 #include "support/windows_objects.hpp"
 
 #include <doctest/doctest.h>
@@ -244,9 +245,9 @@ TEST_CASE("no handle is left behind when a connection with handles has ended") {
     }
   };
   exchange();
-  const unsigned long before = open_handles();
+  const int before = open_descriptors();
   for (int i = 0; i < 10; ++i) exchange();
-  CHECK(open_handles() == before);
+  CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("handles that are too many, without a byte, late, or of another kind are an invalid argument") {
@@ -297,12 +298,12 @@ TEST_CASE("a client that names a handle of another kind is bad_peer, and it is n
   block.count = 2;
   block.values[0] = value_of(bell.native());
   block.values[1] = value_of(semaphore.get());
-  const unsigned long before = open_handles();
+  const int before = open_descriptors();
   p.say(block);
   received_handles handles;
   CHECK(receive(p.socket, handles).error == errc::bad_peer);
   CHECK(handles.count == 0);
-  CHECK(open_handles() <= before + 1);  // the client's process
+  CHECK(open_descriptors() <= before + 1);  // the client's process
 }
 
 TEST_CASE("a block of more handles than four, or with other reserved bytes, is bad_peer") {

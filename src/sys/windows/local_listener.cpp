@@ -8,6 +8,7 @@
 
 #include <sddl.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <new>
@@ -145,12 +146,17 @@ struct pipe_instances {
   /// A new one for each that is gone. Errors: the system's.
   std::error_code refill() {
     std::error_code error;
+    bool started = false;
     for (instance& i : all) {
       if (i.pipe) continue;
       i.pipe = create_pipe_instance(path, false, for_all_users, PIPE_UNLIMITED_INSTANCES, error);
       if (error) break;
       start(i);
+      started = true;
     }
+    // All share the event, and each that begins to wait resets it: also what it told of another one.
+    const auto has_news = [](const instance& i) { return i.connected || (i.connecting && HasOverlappedIoCompleted(&i.call)); };
+    if (started && std::any_of(all.begin(), all.end(), has_news)) ::SetEvent(event.get());
     return error;
   }
 
