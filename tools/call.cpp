@@ -9,8 +9,6 @@
 #include <ringbell/sleep.hpp>
 #include <ringbell/when_any.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -36,7 +34,7 @@ constexpr std::size_t part_size = 16 << 10;
 constexpr std::size_t longest_request = std::size_t{1} << 30;
 
 /// Nobody means to type the request.
-bool on_terminal(const call_command& command) noexcept { return !command.stream && !command.data && ::isatty(STDIN_FILENO) != 0; }
+bool on_terminal(const call_command& command) noexcept { return !command.stream && !command.data && is_terminal(standard_stream::input); }
 
 /// The request is longer than a message may be.
 class too_long : public std::runtime_error {

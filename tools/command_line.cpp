@@ -61,9 +61,10 @@ CLI::Option* add_duration_option(CLI::App& app, const std::string& name, std::ch
 }
 
 void add_common_options(CLI::App& app, common_options& options, const std::string& usual_ring) {
-  app.add_option("--loop", options.loop,
-                 "What to sleep in; auto: $RINGBELL_LOOP, else io_uring where it works, else epoll; kqueue on macOS and BSD")
-      ->check(CLI::IsMember({"auto", "io_uring", "epoll", "kqueue"}))
+  app.add_option(
+         "--loop", options.loop,
+         "What to sleep in; auto: $RINGBELL_LOOP, else io_uring where it works, else epoll; kqueue on macOS and BSD, iocp on Windows")
+      ->check(CLI::IsMember({"auto", "io_uring", "epoll", "kqueue", "iocp"}))
       ->capture_default_str();
   app.add_option("--spin", options.spin, "Whether to poll before sleeping; auto: $RINGBELL_SPIN, else adaptive")
       ->check(CLI::IsMember({"auto", "adaptive", "none", "always"}))

@@ -32,6 +32,7 @@ struct common_options {
     if (loop == "io_uring") options.backend = loop_backend::io_uring;
     if (loop == "epoll") options.backend = loop_backend::epoll;
     if (loop == "kqueue") options.backend = loop_backend::kqueue;
+    if (loop == "iocp") options.backend = loop_backend::iocp;
     if (spin == "adaptive") options.spin = spin_policy::adaptive;
     if (spin == "none") options.spin = spin_policy::none;
     if (spin == "always") options.spin = spin_policy::always;

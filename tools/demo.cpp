@@ -2,9 +2,8 @@
 #include "commands.hpp"
 #include "demo_session.hpp"
 #include "json.hpp"
+#include "standard_streams.hpp"
 #include "system_facts.hpp"
-
-#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -112,9 +111,9 @@ public:
   row ring_hot{"ringbell, hot, 64 B", "ringbell_hot_64"};
   row asio_hot{"ringbell in Asio, hot, 64 B", "asio_hot_64"};
   row ring_hot_smaller{"ringbell, hot, 32 B", "ringbell_hot_32"};
-  row socket_hot{"Unix socket, hot, 64 B", "socket_hot_64"};
+  row socket_hot{std::string(demo::link_name) + ", hot, 64 B", "socket_hot_64"};
   row ring_paced{"ringbell, 1 kHz, 64 B", "ringbell_1khz_64"};
-  row socket_paced{"Unix socket, 1 kHz, 64 B", "socket_1khz_64"};
+  row socket_paced{std::string(demo::link_name) + ", 1 kHz, 64 B", "socket_1khz_64"};
   row one_way{"64 B", "one_way_64"};
   row one_way_batched{"64 B, 32 published together", "one_way_64_batch_32"};
   row one_way_64k{"64 KiB", "one_way_64k"};
@@ -122,11 +121,11 @@ public:
 
 private:
   static void show_progress(int round, int rounds) {
-    if (!::isatty(STDERR_FILENO)) return;
+    if (!is_terminal(standard_stream::errors)) return;
     std::fprintf(stderr, "\r\033[Kmeasuring: round %d of %d", round, rounds);
   }
   static void hide_progress() {
-    if (::isatty(STDERR_FILENO)) std::fputs("\r\033[K", stderr);
+    if (is_terminal(standard_stream::errors)) std::fputs("\r\033[K", stderr);
   }
 };
 
@@ -182,9 +181,9 @@ CPU, bells and parks are per round trip or message; bells and parks of both proc
 each message was due, so a late one counts. p50, messages/s and GB/s: medians of %zu rounds, in which all kinds take turns.
 One way: copied in by the sender, read in full and checked by the receiver.
 
-Hot round trip of 64 B: the Unix socket takes %.0f times as long as ringbell (median; %.0f to %.0f in %zu rounds).
+Hot round trip of 64 B: the %s takes %.0f times as long as ringbell (median; %.0f to %.0f in %zu rounds).
 )";
-  std::printf(notes, ratios.size(), row::median_of(ratios), *low, *high, ratios.size());
+  std::printf(notes, ratios.size(), demo::link_name, row::median_of(ratios), *low, *high, ratios.size());
   if (!m.has_asio()) return;
   const std::vector<double> in_asio = m.ratios(m.asio_hot);
   const auto [least, most] = std::minmax_element(in_asio.begin(), in_asio.end());

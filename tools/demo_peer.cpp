@@ -5,12 +5,8 @@
 
 #include <ringbell/listener.hpp>
 
-#include <sys/socket.h>
-
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <memory>
 
 namespace ringbell::tool::demo {
@@ -39,13 +35,11 @@ task<> sink(channel& ch) {
   co_await ch.send(std::as_bytes(std::span(&sum, 1)));
 }
 
-void socket_echo(int socket) noexcept {
+void socket_echo(sys::native_handle socket) noexcept {
   std::array<std::byte, largest_echo> buffer;
   for (;;) {
-    const ssize_t n = ::recv(socket, buffer.data(), buffer.size(), 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= static_cast<ssize_t>(socket_end)) return;
-    if (send_quietly(socket, std::span<const std::byte>(buffer).first(static_cast<std::size_t>(n))) != n) return;
+    const std::size_t n = receive_some(socket, buffer);
+    if (n <= socket_end || !send_whole(socket, std::span<const std::byte>(buffer).first(n))) return;
   }
 }
 
@@ -57,12 +51,10 @@ task<channel> accept_client(loop& lp, const server_setup& setup) {
 }  // namespace
 
 usage usage_so_far(const channel& ch, const asio_link* in_asio) {
-  timespec cpu{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
   const channel_statistics s = ch.statistics();
   const channel_statistics a = in_asio ? in_asio->statistics() : channel_statistics();
   usage u;
-  u.cpu_ns = static_cast<std::uint64_t>(cpu.tv_sec) * 1000000000u + static_cast<std::uint64_t>(cpu.tv_nsec);
+  u.cpu_ns = processor_time_ns();
   u.parks = s.parks + a.parks;
   u.bells = s.bells_rung + a.bells_rung;
   return u;
@@ -86,20 +78,6 @@ std::uint64_t sum_of(std::span<const std::byte> bytes) noexcept {
     sums[0] += word;
   }
   return sums[0] + sums[1] + sums[2] + sums[3];
-}
-
-bool send_whole(int socket, std::span<const std::byte> bytes) noexcept {
-  ssize_t n;
-  do n = send_quietly(socket, bytes);
-  while (n < 0 && errno == EINTR);
-  return n == static_cast<ssize_t>(bytes.size());
-}
-
-bool receive_whole(int socket, std::span<std::byte> bytes) noexcept {
-  ssize_t n;
-  do n = ::recv(socket, bytes.data(), bytes.size(), MSG_WAITALL);
-  while (n < 0 && errno == EINTR);
-  return n == static_cast<ssize_t>(bytes.size());
 }
 
 int serve(const server_setup& setup) {

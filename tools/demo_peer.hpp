@@ -38,8 +38,10 @@ inline constexpr std::size_t largest_echo = 256;
 std::uint64_t sum_of(std::span<const std::byte> bytes) noexcept;
 
 /// Send and receive all of a plain value. False when the other process has gone.
-bool send_whole(int socket, std::span<const std::byte> bytes) noexcept;
-bool receive_whole(int socket, std::span<std::byte> bytes) noexcept;
+bool send_whole(sys::native_handle link, std::span<const std::byte> bytes) noexcept;
+bool receive_whole(sys::native_handle link, std::span<std::byte> bytes) noexcept;
+/// What there is; 0 when the other process has gone. Where messages are not kept apart, each is answered before the next one goes.
+std::size_t receive_some(sys::native_handle link, std::span<std::byte> bytes) noexcept;
 
 struct server_setup {
   server_setup() noexcept {}

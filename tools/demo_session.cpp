@@ -6,20 +6,10 @@
 #include <ringbell/connect.hpp>
 #include <ringbell/sleep.hpp>
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <exception>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <utility>
@@ -38,60 +28,6 @@ constexpr std::size_t bytes_per_clock_read = 64 << 10;
 
 std::uint64_t nanoseconds(clock::duration d) {
   return d.count() < 0 ? 0 : static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
-}
-
-std::array<sys::handle, 2> socket_pair(int type) {
-  int ends[2];
-  if (::socketpair(AF_UNIX, type, 0, ends) != 0) throw_errno(errno, "a pair of sockets");
-  for (const int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
-  return {sys::handle(ends[0]), sys::handle(ends[1])};
-}
-
-/// Signals that end a program wait while it has something on disk.
-class signals_held {
-public:
-  signals_held() noexcept {
-    sigset_t held;
-    sigemptyset(&held);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&held, signal);
-    ::sigprocmask(SIG_BLOCK, &held, &before_);
-  }
-  signals_held(const signals_held&) = delete;
-  signals_held& operator=(const signals_held&) = delete;
-  ~signals_held() { release(); }
-  void release() const noexcept { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }
-
-private:
-  sigset_t before_;
-};
-
-class temporary_folder {
-public:
-  temporary_folder() : path_((std::filesystem::temp_directory_path() / "ringbell-demo-XXXXXX").string()) {
-    if (!::mkdtemp(path_.data())) throw_errno(errno, "a folder in " + std::filesystem::temp_directory_path().string());
-  }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-  ~temporary_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string operator/(const char* name) const { return path_ + '/' + name; }
-
-private:
-  std::string path_;
-};
-
-[[noreturn]] void run_server(const server_setup& setup, pid_t client) noexcept {
-  // Whatever kills the client kills the server; unless it is dead already.
-  end_with_parent();
-  int code = exit_peer_died;
-  if (::getppid() == client) try {
-      code = serve(setup);
-    } catch (...) {
-      code = exit_failure;  // the client notices, and says so for both
-    }
-  ::_exit(code);
 }
 
 task<> warm_up_ring(channel& ch, std::size_t size) {
@@ -162,13 +98,12 @@ task<> push(channel& ch, std::size_t size, std::size_t batch, session::duration 
   s.bytes = s.messages * size;
 }
 
-void socket_round_trip(int socket, std::span<std::byte> payload) {
+void socket_round_trip(sys::native_handle socket, std::span<std::byte> payload) {
   std::array<std::byte, largest_echo> reply;
-  if (!send_whole(socket, payload) || ::recv(socket, reply.data(), reply.size(), 0) != static_cast<ssize_t>(payload.size()))
-    throw std::system_error(errc::peer_closed);
+  if (!send_whole(socket, payload) || receive_some(socket, reply) != payload.size()) throw std::system_error(errc::peer_closed);
 }
 
-void end_socket_phase(int socket) {
+void end_socket_phase(sys::native_handle socket) {
   const std::array<std::byte, socket_end> end{};
   if (!send_whole(socket, end)) throw std::system_error(errc::peer_closed);
 }
@@ -200,53 +135,25 @@ void sample::add(const sample& other) {
 }
 
 session::session(const common_options& common) {
-  const signals_held held;
-  const temporary_folder folder;
-  auto orders = socket_pair(SOCK_STREAM);
-  auto sockets = socket_pair(message_socket_type());
-  server_setup setup;
-  setup.name = folder / "demo";
-  setup.asio_name = folder / "asio";
-  setup.common = common;
-  setup.orders = std::move(orders[1]);
-  setup.socket = std::move(sockets[1]);
-
-  const pid_t self = ::getpid();
-  server_ = ::fork();
-  if (server_ < 0) throw_errno(errno, "starting the server process");
-  if (server_ == 0) {
-    orders[0].reset();
-    sockets[0].reset();
-    held.release();
-    cpus_.pin_server();
-    run_server(setup, self);
-  }
-  orders_ = std::move(orders[0]);
-  socket_ = std::move(sockets[0]);
+  const own_names names;
+  server_.start(names, common, cpus_);
   cpus_.pin_client();
   // Sleeps end on time: both kinds of exchange are to be measured, not the kernel's gathering of timers.
   ask_for_exact_sleeps();
-  try {
-    loop_ = std::make_unique<loop>(common.for_loop());
-    channel_ = loop_->run(connect(*loop_, setup.name, common.for_connect()));
-    in_asio_ = asio_link::connect(setup.asio_name, common);
-  } catch (...) {
-    orders_.reset();
-    ::kill(server_, SIGKILL);
-    ::waitpid(server_, nullptr, 0);
-    throw;
-  }
+  loop_ = std::make_unique<loop>(common.for_loop());
+  channel_ = loop_->run(connect(*loop_, names / "demo", common.for_connect()));
+  in_asio_ = asio_link::connect(names / "asio", common);
 }
 
 session::~session() {
   // Between two phases it leaves by itself; within one it is killed.
   const phase leave = phase::leave;
-  if (std::uncaught_exceptions() != 0 || !send_whole(orders_.get(), std::as_bytes(std::span(&leave, 1)))) ::kill(server_, SIGKILL);
-  while (::waitpid(server_, nullptr, 0) < 0 && errno == EINTR) {}
+  if (std::uncaught_exceptions() != 0 || !send_whole(server_.orders(), std::as_bytes(std::span(&leave, 1)))) server_.kill();
+  server_.join();
 }
 
 void session::order(phase what) {
-  if (!send_whole(orders_.get(), std::as_bytes(std::span(&what, 1)))) throw std::system_error(errc::peer_closed, "the demo's server");
+  if (!send_whole(server_.orders(), std::as_bytes(std::span(&what, 1)))) throw std::system_error(errc::peer_closed, "the demo's server");
 }
 
 template <class F>
@@ -256,7 +163,7 @@ sample session::measure(phase what, F f) {
   const usage before = usage_so_far(channel_, in_asio_.get());
   f(s);
   s.client = usage_so_far(channel_, in_asio_.get()) - before;
-  if (!receive_whole(orders_.get(), std::as_writable_bytes(std::span(&s.server, 1))))
+  if (!receive_whole(server_.orders(), std::as_writable_bytes(std::span(&s.server, 1))))
     throw std::system_error(errc::peer_closed, "the demo's server");
   return s;
 }
@@ -283,18 +190,18 @@ sample session::ring_one_way(std::size_t size, std::size_t batch, duration d) {
 sample session::socket_hot(std::size_t size, duration d) {
   return measure(phase::socket_echo, [&](sample& s) {
     std::vector<std::byte> payload(size, std::byte{42});
-    for (int i = 0; i < warm_up; ++i) socket_round_trip(socket_.get(), payload);
+    for (int i = 0; i < warm_up; ++i) socket_round_trip(server_.socket(), payload);
     clock::time_point last = clock::now();
     const clock::time_point begin = last;
     while (last < begin + d) {
-      socket_round_trip(socket_.get(), payload);
+      socket_round_trip(server_.socket(), payload);
       const clock::time_point now = clock::now();
       s.times.add(nanoseconds(now - last));
       last = now;
     }
     s.seconds = std::chrono::duration<double>(last - begin).count();
     s.messages = s.times.count() + warm_up;
-    end_socket_phase(socket_.get());
+    end_socket_phase(server_.socket());
   });
 }
 
@@ -304,12 +211,12 @@ sample session::socket_paced(std::size_t size, duration period, duration d) {
     const clock::time_point begin = clock::now();
     for (clock::time_point due = begin + period; due <= begin + d; due += period) {
       sleep_until_blocking(due);
-      socket_round_trip(socket_.get(), payload);
+      socket_round_trip(server_.socket(), payload);
       s.times.add(nanoseconds(clock::now() - due));
     }
     s.seconds = std::chrono::duration<double>(clock::now() - begin).count();
     s.messages = s.times.count();
-    end_socket_phase(socket_.get());
+    end_socket_phase(server_.socket());
   });
 }
 

@@ -3,12 +3,11 @@
 
 #include "demo_asio.hpp"
 #include "demo_peer.hpp"
+#include "demo_process.hpp"
 #include "histogram.hpp"
 
 #include <ringbell/channel.hpp>
 #include <ringbell/loop.hpp>
-
-#include <sys/types.h>
 
 #include <chrono>
 #include <cstddef>
@@ -53,7 +52,7 @@ private:
   unsigned usable_ = 1;
 };
 
-/// The server process, connected: by ringbell, and by a Unix socket beside it. Measures one slice at a time.
+/// The server process, connected: by ringbell, and by another link beside it. Measures one slice at a time.
 class session {
 public:
   using duration = std::chrono::nanoseconds;
@@ -87,9 +86,7 @@ private:
   void order(phase what);
 
   placement cpus_;
-  pid_t server_ = -1;
-  sys::handle orders_;
-  sys::handle socket_;
+  server_process server_;
   std::unique_ptr<loop> loop_;
   channel channel_;
   std::unique_ptr<asio_link> in_asio_;

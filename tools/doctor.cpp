@@ -4,6 +4,8 @@
 #include "commands.hpp"
 #include "demo_asio.hpp"
 #include "json.hpp"
+#include "services.hpp"
+#include "system_calls.hpp"
 #include "system_facts.hpp"
 
 #include <ringbell/connect.hpp>
@@ -13,13 +15,7 @@
 #include <ringbell/sys/service_path.hpp>
 #include <ringbell/when_all.hpp>
 
-#include <stdlib.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <cstdio>
-#include <cstdlib>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -43,23 +39,6 @@ finding look_at_loop() {
 
 // -- an exchange --
 
-class folder_of_own {
-public:
-  folder_of_own() : path_((std::filesystem::temp_directory_path() / "ringbell-doctor-XXXXXX").string()) {
-    if (!::mkdtemp(path_.data())) throw_errno(errno, "a folder in " + std::filesystem::temp_directory_path().string());
-  }
-  folder_of_own(const folder_of_own&) = delete;
-  folder_of_own& operator=(const folder_of_own&) = delete;
-  ~folder_of_own() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string operator/(const char* name) const { return path_ + '/' + name; }
-
-private:
-  std::string path_;
-};
-
 task<> reply_once(listener& from) {
   channel ch = co_await from.accept();
   auto m = co_await ch.recv();
@@ -82,11 +61,11 @@ task<std::string> exchange(loop& lp, std::string name) {
 
 finding look_at_exchange() {
   try {
-    const folder_of_own folder;
+    const own_names names;
     loop lp;
-    const std::string bell = lp.run(exchange(lp, folder / "doctor"));
+    const std::string bell = lp.run(exchange(lp, names / "doctor"));
     return {"exchange", verdict::ok,
-            "a message went there and back over a socket in " + std::filesystem::temp_directory_path().string() + "; bell: " + bell +
+            "a message went there and back over " + own_names::place() + "; bell: " + bell +
                 (bell == "eventfd" ? " (a byte on the socket between different users)" : "")};
   } catch (const std::exception& error) {
     return {"exchange", verdict::missing, error.what()};
@@ -99,7 +78,7 @@ finding look_at_names() {
   if (!path) return {what, verdict::limited, path.error().message()};
   const std::error_code error = sys::prepare_service_folder("name");
   if (error) return {what, verdict::limited, *path + ": " + error.message()};
-  return {what, verdict::ok, "sockets are in " + std::filesystem::path(*path).parent_path().string()};
+  return {what, verdict::ok, "sockets are in " + service_folder()};
 }
 
 finding look_at_cpus() {

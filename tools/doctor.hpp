@@ -17,7 +17,7 @@ struct finding {
 
 using findings = std::vector<finding>;
 
-// What differs between the systems: doctor_linux.cpp, doctor_bsd.cpp.
+// What differs between the systems: doctor_linux.cpp, doctor_bsd.cpp, doctor_windows.cpp.
 
 /// Which system this was built for, and what has been tried of that (the words of docs/platforms.md).
 std::string platform_word();

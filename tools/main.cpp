@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "command_line.hpp"
+#include "demo_process.hpp"
 #include "exit_codes.hpp"
-
-#include <fcntl.h>
-#include <unistd.h>
+#include "standard_streams.hpp"
 
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <functional>
@@ -16,14 +14,6 @@
 namespace {
 
 using namespace ringbell::tool;
-
-/// A standard descriptor that is closed would be taken by the next thing opened, which then gets the output meant for people. So closed
-/// ones are filled: input that is at its end, output that fails when it is written, errors that go nowhere.
-void fill_standard_descriptors() {
-  constexpr int flags[] = {O_RDONLY, O_RDONLY, O_WRONLY};
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
-    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)::open("/dev/null", flags[fd]);
-}
 
 int run(const std::function<int()>& action) {
   try {
@@ -41,8 +31,8 @@ int run(const std::function<int()>& action) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  fill_standard_descriptors();
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that has gone is an error of write(2), reported as any other
+  prepare_standard_streams();
+  if (const auto server_of_demo = demo::run_as_server(argc, argv)) return *server_of_demo;
 
   const chosen_command asked = parse_command_line(argc, argv);
   int code = asked.action ? run(asked.action) : asked.exit_code;

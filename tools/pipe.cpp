@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
 #include "standard_streams.hpp"
+#include "system_calls.hpp"
 
 #include <ringbell/as_result.hpp>
 #include <ringbell/connect.hpp>
@@ -12,13 +13,8 @@
 #include <ringbell/when_all.hpp>
 #include <ringbell/when_any.hpp>
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -69,15 +65,13 @@ private:
     co_await watch_.join();
   }
 
-  /// Throws when the peer hangs up. Bells may come on the same socket: those are the channel's to take.
+  /// Throws when the peer hangs up. What comes on the control socket is the channel's to take: it hears of it as this does, and knows.
   static task<> until_hangup(channel& ch) {
-    const sys::native_handle control = ch.core()->parts().control.native();
-    for (;;) {
-      co_await readable(control);
-      char bell;
-      if (::recv(control, &bell, 1, MSG_PEEK | MSG_DONTWAIT) == 0) throw std::system_error(errc::peer_closed);
+    while (!ch.core()->ring().gone()) {
+      co_await readable(ch.core()->parts().control.native());
       co_await yield();
     }
+    throw std::system_error(errc::peer_closed);
   }
 
   channel& channel_;
@@ -121,7 +115,7 @@ task<int> pipe(loop& lp, const pipe_options& options) {
   {
     // Named: g++ 12 destroys the conditional's temporary twice when the expression awaits.
     task<channel> peer = options.listen.empty() ? connect_one(lp, options) : accept_one(lp, options);
-    auto first = co_await when_any(std::move(peer), signalled(SIGINT, SIGTERM, SIGHUP));
+    auto first = co_await when_any(std::move(peer), signalled(signal_set(ending_signals())));
     if (first.index() == 1) co_return exit_signal + first.get<1>();
     ch = std::move(first.get<0>());
   }

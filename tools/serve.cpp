@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
+#include "system_calls.hpp"
 
 #include <ringbell/call_error.hpp>
 #include <ringbell/loop_pool.hpp>
@@ -8,8 +9,6 @@
 #include <ringbell/signals.hpp>
 #include <ringbell/sleep.hpp>
 #include <ringbell/when_any.hpp>
-
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <charconv>
@@ -49,8 +48,7 @@ task<reply> tell_time(request) {
   const auto now = std::chrono::system_clock::now();
   const std::time_t seconds = std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(now));
   const auto fraction = now - std::chrono::floor<std::chrono::seconds>(now);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
+  const std::tm parts = calendar_time(seconds);
   char text[64];
   const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
   std::snprintf(text + length, sizeof text - length, ".%09lldZ\n",
@@ -86,14 +84,6 @@ task<reply> answer(request r) {
     case method_id("count"): return count(std::move(r));
     default: throw std::system_error(errc::no_such_method);
   }
-}
-
-/// A client costs a descriptor, and many programs begin with no more than 1024 of them.
-void allow_many_descriptors() noexcept {
-  rlimit files{};
-  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
-  files.rlim_cur = files.rlim_max;
-  (void)::setrlimit(RLIMIT_NOFILE, &files);
 }
 
 task<> serve(loop& lp, const serve_options& options) {

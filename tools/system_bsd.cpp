@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "posix_calls.hpp"
 #include "system_calls.hpp"
 
 #include <sys/socket.h>

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
-#include <span>
+#include <cstdint>
+#include <ctime>
+#include <initializer_list>
 #include <string>
 #include <vector>
 
-/// What the systems have under different names, or not at all: system_linux.cpp, system_bsd.cpp.
+/// What the systems have under different names, or not at all: system_linux.cpp, system_bsd.cpp, what these two have in common in system_posix.cpp;
+/// system_windows.cpp.
 namespace ringbell::tool {
 
 /// The processors that this process may be bound to; none where that cannot be done.
@@ -22,9 +24,32 @@ void end_with_parent() noexcept;
 void ask_for_exact_sleeps() noexcept;
 void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept;
 
-/// As send(2); raises no signal.
-long send_quietly(int socket, std::span<const std::byte> bytes, int flags = 0) noexcept;
-/// The type of Unix socket that keeps messages apart, or else the one that at least tells of the end.
-int message_socket_type() noexcept;
+/// The processor time that this process has used.
+std::uint64_t processor_time_ns() noexcept;
+/// The signals by which people and systems end a program.
+std::initializer_list<int> ending_signals() noexcept;
+/// A client costs a descriptor, and many programs begin with no more than 1024 of them.
+void allow_many_descriptors() noexcept;
+/// In universal time.
+std::tm calendar_time(std::time_t seconds) noexcept;
+
+/// Names of services that are this process's own, for as long as this lives: in a folder that is then removed; on Windows there is none. Where there is one,
+/// signals that end a program wait that long. Throws the system's error.
+class own_names {
+public:
+  own_names();
+  own_names(const own_names&) = delete;
+  own_names& operator=(const own_names&) = delete;
+  ~own_names();
+  std::string operator/(const char* name) const;
+  /// For people: "a socket in /tmp".
+  static std::string place();
+  /// In a child that was forked meanwhile.
+  void let_signals_through() const noexcept;
+
+private:
+  struct state;
+  state* state_;
+};
 
 }  // namespace ringbell::tool

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "posix_calls.hpp"
 #include "system_calls.hpp"
-
 #include "system_facts.hpp"
 
 #include <sched.h>

@@ -3,6 +3,7 @@
 
 #include "top_screen.hpp"
 
+#include <initializer_list>
 #include <string_view>
 
 namespace ringbell::tool {
@@ -19,6 +20,11 @@ public:
   terminal(const terminal&) = delete;
   terminal& operator=(const terminal&) = delete;
   ~terminal();
+
+  /// The signals that have a meaning for such a program, and which. A terminal that changes its size sends one where there is one for that.
+  static std::initializer_list<int> signals() noexcept;
+  enum class meaning { leave, end, suspend, draw_again };
+  static meaning meaning_of(int signal) noexcept;
 
   /// Gives the terminal back for as long as this process is stopped.
   void suspend();

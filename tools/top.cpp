@@ -2,31 +2,28 @@
 #include "commands.hpp"
 #include "json.hpp"
 #include "services.hpp"
+#include "standard_streams.hpp"
 #include "terminal.hpp"
 #include "top_keys.hpp"
 #include "top_screen.hpp"
 
 #include <ringbell/call_error.hpp>
 #include <ringbell/client.hpp>
-#include <ringbell/readiness.hpp>
 #include <ringbell/service_frame.hpp>
 #include <ringbell/service_statistics.hpp>
 #include <ringbell/signals.hpp>
 #include <ringbell/sleep.hpp>
 #include <ringbell/when_any.hpp>
 
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -141,12 +138,11 @@ private:
 
   task<> follow_keys() {
     for (;;) {
-      co_await readable(STDIN_FILENO);
+      co_await input_.ready();
       char bytes[256];
-      const ssize_t n = ::read(STDIN_FILENO, bytes, sizeof bytes);
-      if (n == 0) co_return;
-      if (n < 0 && errno != EINTR && errno != EAGAIN) throw_errno(errno, "reading the terminal");
-      for (const top::key k : keys_.take(std::string_view(bytes, n > 0 ? static_cast<std::size_t>(n) : 0))) {
+      const auto n = input_.read(std::as_writable_bytes(std::span(bytes)));
+      if (!n) co_return;
+      for (const top::key k : keys_.take(std::string_view(bytes, *n))) {
         if (k == top::character('q')) co_return;
         pressed(k);
       }
@@ -157,11 +153,12 @@ private:
   task<int> follow_signals() {
     for (;;) {
       const int signal = co_await signals_.next();
-      if (signal == SIGINT) co_return exit_ok;
-      if (signal == SIGTSTP)
-        terminal_.suspend();
-      else if (signal != SIGWINCH)
-        co_return exit_signal + signal;
+      switch (terminal::meaning_of(signal)) {
+        case terminal::meaning::leave: co_return exit_ok;
+        case terminal::meaning::end: co_return exit_signal + signal;
+        case terminal::meaning::suspend: terminal_.suspend(); break;
+        case terminal::meaning::draw_again: break;
+      }
       draw();
     }
   }
@@ -199,8 +196,9 @@ private:
   watched_service& service_;
   std::chrono::nanoseconds interval_;
   // Before the terminal: from then on none of them ends this without bringing it back.
-  signal_set signals_{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP};
+  signal_set signals_{terminal::signals()};
   terminal terminal_;
+  standard_input input_;  // after the terminal has been set up: who reads ahead reads keys
   top::key_reader keys_;
   bool looked_ = false;
 };

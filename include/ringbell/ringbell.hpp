@@ -52,6 +52,7 @@
 #include <ringbell/sys/region.hpp>
 #include <ringbell/sys/service_path.hpp>
 #include <ringbell/sys/signal_handle.hpp>
+#include <ringbell/sys/user_id.hpp>
 #include <ringbell/task.hpp>
 #include <ringbell/timeout.hpp>
 #include <ringbell/when_all.hpp>

@@ -12,9 +12,6 @@
 
 #include <doctest/doctest.h>
 
-#include <signal.h>
-#include <time.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -96,19 +93,6 @@ task<void> ping_pong(channel& ch, bool first, progress& own) {
 
 // -- the victim --
 
-/// The kernel sends this process SIGKILL after that time: wherever it then is.
-void be_killed_after(std::chrono::nanoseconds delay) {
-  sigevent event{};
-  event.sigev_notify = SIGEV_SIGNAL;
-  event.sigev_signo = SIGKILL;
-  timer_t timer{};
-  expect(::timer_create(CLOCK_MONOTONIC, &event, &timer) == 0, "a timer");
-  itimerspec when{};
-  when.it_value.tv_sec = delay / 1s;
-  when.it_value.tv_nsec = (delay % 1s).count();
-  expect(::timer_settime(timer, 0, &when, nullptr) == 0, "a timer to start");
-}
-
 task<void> be_busy(channel& ch, state s, bool server, std::chrono::nanoseconds left, progress& own) {
   if (s != state::handshake) be_killed_after(left);
   own.connected = true;
@@ -138,6 +122,12 @@ task<void> victim(loop& lp, std::string path, state s, bool server, std::chrono:
   co_await be_busy(ch, s, server, left, own);
 }
 
+int be_victim(const std::string& path, state s, bool server, std::chrono::nanoseconds left, const shared_object<progress>& own) {
+  loop lp;
+  lp.run(victim(lp, path, s, server, left, *own));
+  return 0;
+}
+
 // -- the survivor --
 
 struct survivor {
@@ -154,18 +144,18 @@ task<void> until_peer_closed(task<void> wait, survivor& me) {
   expect(outcome.error() == errc::peer_closed, outcome.error().message().c_str());
 }
 
-task<void> note_death(int pid_handle, survivor& me) {
+task<void> note_death(sys::native_handle pid_handle, survivor& me) {
   co_await readable(pid_handle);
   me.peer_died = loop::clock::now();
 }
 
 // Blocked like its peer until that is dead; then takes all that is there.
-task<void> drain_after_death(receiver& from, int pid_handle, survivor& me) {
+task<void> drain_after_death(receiver& from, sys::native_handle pid_handle, survivor& me) {
   co_await readable(pid_handle);
   co_await receive_for_ever(from, state::full, me.own.received);
 }
 
-task<void> survive(channel& ch, state s, bool server, int pid_handle, survivor& me) {
+task<void> survive(channel& ch, state s, bool server, sys::native_handle pid_handle, survivor& me) {
   me.connected = true;
   switch (s) {
     case state::full:
@@ -182,14 +172,14 @@ task<void> survive(channel& ch, state s, bool server, int pid_handle, survivor& 
   }
 }
 
-task<void> accept_and_survive(listener& l, state s, int pid_handle, survivor& me) {
+task<void> accept_and_survive(listener& l, state s, sys::native_handle pid_handle, survivor& me) {
   auto accepted = co_await as_result(l.accept());
   if (!accepted) co_return;  // the victim died before, and we were told to stop
   channel ch = std::move(*accepted);
   co_await survive(ch, s, true, pid_handle, me);
 }
 
-task<void> stop_accepting(scope& accepting, int pid_handle, survivor& me) {
+task<void> stop_accepting(scope& accepting, sys::native_handle pid_handle, survivor& me) {
   co_await readable(pid_handle);
   co_await sleep_for(1ms);
   if (!me.connected) accepting.request_stop();
@@ -218,7 +208,7 @@ task<void> ask_once(loop& lp, std::string path) {
 }
 
 // As a server: the next client is served as if nothing had happened.
-task<void> survive_as_server(loop& lp, std::string path, state s, int pid_handle, survivor& me) {
+task<void> survive_as_server(loop& lp, std::string path, state s, sys::native_handle pid_handle, survivor& me) {
   listener l = listener::bind(lp, path);
   {
     scope accepting{lp};
@@ -235,7 +225,7 @@ task<void> succeed_and_serve(loop& lp, std::string path) {
 }
 
 // As a client: the next server takes the dead one's name, and connects.
-task<void> survive_as_client(loop& lp, std::string path, state s, int pid_handle, survivor& me) {
+task<void> survive_as_client(loop& lp, std::string path, state s, sys::native_handle pid_handle, survivor& me) {
   connect_options options;
   if (s == state::handshake) options.timeout = 300ms;
   auto connected = co_await as_result(connect(lp, path, options));
@@ -243,12 +233,20 @@ task<void> survive_as_client(loop& lp, std::string path, state s, int pid_handle
     channel ch = std::move(*connected);
     co_await survive(ch, s, false, pid_handle, me);
   } else {
-    expect(s == state::handshake, "to connect to a server that lives for a while");
     const auto e = connected.error();
+    expect(s == state::handshake, ("to connect to a server that lives for a while; got: " + e.message()).c_str());
     expect(e == errc::no_server || e == errc::timed_out || e == errc::peer_closed, e.message().c_str());
     co_await readable(pid_handle);
   }
   co_await succeed_and_serve(lp, path);
+}
+
+int listen_for_ever(const std::string& path, const shared_object<progress>& own) {
+  loop lp;
+  const listener l = listener::bind(lp, path);
+  own->connected = true;
+  lp.run();
+  return 0;
 }
 
 // -- a round --
@@ -268,11 +266,7 @@ std::chrono::nanoseconds random_delay(state s, std::mt19937& random) {
 void kill_one(const std::string& path, state s, bool victim_is_server, std::mt19937& random, worst_notice& worst) {
   const shared_object<progress> of_victim;
   const auto delay = random_delay(s, random);
-  child_process dying([&] {
-    loop lp;
-    lp.run(victim(lp, path, s, victim_is_server, delay, *of_victim));
-    return 0;
-  });
+  child_process dying(&be_victim, path, s, victim_is_server, std::chrono::nanoseconds(delay), of_victim);
   survivor me;
   {
     loop lp;
@@ -281,7 +275,7 @@ void kill_one(const std::string& path, state s, bool victim_is_server, std::mt19
     else
       lp.run(timeout(60s, survive_as_server(lp, path, s, dying.pid_handle(), me)));
   }
-  CHECK(dying.wait() == 1000 + SIGKILL);
+  CHECK(dying.wait() == killed);
 
   // What the victim had sent for sure has come, and what has come was sent without a gap (see receive_for_ever).
   if (me.connected) {
@@ -299,12 +293,6 @@ void kill_one(const std::string& path, state s, bool victim_is_server, std::mt19
   }
 }
 
-std::vector<std::string> left_in(const std::string& folder) {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) names.push_back(entry.path().filename().string());
-  return names;
-}
-
 int ringbells_in_shared_memory() {
   std::error_code ignored;
   int found = 0;
@@ -317,14 +305,14 @@ int ringbells_in_shared_memory() {
 void kill_many(state s, int rounds) {
   const temporary_folder folder;
   const std::string path = folder / "victim";
-  std::mt19937 random(static_cast<unsigned>(::getpid()) * 7 + static_cast<unsigned>(s));
+  std::mt19937 random(static_cast<unsigned>(sys::current_process()) * 7 + static_cast<unsigned>(s));
   worst_notice worst;
   std::optional<resources> before;
   for (int round = 0; round < rounds; ++round) {
     if (round == 4) before = resources::now();  // by then all that is set up once is
     CAPTURE(round);
     kill_one(path, s, round % 2 == 0, random, worst);
-    CHECK(left_in(folder.path()).empty());  // the successor took the dead one's name, and has given it back
+    CHECK(left_in(folder).empty());  // the successor took the dead one's name, and has given it back
   }
   const resources after = resources::now();
   CHECK(after.descriptors == before->descriptors);
@@ -349,23 +337,17 @@ TEST_CASE("a killed server leaves its socket and its lock, which the next server
   const std::string path = folder / "server";
   const shared_object<progress> of_victim;
   {
-    child_process dying([&] {
-      loop lp;
-      const listener l = listener::bind(lp, path);
-      of_victim->connected = true;
-      lp.run();
-      return 0;
-    });
+    child_process dying(&listen_for_ever, path, of_victim);
     REQUIRE(eventually([&] { return of_victim->connected.load(); }));
     dying.kill();
-    CHECK(dying.wait() == 1000 + SIGKILL);
+    CHECK(dying.wait() == killed);
   }
-  auto left = left_in(folder.path());
+  auto left = left_in(folder);
   std::ranges::sort(left);
   CHECK(left == std::vector<std::string>{"server", "server.lock"});
   {
     loop lp;
     lp.run(succeed_and_serve(lp, path));
   }
-  CHECK(left_in(folder.path()).empty());
+  CHECK(left_in(folder).empty());
 }

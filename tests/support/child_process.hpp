@@ -31,10 +31,16 @@ inline bool poll_for(int fd, short events, std::chrono::milliseconds patience) {
   return n > 0;
 }
 
+/// What waiting for a process gives that was killed.
+inline constexpr int killed = 1000 + SIGKILL;
+
 /// A forked process that runs a function, whose value is its exit status; an exception is 90, with a message. Killed and reaped
 /// at the latest by the destructor, and by the kernel when this process dies.
 class child_process {
 public:
+  /// Runs `role(arguments...)`, where arguments are plain values, strings, milestones or shared objects: Windows, which has no fork, can do that as well.
+  template <class... P, class... A>
+  explicit child_process(int (*role)(P...), const A&... arguments) : child_process([&] { return role(arguments...); }) {}
   template <class F>
   explicit child_process(F f) {
     std::fflush(nullptr);

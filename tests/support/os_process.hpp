@@ -6,8 +6,10 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <stdexcept>
 #include <string>
 
@@ -19,6 +21,19 @@ inline void die_with_parent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 /// A descriptor that is readable once a child has ended: after the kernel has closed all that it had open.
 inline int descriptor_of_child(pid_t child) { return static_cast<int>(::syscall(SYS_pidfd_open, child, 0)); }
+
+/// The kernel sends this process SIGKILL after that time (not 0): wherever it then is.
+inline void be_killed_after(std::chrono::nanoseconds delay) {
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGKILL;
+  timer_t timer{};
+  itimerspec when{};
+  when.it_value.tv_sec = delay / std::chrono::seconds(1);
+  when.it_value.tv_nsec = (delay % std::chrono::seconds(1)).count();
+  if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || ::timer_settime(timer, 0, &when, nullptr) != 0)
+    throw std::runtime_error("no timer");
+}
 
 /// The file of this program.
 inline std::string own_program() { return "/proc/self/exe"; }

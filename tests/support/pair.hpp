@@ -59,13 +59,15 @@ inline task<void> be_client(loop& lp, std::string path, const pair_options& opti
   co_await r(lp, std::move(ch));
 }
 
-template <class F>
-int run_on_a_loop(const pair_options& options, F make_task) {
+using side = task<void> (*)(loop&, std::string, const pair_options&, role);
+
+template <side Side>
+int run_on_a_loop(const std::string& path, const pair_options& options, role r) {
   if (options.one_cpu) stay_on_one_cpu();
   loop_options o;
   o.spin = options.spin;
   loop lp(o);
-  lp.run(make_task(lp));
+  lp.run(Side(lp, path, options, r));
   return 0;
 }
 
@@ -84,10 +86,8 @@ inline constexpr both both_well{};
 inline both run_pair(role server, role client, const pair_options& options = {}) {
   const temporary_folder folder;
   const std::string path = folder / "pair";
-  child_process s(
-      [&] { return pair_detail::run_on_a_loop(options, [&](loop& lp) { return pair_detail::serve_one(lp, path, options, server); }); });
-  child_process c(
-      [&] { return pair_detail::run_on_a_loop(options, [&](loop& lp) { return pair_detail::be_client(lp, path, options, client); }); });
+  child_process s(&pair_detail::run_on_a_loop<pair_detail::serve_one>, path, options, server);
+  child_process c(&pair_detail::run_on_a_loop<pair_detail::be_client>, path, options, client);
   const int client_status = c.wait(options.patience);
   const int server_status = s.wait(client_status == 0 ? options.patience : std::chrono::seconds(1));
   return {server_status, client_status};

@@ -16,6 +16,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ringbell::test {
 
@@ -96,6 +97,13 @@ public:
 private:
   std::string path_;
 };
+
+/// What is in such a folder.
+inline std::vector<std::string> left_in(const temporary_folder& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) names.push_back(entry.path().filename().string());
+  return names;
+}
 
 /// How many descriptors this process has open.
 inline int open_descriptors() {

@@ -90,22 +90,22 @@ inline listener_options for_tests() {
   return options;
 }
 
+inline int be_server(const std::string& path, const shared_object<outcomes>& to) {
+  loop lp;
+  lp.run(serve(lp, path, for_tests(), *to));
+  return 0;
+}
+
+inline int be_honest_client(const std::string& path, const milestone& connected, const shared_object<outcomes>& to) {
+  loop lp;
+  lp.run(honest(lp, path, connected, *to));
+  return 0;
+}
+
 /// A server and an honest client of it, each in a process of its own. At the end both must still be there, and at work.
 class victims {
 public:
-  victims()
-      : server_([this] {
-          loop lp;
-          lp.run(serve(lp, path(), for_tests(), *outcomes_));
-          return 0;
-        }),
-        client_([this] {
-          loop lp;
-          lp.run(honest(lp, path(), connected_, *outcomes_));
-          return 0;
-        }) {
-    connected_.wait();
-  }
+  victims() : server_(&be_server, path(), outcomes_), client_(&be_honest_client, path(), connected_, outcomes_) { connected_.wait(); }
   ~victims() {
     const std::uint64_t so_far = outcomes_->honest_round_trips;
     CHECK(eventually([&] { return outcomes_->honest_round_trips > so_far + 3; }));
@@ -114,7 +114,7 @@ public:
     CHECK_FALSE(poll_for(client_.pid_handle(), POLLIN, std::chrono::milliseconds(0)));
   }
   std::string path() const { return folder_ / "server"; }
-  pid_t server() const { return server_.id(); }
+  auto server() const { return server_.id(); }
   outcomes& counts() const { return *outcomes_; }
   int server_descriptors() const {
     int count = 0;

@@ -24,12 +24,6 @@ inline bool signalled(sys::native_handle event) { return ::WaitForSingleObject(e
 /// Likewise, without waiting.
 inline bool is_signalled(sys::native_handle event) { return ::WaitForSingleObject(event, 0) == WAIT_OBJECT_0; }
 
-inline unsigned long open_handles() {
-  DWORD count = 0;
-  ::GetProcessHandleCount(::GetCurrentProcess(), &count);
-  return count;
-}
-
 inline sys::handle make_semaphore() { return sys::handle(::CreateSemaphoreW(nullptr, 0, 1, nullptr)); }
 
 inline std::uint64_t value_of(sys::native_handle h) { return reinterpret_cast<std::uintptr_t>(h); }
@@ -70,8 +64,8 @@ inline sys::handle make_raw_pipe(const std::string& path) {
   return sys::owned_file(::CreateNamedPipeA(path.c_str(), PIPE_ACCESS_DUPLEX, PIPE_TYPE_BYTE, 1, 4096, 4096, 0, nullptr));
 }
 inline sys::handle open_raw_pipe(const std::string& path) {
-  return sys::owned_file(
-      ::CreateFileA(path.c_str(), GENERIC_READ | FILE_WRITE_DATA, 0, nullptr, OPEN_EXISTING, SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, nullptr));
+  return sys::owned_file(::CreateFileA(path.c_str(), GENERIC_READ | FILE_WRITE_DATA, 0, nullptr, OPEN_EXISTING,
+                                       SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, nullptr));
 }
 inline bool write_raw(const sys::handle& pipe, const std::string& bytes) {
   DWORD written = 0;

@@ -6,6 +6,8 @@
 #include <ringbell/sys/region.hpp>
 #include <ringbell/sys/service_path.hpp>
 
+#include "support/child_process.hpp"
+#include "support/process.hpp"
 #include "support/windows_objects.hpp"
 
 #include <doctest/doctest.h>
@@ -76,6 +78,59 @@ struct raw_pipe {
   handle raw;
   local_socket socket;
 };
+
+local_socket accept_from(local_listener& listener) {
+  for (;;) {
+    std::error_code error;
+    local_socket accepted = listener.accept(error);
+    if (!error) return accepted;
+    expect(error == errc::would_block && signalled(listener.native()), "a client");
+  }
+}
+
+// Another process, in the client's place of "handles go between two processes".
+int exchange_as_client(std::string path) {
+  std::error_code error;
+  local_socket socket = local_socket::connect(path, error);
+  expect(!error, "a server");
+  const region memory = region::create(4096, error);
+  expect(!error, "memory");
+  const event_bell bell = event_bell::create(error);
+  expect(!error, "a bell");
+  memory.data()[7] = std::byte{9};
+  expect(socket.send(bytes_of("to"), std::array{memory.shared_handle(), bell.native()}).has_value(), "to send");
+  received_handles handles;
+  expect(receive(socket, handles).text == "back" && handles.count == 2, "an answer");
+  const peer_region peer = peer_region::map(std::move(handles.items[0]), 8192, error);
+  expect(!error && peer.data()[8] == std::byte{10}, "the server's memory");
+  expect(signalled(bell.native()), "to be rung");
+  memory.data()[7] = peer.data()[9];
+  expect(event_bell::is_event(handles.items[1].get()), "the server's bell");
+  expect(!event_bell(std::move(handles.items[1])).ring(), "to ring");
+  expect(receive(socket).text.empty(), "the server's hang-up");
+  return 0;
+}
+
+int connect_and_stay(std::string path, milestone connected) {
+  std::error_code error;
+  local_socket socket = local_socket::connect(path, error);
+  expect(!error, "a server");
+  expect(socket.send(bytes_of("hello")).has_value(), "to send");
+  connected.reach();
+  (void)signalled(socket.native());
+  return 0;
+}
+
+// Writes a block that names its own handle, and ends before anybody can look at it.
+int name_a_handle_and_end(std::string path, std::uint64_t value) {
+  const handle raw = open_raw_pipe(path);
+  raw_block block;
+  block.count = 1;
+  block.values[0] = value;
+  expect(write_raw(raw, std::string(reinterpret_cast<const char*>(&block), sizeof block) + "x"), "to write");
+  ::TerminateProcess(::GetCurrentProcess(), 0);
+  return 1;
+}
 
 }  // namespace
 
@@ -232,6 +287,63 @@ TEST_CASE("handles travel with the first bytes, whoever is the server, and have 
   }
 }
 
+TEST_CASE("handles go between two processes, in both directions") {
+  const std::string path = unique_pipe_path();
+  std::error_code error;
+  local_listener listener = local_listener::bind(path, false, error);
+  REQUIRE_FALSE(error);
+  child_process client(&exchange_as_client, path);
+  local_socket socket = accept_from(listener);
+  CHECK(socket.peer().value().process == static_cast<std::int64_t>(client.id()));
+  received_handles handles;
+  REQUIRE(receive(socket, handles).text == "to");
+  REQUIRE(handles.count == 2);
+  const peer_region peer = peer_region::map(std::move(handles.items[0]), 4096, error);
+  REQUIRE_FALSE(error);
+  CHECK(peer.data()[7] == std::byte{9});
+  const region memory = region::create(8192, error);
+  memory.data()[8] = std::byte{10};
+  memory.data()[9] = std::byte{11};
+  const event_bell bell = make_bell();
+  REQUIRE(socket.send(bytes_of("back"), std::array{memory.shared_handle(), bell.native()}));
+  REQUIRE(event_bell::is_event(handles.items[1].get()));
+  CHECK_FALSE(event_bell(std::move(handles.items[1])).ring());
+  CHECK(signalled(bell.native()));
+  CHECK(peer.data()[7] == std::byte{11});
+  socket = local_socket();
+  CHECK(client.wait() == 0);
+}
+
+TEST_CASE("a killed client has hung up, after what it sent") {
+  const std::string path = unique_pipe_path();
+  std::error_code error;
+  local_listener listener = local_listener::bind(path, false, error);
+  REQUIRE_FALSE(error);
+  const milestone connected;
+  child_process client(&connect_and_stay, path, connected);
+  local_socket socket = accept_from(listener);
+  connected.wait();
+  CHECK(receive(socket).text == "hello");
+  client.kill();
+  CHECK(signalled(socket.native()));
+  CHECK(socket.drain());
+  CHECK(socket.send(bytes_of("x")).error() == errc::peer_closed);
+}
+
+TEST_CASE("a client that named a handle and has ended is an error, and nothing of this process is taken for its handle") {
+  const event_bell bell = make_bell();
+  const std::string path = unique_pipe_path();
+  std::error_code error;
+  local_listener listener = local_listener::bind(path, false, error);
+  REQUIRE_FALSE(error);
+  child_process client(&name_a_handle_and_end, path, value_of(bell.native()));
+  CHECK(client.wait() == 0);
+  local_socket socket = accept_from(listener);
+  received_handles handles;
+  CHECK(receive(socket, handles).error);
+  CHECK(handles.count == 0);
+}
+
 TEST_CASE("no handle is left behind when a connection with handles has ended") {
   const auto exchange = [] {
     auto [a, b] = make_pair();
@@ -244,9 +356,9 @@ TEST_CASE("no handle is left behind when a connection with handles has ended") {
     }
   };
   exchange();
-  const unsigned long before = open_handles();
+  const int before = open_descriptors();
   for (int i = 0; i < 10; ++i) exchange();
-  CHECK(open_handles() == before);
+  CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("handles that are too many, without a byte, late, or of another kind are an invalid argument") {
@@ -297,12 +409,12 @@ TEST_CASE("a client that names a handle of another kind is bad_peer, and it is n
   block.count = 2;
   block.values[0] = value_of(bell.native());
   block.values[1] = value_of(semaphore.get());
-  const unsigned long before = open_handles();
+  const int before = open_descriptors();
   p.say(block);
   received_handles handles;
   CHECK(receive(p.socket, handles).error == errc::bad_peer);
   CHECK(handles.count == 0);
-  CHECK(open_handles() <= before + 1);  // the client's process
+  CHECK(open_descriptors() <= before + 1);  // the client's process
 }
 
 TEST_CASE("a block of more handles than four, or with other reserved bytes, is bad_peer") {

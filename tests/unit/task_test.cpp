@@ -8,6 +8,7 @@
 
 #include "support/allocation_counter.hpp"
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <stdexcept>

@@ -11,7 +11,7 @@ namespace ringbell::sys {
 
 /// What a parked side can sleep on. The values are part of the protocol (bit positions in the greeting).
 enum class bell_kind : std::uint8_t {
-  eventfd = 0,  ///< a counter of the kernel's: the cheapest wake; one descriptor more
+  eventfd = 0,  ///< a counter of the kernel's, on Windows an event: the cheapest wake; one descriptor more
   socket = 1,   ///< a byte on the control socket: no descriptor more, and no peer can make the ringer block
   futex = 2,    ///< FUTEX_WAIT on the peer's published index: no descriptor; needs a loop with futex operations
 };
@@ -20,11 +20,11 @@ enum class bell_kind : std::uint8_t {
 using bell_set = std::uint32_t;
 constexpr bell_set bell_bit(bell_kind kind) noexcept { return bell_set{1} << static_cast<unsigned>(kind); }
 const char* name_of(bell_kind kind) noexcept;
-/// The kinds that this system has between two processes. `socket` is everywhere; Linux has all.
+/// The kinds that this system has between two processes. Linux has all, macOS and the BSDs `socket`, Windows `eventfd` alone.
 bell_set system_bells() noexcept;
 
-/// A counter that one side rings and the other polls: what bells of kind `eventfd` and the loop's own wake-up are made of. On Linux an eventfd;
-/// elsewhere an event of a kqueue, which only this process can ring.
+/// A counter that one side rings and the other polls: what bells of kind `eventfd` and the loop's own wake-up are made of. On Linux an eventfd; on Windows an
+/// auto-reset event, which a wait takes; elsewhere an event of a kqueue, which only this process can ring.
 /// A bell wakes a parked peer. Ringing is a hint, never data: whoever wakes looks at the ring again, so a bell may be rung too often
 /// and several rings may merge into one, but a ring after the sleeper armed is never lost.
 ///
@@ -35,8 +35,8 @@ public:
   explicit event_bell(handle from_peer) noexcept : handle_(std::move(from_peer)) {}
   static event_bell create(std::error_code& error) noexcept;
 
-  /// Whether a handle that a peer sent really is an eventfd: ringing anything else could do harm. Asks /proc; where that is not
-  /// mounted nothing can be verified and the answer is no (use another kind of bell).
+  /// Whether a handle that a peer sent really is an eventfd, or event: ringing anything else could do harm. On Linux asks /proc; where that is
+  /// not mounted nothing can be verified and the answer is no (use another kind of bell).
   static bool is_event(native_handle h) noexcept;
 
   native_handle native() const noexcept { return handle_.get(); }
@@ -44,11 +44,11 @@ public:
 
   /// Wakes whoever polls it. A full counter means "already rung". Errors: the system's. Cost: one system call.
   /// Does not block, as long as nobody who shares the eventfd clears its O_NONBLOCK (which belongs to all holders) and fills the
-  /// counter: so eventfds are for peers of the same user, and `bell_kind::socket` for others.
+  /// counter: so eventfds are for peers of the same user, and `bell_kind::socket` for others. An event of Windows blocks nobody.
   std::error_code ring() noexcept;
   /// Takes what was rung, so that a level-triggered poll sleeps again.
   void drain() noexcept;
-  /// To be called after an event of an edge watch, so that the next ring is one again. Does nothing where that is so anyway (Linux).
+  /// To be called after an event of an edge watch, so that the next ring is one again. Does nothing where that is so anyway (Linux, Windows).
   void rearm() noexcept;
 
 private:

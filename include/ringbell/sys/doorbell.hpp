@@ -32,7 +32,7 @@ public:
 
 private:
   handle set_;
-  bool by_bytes_ = false;  // the bell is bytes on the control socket
+  [[maybe_unused]] bool by_bytes_ = false;  // Linux: the bell is bytes on the control socket
 };
 
 }  // namespace ringbell::sys

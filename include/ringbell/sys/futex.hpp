@@ -20,12 +20,12 @@ inline constexpr std::uint32_t any_bits = ~std::uint32_t{0};
 /// Sleeps while `word == expected`. Returns success once the word was seen to differ or a wake arrived: look at the word again,
 /// since a wake is a hint and may be spurious. Interruptions by signals are slept through. A word in a read-only mapping is fine.
 /// Errors: `errc::timed_out` at the deadline; `std::errc::bad_address` when the word is not mapped; `errc::not_supported` where the system has no
-/// futexes (macOS before 14.4, the BSDs). Only a `futex_wake` that shares
+/// futexes (macOS before 14.4, the BSDs; on Windows those that processes share, which do not exist there). Only a `futex_wake` that shares
 /// a bit of `bits` wakes this sleeper; 0 is `std::errc::invalid_argument`.
 std::error_code futex_wait(const futex_word& word, std::uint32_t expected, futex_scope scope, futex_deadline deadline = no_deadline,
                            std::uint32_t bits = any_bits) noexcept;
 
-/// Wakes up to `count` sleepers that share a bit with `bits`. Returns how many it woke; on macOS 1 for any number, and more may wake than were meant. Cost: one system call, also when nobody sleeps.
+/// Wakes up to `count` sleepers that share a bit with `bits`. Returns how many it woke; on macOS and Windows 1 for any number, and more may wake than were meant. Cost: one system call, also when nobody sleeps.
 int futex_wake(const futex_word& word, int count, futex_scope scope, std::uint32_t bits = any_bits) noexcept;
 
 /// One of the words that `futex_wait_any` sleeps on.

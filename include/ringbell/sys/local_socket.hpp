@@ -53,7 +53,8 @@ public:
   static std::array<local_socket, 2> pair(std::error_code& error) noexcept;
 
   /// What to wait on, for reading: `receive` until it says `errc::would_block`, then wait. On Windows an auto-reset event, which is set when bytes or the
-  /// hang-up have come (and sometimes for nothing): whoever waits on it takes the news, so there should be one who waits.
+  /// hang-up have come (and sometimes for nothing): whoever waits on it takes the news, so there should be one who waits, and ask for it each time that he
+  /// begins to.
   native_handle native() const noexcept { return end_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(end_); }
 

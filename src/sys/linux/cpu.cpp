@@ -1,32 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/cpu.hpp>
 
-#include <ringbell/sys/futex.hpp>
-#include <ringbell/sys/quiet_thread.hpp>
+#include "sys/park_cost.hpp"
 
 #include <sched.h>
 
 #include <algorithm>
-#include <array>
-#include <atomic>
 #include <cerrno>
 #include <cstddef>
-#include <exception>
 #include <memory>
-#include <thread>
 
 namespace ringbell::sys {
 
 namespace {
-
-using namespace std::chrono_literals;
-using std::chrono::nanoseconds;
-using clock = std::chrono::steady_clock;
-
-constexpr nanoseconds unknown_cost = 50us;
-constexpr nanoseconds least_cost = 2us;
-constexpr nanoseconds greatest_cost = 200us;
-constexpr nanoseconds patience = 50ms;
 
 // The processors that this thread may run on. Sized as the kernel wants it: cpu_set_t ends at 1024.
 class affinity {
@@ -60,6 +46,8 @@ private:
   int size_ = 0;
 };
 
+}  // namespace
+
 bool pin_this_thread(int cpu) noexcept {
   const auto size = static_cast<std::size_t>(cpu) + 1;
   const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> one(CPU_ALLOC(size), [](cpu_set_t* set) { CPU_FREE(set); });
@@ -69,93 +57,14 @@ bool pin_this_thread(int cpu) noexcept {
   return ::sched_setaffinity(0, CPU_ALLOC_SIZE(size), one.get()) == 0;
 }
 
-// Two threads on two processors, waking each other in turn: while one wakes the other, it goes to sleep itself. Threads of our own,
-// because pinning the caller's would show outside.
-class ping_pong {
-public:
-  nanoseconds measure(int cpu_of_ping, int cpu_of_pong) {
-    std::thread pong = quiet_thread([&, cpu_of_pong] { run(cpu_of_pong, odd); });
-    try {
-      std::thread ping = quiet_thread([&, cpu_of_ping] { run(cpu_of_ping, even); });
-      ping.join();
-    } catch (const std::exception&) {
-      give_up();
-    }
-    pong.join();
-    return cost();
-  }
-
-private:
-  static constexpr std::uint32_t rounds = 20;
-  static constexpr std::uint32_t over = ~std::uint32_t{0};
-  enum side : std::uint32_t { even, odd };
-
-  // A side moves whenever the turn has its parity.
-  void run(int cpu, side mine) noexcept {
-    if (!pin_this_thread(cpu)) return give_up();
-    auto before = clock::now();
-    for (std::uint32_t turn = mine; turn < 2 * rounds; turn += 2) {
-      if (!await(turn)) return;
-      if (mine == even) {
-        const auto now = clock::now();
-        if (turn > 0) trips_[trip_count_++] = now - before;
-        before = now;
-      }
-      auto expected = turn;
-      if (!turn_.compare_exchange_strong(expected, turn + 1, std::memory_order_acq_rel)) return;
-      futex_wake(turn_, 1, futex_scope::private_);
-    }
-  }
-
-  bool await(std::uint32_t turn) noexcept {
-    for (std::uint32_t seen; (seen = turn_.load(std::memory_order_acquire)) != turn;) {
-      if (seen == over) return false;
-      if (futex_wait(turn_, seen, futex_scope::private_, deadline_)) {
-        give_up();
-        return false;
-      }
-    }
-    return true;
-  }
-
-  void give_up() noexcept {
-    turn_.store(over, std::memory_order_release);
-    futex_wake(turn_, 2, futex_scope::private_);
-  }
-
-  // Half of the median round trip, in which each side woke once. The median because the first trips find the other not yet asleep, and
-  // some meet an interrupt.
-  nanoseconds cost() noexcept {
-    if (trip_count_ == 0) return unknown_cost;
-    nanoseconds* const middle = trips_.data() + trip_count_ / 2;
-    std::nth_element(trips_.data(), middle, trips_.data() + trip_count_);
-    return std::clamp(*middle / 2, least_cost, greatest_cost);
-  }
-
-  futex_word turn_{0};
-  const clock::time_point deadline_ = clock::now() + patience;
-  std::array<nanoseconds, rounds> trips_{};
-  std::size_t trip_count_ = 0;
-};
-
-nanoseconds measure_park_cost() noexcept {
-  const affinity usable;
-  const int first = usable.after(-1);
-  const int second = usable.after(first);
-  if (second < 0) return unknown_cost;
-  try {
-    return ping_pong().measure(first, second);
-  } catch (const std::exception&) {
-    return unknown_cost;
-  }
-}
-
-}  // namespace
-
 unsigned usable_cpus() noexcept { return std::max(affinity().count(), 1U); }
 
-nanoseconds park_cost() noexcept {
-  static const nanoseconds cost = measure_park_cost();
+std::chrono::nanoseconds park_cost() noexcept {
+  static const std::chrono::nanoseconds cost = [] {
+    const affinity usable;
+    const int first = usable.after(-1);
+    return measure_park_cost(first, usable.after(first));
+  }();
   return cost;
 }
 

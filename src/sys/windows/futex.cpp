@@ -21,8 +21,9 @@ void* address_of(const futex_word& word) noexcept { return const_cast<futex_word
 // Rounded up, so that nobody wakes before his time; whoever waits for longer than a day wakes once a day.
 DWORD time_until(futex_deadline deadline) noexcept {
   if (deadline == no_deadline) return INFINITE;
-  const auto left = ceil<milliseconds>(deadline - steady_clock::now()).count();
-  return static_cast<DWORD>(std::clamp<long long>(left, 0, 86'400'000));
+  const auto now = steady_clock::now();
+  if (deadline <= now) return 0;
+  return static_cast<DWORD>(std::min<long long>(ceil<milliseconds>(deadline - now).count(), 86'400'000));
 }
 
 }  // namespace

@@ -8,13 +8,15 @@
 
 #include <sddl.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <new>
 
 // A pipe has no backlog: each client needs an instance that waits for it, and finds the pipe busy when there is none. So there are always some, each with a
 // ConnectNamedPipe under way, and all of these set one event. Beginning one resets it: so accept() looks at all of them after it has begun one, when it is
-// called the next time; whoever waits does so after accept() has said would_block, and nothing was begun since that looked.
+// called the next time; whoever waits does so after accept() has said would_block, and nothing was begun since that looked. A wait that ended may have
+// taken the event for nobody: so whoever begins to wait asks for it first, and it is set then if somebody has come.
 //
 // The kernel writes to an instance's OVERLAPPED until its call has ended. They are members of one object that never moves, and whose destructor cancels each
 // call and waits for its end before it frees them.
@@ -142,15 +144,30 @@ struct pipe_instances {
     return i.connected;
   }
 
+  /// The event, to wait for from now on.
+  native_handle to_wait_for() noexcept {
+    DWORD bytes = 0;
+    for (instance& i : all)
+      if (i.connected ||
+          (i.connecting && (::GetOverlappedResult(i.pipe.get(), &i.call, &bytes, FALSE) || ::GetLastError() != ERROR_IO_INCOMPLETE)))
+        ::SetEvent(event.get());
+    return event.get();
+  }
+
   /// A new one for each that is gone. Errors: the system's.
   std::error_code refill() {
     std::error_code error;
+    bool started = false;
     for (instance& i : all) {
       if (i.pipe) continue;
       i.pipe = create_pipe_instance(path, false, for_all_users, PIPE_UNLIMITED_INSTANCES, error);
       if (error) break;
       start(i);
+      started = true;
     }
+    // All share the event, and each that begins to wait resets it: also what it told of another one.
+    const auto has_news = [](const instance& i) { return i.connected || (i.connecting && HasOverlappedIoCompleted(&i.call)); };
+    if (started && std::any_of(all.begin(), all.end(), has_news)) ::SetEvent(event.get());
     return error;
   }
 
@@ -165,7 +182,7 @@ listening_end::listening_end(std::unique_ptr<pipe_instances> state) noexcept : s
 listening_end::listening_end(listening_end&&) noexcept = default;
 listening_end& listening_end::operator=(listening_end&&) noexcept = default;
 listening_end::~listening_end() = default;
-native_handle listening_end::get() const noexcept { return state_ ? state_->event.get() : invalid_handle; }
+native_handle listening_end::get() const noexcept { return state_ ? state_->to_wait_for() : invalid_handle; }
 void listening_end::reset() noexcept { state_.reset(); }
 
 local_listener local_listener::bind(const std::string& path, bool for_all_users, std::error_code& error) {

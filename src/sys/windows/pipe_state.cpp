@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <exception>
 #include <new>
 
 namespace ringbell::sys {
@@ -51,6 +52,12 @@ pipe_state::pipe_state(handle connected, handle event, pipe_side side) noexcept
 }
 
 pipe_state::~pipe_state() {
+  // What the server has put into this process, and nobody has asked for yet, would stay here for good.
+  if (side_ == pipe_side::client && in_block_bytes_ != sizeof in_block_) {
+    std::byte dropped;
+    received_handles closed;
+    (void)receive({&dropped, 1}, closed);
+  }
   if (reading_) end(pipe_.get(), read_);
   if (writing_) end(pipe_.get(), write_);
 }
@@ -99,12 +106,11 @@ std::size_t pipe_state::take(std::span<std::byte> into) noexcept {
   return count;
 }
 
-// After bytes were taken: what is left is news to the next who waits.
-void pipe_state::took() noexcept {
-  if (in_begin_ == in_end_)
-    begin_read();
-  else
-    ::SetEvent(event_.get());
+native_handle pipe_state::event() noexcept {
+  DWORD bytes = 0;
+  DWORD error = 0;
+  if (!reading_ || has_ended(pipe_.get(), read_, bytes, error)) ::SetEvent(event_.get());
+  return event_.get();
 }
 
 result<std::size_t> pipe_state::receive(std::span<std::byte> into, received_handles& handles) noexcept {
@@ -135,7 +141,7 @@ result<std::size_t> pipe_state::receive(std::span<std::byte> into, received_hand
   const std::size_t count = take(into);
   for (std::size_t i = 0; i < came_.count; ++i) handles.items[handles.count++] = std::move(came_.items[i]);
   came_.count = 0;
-  took();
+  if (in_begin_ == in_end_) begin_read();
   return count;
 }
 

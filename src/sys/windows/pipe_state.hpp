@@ -9,11 +9,12 @@
 //
 //   reading_  filled            the event ...                           receive() ...
 //   yes       -                 is set once the read has ended          says would_block until it has, then takes what came
-//   no        some bytes        was set again by whoever left them      takes them; begins the next read after the last
+//   no        some bytes        is set for the next who waits           takes them; begins the next read after the last
 //   no        none, ended_      was set                                 says that the peer has hung up
 //
-// The event is auto-reset: the wait takes it. Beginning a read resets it; therefore all looking is done after the last read was begun, and it is set by hand
-// where bytes are left, or where a read cannot be begun. A wait may wake for nothing; it never sleeps on news.
+// The event is auto-reset: the wait takes it, and a wait that ends may have taken it for nobody (RegisterWaitForSingleObject does not tell). Beginning a read
+// resets it. So whoever begins to wait asks for the event first, and it is set then if there is news: a read that has ended, bytes that were left, the
+// hang-up. Of what comes later the kernel tells him. A wait may wake for nothing; it never sleeps on news.
 //
 // A read ends when the thread that began it ends (ERROR_OPERATION_ABORTED), as it does when a connection has moved to another thread: it is then begun again.
 //
@@ -50,7 +51,8 @@ struct pipe_state {
   pipe_state& operator=(const pipe_state&) = delete;
   ~pipe_state();
 
-  native_handle event() const noexcept { return event_.get(); }
+  /// The event, to wait for from now on.
+  native_handle event() noexcept;
   /// From now on this event, which must be auto-reset, tells of what has come, in place of the one before. It is set at once. Errors: the system's.
   std::error_code signal_by(native_handle event) noexcept;
 
@@ -64,7 +66,6 @@ private:
   void begin_read() noexcept;
   std::error_code fill() noexcept;
   std::size_t take(std::span<std::byte> into) noexcept;
-  void took() noexcept;
   std::error_code open_block() noexcept;
   std::error_code verify_client() noexcept;
   std::error_code open_client() noexcept;

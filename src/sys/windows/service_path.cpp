@@ -37,7 +37,8 @@ bool names_a_user(std::string_view path) noexcept { return path.starts_with(any_
 bool names_user(std::string_view path, const user_id& user) { return user != user_id() && path.starts_with(folder_of(user)); }
 
 std::wstring pipe_path(std::string_view path) {
-  if (!is_path(path) || path.find('\\', pipes.size()) != path.npos) return {};
+  // A further part could lead out of the pipes again.
+  if (!is_path(path) || path.find_first_of("\\/", pipes.size()) != path.npos) return {};
   std::wstring made = wide(path);
   if (made.size() <= pipes.size() || made.size() > max_path_length) made.clear();
   return made;

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <mach-o/dyld.h>
+#include <signal.h>
 #include <sys/event.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
@@ -28,6 +32,16 @@ inline int descriptor_of_child(pid_t child) {
   ::close(ends[1]);
   if (queue >= 0) ::close(queue);
   return ends[0];
+}
+
+/// This process is sent SIGKILL after that time (not 0; in steps of microseconds): wherever it then is.
+inline void be_killed_after(std::chrono::nanoseconds delay) {
+  ::signal(SIGALRM, [](int) { ::kill(::getpid(), SIGKILL); });
+  const auto microseconds = std::max<std::int64_t>(delay / std::chrono::microseconds(1), 1);
+  itimerval when{};
+  when.it_value.tv_sec = microseconds / 1'000'000;
+  when.it_value.tv_usec = static_cast<suseconds_t>(microseconds % 1'000'000);
+  if (::setitimer(ITIMER_REAL, &when, nullptr) != 0) throw std::runtime_error("no timer");
 }
 
 /// The file of this program.

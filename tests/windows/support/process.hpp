@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <vector>
 
 namespace ringbell::test {
 
@@ -23,7 +24,7 @@ int run_in_child(F) {
   return 0;
 }
 
-/// Lets processes tell each other how far they are. Child processes get it by value, with the handle.
+/// Lets processes tell each other how far they are. Child processes inherit it.
 class milestone {
 public:
   milestone() {
@@ -31,6 +32,8 @@ public:
     reached_ = ::CreateEventW(&inherited, FALSE, FALSE, nullptr);
     if (!reached_) throw std::runtime_error("CreateEvent failed");
   }
+  /// In a child.
+  explicit milestone(sys::native_handle inherited) : reached_(inherited) {}
   milestone(const milestone&) = delete;
   milestone& operator=(const milestone&) = delete;
   ~milestone() { ::CloseHandle(reached_); }
@@ -58,6 +61,20 @@ public:
 private:
   std::string path_;
 };
+
+/// The servers that hold names of such a folder.
+inline std::vector<std::string> left_in(const temporary_folder& folder) {
+  std::vector<std::string> names;
+  const std::string prefix = folder.path().substr(std::string(R"(\\.\pipe\)").size());
+  WIN32_FIND_DATAA found{};
+  const HANDLE search = ::FindFirstFileA(R"(\\.\pipe\*)", &found);
+  if (search == INVALID_HANDLE_VALUE) return names;
+  do
+    if (std::string(found.cFileName).starts_with(prefix)) names.emplace_back(found.cFileName);
+  while (::FindNextFileA(search, &found));
+  ::FindClose(search);
+  return names;
+}
 
 /// How many handles this process has open, of the lowest thousands. Wine does not count them itself.
 inline int open_descriptors() {

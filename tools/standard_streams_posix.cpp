@@ -2,10 +2,11 @@
 #include "standard_streams.hpp"
 
 #include "exit_codes.hpp"
-#include "system_calls.hpp"
+#include "posix_calls.hpp"
 
 #include <ringbell/readiness.hpp>
 #include <ringbell/sleep.hpp>
+#include <ringbell/sys/handle.hpp>
 
 #include <fcntl.h>
 #include <limits.h>
@@ -15,6 +16,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
+#include <cstdint>
 #include <string>
 
 namespace ringbell::tool {
@@ -31,13 +34,26 @@ constexpr std::size_t largest_write = 1 << 20;
 
 }  // namespace
 
-standard_input::standard_input() noexcept {
+bool is_terminal(standard_stream which) noexcept { return ::isatty(static_cast<int>(which)) != 0; }
+
+void prepare_standard_streams() noexcept {
+  constexpr int flags[] = {O_RDONLY, O_RDONLY, O_WRONLY};
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF) (void)::open("/dev/null", flags[fd]);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+struct standard_input::state {
+  bool pollable = false;
+};
+
+standard_input::standard_input() : state_(std::make_shared<state>()) {
   const ::mode_t type = type_of(STDIN_FILENO);
-  pollable_ = type == S_IFIFO || type == S_IFSOCK || (type == S_IFCHR && ::isatty(STDIN_FILENO));
+  state_->pollable = type == S_IFIFO || type == S_IFSOCK || (type == S_IFCHR && ::isatty(STDIN_FILENO));
 }
 
 task<> standard_input::ready() {
-  if (pollable_)
+  if (state_->pollable)
     co_await readable(STDIN_FILENO);
   else
     co_await yield();
@@ -58,19 +74,28 @@ std::optional<std::size_t> standard_input::read(std::span<std::byte> into) {
   return 0;
 }
 
-standard_output::standard_output() noexcept {
+struct standard_output::state {
+  enum class way : std::uint8_t { own_description, socket, direct, polled };
+  /// How many bytes went, or -1 with errno.
+  long write_some(std::span<const std::byte> bytes) const noexcept;
+
+  way how = way::direct;
+  sys::handle own;
+};
+
+standard_output::standard_output() : state_(std::make_shared<state>()) {
   const ::mode_t type = type_of(STDOUT_FILENO);
   if (type == S_IFSOCK) {
-    way_ = way::socket;
+    state_->how = state::way::socket;
   } else if (type == S_IFIFO || (type == S_IFCHR && ::isatty(STDOUT_FILENO))) {
-    own_ = sys::handle(::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    way_ = own_ ? way::own_description : way::polled;
+    state_->own = sys::handle(::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    state_->how = state_->own ? state::way::own_description : state::way::polled;
   }
 }
 
-long standard_output::write_some(std::span<const std::byte> bytes) const noexcept {
-  switch (way_) {
-    case way::own_description: return ::write(own_.get(), bytes.data(), bytes.size());
+long standard_output::state::write_some(std::span<const std::byte> bytes) const noexcept {
+  switch (how) {
+    case way::own_description: return ::write(own.get(), bytes.data(), bytes.size());
     case way::socket: return send_quietly(STDOUT_FILENO, bytes, MSG_DONTWAIT);
     case way::direct: return ::write(STDOUT_FILENO, bytes.data(), std::min(bytes.size(), largest_write));
     case way::polled: return ::write(STDOUT_FILENO, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
@@ -79,14 +104,15 @@ long standard_output::write_some(std::span<const std::byte> bytes) const noexcep
 }
 
 task<> standard_output::write(std::span<const std::byte> bytes) {
+  using way = state::way;
   while (!bytes.empty()) {
-    if (way_ == way::polled) co_await writable(STDOUT_FILENO);
-    const long n = write_some(bytes);
+    if (state_->how == way::polled) co_await writable(STDOUT_FILENO);
+    const long n = state_->write_some(bytes);
     if (n >= 0) {
       bytes = bytes.subspan(static_cast<std::size_t>(n));
-      if (way_ == way::direct) co_await yield();
+      if (state_->how == way::direct) co_await yield();
     } else if (errno == EAGAIN) {
-      co_await writable(own_ ? own_.get() : STDOUT_FILENO);
+      co_await writable(state_->own ? state_->own.get() : STDOUT_FILENO);
     } else if (errno == EPIPE) {
       throw_errno(EPIPE, "writing standard output: nobody reads it any more");
     } else if (errno != EINTR) {
@@ -96,7 +122,7 @@ task<> standard_output::write(std::span<const std::byte> bytes) {
 }
 
 void standard_output::close() {
-  own_.reset();
+  state_->own.reset();
   const int error = ::close(STDOUT_FILENO) == 0 ? 0 : errno;
   // The number must not go to whatever is opened next.
   (void)::open("/dev/null", O_WRONLY | O_CLOEXEC);

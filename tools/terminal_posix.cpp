@@ -39,6 +39,20 @@ void crashed(int signal) {
 
 bool terminal::there() noexcept { return ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO); }
 
+std::initializer_list<int> terminal::signals() noexcept {
+  static constexpr std::initializer_list<int> all{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP};
+  return all;
+}
+
+terminal::meaning terminal::meaning_of(int signal) noexcept {
+  switch (signal) {
+    case SIGINT: return meaning::leave;
+    case SIGTSTP: return meaning::suspend;
+    case SIGWINCH: return meaning::draw_again;
+    default: return meaning::end;
+  }
+}
+
 terminal::terminal() {
   struct sigaction action{};
   action.sa_handler = crashed;

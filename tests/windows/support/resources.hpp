@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include "support/process.hpp"
+
+#include <windows.h>
+
+#include <cstdint>
+
+namespace ringbell::test {
+
+/// What this process holds of the system.
+struct resources {
+  std::int64_t descriptors = 0;
+  std::int64_t mappings = 0;  ///< views of sections, of any kind: they have no names
+  std::int64_t regions = 0;   ///< not known apart from other sections
+
+  static resources now() {
+    resources r;
+    r.descriptors = open_descriptors();
+    MEMORY_BASIC_INFORMATION area{};
+    for (const std::byte* at = nullptr; ::VirtualQuery(at, &area, sizeof area) == sizeof area;
+         at = static_cast<const std::byte*>(area.BaseAddress) + area.RegionSize)
+      if (area.Type == MEM_MAPPED && area.State == MEM_COMMIT && area.AllocationBase == area.BaseAddress) ++r.mappings;
+    return r;
+  }
+
+  /// Whether something was leaked since `before`.
+  bool more_than(const resources& before) const noexcept { return descriptors > before.descriptors || mappings > before.mappings + 2; }
+};
+
+}  // namespace ringbell::test

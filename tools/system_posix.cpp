@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "system_calls.hpp"
+
+#include "exit_codes.hpp"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#include <cerrno>
+#include <filesystem>
+
+namespace ringbell::tool {
+
+std::uint64_t processor_time_ns() noexcept {
+  timespec cpu{};
+  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+  return static_cast<std::uint64_t>(cpu.tv_sec) * 1000000000u + static_cast<std::uint64_t>(cpu.tv_nsec);
+}
+
+std::initializer_list<int> ending_signals() noexcept {
+  static constexpr std::initializer_list<int> all{SIGINT, SIGTERM, SIGHUP};
+  return all;
+}
+
+void allow_many_descriptors() noexcept {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+std::tm calendar_time(std::time_t seconds) noexcept {
+  std::tm parts{};
+  ::gmtime_r(&seconds, &parts);
+  return parts;
+}
+
+struct own_names::state {
+  sigset_t before;
+  std::string folder;
+};
+
+own_names::own_names() : state_(new state{}) {
+  sigset_t held;
+  sigemptyset(&held);
+  for (const int signal : ending_signals()) sigaddset(&held, signal);
+  ::sigprocmask(SIG_BLOCK, &held, &state_->before);
+  std::error_code ignored;
+  const std::string parent = std::filesystem::temp_directory_path(ignored).string();
+  state_->folder = parent + "/ringbell-XXXXXX";
+  if (::mkdtemp(state_->folder.data())) return;
+  const int error = errno;
+  let_signals_through();
+  delete state_;
+  throw_errno(error, "a folder in " + parent);
+}
+
+own_names::~own_names() {
+  std::error_code ignored;
+  std::filesystem::remove_all(state_->folder, ignored);
+  let_signals_through();
+  delete state_;
+}
+
+std::string own_names::operator/(const char* name) const { return state_->folder + '/' + name; }
+std::string own_names::place() { return "a socket in " + std::filesystem::temp_directory_path().string(); }
+void own_names::let_signals_through() const noexcept { ::sigprocmask(SIG_SETMASK, &state_->before, nullptr); }
+
+}  // namespace ringbell::tool
