@@ -54,6 +54,7 @@ private:
       more = input_.read(std::move(space).value());
     }
     channel_.sender().close();
+    sent_all_ = true;
     watch_.request_stop();
   }
 
@@ -61,17 +62,17 @@ private:
     while (auto m = co_await channel_.recv()) co_await output_.write(m->bytes());
     output_.close();
     // From here on nothing that is received tells that the peer has died.
-    watch_.spawn(until_hangup(channel_));
+    watch_.spawn(until_hangup());
     co_await watch_.join();
   }
 
-  /// Throws when the peer hangs up. What comes on the control socket is the channel's to take: it hears of it as this does, and knows.
-  static task<> until_hangup(channel& ch) {
-    while (!ch.core()->ring().gone()) {
-      co_await readable(ch.core()->parts().control.native());
+  /// Throws when the peer hangs up before all is sent. What comes on the control socket is the channel's to take: it hears of it as this does, and knows.
+  task<> until_hangup() {
+    while (!channel_.core()->ring().gone()) {
+      co_await readable(channel_.core()->parts().control.native());
       co_await yield();
     }
-    throw std::system_error(errc::peer_closed);
+    if (!sent_all_) throw std::system_error(errc::peer_closed);
   }
 
   channel& channel_;
@@ -79,6 +80,7 @@ private:
   standard_output output_;
   scope watch_;
   std::error_code send_error_;
+  bool sent_all_ = false;
 };
 
 /// A failed transfer must not look like the end of the stream: the channel is not closed, the process just ends, and the peer sees

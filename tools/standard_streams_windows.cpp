@@ -81,12 +81,11 @@ struct standard_input::state {
       DWORD count = 0;
       const BOOL done = ::ReadFile(handle_of(standard_stream::input), next.data(), static_cast<DWORD>(next.size()), &count, nullptr);
       const DWORD failed = done ? DWORD{ERROR_SUCCESS} : ::GetLastError();
-      if (done && count == 0 && !is_terminal(standard_stream::input)) continue;  // somebody wrote nothing
       {
         const std::lock_guard lock(mutex);
         bytes.assign(next.begin(), next.begin() + count);
         begin = 0;
-        more = count != 0;
+        more = count != 0;  // nothing at all is the end, as to the C library; and so it is with Wine and a pipe of Linux
         ended = !more;
         error = failed != ERROR_SUCCESS && !is_end(failed) ? failed : DWORD{ERROR_SUCCESS};
         ::SetEvent(ready.get());
