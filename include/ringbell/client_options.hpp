@@ -20,8 +20,8 @@ enum class reconnect_policy : unsigned char {
 
 struct client_options {
   client_options() noexcept {
-    // A byte on the control socket: no descriptor more, so that services with thousands of clients stay far from their limits.
-    connection.bells = sys::bell_bit(sys::bell_kind::socket);
+    // A byte on the control socket, where there is that: no descriptor more, so that services with thousands of clients stay far from their limits.
+    connection.bells = sys::frugal_bells();
   }
   /// Ring sizes, the longest message that is taken, how long to try to connect.
   connect_options connection;

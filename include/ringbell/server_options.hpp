@@ -13,8 +13,8 @@ class server_observer;
 /// Limits and policy of a `server`. What is over a limit is refused by an error that names the limit.
 struct server_options {
   server_options() noexcept {
-    // A byte on the control socket: one descriptor for each client, so that ten thousand of them need no more than that.
-    listening.bells = sys::bell_bit(sys::bell_kind::socket);
+    // A byte on the control socket, where there is that: one descriptor for each client, so that ten thousand of them need no more than that.
+    listening.bells = sys::frugal_bells();
     listening.max_message = std::uint64_t{16} << 20;
   }
   /// Ring sizes (`errc::refused_ring_size`), the longest message that is taken (`errc::message_too_large`, at the client), clients in all and of one user

@@ -202,7 +202,7 @@ TEST_CASE("a client that dies ends its handlers") {
     served s(lp, w.handler());
     {
       connect_options options;
-      options.bells = sys::bell_bit(sys::bell_kind::socket);
+      options.bells = sys::frugal_bells();
       channel ch = co_await connect(lp, s.path(), options);
       for (std::uint32_t call = 1; call <= 2; ++call) {
         service_frame::header h;

@@ -79,7 +79,7 @@ struct scene {
   task<void> begin() {
     honest = co_await s.connected();
     connect_options options;
-    options.bells = sys::bell_bit(sys::bell_kind::socket);
+    options.bells = sys::frugal_bells();
     liar = co_await connect(lp, s.path(), options);
   }
   /// False when the server has hung up.
@@ -302,7 +302,7 @@ TEST_CASE("an idle client that leaves no room for the goodbye is hung up on with
     scene now(lp, options);
     connect_options tight;
     tight.peer_ring_bytes = 4096;
-    tight.bells = sys::bell_bit(sys::bell_kind::socket);
+    tight.bells = sys::frugal_bells();
     now.honest = co_await now.s.connected();
     now.liar = co_await connect(lp, now.s.path(), tight);
     // Replies that fill the ring to its last byte: each takes a sixteenth of it, with the record's header.

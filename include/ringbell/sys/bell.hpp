@@ -22,6 +22,11 @@ constexpr bell_set bell_bit(bell_kind kind) noexcept { return bell_set{1} << sta
 const char* name_of(bell_kind kind) noexcept;
 /// The kinds that this system has between two processes. Linux has all, macOS and the BSDs `socket`, Windows `eventfd` alone.
 bell_set system_bells() noexcept;
+/// Those of them that cost a connection no handle more, if there are any (`socket`); else all. For services, which have many clients.
+inline bell_set frugal_bells() noexcept {
+  const bell_set socket = bell_bit(bell_kind::socket);
+  return (system_bells() & socket) != 0 ? socket : system_bells();
+}
 
 /// A counter that one side rings and the other polls: what bells of kind `eventfd` and the loop's own wake-up are made of. On Linux an eventfd; on Windows an
 /// auto-reset event, which a wait takes; elsewhere an event of a kqueue, which only this process can ring.

@@ -7,6 +7,14 @@
 
 #include <windows.h>
 
+// Words of sixteen bits ago, and of tests.
+#undef near
+#undef far
+#undef NEAR
+#undef FAR
+#define NEAR
+#define FAR
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>

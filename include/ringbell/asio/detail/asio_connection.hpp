@@ -106,6 +106,7 @@ public:
   template <class Look>
   bool park(directions d, std::size_t to_send, bool polled, Look look) noexcept {
     if (++parks_ % parks_per_cpu_look == 0) compare_cpus();
+    (void)parts_.control.native();  // where a wait takes signals: whoever begins one hears of a hang-up that came before
     ring().announce((d & towards_us) != 0, (d & towards_peer) != 0, to_send);
     park_fence();
     ring().after_fence();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
+#include <ringbell/asio/detail/waited_handle.hpp>
 #include <ringbell/sys/handle.hpp>
 
 #include <cstdint>
@@ -61,7 +62,7 @@ public:
   template <class Operation>
   void sleep(Operation&& operation) {
     ++sleeping_;
-    descriptor_->async_wait(net::posix::stream_descriptor::wait_read, std::forward<Operation>(operation));
+    descriptor_->async_wait(std::forward<Operation>(operation));
   }
   void awake() noexcept { --sleeping_; }
 
@@ -78,12 +79,12 @@ protected:
   void unwatch() noexcept {
     receiving_ = 0;
     sending_ = 0;
-    if (descriptor_ && descriptor_->is_open()) (void)descriptor_->release();
+    if (descriptor_) descriptor_->release();
     descriptor_.reset();
   }
 
 private:
-  std::optional<net::posix::stream_descriptor> descriptor_;
+  std::optional<waited_handle> descriptor_;
   ticket last_ = 0;
   ticket receiving_ = 0;
   ticket sending_ = 0;
