@@ -70,6 +70,7 @@ std::error_code send_greeting(sys::local_socket& socket, greeting& g) noexcept {
   const sys::native_handle handles[] = {g.region.shared_handle(), g.bell.native()};
   const auto sent = socket.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(g.hello)));
   if (!sent) return sent.error();
+  if (sys::sent_handles_travel) g.region.close_handle();
   return *sent == frame.size ? std::error_code() : errc::peer_closed;
 }
 
@@ -102,7 +103,7 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   parts.peer = detail::map_ring_region(std::move(handles.items[0]), w.ring_bytes, error);
   if (error) throw std::system_error(error, "ringbell: the server's shared memory");
   parts.own = std::move(g.region);
-  parts.own.close_handle();  // not before the answer: on Windows the server takes it from here
+  parts.own.close_handle();
   parts.control = std::move(socket);
   if (w.wakes_client == sys::bell_kind::eventfd) parts.own_bell = std::move(g.bell);
   if (w.wakes_server == sys::bell_kind::eventfd) parts.peer_bell = sys::event_bell(std::move(handles.items[1]));

@@ -20,6 +20,9 @@ struct user_id {
 /// An event can be set and reset by the peer that rings it, and by nothing can it make the other side's calls block.
 inline constexpr bool event_is_safe_between_users = true;
 
+// A peer takes what was sent to it from this process: its handle has to stay open until there is an answer.
+inline constexpr bool sent_handles_travel = false;
+
 struct pipe_state;
 struct pipe_instances;
 
