@@ -75,7 +75,8 @@ void try_answer(const hello& greeting, const server_terms& terms) {
     require(w->version >= oldest_version && w->version <= protocol_version, "the server picks a version that it knows");
     require(valid_ring_size(greeting.ring_bytes), "a client's ring that cannot be mapped is refused");
     require(w->ring_bytes >= terms.min_ring_bytes && w->ring_bytes <= terms.max_ring_bytes, "the server's ring keeps to its terms");
-    require(terms.same_user || (w->wakes_client != sys::bell_kind::eventfd && w->wakes_server != sys::bell_kind::eventfd),
+    require(terms.same_user || sys::event_is_safe_between_users ||
+                (w->wakes_client != sys::bell_kind::eventfd && w->wakes_server != sys::bell_kind::eventfd),
             "no eventfd between different users");
     require((terms.can_ring & sys::bell_bit(w->wakes_client)) != 0, "the server rings only what it can");
     require((terms.can_wait_on & sys::bell_bit(w->wakes_server)) != 0, "the server waits only on what it can");
