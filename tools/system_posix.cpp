@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>  // mkdtemp of macOS
 
 #include <cerrno>
 #include <filesystem>
