@@ -10,6 +10,9 @@
 #ifdef BOOST_ASIO_HAS_CO_AWAIT
 #define RINGBELL_ASIO_HAS_CO_AWAIT 1
 #endif
+#ifdef BOOST_ASIO_HAS_THREADS
+#define RINGBELL_ASIO_HAS_THREADS 1
+#endif
 #ifdef BOOST_ASIO_HAS_WINDOWS_OBJECT_HANDLE
 #define RINGBELL_ASIO_WAITS_FOR_OBJECTS 1
 #endif
@@ -19,12 +22,19 @@
 #ifdef ASIO_HAS_CO_AWAIT
 #define RINGBELL_ASIO_HAS_CO_AWAIT 1
 #endif
+#ifdef ASIO_HAS_THREADS
+#define RINGBELL_ASIO_HAS_THREADS 1
+#endif
 #ifdef ASIO_HAS_WINDOWS_OBJECT_HANDLE
 #define RINGBELL_ASIO_WAITS_FOR_OBJECTS 1
 #endif
 #endif
 
 static_assert(RINGBELL_ASIO_VERSION >= 102200, "ringbell needs Asio 1.22 or newer, or Boost 1.78 or newer");
+#if defined(RINGBELL_ASIO_WAITS_FOR_OBJECTS) && !defined(RINGBELL_ASIO_HAS_THREADS)
+// What waits for objects are threads of the system's pool, also in a program without any of its own.
+#error "ringbell: Asio takes this for a program without threads, and has no locks: define ASIO_HAS_THREADS (BOOST_ASIO_HAS_THREADS), as mingw's -pthread does not"
+#endif
 
 namespace ringbell {
 
