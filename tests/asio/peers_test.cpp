@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/asio_peers.hpp"
+#include "support/bells.hpp"
 #include "support/pattern.hpp"
 
 using namespace ringbell;
@@ -65,7 +66,7 @@ net::awaitable<void> send_one(asio_channel& ch, way w, std::span<const std::byte
     co_await ch.send(whole);
   } else if (w == way::in_place && bytes.size() <= ch.max_claim()) {
     // Somewhat more than is then sent, when there is room.
-    claim c = co_await ch.async_claim(std::min(bytes.size() + n % 3, ch.max_claim()), net::use_awaitable);
+    claim c = co_await ch.async_claim(std::min<std::size_t>(bytes.size() + n % 3, ch.max_claim()), net::use_awaitable);
     std::ranges::copy(bytes, c.bytes().begin());
     c.commit(bytes.size());
   } else {

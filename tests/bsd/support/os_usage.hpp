@@ -34,8 +34,9 @@ struct usage {
     const proc_taskinfo info = usage_detail::task_of(process);
     mach_timebase_info_data_t unit{};
     ::mach_timebase_info(&unit);  // on arm64 a tick is not a nanosecond
+    const auto [times, by] = unit;
     const auto ticks = info.pti_total_user + info.pti_total_system;
-    return {info.pti_csw, std::chrono::nanoseconds(static_cast<std::int64_t>(ticks * unit.numer / unit.denom))};
+    return {info.pti_csw, std::chrono::nanoseconds(static_cast<std::int64_t>(ticks * times / by))};
   }
   friend usage operator-(const usage& a, const usage& b) { return {a.sleeps - b.sleeps, a.cpu - b.cpu}; }
 };
