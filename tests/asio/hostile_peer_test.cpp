@@ -24,7 +24,9 @@
 #include <vector>
 
 #include "support/asio.hpp"
+#include "support/hostile_client.hpp"
 #include "support/hostile_handles.hpp"
+#include "support/os_usage.hpp"
 #include "support/raw_peer.hpp"
 #include "support/victims.hpp"
 
@@ -131,11 +133,7 @@ public:
   std::string path() const { return folder_ / "server"; }
   pid_t id() const { return server_.id(); }
   outcomes& counts() const { return *outcomes_; }
-  int descriptors() const {
-    int count = 0;
-    for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/" + std::to_string(server_.id()) + "/fd")) ++count;
-    return count;
-  }
+  int descriptors() const { return descriptors_of(server_.id()); }
 
 private:
   temporary_folder folder_;
@@ -163,45 +161,17 @@ private:
   child_process client_;
 };
 
-/// What keeps a process from its sleep: processor time, and how often it woke.
-struct unrest {
-  std::int64_t wakes = 0;
-  std::chrono::nanoseconds cpu{0};
-
-  static unrest of(pid_t process) {
-    const std::string folder = "/proc/" + std::to_string(process);
-    unrest u;
-    std::ifstream status(folder + "/status");
-    std::string word;
-    while (status >> word)
-      if (word == "voluntary_ctxt_switches:") status >> u.wakes;
-    std::int64_t nanoseconds = 0;
-    std::ifstream(folder + "/schedstat") >> nanoseconds;
-    u.cpu = std::chrono::nanoseconds(nanoseconds);
-    return u;
-  }
-};
-
 /// Whether the process sleeps through some time.
 bool is_quiet(pid_t process) {
   return eventually([&] {
-    const unrest before = unrest::of(process);
+    const usage before = usage::of(process);
     ::usleep(200'000);
-    const unrest after = unrest::of(process);
-    return after.wakes - before.wakes <= 1 && after.cpu - before.cpu < 1ms;
+    const usage after = usage::of(process);
+    return after.sleeps - before.sleeps <= 1 && after.cpu - before.cpu < 1ms;
   });
 }
 
 // -- the attacker --
-
-std::uint64_t header(std::uint32_t length, std::uint32_t flags) { return record_header{length, flags}.word(); }
-
-/// Puts a record into the ring of an attacker that has sent nothing yet, and publishes a tail.
-void publish(raw_client& attacker, std::uint64_t word, position tail) {
-  std::memcpy(attacker.data(), &word, sizeof word);
-  attacker.page().tx_tail = tail;
-  attacker.ring();
-}
 
 /// Whether the session of an attacker that has sent nothing yet still answers: parked, it has to hear the bell.
 bool answers(raw_client& attacker) {
@@ -214,15 +184,13 @@ bool is_parked(const raw_client& attacker) {
   return eventually([&] { return attacker.peer_page().data_wake_at.load() != never; });
 }
 
-constexpr sys::bell_kind both_kinds[] = {sys::bell_kind::eventfd, sys::bell_kind::socket};
-
 }  // namespace
 
 TEST_CASE("bytes and handles on the control socket of a parked side harm nobody, and no handle is kept") {
   const asio_victims v;
   const int before = v.descriptors();
   std::mt19937_64 random(7);
-  for (const auto kind : both_kinds) {
+  for (const auto kind : bells_here()) {
     CAPTURE(std::string(sys::name_of(kind)));
     for (unsigned w = 0; w < static_cast<unsigned>(way::count); ++w) {
       raw_client attacker(v.path(), kind);
@@ -244,7 +212,7 @@ TEST_CASE("bytes and handles on the control socket of a parked side harm nobody,
 
 TEST_CASE("garbage that is left on the control socket, and bells that nobody takes, do not keep a parked side awake") {
   const lone_server v;
-  for (const auto kind : both_kinds) {
+  for (const auto kind : bells_here()) {
     CAPTURE(std::string(sys::name_of(kind)));
     raw_client attacker(v.path(), kind);
     REQUIRE(attacker.greeted());
@@ -259,7 +227,7 @@ TEST_CASE("garbage that is left on the control socket, and bells that nobody tak
     CHECK(is_quiet(v.id()));
   }
   // Nor does what a peer leaves behind when it goes.
-  CHECK(eventually([&] { return v.counts().orderly + v.counts().peer_closed == 2; }));
+  CHECK(eventually([&] { return v.counts().orderly + v.counts().peer_closed == static_cast<int>(bells_here().size()); }));
   CHECK(is_quiet(v.id()));
 }
 
@@ -303,7 +271,7 @@ TEST_CASE("a peer that makes the eventfd blocking, reads it empty or fills it, h
 
 TEST_CASE("a peer that rings without end costs time only") {
   const asio_victims v;
-  for (const auto kind : both_kinds) {
+  for (const auto kind : bells_here()) {
     CAPTURE(std::string(sys::name_of(kind)));
     for (unsigned w = 0; w < static_cast<unsigned>(way::count); ++w) {
       raw_client attacker(v.path(), kind);
@@ -323,7 +291,7 @@ TEST_CASE("a peer that hangs up one half, or all, of the control socket is gone"
   const asio_victims v;
   const int before = v.descriptors();
   int expected = v.counts().peer_closed;
-  for (const auto kind : both_kinds)
+  for (const auto kind : bells_here())
     for (const int how : std::vector<int>{SHUT_RD, SHUT_WR, SHUT_RDWR, -1}) {
       CAPTURE(std::string(sys::name_of(kind)));
       CAPTURE(how);
@@ -372,7 +340,7 @@ TEST_CASE("impossible indexes and records end a session with bad_peer, however i
   for (std::size_t i = 0; i < attacks.size(); ++i)
     for (unsigned w = 0; w < static_cast<unsigned>(way::count); ++w) {
       CAPTURE(i);
-      raw_client attacker(v.path(), w % 2 == 0 ? sys::bell_kind::socket : sys::bell_kind::eventfd);
+      raw_client attacker(v.path(), w % 2 == 0 ? sys::bell_kind::socket : bells_here().front());
       REQUIRE(attacker.greeted());
       if (i % 2 == 0) REQUIRE(is_parked(attacker));
       attacks[i](attacker);
@@ -385,7 +353,7 @@ TEST_CASE("impossible indexes and records end a session with bad_peer, however i
 TEST_CASE("a message that never comes to its end gives the others their turn") {
   const asio_victims v;
   for (unsigned w = 0; w < static_cast<unsigned>(way::count); ++w) {
-    raw_client attacker(v.path(), w % 2 == 0 ? sys::bell_kind::socket : sys::bell_kind::eventfd);
+    raw_client attacker(v.path(), w % 2 == 0 ? sys::bell_kind::socket : bells_here().front());
     REQUIRE(attacker.greeted());
     const std::uint64_t before = v.counts().honest_round_trips;
     // Messages of two fragments each, the second of which gives it up: nothing is ever received.
@@ -416,7 +384,7 @@ TEST_CASE("a region scribbled over at random, all the time, harms nobody else") 
   std::mt19937_64 random(2);
   int sessions = 0;
   for (const auto until = clock_type::now() + 1500ms; clock_type::now() < until; ++sessions) {
-    raw_client attacker(v.path(), sessions % 2 == 0 ? sys::bell_kind::socket : sys::bell_kind::eventfd);
+    raw_client attacker(v.path(), sessions % 2 == 0 ? sys::bell_kind::socket : bells_here().front());
     if (!attacker.greeted()) continue;
     auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.own.data());
     position tail = 0;
@@ -489,7 +457,7 @@ net_error_code connect_to_hostile_server(F attack) {
 
 handshake::welcome good_welcome() {
   handshake::welcome w;
-  w.wakes_client = sys::bell_kind::eventfd;
+  w.wakes_client = bells_here().front();
   w.wakes_server = sys::bell_kind::socket;
   w.ring_bytes = raw_client::ring_bytes;
   w.max_message = 1 << 20;
@@ -509,7 +477,7 @@ TEST_CASE("a server whose answer is garbage, hostile, or none, is given up by an
           c.send(good_welcome(), handles);
         }) == errc::bad_region);
   CHECK(error_of([](raw_peer& c) {
-          const auto weak = memory(region_bytes, 0);
+          const auto weak = weak_memory();
           const sys::native_handle handles[] = {weak.get()};
           c.send(good_welcome(), handles);
         }) == errc::bad_region);

@@ -5,10 +5,6 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,15 +14,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "support/asio.hpp"
+#include "support/bells.hpp"
 #include "support/child_process.hpp"
+#include "support/os_usage.hpp"
 
 using namespace ringbell;
 using namespace ringbell::test;
@@ -38,39 +34,6 @@ using clock_type = std::chrono::steady_clock;
 
 constexpr int warm_up = 2000;
 
-/// What the system has counted for a process of one thread.
-struct usage {
-  std::int64_t sleeps = 0;  // voluntary context switches
-  std::chrono::nanoseconds cpu{0};
-
-  static usage of(pid_t process) {
-    const std::string folder = "/proc/" + std::to_string(process);
-    usage u;
-    std::ifstream status(folder + "/status");
-    std::string word;
-    while (status >> word)
-      if (word == "voluntary_ctxt_switches:") status >> u.sleeps;
-    std::int64_t nanoseconds = 0;
-    std::ifstream(folder + "/schedstat") >> nanoseconds;
-    u.cpu = std::chrono::nanoseconds(nanoseconds);
-    return u;
-  }
-  friend usage operator-(const usage& a, const usage& b) { return {a.sleeps - b.sleeps, a.cpu - b.cpu}; }
-  friend bool operator<(const usage& a, const usage& b) { return a.cpu < b.cpu; }
-};
-
-bool asleep(pid_t process) {
-  std::ifstream status("/proc/" + std::to_string(process) + "/stat");
-  std::string id, name, state;
-  status >> id >> name >> state;
-  return state == "S";
-}
-
-int threads() {
-  const std::filesystem::directory_iterator tasks("/proc/self/task");
-  return static_cast<int>(std::distance(begin(tasks), end(tasks)));
-}
-
 void sleep_in_the_kernel(std::chrono::milliseconds time) {
   timespec left{time / 1s, (time % 1s) / 1ns};
   while (::nanosleep(&left, &left) != 0) {}
@@ -78,9 +41,14 @@ void sleep_in_the_kernel(std::chrono::milliseconds time) {
 
 std::int64_t nanoseconds_now() { return clock_type::now().time_since_epoch().count(); }
 
+usage cheaper(const usage& a, const usage& b) { return b.cpu < a.cpu ? b : a; }
+
 /// What the test tells its children to do, one byte at a time.
 struct command_pipe {
-  command_pipe() { expect(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0, "a pipe"); }
+  command_pipe() {
+    expect(pipe_closed_on_exec(ends) == 0, "a pipe");
+    do_not_block(ends);
+  }
   ~command_pipe() {
     ::close(ends[0]);
     ::close(ends[1]);
@@ -218,25 +186,6 @@ private:
 
 // -- threads --
 
-/// From now on the kernel kills this process when it starts a thread or a process. False when it may not filter its system calls.
-bool forbid_threads() {
-  std::vector<sock_filter> filter{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
-  for (const long number : {
-#ifdef SYS_clone3
-           SYS_clone3,
-#endif
-#ifdef SYS_fork
-           SYS_fork, SYS_vfork,
-#endif
-           SYS_clone}) {
-    filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(number), 0, 1));
-    filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS));
-  }
-  filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 net::awaitable<void> echo_all(asio_channel& ch) {
   while (const auto m = co_await ch.recv()) co_await ch.send(net::buffer(m->data(), m->size()));
   ch.close();
@@ -256,7 +205,7 @@ net::awaitable<void> ask(asio_channel& ch) {
 /// Everything that a program does with channels, on one thread.
 void do_everything() {
   net::io_context context;
-  for (const auto bell : {sys::bell_kind::eventfd, sys::bell_kind::socket}) {
+  for (const auto bell : bells_here()) {
     connect_options options;
     options.bells = sys::bell_bit(bell);
     asio_pair p = connected(context, {}, options);
@@ -332,8 +281,8 @@ TEST_CASE("sides that exchange a message every millisecond learn not to poll") {
   usage of_adaptive{0, 1h}, of_none{0, 1h};
   // Side by side in time, and the best of several: others use the processors as well.
   for (int i = 0; i < 6; ++i) {
-    of_adaptive = std::min(of_adaptive, adaptive.slice());
-    of_none = std::min(of_none, none.slice());
+    of_adaptive = cheaper(of_adaptive, adaptive.slice());
+    of_none = cheaper(of_none, none.slice());
   }
   MESSAGE("one exchange costs both sides together "
           << of_adaptive.cpu.count() / exchanges_per_slice << " ns of processor time and "

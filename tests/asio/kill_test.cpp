@@ -9,7 +9,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -138,19 +137,6 @@ Result ping_pong(Channel& ch, bool first, progress& own) {
 }
 
 // -- the victim --
-
-/// The kernel sends this process SIGKILL after that time: wherever it then is.
-void be_killed_after(std::chrono::nanoseconds delay) {
-  sigevent event{};
-  event.sigev_notify = SIGEV_SIGNAL;
-  event.sigev_signo = SIGKILL;
-  timer_t timer{};
-  expect(::timer_create(CLOCK_MONOTONIC, &event, &timer) == 0, "a timer");
-  itimerspec when{};
-  when.it_value.tv_sec = delay / 1s;
-  when.it_value.tv_nsec = (delay % 1s).count();
-  expect(::timer_settime(timer, 0, &when, nullptr) == 0, "a timer to start");
-}
 
 /// What happens to a victim.
 struct fate {

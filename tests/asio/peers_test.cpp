@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/asio_peers.hpp"
+#include "support/bells.hpp"
 #include "support/pattern.hpp"
 
 using namespace ringbell;
@@ -65,7 +66,7 @@ net::awaitable<void> send_one(asio_channel& ch, way w, std::span<const std::byte
     co_await ch.send(whole);
   } else if (w == way::in_place && bytes.size() <= ch.max_claim()) {
     // Somewhat more than is then sent, when there is room.
-    claim c = co_await ch.async_claim(std::min(bytes.size() + n % 3, ch.max_claim()), net::use_awaitable);
+    claim c = co_await ch.async_claim(std::min<std::size_t>(bytes.size() + n % 3, ch.max_claim()), net::use_awaitable);
     std::ranges::copy(bytes, c.bytes().begin());
     c.commit(bytes.size());
   } else {
@@ -314,10 +315,11 @@ enum class roles { native_server, asio_server, asio_both, count };
 /// large ones; each with the next way of an Asio side.
 template <class F>
 void in_every_way(F check) {
-  const sys::bell_set eventfd = sys::bell_bit(sys::bell_kind::eventfd), socket = sys::bell_bit(sys::bell_kind::socket);
+  std::vector<sys::bell_set> sets{default_bells};
+  for (const auto kind : bells_here()) sets.push_back(sys::bell_bit(kind));
   unsigned turn = 0;
   for (const bool one_cpu : {false, true})
-    for (const sys::bell_set bells : {eventfd, socket, default_bells})
+    for (const sys::bell_set bells : sets)
       for (const spin_policy spin : {spin_policy::adaptive, spin_policy::none})
         for (const std::uint64_t ring : {4 * kib, 64 * kib}) {
           pair_options options;
@@ -352,7 +354,7 @@ void echo_every_size(roles r) {
   in_every_way([r](const pair_options& options, way w) {
     terms t;
     t.ring = static_cast<std::size_t>(options.client_ring);
-    t.bell = options.bells == sys::bell_bit(sys::bell_kind::socket) ? sys::bell_kind::socket : sys::bell_kind::eventfd;
+    t.bell = options.bells == sys::bell_bit(sys::bell_kind::socket) ? sys::bell_kind::socket : bells_here().front();
     t.sleeps = options.spin == spin_policy::none;
     const side server = r == roles::native_server ? native_side(native_echo) : asio_side(echo, w);
     const side client = r == roles::asio_server ? native_side(native_expect_echoes, t) : asio_side(expect_echoes, w, t);

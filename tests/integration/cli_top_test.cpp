@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,14 @@ using namespace ringbell::test;
 
 namespace {
 
-/// Runs the tool as another user, with its errors in a file that is there already; gives its exit status. Its file is open before, since the
-/// other user may not reach it.
+/// Runs the tool as another user, with its errors in a file that is there already; gives its exit status. A copy of it, since the other user may not reach
+/// the original.
 int run_as_nobody(std::vector<std::string> arguments, int err) {
   constexpr uid_t nobody = 65534;
-  const descriptor program = reading(::getenv("RINGBELL_TOOL"));
+  const temporary_folder folder;
+  const std::string program = folder / "ringbell";
+  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
+  std::filesystem::copy_file(::getenv("RINGBELL_TOOL"), program);
   arguments.insert(arguments.begin(), "ringbell");
   std::vector<char*> argv;
   for (std::string& a : arguments) argv.push_back(a.data());
@@ -31,7 +35,7 @@ int run_as_nobody(std::vector<std::string> arguments, int err) {
     ::dup2(err, STDERR_FILENO);
     ::dup2(::open("/dev/null", O_RDWR), STDOUT_FILENO);
     if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) return 98;
-    ::fexecve(program.get(), argv.data(), environ);
+    ::execv(program.c_str(), argv.data());
     return 99;
   });
 }

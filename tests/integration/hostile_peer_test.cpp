@@ -6,7 +6,6 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -17,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "support/hostile_client.hpp"
 #include "support/hostile_handles.hpp"
 #include "support/raw_peer.hpp"
 #include "support/victims.hpp"
@@ -36,27 +36,6 @@ handshake::hello hello_with(const std::function<void(handshake::hello&)>& change
   change(h);
   return h;
 }
-
-/// Greets with these handles; the server must refuse, or hang up.
-void expect_refusal(const std::string& path, const handshake::hello& hello, std::vector<sys::native_handle> handles) {
-  raw_peer attacker = raw_peer::connected_to(path);
-  attacker.send(hello, handles);
-  const auto answer = attacker.answer();
-  if (answer) {
-    CHECK(std::holds_alternative<handshake::refused>(*answer));
-    CHECK(attacker.handles.count == 0);
-  }
-  CHECK(attacker.hangs_up());
-}
-
-/// Puts a record into the ring of an attacker that has sent nothing yet, and publishes a tail.
-void publish(raw_client& attacker, std::uint64_t header, position tail) {
-  std::memcpy(attacker.data(), &header, sizeof header);
-  attacker.page().tx_tail = tail;
-  attacker.ring();
-}
-
-std::uint64_t header(std::uint32_t length, std::uint32_t flags) { return record_header{length, flags}.word(); }
 
 }  // namespace
 
@@ -97,9 +76,9 @@ TEST_CASE("impossible sizes, versions and bells are refused") {
   const victims v;
   const auto region = sealed_page([](control_page&) {});
   const auto bell = event();
-  const auto check = [&](const std::function<void(handshake::hello&)>& change) {
-    expect_refusal(v.path(), hello_with(change), {region.get(), bell.get()});
-  };
+  std::vector<sys::native_handle> handles{region.get(), bell.get()};
+  handles.resize(handshake::expected_handles(raw_client::greeting()));
+  const auto check = [&](const std::function<void(handshake::hello&)>& change) { expect_refusal(v.path(), hello_with(change), handles); };
   for (const std::uint64_t size : std::vector<std::uint64_t>{0, 1, 4095, 12288, std::uint64_t{1} << 40, ~std::uint64_t{0}})
     check([&](handshake::hello& h) { h.ring_bytes = size; });
   check([](handshake::hello& h) { h.wanted_ring_bytes = 3; });
@@ -107,48 +86,6 @@ TEST_CASE("impossible sizes, versions and bells are refused") {
   check([](handshake::hello& h) { h.version_min = 2, h.version_max = 1; });
   check([](handshake::hello& h) { h.can_ring = 0; });
   check([](handshake::hello& h) { h.can_ring = h.can_wait_on = 0xffffff00; });
-}
-
-TEST_CASE("handles that are missing, too many, or of the wrong kind are refused, and not kept") {
-  const victims v;
-  const auto hello = raw_client::greeting();
-  const auto region = sealed_page([](control_page&) {});
-  const auto bell = event();
-  const sys::handle null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-  const sys::handle file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  int pipe[2];
-  REQUIRE(::pipe2(pipe, O_CLOEXEC) == 0);
-  const sys::handle reading(pipe[0]), writing(pipe[1]);
-  const auto before = v.server_descriptors();
-
-  expect_refusal(v.path(), hello, {});
-  expect_refusal(v.path(), hello, {region.get()});
-  expect_refusal(v.path(), hello, {region.get(), bell.get(), bell.get()});
-  expect_refusal(v.path(), hello, {region.get(), bell.get(), bell.get(), bell.get()});
-  expect_refusal(v.path(), hello, {bell.get(), region.get()});
-  for (const auto wrong : {bell.get(), null.get(), file.get(), reading.get(), writing.get()})
-    expect_refusal(v.path(), hello, {wrong, bell.get()});
-  for (const auto wrong : {region.get(), null.get(), file.get(), reading.get(), writing.get()})
-    expect_refusal(v.path(), hello, {region.get(), wrong});
-
-  for (const int seals : {0, F_SEAL_SHRINK, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, F_SEAL_GROW | F_SEAL_SEAL | future_write}) {
-    const auto weak = memory(region_bytes, seals);
-    expect_refusal(v.path(), hello, {weak.get(), bell.get()});
-  }
-  for (const std::size_t size : {std::size_t{4096}, region_bytes - 4096, region_bytes + 4096, std::size_t{1} << 20}) {
-    const auto other = memory(size, all_seals);
-    expect_refusal(v.path(), hello, {other.get(), bell.get()});
-  }
-  const auto holes = memory(region_bytes, all_seals, false);
-  expect_refusal(v.path(), hello, {holes.get(), bell.get()});
-
-  for (const auto& change : std::vector<std::function<void(control_page&)>>{
-           [](control_page& p) { p.magic = 0; }, [](control_page& p) { p.version = 2; }, [](control_page& p) { p.ring_bytes = 1 << 20; },
-           [](control_page& p) { std::memset(static_cast<void*>(&p), 0xff, sizeof p); }}) {
-    const auto lying = sealed_page(change);
-    expect_refusal(v.path(), hello, {lying.get(), bell.get()});
-  }
-  CHECK(eventually([&] { return v.server_descriptors() <= before; }));
 }
 
 TEST_CASE("more handles than a greeting can have close the connection") {
@@ -176,22 +113,6 @@ TEST_CASE("more handles than a greeting can have close the connection") {
     CHECK(attacker.hangs_up());
   }
   CHECK(eventually([&] { return v.server_descriptors() <= before; }));
-}
-
-TEST_CASE("what a client gets of a server's memory can only be read") {
-  const victims v;
-  raw_client attacker(v.path());
-  REQUIRE(attacker.greeted());
-  const int fd = attacker.peer_region_handle.get();
-  const std::size_t size = control_bytes + static_cast<std::size_t>(attacker.welcome.ring_bytes);
-  CHECK(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
-  CHECK(::mprotect(const_cast<std::byte*>(attacker.peer.data()), size, PROT_READ | PROT_WRITE) != 0);
-  CHECK(::pwrite(fd, "x", 1, 0) < 0);
-  CHECK(::ftruncate(fd, 0) != 0);
-  CHECK(::ftruncate(fd, static_cast<off_t>(size) * 2) != 0);
-  CHECK(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) != 0);
-  const sys::handle again(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDWR | O_CLOEXEC));
-  if (again) CHECK(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, again.get(), 0) == MAP_FAILED);
 }
 
 TEST_CASE("impossible indexes and records end the session with bad_peer") {
@@ -236,7 +157,7 @@ TEST_CASE("impossible indexes and records end the session with bad_peer") {
     CAPTURE(i);
     const int before = v.counts().bad_peer;
     for (int twice = 0; twice < 2; ++twice) {  // for the session that reads in place, and for the one that copies
-      raw_client attacker(v.path(), i % 3 == 0 ? sys::bell_kind::socket : sys::bell_kind::eventfd);
+      raw_client attacker(v.path(), i % 3 == 0 ? sys::bell_kind::socket : bells_here().front());
       REQUIRE(attacker.greeted());
       attacks[i](attacker);
       CHECK(attacker.hangs_up());
@@ -274,7 +195,7 @@ TEST_CASE("a region scribbled over at random, all the time, harms nobody else") 
   std::mt19937_64 random(2);
   int sessions = 0;
   for (const auto until = clock_type::now() + 1500ms; clock_type::now() < until; ++sessions) {
-    raw_client attacker(v.path(), sessions % 2 == 0 ? sys::bell_kind::socket : sys::bell_kind::eventfd);
+    raw_client attacker(v.path(), sessions % 2 == 0 ? sys::bell_kind::socket : bells_here().front());
     if (!attacker.greeted()) continue;
     auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.own.data());
     position tail = 0;
@@ -325,7 +246,7 @@ TEST_CASE("records that change while they are read harm nobody else") {
 TEST_CASE("a flood of bytes and handles on the control socket harms nobody, and no handle is kept") {
   const victims v;
   const auto before = v.server_descriptors();
-  for (const auto kind : {sys::bell_kind::socket, sys::bell_kind::eventfd}) {
+  for (const auto kind : bells_here()) {
     raw_client attacker(v.path(), kind);
     REQUIRE(attacker.greeted());
     const std::vector<std::byte> bytes(65536);
@@ -348,7 +269,7 @@ TEST_CASE("a flood of bytes and handles on the control socket harms nobody, and 
 
 TEST_CASE("bells that are rung in a storm harm nobody") {
   const victims v;
-  for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket}) {
+  for (const auto kind : bells_here()) {
     raw_client attacker(v.path(), kind);
     REQUIRE(attacker.greeted());
     for (const auto until = clock_type::now() + 500ms; clock_type::now() < until;) attacker.ring();
@@ -362,37 +283,6 @@ TEST_CASE("bells that are rung in a storm harm nobody") {
     attacker.page().data_wake_at = 0;
     if (kind == sys::bell_kind::socket) attacker.ring();
     CHECK(attacker.peer_page().magic == region_magic);
-  }
-}
-
-TEST_CASE(
-    "a client's eventfd that is made blocking and full may hold up its server: the documented price of eventfds between processes of one user") {
-  const temporary_folder folder;
-  const std::string path = folder / "server";
-  const shared_object<outcomes> counts;
-  child_process server([&] {
-    loop lp;
-    lp.run(serve(lp, path, for_tests(), *counts));
-    return 0;
-  });
-  raw_client attacker(path);
-  REQUIRE(attacker.greeted());
-  const std::uint64_t most = ~std::uint64_t{1};
-  REQUIRE(::fcntl(attacker.own_bell.native(), F_SETFL, O_NONBLOCK) == 0);
-  while (::write(attacker.own_bell.native(), &most, sizeof most) > 0) {}
-  REQUIRE(::fcntl(attacker.own_bell.native(), F_SETFL, 0) == 0);
-  attacker.page().data_wake_at = 0;  // "ring me for the answer"
-  publish(attacker, header(8, 0), 16);
-  REQUIRE(eventually([&] { return attacker.peer_page().tx_tail.load() == 16; }));
-  // Whether it still answers others.
-  raw_peer other = raw_peer::connected_to(path);
-  other.send(handshake::refused{});
-  const bool alive = other.hangs_up(1s);
-  MESSAGE("a server that rings such an eventfd " << std::string(alive ? "goes on" : "is held up"));
-  if (!alive) {
-    std::uint64_t counter = 0;  // whoever holds the other end can let it go
-    CHECK(::read(attacker.own_bell.native(), &counter, sizeof counter) > 0);
-    CHECK(other.hangs_up());
   }
 }
 
@@ -434,7 +324,7 @@ std::error_code connect_to_hostile_server(F attack) {
 
 handshake::welcome good_welcome() {
   handshake::welcome w;
-  w.wakes_client = sys::bell_kind::eventfd;
+  w.wakes_client = bells_here().front();
   w.wakes_server = sys::bell_kind::socket;
   w.ring_bytes = raw_client::ring_bytes;
   w.max_message = 1 << 20;
@@ -492,13 +382,13 @@ TEST_CASE("a server that chooses what was not offered, or sends the wrong handle
         }) == errc::bad_region);
   CHECK(answer(same, [] {
           handles h;
-          h.push_back(memory(region_bytes, 0));
+          h.push_back(weak_memory());
           return h;
         }) == errc::bad_region);
   CHECK(answer([](handshake::welcome& w) { w.wakes_server = sys::bell_kind::eventfd; },
                [&] {
                  handles h = region();
-                 h.push_back(memory(region_bytes, 0));
+                 h.push_back(weak_memory());
                  return h;
                }) == errc::bad_peer);
 }

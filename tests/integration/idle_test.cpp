@@ -14,9 +14,9 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <string>
 
+#include "support/os_usage.hpp"
 #include "support/pair.hpp"
 #include "support/pattern.hpp"
 
@@ -27,25 +27,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr int warm_up = 2000;
-
-/// What the system has counted for a process.
-struct usage {
-  std::int64_t sleeps = 0;  // voluntary context switches
-  std::chrono::nanoseconds cpu{0};
-
-  static usage of(pid_t process) {
-    const std::string folder = "/proc/" + std::to_string(process);
-    usage u;
-    std::ifstream status(folder + "/status");
-    std::string word;
-    while (status >> word)
-      if (word == "voluntary_ctxt_switches:") status >> u.sleeps;
-    std::int64_t nanoseconds = 0;
-    std::ifstream(folder + "/schedstat") >> nanoseconds;
-    u.cpu = std::chrono::nanoseconds(nanoseconds);
-    return u;
-  }
-};
 
 std::int64_t nanoseconds_now() { return loop::clock::now().time_since_epoch().count(); }
 
@@ -105,7 +86,10 @@ void sleep_in_the_kernel(std::chrono::seconds s) {
 }
 
 struct pipe_ends {
-  pipe_ends() { expect(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0, "a pipe"); }
+  pipe_ends() {
+    expect(pipe_closed_on_exec(ends) == 0, "a pipe");
+    do_not_block(ends);
+  }
   ~pipe_ends() {
     ::close(ends[0]);
     ::close(ends[1]);
@@ -188,12 +172,6 @@ TEST_CASE("an idle pair uses no processor time, and wakes at once when a message
     commands.write('m');
     done.wait();
     REQUIRE(eventually([&] { return report->answered_at != 0; }));
-  };
-  const auto asleep = [](pid_t process) {
-    std::ifstream status("/proc/" + std::to_string(process) + "/stat");
-    std::string id, name, state;
-    status >> id >> name >> state;
-    return state == "S";
   };
 
   exchange();

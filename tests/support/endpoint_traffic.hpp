@@ -60,6 +60,9 @@ private:
   sys::futex_word rung_{0};
 };
 
+/// Whether this system has what it takes: macOS has since 14.4.
+inline bool can_sleep() noexcept { return sys::futex_wait(sys::futex_word{1}, 0, sys::futex_scope::private_) != errc::not_supported; }
+
 /// The size and bytes of the n-th message follow from n, so that its receiver knows them.
 class content {
 public:

@@ -42,6 +42,10 @@ inline sys::handle sealed_page(const std::function<void(control_page&)>& change)
   return h;
 }
 
+/// Of the size of a region, but memory that the system gives no guarantees for.
+inline sys::handle weak_memory() { return memory(region_bytes, 0); }
+
+/// What can be sent, and is no memory.
 inline sys::handle event() { return sys::handle(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 
 }  // namespace ringbell::test

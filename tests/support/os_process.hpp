@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -34,6 +35,12 @@ inline void be_killed_after(std::chrono::nanoseconds delay) {
   if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || ::timer_settime(timer, 0, &when, nullptr) != 0)
     throw std::runtime_error("no timer");
 }
+
+/// What poll(2) says, when asked for it, of a socket whose other end has hung up one half or all.
+inline constexpr short peer_hung_up = POLLRDHUP;
+
+/// Where root's services are when no runtime directory is set.
+inline constexpr const char* root_services = "/run/ringbell";
 
 /// The file of this program.
 inline std::string own_program() { return "/proc/self/exe"; }

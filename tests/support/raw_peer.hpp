@@ -5,6 +5,7 @@
 #include <ringbell/handshake.hpp>
 #include <ringbell/sys/local_socket.hpp>
 
+#include "support/bells.hpp"
 #include "support/child_process.hpp"
 
 #include <chrono>
@@ -57,7 +58,7 @@ public:
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (auto left = patience; left.count() > 0;
          left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())) {
-      if (poll_for(socket.native(), POLLIN | POLLRDHUP, left) && socket.drain()) return true;
+      if (poll_for(socket.native(), POLLIN | peer_hung_up, left) && socket.drain()) return true;
     }
     return false;
   }
@@ -71,7 +72,7 @@ class raw_client : public raw_peer {
 public:
   static constexpr std::uint64_t ring_bytes = 4096;
 
-  explicit raw_client(const std::string& path, sys::bell_kind bell = sys::bell_kind::eventfd) : raw_peer(connected_to(path)) {
+  explicit raw_client(const std::string& path, sys::bell_kind bell = bells_here().front()) : raw_peer(connected_to(path)) {
     std::error_code error;
     own = detail::create_ring_region(ring_bytes, error);
     if (!error) own_bell = sys::event_bell::create(error);
@@ -89,7 +90,7 @@ public:
     }
   }
 
-  static handshake::hello greeting(sys::bell_kind bell = sys::bell_kind::eventfd) {
+  static handshake::hello greeting(sys::bell_kind bell = bells_here().front()) {
     handshake::hello h;
     h.can_wait_on = h.can_ring = sys::bell_bit(bell);
     h.ring_bytes = ring_bytes;

@@ -15,12 +15,12 @@
 #include <chrono>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "support/child_process.hpp"
+#include "support/os_usage.hpp"
 
 namespace ringbell::test {
 
@@ -116,11 +116,7 @@ public:
   std::string path() const { return folder_ / "server"; }
   auto server() const { return server_.id(); }
   outcomes& counts() const { return *outcomes_; }
-  int server_descriptors() const {
-    int count = 0;
-    for ([[maybe_unused]] const auto& one : std::filesystem::directory_iterator("/proc/" + std::to_string(server_.id()) + "/fd")) ++count;
-    return count;
-  }
+  int server_descriptors() const { return descriptors_of(server_.id()); }
 
 private:
   temporary_folder folder_;

@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/bell.hpp>
 
-#include "support/process.hpp"
-
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/timerfd.h>
 
 #include <ostream>
 #include <string>
 
 using namespace ringbell::sys;
-using namespace ringbell::test;
 
 namespace {
 
@@ -56,15 +50,6 @@ TEST_CASE("draining a silent bell returns at once") {
   CHECK_FALSE(readable(bell.native()));
 }
 
-TEST_CASE("ringing a full counter succeeds at once") {
-  event_bell bell = make_bell();
-  const std::uint64_t full = ~std::uint64_t{0} - 1;
-  REQUIRE(::write(bell.native(), &full, sizeof full) == sizeof full);
-  CHECK_FALSE(bell.ring());
-  bell.drain();
-  CHECK_FALSE(readable(bell.native()));
-}
-
 TEST_CASE("ringing no bell is an error, not a crash") {
   event_bell none;
   CHECK_FALSE(none);
@@ -72,46 +57,9 @@ TEST_CASE("ringing no bell is an error, not a crash") {
   none.drain();
 }
 
-TEST_CASE("a bell is closed on exec and does not block") {
+TEST_CASE("a bell is closed on exec") {
   const event_bell bell = make_bell();
   CHECK((::fcntl(bell.native(), F_GETFD) & FD_CLOEXEC) != 0);
-  CHECK((::fcntl(bell.native(), F_GETFL) & O_NONBLOCK) != 0);
-}
-
-TEST_CASE("a bell rung in another process wakes its sleeper") {
-  const event_bell bell = make_bell();
-  const pid_t child = start_child([&] { return event_bell(handle(::dup(bell.native()))).ring() ? 1 : 0; });
-  CHECK(readable(bell.native(), 10'000));
-  CHECK(wait_for(child) == 0);
-}
-
-TEST_CASE("an eventfd is an event, nothing else is") {
-  CHECK(event_bell::is_event(make_bell().native()));
-  int pipe_ends[2];
-  REQUIRE(::pipe2(pipe_ends, O_CLOEXEC) == 0);
-  const handle others[] = {
-      handle(pipe_ends[0]),
-      handle(pipe_ends[1]),
-      handle(::open("/dev/null", O_RDWR | O_CLOEXEC)),
-      handle(::memfd_create("anon_inode:[eventfd]", MFD_CLOEXEC)),
-      handle(::epoll_create1(EPOLL_CLOEXEC)),
-      handle(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC)),
-      handle(),
-  };
-  for (const handle& other : others) CHECK_FALSE(event_bell::is_event(other.get()));
-}
-
-TEST_CASE("a file named like an eventfd is not taken for one") {
-  const temporary_folder folder;
-  const handle file(::open((folder / "anon_inode:[eventfd]").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  REQUIRE(file);
-  CHECK_FALSE(event_bell::is_event(file.get()));
-}
-
-TEST_CASE("asking whether it is an event does not ring it") {
-  const event_bell bell = make_bell();
-  CHECK(event_bell::is_event(bell.native()));
-  CHECK_FALSE(readable(bell.native()));
 }
 
 TEST_CASE("every kind of bell has a name and a bit of its own") {

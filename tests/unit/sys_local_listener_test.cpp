@@ -24,7 +24,7 @@ namespace {
 
 constexpr uid_t somebody = 65534;
 
-local_listener bind(const std::string& path, bool for_all_users = false) {
+local_listener listen_at(const std::string& path, bool for_all_users = false) {
   std::error_code error;
   local_listener made = local_listener::bind(path, for_all_users, error);
   REQUIRE_FALSE(error);
@@ -61,7 +61,8 @@ std::string content_of(const std::string& path) {
 
 // A listening socket that knows nothing of lock files.
 handle foreign_server(const std::string& path, int type = SOCK_STREAM, int backlog = 8) {
-  handle made(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  handle made(::socket(AF_UNIX, type, 0));
+  ::fcntl(made.get(), F_SETFD, FD_CLOEXEC);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.data(), path.size());
@@ -74,7 +75,7 @@ handle foreign_server(const std::string& path, int type = SOCK_STREAM, int backl
 
 TEST_CASE("a client connects and the listener accepts it, closed on exec and not blocking") {
   const temporary_folder folder;
-  local_listener listener = bind(folder / "s");
+  local_listener listener = listen_at(folder / "s");
   CHECK(listener.path() == folder / "s");
   std::error_code error;
   CHECK_FALSE(listener.accept(error));
@@ -96,7 +97,7 @@ TEST_CASE("a client connects and the listener accepts it, closed on exec and not
 
 TEST_CASE("each side learns from the kernel who the other is") {
   const temporary_folder folder;
-  local_listener listener = bind(folder / "s");
+  local_listener listener = listen_at(folder / "s");
   const pid_t server = ::getpid();
   const milestone seen;
   const pid_t child = start_child([&] {
@@ -125,9 +126,9 @@ TEST_CASE("a client of another user is known as such") {
   }
   const temporary_folder folder;
   REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
-  local_listener listener = bind(folder / "s", true);
+  local_listener listener = listen_at(folder / "s", true);
   const pid_t child = start_child([&] {
-    if (::setresgid(somebody, somebody, somebody) != 0 || ::setresuid(somebody, somebody, somebody) != 0) return 1;
+    if (::setgid(somebody) != 0 || ::setuid(somebody) != 0) return 1;
     std::error_code error;
     const local_socket socket = local_socket::connect(folder / "s", error);
     if (error) return 2;
@@ -146,9 +147,9 @@ TEST_CASE("the socket file is private, or for all users, whatever the umask") {
   for (const mode_t mask : {0u, 022u, 077u}) {
     CAPTURE(mask);
     const mode_t before = ::umask(mask);
-    CHECK(mode_of(bind(folder / "s").path()) == 0600);
-    CHECK(mode_of(bind(folder / "s", true).path()) == 0666);
-    const local_listener listener = bind(folder / "s", true);
+    CHECK(mode_of(listen_at(folder / "s").path()) == 0600);
+    CHECK(mode_of(listen_at(folder / "s", true).path()) == 0666);
+    const local_listener listener = listen_at(folder / "s", true);
     CHECK(mode_of(folder / "s.lock") == (0600 & ~mask));
     ::umask(before);
   }
@@ -161,9 +162,9 @@ TEST_CASE("another user cannot connect to a private socket") {
   }
   const temporary_folder folder;
   REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
-  const local_listener listener = bind(folder / "s");
+  const local_listener listener = listen_at(folder / "s");
   CHECK(run_in_child([&] {
-          if (::setresuid(somebody, somebody, somebody) != 0) return 1;
+          if (::setuid(somebody) != 0) return 1;
           return connect_error(folder / "s") == std::errc::permission_denied ? 0 : 2;
         }) == 0);
 }
@@ -206,7 +207,7 @@ TEST_CASE("dropping a listener removes the socket and the lock, and the name is 
   const temporary_folder folder;
   const int before = open_descriptors();
   {
-    const local_listener listener = bind(folder / "s");
+    const local_listener listener = listen_at(folder / "s");
     CHECK(exists(folder / "s"));
     CHECK(exists(folder / "s.lock"));
   }
@@ -218,17 +219,17 @@ TEST_CASE("dropping a listener removes the socket and the lock, and the name is 
 
 TEST_CASE("a moved listener keeps its name, and gives up the one it had") {
   const temporary_folder folder;
-  local_listener a = bind(folder / "a");
+  local_listener a = listen_at(folder / "a");
   local_listener moved = std::move(a);
   CHECK(exists(folder / "a"));
-  moved = bind(folder / "b");
+  moved = listen_at(folder / "b");
   CHECK_FALSE(exists(folder / "a"));
   CHECK_FALSE(connect_error(folder / "b"));
 }
 
 TEST_CASE("a live server's name is in use, for this process and for others") {
   const temporary_folder folder;
-  const local_listener listener = bind(folder / "s");
+  const local_listener listener = listen_at(folder / "s");
   CHECK(bind_error(folder / "s") == errc::name_in_use);
   CHECK(run_in_child([&] { return bind_error(folder / "s") == errc::name_in_use ? 0 : 1; }) == 0);
   CHECK_FALSE(connect_error(folder / "s"));
@@ -238,7 +239,7 @@ TEST_CASE("the socket of a killed server is replaced") {
   const temporary_folder folder;
   const milestone bound;
   const pid_t child = start_child([&] {
-    const local_listener listener = bind(folder / "s");
+    const local_listener listener = listen_at(folder / "s");
     bound.reach();
     while (::pause() < 0) {}
     return 0;
@@ -249,7 +250,7 @@ TEST_CASE("the socket of a killed server is replaced") {
   CHECK(wait_for(child) == 1000 + SIGKILL);
   CHECK(exists(folder / "s"));
   CHECK(connect_error(folder / "s") == errc::no_server);
-  const local_listener listener = bind(folder / "s");
+  const local_listener listener = listen_at(folder / "s");
   CHECK_FALSE(connect_error(folder / "s"));
 }
 
@@ -300,7 +301,7 @@ TEST_CASE("a lock file that is somebody's file, or a link or a pipe, is left alo
 
 TEST_CASE("a forked child that drops its copy does not take the name away") {
   const temporary_folder folder;
-  local_listener listener = bind(folder / "s");
+  local_listener listener = listen_at(folder / "s");
   CHECK(run_in_child([&] {
           listener = local_listener();
           return 0;
@@ -311,10 +312,10 @@ TEST_CASE("a forked child that drops its copy does not take the name away") {
 
 TEST_CASE("a listener whose files were cleaned away leaves those of its successor alone") {
   const temporary_folder folder;
-  local_listener cleaned = bind(folder / "s");
+  local_listener cleaned = listen_at(folder / "s");
   REQUIRE(::unlink((folder / "s").c_str()) == 0);
   REQUIRE(::unlink((folder / "s.lock").c_str()) == 0);
-  const local_listener successor = bind(folder / "s");
+  const local_listener successor = listen_at(folder / "s");
   cleaned = local_listener();
   CHECK_FALSE(connect_error(folder / "s"));
   CHECK(bind_error(folder / "s") == errc::name_in_use);
@@ -351,7 +352,7 @@ TEST_CASE("of many servers that come and go, only one at a time has the name") {
 
 TEST_CASE("accepting without descriptors to spare is the system's error") {
   const temporary_folder folder;
-  local_listener listener = bind(folder / "s");
+  local_listener listener = listen_at(folder / "s");
   std::error_code error;
   const local_socket client = local_socket::connect(folder / "s", error);
   REQUIRE(client);

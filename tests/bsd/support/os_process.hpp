@@ -2,6 +2,7 @@
 #pragma once
 
 #include <mach-o/dyld.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/event.h>
 #include <sys/time.h>
@@ -44,6 +45,12 @@ inline void be_killed_after(std::chrono::nanoseconds delay) {
   if (::setitimer(ITIMER_REAL, &when, nullptr) != 0) throw std::runtime_error("no timer");
 }
 
+/// What poll(2) says, when asked for it, of a socket whose other end has hung up one half or all.
+inline constexpr short peer_hung_up = POLLHUP;
+
+/// Where root's services are when no runtime directory is set.
+inline constexpr const char* root_services = "/var/run/ringbell";
+
 /// The file of this program.
 inline std::string own_program() {
   char path[4096];
@@ -51,5 +58,8 @@ inline std::string own_program() {
   if (::_NSGetExecutablePath(path, &size) != 0) throw std::runtime_error("the path of this program is too long");
   return path;
 }
+
+/// Does nothing: nobody is bound to a processor here, and what is tested on one is tested on all once more.
+inline void stay_on_one_cpu() {}
 
 }  // namespace ringbell::test

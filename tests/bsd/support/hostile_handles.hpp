@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <functional>
+
+#include "support/process.hpp"
+#include "support/raw_peer.hpp"
+
+/// Handles as a hostile peer may send them, where there are no seals. The peer has kept its descriptor for writing.
+namespace ringbell::test {
+
+inline constexpr std::size_t region_bytes = control_bytes + raw_client::ring_bytes;
+
+/// A region as it should be, with a control page as `change` leaves it.
+inline sys::handle sealed_page(const std::function<void(control_page&)>& change) {
+  std::error_code error;
+  const sys::region own = detail::create_ring_region(raw_client::ring_bytes, error);
+  REQUIRE_FALSE(error);
+  change(*reinterpret_cast<control_page*>(own.data()));
+  return sys::handle(::fcntl(own.shared_handle(), F_DUPFD_CLOEXEC, 0));
+}
+
+/// Of the size of a region, but memory that the system gives no guarantees for: a file.
+inline sys::handle weak_memory() {
+  const temporary_folder folder;
+  sys::handle file(::open((folder / "file").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  REQUIRE(::ftruncate(file.get(), static_cast<off_t>(region_bytes)) == 0);
+  return file;
+}
+
+/// What can be sent, and is no memory.
+inline sys::handle event() {
+  int ends[2];
+  REQUIRE(pipe_closed_on_exec(ends) == 0);
+  ::close(ends[1]);
+  return sys::handle(ends[0]);
+}
+
+}  // namespace ringbell::test
