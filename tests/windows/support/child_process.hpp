@@ -23,9 +23,6 @@
 #ifndef POLLIN
 #define POLLIN 1
 #endif
-#ifndef POLLRDHUP
-#define POLLRDHUP 0
-#endif
 
 namespace ringbell::test {
 
@@ -33,6 +30,9 @@ namespace ringbell::test {
 inline void expect(bool holds, const char* what) {
   if (!holds) throw std::runtime_error(std::string("expected ") + what);
 }
+
+/// Nothing: an object is signalled, or is not.
+inline constexpr short peer_hung_up = 0;
 
 /// Whether the object is signalled within that time; an auto-reset event is reset then.
 inline bool poll_for(sys::native_handle h, short, std::chrono::milliseconds patience) {
