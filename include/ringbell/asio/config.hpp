@@ -33,7 +33,7 @@
 static_assert(RINGBELL_ASIO_VERSION >= 102200, "ringbell needs Asio 1.22 or newer, or Boost 1.78 or newer");
 #if defined(RINGBELL_ASIO_WAITS_FOR_OBJECTS) && !defined(RINGBELL_ASIO_HAS_THREADS)
 // What waits for objects are threads of the system's pool, also in a program without any of its own.
-#error "ringbell: Asio takes this for a program without threads, and has no locks: define ASIO_HAS_THREADS (BOOST_ASIO_HAS_THREADS), as mingw's -pthread does not"
+#error "ringbell: Asio does not see that there are threads (mingw: -pthread does not say so): define ASIO_HAS_THREADS, or Boost's"
 #endif
 
 namespace ringbell {
