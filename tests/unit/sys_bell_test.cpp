@@ -9,17 +9,12 @@
 #include <ostream>
 #include <string>
 
+#include "support/system_objects.hpp"
+
 using namespace ringbell::sys;
+using namespace ringbell::test;
 
 namespace {
-
-event_bell make_bell() {
-  std::error_code error;
-  event_bell made = event_bell::create(error);
-  REQUIRE_FALSE(error);
-  REQUIRE(made);
-  return made;
-}
 
 bool readable(native_handle h, int timeout_ms = 0) {
   pollfd p{h, POLLIN, 0};

@@ -5,6 +5,7 @@
 #include <ringbell/sys/region.hpp>
 
 #include "support/process.hpp"
+#include "support/system_objects.hpp"
 
 #include <doctest/doctest.h>
 
@@ -24,14 +25,6 @@ using ringbell::errc;
 namespace {
 
 constexpr int all_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
-
-region make_region(std::size_t bytes) {
-  std::error_code error;
-  region made = region::create(bytes, error);
-  REQUIRE_FALSE(error);
-  REQUIRE(made);
-  return made;
-}
 
 handle share(const region& r) {
   std::error_code error;

@@ -3,6 +3,7 @@
 #include <ringbell/sys/region.hpp>
 
 #include "support/process.hpp"
+#include "support/system_objects.hpp"
 
 #include <doctest/doctest.h>
 
@@ -22,14 +23,6 @@ using namespace ringbell::test;
 using ringbell::errc;
 
 namespace {
-
-region make_region(std::size_t bytes) {
-  std::error_code error;
-  region made = region::create(bytes, error);
-  REQUIRE_FALSE(error);
-  REQUIRE(made);
-  return made;
-}
 
 handle share(const region& r) {
   std::error_code error;

@@ -6,6 +6,7 @@
 #include <ringbell/sys/region.hpp>
 
 #include "support/process.hpp"
+#include "support/system_objects.hpp"
 #include "support/windows_objects.hpp"
 
 #include <doctest/doctest.h>
@@ -24,14 +25,6 @@ using ringbell::errc;
 namespace {
 
 using clock_type = std::chrono::steady_clock;
-
-region make_region(std::size_t bytes) {
-  std::error_code error;
-  region made = region::create(bytes, error);
-  REQUIRE_FALSE(error);
-  REQUIRE(made);
-  return made;
-}
 
 handle duplicate(native_handle from, DWORD rights) {
   HANDLE made = nullptr;
@@ -63,13 +56,6 @@ handle own_program() {
   wchar_t path[MAX_PATH];
   ::GetModuleFileNameW(nullptr, path, MAX_PATH);
   return owned_file(::CreateFileW(path, GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr));
-}
-
-event_bell make_bell() {
-  std::error_code error;
-  event_bell made = event_bell::create(error);
-  REQUIRE_FALSE(error);
-  return made;
 }
 
 }  // namespace

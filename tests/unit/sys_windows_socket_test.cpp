@@ -8,6 +8,7 @@
 
 #include "support/child_process.hpp"
 #include "support/process.hpp"
+#include "support/system_objects.hpp"
 #include "support/windows_objects.hpp"
 
 #include <doctest/doctest.h>
@@ -45,13 +46,6 @@ result_text receive(local_socket& from, received_handles& handles) {
 result_text receive(local_socket& from) {
   received_handles handles;
   return receive(from, handles);
-}
-
-event_bell make_bell() {
-  std::error_code error;
-  event_bell made = event_bell::create(error);
-  REQUIRE_FALSE(error);
-  return made;
 }
 
 // A pipe of this test's own, and what connects to it: a peer that does not use this library. It is the server or the client.
