@@ -229,22 +229,24 @@ net::awaitable<void> race_sends(asio_channel& ch, pace& at, tally& score, std::v
 
 // -- accepting --
 
-task<void> come_again(loop& lp, channel first, const std::string& path, std::uint64_t clients) {
+/// Comes for two races, more or less, at any moment of a race.
+task<void> come_again(loop& lp, channel first, const std::string& path, const pace& at, std::uint64_t clients) {
   std::uint64_t number = 0;
   co_await first.send(std::as_bytes(std::span(&number, 1)));
-  while (++number < clients) {
-    if (number % 8 == 0) co_await sleep_for(nanoseconds(pick(number, 300'000)));
+  while (++number < clients && at.await(2 * number + pick(number, 5))) {
+    if (number % 2 == 0) co_await sleep_for(nanoseconds(pick(number, 40'000)));
     channel ch = co_await connect(lp, path, patient());
     co_await ch.send(std::as_bytes(std::span(&number, 1)));
   }
 }
 
-net::awaitable<void> race_accepts(asio_listener& listener, std::uint64_t clients, receiving& r) {
+net::awaitable<void> race_accepts(asio_listener& listener, pace& at, std::uint64_t clients, receiving& r) {
   net::steady_timer timer(co_await net::this_coro::executor);
   for (std::uint64_t race = 0; r.next < clients; ++race) {
     timer.expires_after(nanoseconds(race % 2 == 0 ? 0 : pick(race, 40'000)));
     auto first = co_await (listener.async_accept(net::use_awaitable) || timer.async_wait(net::use_awaitable));
     r.score.add(first.index());
+    at.races.store(race + 1, std::memory_order_relaxed);
     if (first.index() != 0) continue;
     const message m = co_await std::get<0>(first).async_recv(net::use_awaitable);
     r.got(number_in(m.bytes()));
@@ -300,12 +302,14 @@ TEST_CASE("accepts that race a timer lose no client") {
   const temporary_folder folder;
   const std::string path = folder / "service";
   const std::uint64_t clients = std::max<std::uint64_t>(races() / 500, 20);
+  pace at;
   receiving r;
-  native_peer comer(path, patient(), [&](loop& lp, channel ch) { return come_again(lp, std::move(ch), path, clients); });
+  native_peer comer(path, patient(), [&](loop& lp, channel ch) { return come_again(lp, std::move(ch), path, at, clients); });
   {
+    const over_at_end guard(at);
     net::io_context context(1);
     asio_listener listener(context, path);
-    in_time(context, [&] { return race_accepts(listener, clients, r); });
+    in_time(context, [&] { return race_accepts(listener, at, clients, r); });
   }
   comer.join();
   CHECK(r.wrong == 0);
