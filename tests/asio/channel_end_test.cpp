@@ -11,6 +11,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -159,28 +160,29 @@ TEST_CASE("a message is lost as a whole when its sender closes half-way") {
 
 namespace {
 
-/// A peer in a process of its own that sends three messages, and then does nothing until it is killed.
+/// Sends three messages, and then does nothing until it is killed.
+int send_three(const std::string& path, const shared_object<std::atomic<bool>>& sent) {
+  net::io_context context;
+  std::optional<asio_channel> ch;
+  async_connect(context, path, [&](net_error_code error, asio_channel connected) {
+    expect(!error, "a connection");
+    ch = std::move(connected);
+    for (const char* const text : {"one", "two", "three"}) expect(!ch->try_send(net::buffer(text, std::strlen(text))), "space");
+    *sent = true;
+  });
+  context.run();
+  for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+/// A peer in a process of its own that does so.
 class doomed_peer {
 public:
-  doomed_peer()
-      : child_([this] {
-          net::io_context context;
-          std::optional<asio_channel> ch;
-          async_connect(context, path(), [&](net_error_code error, asio_channel connected) {
-            expect(!error, "a connection");
-            ch = std::move(connected);
-            for (const char* const text : {"one", "two", "three"}) expect(!ch->try_send(net::buffer(text, std::strlen(text))), "space");
-            *sent_ = true;
-          });
-          context.run();
-          for (;;) ::pause();
-          return 0;
-        }) {}
+  doomed_peer() : child_(&send_three, path(), sent_) {}
   std::string path() const { return folder_ / "doomed"; }
   bool has_sent() const { return *sent_; }
   void die() {
     child_.kill();
-    CHECK(child_.wait() == 1000 + SIGKILL);
+    CHECK(child_.wait() == killed);
   }
 
 private:

@@ -23,6 +23,7 @@
 #include "support/bells.hpp"
 #include "support/child_process.hpp"
 #include "support/os_usage.hpp"
+#include "support/variable.hpp"
 
 using namespace ringbell;
 using namespace ringbell::test;
@@ -129,11 +130,11 @@ class paced_pair {
 public:
   explicit paced_pair(const char* spin)
       : server_([=, this] {
-          ::setenv("RINGBELL_SPIN", spin, 1);
+          set_variable("RINGBELL_SPIN", spin);
           return run_on_a_context([this] { return echo(path()); });
         }),
         client_([=, this] {
-          ::setenv("RINGBELL_SPIN", spin, 1);
+          set_variable("RINGBELL_SPIN", spin);
           return run_on_a_context([this] { return exchange(path()); });
         }) {}
   /// What a slice has cost both together.

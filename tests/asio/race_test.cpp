@@ -33,7 +33,7 @@ using std::chrono::nanoseconds;
 #ifdef RINGBELL_UNDER_TSAN
 constexpr std::uint64_t races_by_default = 20'000;
 #else
-constexpr std::uint64_t races_by_default = memory_is_kept ? 50'000 : 1'000'000;
+constexpr std::uint64_t races_by_default = slow_here ? 50'000 : 1'000'000;
 #endif
 
 std::uint64_t races() {

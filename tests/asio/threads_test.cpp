@@ -24,6 +24,7 @@
 #include "support/native_peer.hpp"
 #include "support/pattern.hpp"
 #include "support/resources.hpp"
+#include "support/variable.hpp"
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 
@@ -35,7 +36,7 @@ namespace {
 #ifdef RINGBELL_UNDER_TSAN
 constexpr std::uint64_t messages = 300;  // of each connection
 #else
-constexpr std::uint64_t messages = memory_is_kept ? 500 : 3000;
+constexpr std::uint64_t messages = slow_here ? 500 : 3000;
 #endif
 constexpr int styles = 4;
 constexpr int asio_clients = 3 * styles;
@@ -374,7 +375,7 @@ void run_by_four(net::io_context& context) {
 /// Waits until so many messages have come back, for a bounded time.
 void await_messages(const tally& all, std::uint64_t wanted) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (all.right < wanted && std::chrono::steady_clock::now() < deadline) ::usleep(100);
+  while (all.right < wanted && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::microseconds(100));
 }
 
 /// A message comes while the others are on their way: from the first to the last, all of them.
@@ -408,26 +409,27 @@ void everything_comes_back(Context& context, Run run) {
 TEST_CASE("what many connections send comes back, on an io_context run by four threads") {
   for (const char* spin : {"", "none"}) {
     CAPTURE(spin);
-    ::setenv("RINGBELL_SPIN", spin, 1);
+    set_variable("RINGBELL_SPIN", spin);
     net::io_context context(4);
     everything_comes_back(context, [&](tally&) { run_by_four(context); });
   }
-  ::unsetenv("RINGBELL_SPIN");
+  unset_variable("RINGBELL_SPIN");
 }
 
 TEST_CASE("what many connections send comes back, on a thread_pool") {
   for (const char* spin : {"", "none"}) {
     CAPTURE(spin);
-    ::setenv("RINGBELL_SPIN", spin, 1);
+    set_variable("RINGBELL_SPIN", spin);
     net::thread_pool pool(4);
     everything_comes_back(pool, [&](const tally& all) {
       const auto deadline = std::chrono::steady_clock::now() + patience;
-      while (all.ended != 2 * connections && std::chrono::steady_clock::now() < deadline) ::usleep(1000);
+      while (all.ended != 2 * connections && std::chrono::steady_clock::now() < deadline)
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
       if (all.ended != 2 * connections) pool.stop();
       pool.join();
     });
   }
-  ::unsetenv("RINGBELL_SPIN");
+  unset_variable("RINGBELL_SPIN");
 }
 
 TEST_CASE("a context that is stopped again and again amid the traffic of four threads loses nothing") {

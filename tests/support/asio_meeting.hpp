@@ -13,7 +13,7 @@
 #include <utility>
 
 #include "support/asio.hpp"
-#include "support/no_descriptors_left.hpp"
+#include "support/process.hpp"
 
 /// Listeners and those who connect to them, on one context.
 namespace ringbell::test {

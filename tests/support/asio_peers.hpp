@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <stdlib.h>
-
 #include <functional>
 #include <string>
 #include <utility>
 
 #include "support/asio.hpp"
 #include "support/pair.hpp"
+#include "support/variable.hpp"
 
 namespace ringbell::test {
 
@@ -61,7 +60,7 @@ inline int run(const std::string& path, const pair_options& options, const side&
   if (options.one_cpu) stay_on_one_cpu();
   // By the environment, as a user would, for both front ends alike.
   if (options.spin != spin_policy::automatic)
-    ::setenv("RINGBELL_SPIN", options.spin == spin_policy::none ? "none" : options.spin == spin_policy::always ? "always" : "adaptive", 1);
+    set_variable("RINGBELL_SPIN", options.spin == spin_policy::none ? "none" : options.spin == spin_policy::always ? "always" : "adaptive");
   if (s.native) {
     loop lp;
     lp.run(server ? serve_one(lp, path, options, s) : be_client(lp, path, options, s));

@@ -6,11 +6,14 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <new>
+#include <vector>
 
 #include "support/raw_peer.hpp"
 
@@ -47,5 +50,20 @@ inline sys::handle weak_memory() { return memory(region_bytes, 0); }
 
 /// What can be sent, and is no memory.
 inline sys::handle event() { return sys::handle(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+
+/// The peer says nothing any more, but listens on. False where connections are closed as a whole only.
+inline bool says_no_more(raw_peer& p) { return ::shutdown(p.socket.native(), SHUT_WR) == 0; }
+
+/// What may travel with any bytes.
+inline std::vector<sys::native_handle> for_a_flood(sys::native_handle memory) { return {0, 1, 2, memory}; }
+
+/// Makes a bell such that whoever rings it once more waits: the counter filled to the brim, and made blocking.
+inline void jam(const sys::event_bell& bell) {
+  if (!bell) return;
+  const std::uint64_t most = ~std::uint64_t{1};
+  (void)::fcntl(bell.native(), F_SETFL, O_NONBLOCK);
+  while (::write(bell.native(), &most, sizeof most) > 0) {}
+  (void)::fcntl(bell.native(), F_SETFL, 0);
+}
 
 }  // namespace ringbell::test

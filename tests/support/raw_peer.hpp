@@ -45,22 +45,26 @@ public:
   /// The answer, with what came with it; empty when the other end hung up, or said nothing for that time.
   std::optional<handshake::frame> answer(std::chrono::milliseconds patience = std::chrono::seconds(10)) {
     handshake::frame_reader reader;
-    while (poll_for(socket.native(), POLLIN, patience)) {
+    for (;;) {
       const auto got = socket.receive(reader.want(), handles);
-      if (!got || *got == 0) return std::nullopt;
-      if (auto frame = reader.received(*got)) return *frame;
+      if (got) {
+        if (*got == 0) return std::nullopt;
+        if (auto frame = reader.received(*got)) return *frame;
+      } else if (got.error() != errc::would_block || !poll_for(socket.native(), POLLIN, patience)) {
+        return std::nullopt;
+      }
     }
-    return std::nullopt;
   }
 
   /// Whether the other end hangs up within that time; what it says until then is dropped.
   bool hangs_up(std::chrono::milliseconds patience = std::chrono::seconds(10)) noexcept {
     const auto deadline = std::chrono::steady_clock::now() + patience;
-    for (auto left = patience; left.count() > 0;
-         left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())) {
-      if (poll_for(socket.native(), POLLIN | peer_hung_up, left) && socket.drain()) return true;
+    while (!socket.drain()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      if (left.count() <= 0) return false;
+      (void)poll_for(socket.native(), POLLIN | peer_hung_up, left);
     }
-    return false;
+    return true;
   }
 
   sys::local_socket socket;

@@ -21,6 +21,9 @@ inline constexpr bool memory_is_kept = false;
 inline constexpr bool memory_is_kept = false;
 #endif
 
+/// Whether everything takes several times as long here as it does elsewhere, so that tests make fewer rounds.
+inline constexpr bool slow_here = memory_is_kept;
+
 /// What this process holds of the system.
 struct resources : memory_use {
   std::int64_t descriptors = 0;

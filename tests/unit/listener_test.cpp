@@ -6,15 +6,11 @@
 
 #include <doctest/doctest.h>
 
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
-#include <filesystem>
+#include <cstdlib>
 #include <stdexcept>
 #include <vector>
 
+#include "support/bells.hpp"
 #include "support/channel_pair.hpp"
 #include "support/child_process.hpp"
 
@@ -54,20 +50,6 @@ task<refusal> refused(loop& lp, std::string path, connect_options options = {}) 
   co_return refusal({}, "");
 }
 
-/// The descriptor at which the listener on `path` has accepted a client; there is one.
-int accepted_on(const std::string& path) {
-  for (int fd = 0; fd < 1024; ++fd) {
-    sockaddr_un local{};
-    socklen_t length = sizeof local;
-    int listens = 0;
-    socklen_t size = sizeof listens;
-    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) == 0 && local.sun_path == path &&
-        ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 0)
-      return fd;
-  }
-  return -1;
-}
-
 task<channel_pair> meet(loop& lp, listener& l, connect_options options = {}) {
   auto ends = co_await when_all(l.accept(), connect(lp, l.path(), options));
   co_return channel_pair(std::move(std::get<0>(ends)), std::move(std::get<1>(ends)));
@@ -100,7 +82,7 @@ TEST_CASE("a name that a live listener has is in use, and is free again after it
     CHECK(l.clients() == 0);
     CHECK(bind_error(lp, folder / "name") == errc::name_in_use);
   }
-  CHECK_FALSE(std::filesystem::exists(folder / "name"));
+  CHECK(left_in(folder).empty());
   CHECK_FALSE(bind_error(lp, folder / "name"));
 }
 
@@ -271,7 +253,7 @@ TEST_CASE("a client that sends and hangs up before it is accepted is received to
   on_a_loop([](loop& lp) -> task<void> {
     const temporary_folder folder;
     listener l = listener::bind(lp, folder / "late");
-    for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket}) {
+    for (const auto kind : bells_here()) {
       connect_options of_client;
       of_client.bells = sys::bell_bit(kind);
       {
@@ -286,17 +268,23 @@ TEST_CASE("a client that sends and hangs up before it is accepted is received to
   });
 }
 
+namespace {
+
+int die_after_last_words(const std::string& path) {
+  on_a_loop([&](loop& lp) -> task<void> {
+    channel ch = co_await connect(lp, path);
+    co_await ch.send("last words");
+    std::_Exit(0);
+  });
+  return 1;
+}
+
+}  // namespace
+
 TEST_CASE("what a client has sent before it died is received, when it is accepted only afterwards") {
   const temporary_folder folder;
   const std::string path = folder / "late";
-  child_process client([&] {
-    on_a_loop([&](loop& lp) -> task<void> {
-      channel ch = co_await connect(lp, path);
-      co_await ch.send("last words");
-      ::_exit(0);
-    });
-    return 1;
-  });
+  child_process client(&die_after_last_words, path);
   on_a_loop([&](loop& lp) -> task<void> {
     listener l = listener::bind(lp, path);
     co_await readable(client.pid_handle());
@@ -305,35 +293,6 @@ TEST_CASE("what a client has sent before it died is received, when it is accepte
     CHECK((co_await server.recv())->text() == "last words");
     CHECK((co_await as_result(server.recv())).error() == errc::peer_closed);
   });
-}
-
-TEST_CASE("a client whose channel cannot be started is dropped, and the accept goes on to the next, or waits for it") {
-  loop_options on_epoll;
-  on_epoll.backend = loop_backend::epoll;
-  on_a_loop(
-      [](loop& lp) -> task<void> {
-        const temporary_folder folder;
-        listener l = listener::bind(lp, folder / "unlucky");
-        for (const bool next_is_there : {true, false}) {
-          CAPTURE(next_is_there);
-          channel unlucky = co_await connect(lp, l.path());
-          // An epoll set cannot be put into itself.
-          REQUIRE(::dup2(lp.native_handle(), accepted_on(l.path())) >= 0);
-          std::optional<channel> next;
-          if (next_is_there) next = co_await connect(lp, l.path());
-          beside accepted(lp, l.accept());
-          co_await settle();
-          CHECK(accepted.ended() == next_is_there);
-          CHECK(l.clients() == (next_is_there ? 1 : 0));
-          CHECK_FALSE(co_await unlucky.recv());
-          if (!next) next = co_await connect(lp, l.path());
-          auto server = co_await accepted.get();
-          REQUIRE(server.has_value());
-          channel_pair p(std::move(*server), std::move(*next));
-          co_await works(p);
-        }
-      },
-      on_epoll);
 }
 
 TEST_CASE("a second accept is busy, and a destroyed one leaves nothing behind") {
@@ -405,69 +364,4 @@ TEST_CASE("a bad name or folder says so with the name in the text") {
     text = e.what();
   }
   CHECK(text.find("/no/such/folder/at all") != std::string::npos);
-}
-
-TEST_CASE("a client of another user is seen as what it is, and wakes and is woken by the socket") {
-  if (::geteuid() != 0) {
-    MESSAGE("skipped: only root can become another user");
-    return;
-  }
-  constexpr uid_t nobody = 65534;
-  const temporary_folder folder;
-  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
-  const auto talk = [](channel ch) -> task<int> {
-    if (ch.woken_by() != sys::bell_kind::socket || ch.wakes_peer_by() != sys::bell_kind::socket) co_return 2;
-    for (int i = 0; i < 100; ++i) {
-      co_await ch.send("ping");
-      const auto m = co_await ch.recv();
-      if (!m) co_return 3;
-      if (i % 10 == 0) co_await sleep_for(1ms);
-    }
-    co_return 0;
-  };
-  for (const bool root_serves : {true, false}) {
-    CAPTURE(root_serves);
-    const std::string path = root_serves ? folder / "root" : folder / "nobody/socket";
-    const auto serve = [&](loop& lp, listener& l, uid_t client) -> task<int> {
-      channel ch = co_await l.accept();
-      if (ch.peer().user != client) co_return 4;
-      (void)lp;
-      co_return co_await talk(std::move(ch));
-    };
-    const auto be_client = [&](loop& lp, uid_t server) -> task<int> {
-      channel ch = co_await connect(lp, path);
-      if (ch.peer().user != server) co_return 5;
-      co_return co_await talk(std::move(ch));
-    };
-    listener_options options;
-    options.for_all_users = true;
-    if (!root_serves) {
-      REQUIRE(::mkdir((folder / "nobody").c_str(), 0755) == 0);
-      REQUIRE(::chown((folder / "nobody").c_str(), nobody, nobody) == 0);
-    }
-    const milestone listening;
-    const pid_t child = start_child([&] {
-      if (root_serves) listening.wait();
-      if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) return 9;
-      try {
-        loop lp;
-        if (root_serves) return lp.run(be_client(lp, 0));
-        listener l = listener::bind(lp, path, options);
-        return lp.run(serve(lp, l, 0));
-      } catch (...) {
-        return 8;
-      }
-    });
-    {
-      loop lp;
-      if (root_serves) {
-        listener l = listener::bind(lp, path, options);
-        listening.reach();
-        CHECK(lp.run(serve(lp, l, nobody)) == 0);
-      } else {
-        CHECK(lp.run(be_client(lp, nobody)) == 0);
-      }
-    }
-    CHECK(wait_for(child) == 0);
-  }
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// How many clients one user may have.
+// How many clients one user may have, and what becomes of those of another user.
 #include <ringbell/detail/client_slot.hpp>
 #include <ringbell/listener.hpp>
 #include <ringbell/readiness.hpp>
+#include <ringbell/service_statistics.hpp>
+#include <ringbell/sleep.hpp>
 
 #include <doctest/doctest.h>
 
@@ -14,9 +16,11 @@
 
 #include "support/channel_pair.hpp"
 #include "support/child_process.hpp"
+#include "support/service.hpp"
 
 using namespace ringbell;
 using namespace ringbell::test;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -127,4 +131,100 @@ TEST_CASE("what is kept of users is no more than of those who were there at the 
   }
   CHECK(*all == 0);
   CHECK(counts.of(1) == stays);
+}
+
+TEST_CASE("a client of another user is seen as what it is, and wakes and is woken by the socket") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: only root can become another user");
+    return;
+  }
+  constexpr uid_t nobody = 65534;
+  const temporary_folder folder;
+  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
+  const auto talk = [](channel ch) -> task<int> {
+    if (ch.woken_by() != sys::bell_kind::socket || ch.wakes_peer_by() != sys::bell_kind::socket) co_return 2;
+    for (int i = 0; i < 100; ++i) {
+      co_await ch.send("ping");
+      const auto m = co_await ch.recv();
+      if (!m) co_return 3;
+      if (i % 10 == 0) co_await sleep_for(1ms);
+    }
+    co_return 0;
+  };
+  for (const bool root_serves : {true, false}) {
+    CAPTURE(root_serves);
+    const std::string path = root_serves ? folder / "root" : folder / "nobody/socket";
+    const auto serve = [&](loop& lp, listener& l, uid_t client) -> task<int> {
+      channel ch = co_await l.accept();
+      if (ch.peer().user != client) co_return 4;
+      (void)lp;
+      co_return co_await talk(std::move(ch));
+    };
+    const auto be_client = [&](loop& lp, uid_t server) -> task<int> {
+      channel ch = co_await connect(lp, path);
+      if (ch.peer().user != server) co_return 5;
+      co_return co_await talk(std::move(ch));
+    };
+    listener_options options;
+    options.for_all_users = true;
+    if (!root_serves) {
+      REQUIRE(::mkdir((folder / "nobody").c_str(), 0755) == 0);
+      REQUIRE(::chown((folder / "nobody").c_str(), nobody, nobody) == 0);
+    }
+    const milestone listening;
+    const pid_t child = start_child([&] {
+      if (root_serves) listening.wait();
+      if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) return 9;
+      try {
+        loop lp;
+        if (root_serves) return lp.run(be_client(lp, 0));
+        listener l = listener::bind(lp, path, options);
+        return lp.run(serve(lp, l, 0));
+      } catch (...) {
+        return 8;
+      }
+    });
+    {
+      loop lp;
+      if (root_serves) {
+        listener l = listener::bind(lp, path, options);
+        listening.reach();
+        CHECK(lp.run(serve(lp, l, nobody)) == 0);
+      } else {
+        CHECK(lp.run(be_client(lp, nobody)) == 0);
+      }
+    }
+    CHECK(wait_for(child) == 0);
+  }
+}
+
+TEST_CASE("the statistics are refused to another user") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: becoming another user takes root");
+    return;
+  }
+  const temporary_folder folder;
+  REQUIRE(::chmod(folder.path().c_str(), 0711) == 0);
+  const std::string path = folder / "service";
+  const milestone listening;
+  child_process other([&] {
+    listening.wait();
+    constexpr unsigned nobody = 65534;
+    if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) return 9;
+    loop lp;
+    return lp.run([](loop& on, const std::string& name) -> task<int> {
+      client c = co_await client::connect(on, name);
+      const auto refused = co_await error_of(c.call(service_frame::method_statistics));
+      const payload p = co_await c.call(1, "x");
+      co_return refused.first == errc::refused_unauthorized&& p.text() == "x" ? 0 : 2;
+    }(lp, path));
+  });
+  on_a_loop([&](loop& lp) -> task<void> {
+    server_options options;
+    options.listening.for_all_users = true;
+    const ringbell::server s(lp, path, [](request r) -> task<reply> { co_return reply(r.bytes()); }, options);
+    listening.reach();
+    CHECK(co_await holds_soon([&] { return poll_for(other.pid_handle(), POLLIN, 0ms); }));
+  });
+  CHECK(other.wait() == 0);
 }

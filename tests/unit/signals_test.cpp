@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/as_result.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/loop_pool.hpp>
 #include <ringbell/signals.hpp>
 #include <ringbell/sleep.hpp>
 #include <ringbell/timeout.hpp>
@@ -10,7 +10,9 @@
 
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <csignal>
+#include <future>
 
 using namespace ringbell;
 using namespace std::chrono_literals;
@@ -119,4 +121,17 @@ TEST_CASE("a program that gets SIGTERM while it sleeps ends in order") {
   ::close(ready[0]);
   CHECK(WIFEXITED(status));
   CHECK(WEXITSTATUS(status) == 0);
+}
+
+TEST_CASE("a pool's threads have signals blocked, and the thread that made the pool has none more than before") {
+  const bool before = is_blocked(SIGTERM);
+  loop_pool pool(2);
+  CHECK(is_blocked(SIGTERM) == before);
+  for (std::size_t i = 0; i < pool.size(); ++i) {
+    std::promise<bool> there;
+    auto blocked = there.get_future();
+    pool[i].post([&] { there.set_value(is_blocked(SIGTERM) && is_blocked(SIGINT)); });
+    REQUIRE(blocked.wait_for(20s) == std::future_status::ready);
+    CHECK(blocked.get());
+  }
 }

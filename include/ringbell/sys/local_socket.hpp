@@ -39,7 +39,8 @@ struct received_handles {
 /// puts what it sends there. Each direction has room for handles at its beginning only, so they go with the first `send` or not at all. What arrives has
 /// fewer rights: memory can be read, events can be set.
 ///
-/// Thread-safety: `ring` from any thread; the rest from one. Lifetime: closed on destruction; the peer then sees a hang-up.
+/// Thread-safety: `ring` from any thread; the rest from one. Lifetime: closed on destruction; the peer then sees a hang-up. On one that is empty everything
+/// fails with `std::errc::bad_file_descriptor`, and `drain` sees a hang-up.
 class local_socket {
 public:
   local_socket() noexcept = default;

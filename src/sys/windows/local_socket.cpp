@@ -85,19 +85,24 @@ std::array<local_socket, 2> local_socket::pair(std::error_code& error) noexcept 
   return {};
 }
 
-result<peer_identity> local_socket::peer() const noexcept { return end_->peer(); }
+result<peer_identity> local_socket::peer() const noexcept {
+  if (!end_) return std::make_error_code(std::errc::bad_file_descriptor);
+  return end_->peer();
+}
 
 result<std::size_t> local_socket::send(std::span<const std::byte> bytes, std::span<const native_handle> handles) noexcept {
+  if (!end_) return std::make_error_code(std::errc::bad_file_descriptor);
   return end_->send(bytes, handles);
 }
 
 result<std::size_t> local_socket::receive(std::span<std::byte> into, received_handles& handles) noexcept {
+  if (!end_) return std::make_error_code(std::errc::bad_file_descriptor);
   return end_->receive(into, handles);
 }
 
 // Events are the bells: a write would cost more, and could be left under way.
 std::error_code local_socket::ring() noexcept { return errc::not_supported; }
 
-bool local_socket::drain() noexcept { return end_->drain(); }
+bool local_socket::drain() noexcept { return !end_ || end_->drain(); }
 
 }  // namespace ringbell::sys

@@ -4,10 +4,12 @@
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <functional>
+#include <vector>
 
 #include "support/process.hpp"
 #include "support/raw_peer.hpp"
@@ -41,5 +43,14 @@ inline sys::handle event() {
   ::close(ends[1]);
   return sys::handle(ends[0]);
 }
+
+/// The peer says nothing any more, but listens on. False where connections are closed as a whole only.
+inline bool says_no_more(raw_peer& p) { return ::shutdown(p.socket.native(), SHUT_WR) == 0; }
+
+/// What may travel with any bytes.
+inline std::vector<sys::native_handle> for_a_flood(sys::native_handle memory) { return {0, 1, 2, memory}; }
+
+/// No bell here can be made to hold up whoever rings it.
+inline void jam(const sys::event_bell&) {}
 
 }  // namespace ringbell::test

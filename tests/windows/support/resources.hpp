@@ -9,6 +9,9 @@
 
 namespace ringbell::test {
 
+/// Everything takes several times as long under Wine.
+inline constexpr bool slow_here = true;
+
 /// What this process holds of the system.
 struct resources {
   std::int64_t descriptors = 0;
