@@ -84,6 +84,9 @@ inline std::vector<std::string> left_in(const temporary_folder& folder) {
   return names;
 }
 
+/// How many handles threads of the system's own pool may take meanwhile, or give back.
+inline constexpr int handles_of_the_system = 4;
+
 /// How many handles this process has open, of the lowest thousands. Wine does not count them itself.
 inline int open_descriptors() {
   int count = 0;
