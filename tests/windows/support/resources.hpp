@@ -29,7 +29,9 @@ struct resources {
   }
 
   /// Whether something was leaked since `before`.
-  bool more_than(const resources& before) const noexcept { return descriptors > before.descriptors + handles_of_the_system || mappings > before.mappings + 2; }
+  bool more_than(const resources& before) const noexcept {
+    return descriptors > before.descriptors + handles_of_the_system || mappings > before.mappings + 2;
+  }
 };
 
 }  // namespace ringbell::test
