@@ -405,26 +405,29 @@ TEST_CASE("clients that say nonsense are hung up on, keep nobody waiting, and le
 }
 
 TEST_CASE("a client that sends its greeting byte by byte is served") {
-  net::io_context context;
-  const temporary_folder folder;
-  asio_listener l(context, folder / "slow");
-  pending_channel server(context);
-  l.async_accept(server.handler());
-  const handshake::hello hello = raw_client::greeting();
-  const auto greeting = handshake::encode(hello);
-  raw_peer client = raw_peer::connected_to(l.path());
-  std::error_code error;
-  const sys::region own = detail::create_ring_region(raw_client::ring_bytes, error);
-  REQUIRE_FALSE(error);
-  const sys::event_bell bell = make_bell();
-  const sys::native_handle both[] = {own.shared_handle(), bell.native()};
-  const std::span<const sys::native_handle> handles(both, handshake::expected_handles(hello));
-  for (std::size_t i = 0; i < greeting.size; ++i) {
-    CHECK_FALSE(server.ended());
-    CHECK(client.send(greeting.bytes().subspan(i, 1), i == 0 ? handles : std::span<const sys::native_handle>()));
-    if (i + 1 < greeting.size) let_go_on(context, 1ms);
+  for (const auto kind : bells_here()) {
+    CAPTURE(std::string(sys::name_of(kind)));
+    net::io_context context;
+    const temporary_folder folder;
+    asio_listener l(context, folder / "slow");
+    pending_channel server(context);
+    l.async_accept(server.handler());
+    const handshake::hello hello = raw_client::greeting(kind);
+    const auto greeting = handshake::encode(hello);
+    raw_peer client = raw_peer::connected_to(l.path());
+    std::error_code error;
+    const sys::region own = detail::create_ring_region(raw_client::ring_bytes, error);
+    REQUIRE_FALSE(error);
+    const sys::event_bell bell = make_bell();
+    const sys::native_handle both[] = {own.shared_handle(), bell.native()};
+    const std::span<const sys::native_handle> handles(both, handshake::expected_handles(hello));
+    for (std::size_t i = 0; i < greeting.size; ++i) {
+      CHECK_FALSE(server.ended());
+      CHECK(client.send(greeting.bytes().subspan(i, 1), i == 0 ? handles : std::span<const sys::native_handle>()));
+      if (i + 1 < greeting.size) let_go_on(context, 1ms);
+    }
+    CHECK(run_until(context, [&] { return server.ended(); }));
+    CHECK(server.succeeded());
+    CHECK(client.answer().has_value());
   }
-  CHECK(run_until(context, [&] { return server.ended(); }));
-  CHECK(server.succeeded());
-  CHECK(client.answer().has_value());
 }
