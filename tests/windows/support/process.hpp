@@ -18,6 +18,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <mutex>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -64,23 +66,28 @@ public:
             std::to_string(++count);
   }
   const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + '-' + name; }
+  std::string operator/(const std::string& name) const {
+    const std::lock_guard lock(mutex_);
+    given_.insert(name);
+    return path_ + '-' + name;
+  }
+  /// Those that this process has asked for.
+  std::set<std::string> given() const {
+    const std::lock_guard lock(mutex_);
+    return given_;
+  }
 
 private:
   std::string path_;
+  mutable std::mutex mutex_;
+  mutable std::set<std::string> given_;
 };
 
-/// The servers that hold names of such a folder.
+/// The servers that hold names of such a folder. Each name is asked for: Wine does not list pipes.
 inline std::vector<std::string> left_in(const temporary_folder& folder) {
   std::vector<std::string> names;
-  const std::string prefix = folder.path().substr(std::string(R"(\\.\pipe\)").size());
-  WIN32_FIND_DATAA found{};
-  const HANDLE search = ::FindFirstFileA(R"(\\.\pipe\*)", &found);
-  if (search == INVALID_HANDLE_VALUE) return names;
-  do
-    if (std::string(found.cFileName).starts_with(prefix)) names.emplace_back(found.cFileName);
-  while (::FindNextFileA(search, &found));
-  ::FindClose(search);
+  for (const std::string& name : folder.given())
+    if (::WaitNamedPipeA((folder / name).c_str(), 1) || ::GetLastError() != ERROR_FILE_NOT_FOUND) names.push_back(name);
   return names;
 }
 
