@@ -4,6 +4,7 @@
 #include <ringbell/listener.hpp>
 #include <ringbell/scope.hpp>
 #include <ringbell/signals.hpp>
+#include <ringbell/sys/bell.hpp>
 #include <ringbell/when_any.hpp>
 
 #include <array>
@@ -37,13 +38,21 @@ task<> accept_all(listener& from, scope& clients) {
   for (;;) clients.spawn(session(co_await from.accept()));
 }
 
+/// What may wake the two sides.
+std::string bells() {
+  const auto has = [](sys::bell_kind kind) { return (sys::system_bells() & sys::bell_bit(kind)) != 0; };
+  if (!has(sys::bell_kind::eventfd)) return sys::name_of(sys::bell_kind::socket);
+  const std::string events = sys::name_of(sys::bell_kind::eventfd);
+  return has(sys::bell_kind::socket) ? events + " between processes of one user, else " + sys::name_of(sys::bell_kind::socket) : events;
+}
+
 task<> serve(loop& lp, const echo_options& options) {
   signal_set signals({SIGINT, SIGTERM});
   scope clients(lp);
   clients.on_error([](const std::exception_ptr&) {});  // a client that dies, or breaks the protocol, concerns nobody else
   listener from = listener::bind(lp, options.name, options.common.for_listener());
-  std::printf("ringbell: echo listens on %s (loop: %s; bells: eventfd between processes of one user, else socket; spin: %s)\n",
-              from.path().c_str(), std::string(lp.backend_reason()).c_str(), name_of(lp.spinning()).c_str());
+  std::printf("ringbell: echo listens on %s (loop: %s; bells: %s; spin: %s)\n", from.path().c_str(),
+              std::string(lp.backend_reason()).c_str(), bells().c_str(), name_of(lp.spinning()).c_str());
   std::fflush(stdout);
   co_await when_any(signals.next(), accept_all(from, clients));
   clients.request_stop();

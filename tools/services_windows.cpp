@@ -34,7 +34,12 @@ std::vector<running_service> running_services() {
   prefix.pop_back();
   WIN32_FIND_DATAA found{};
   const HANDLE search = ::FindFirstFileA(R"(\\.\pipe\*)", &found);
-  if (search == INVALID_HANDLE_VALUE) return all;
+  if (search == INVALID_HANDLE_VALUE) {
+    const DWORD error = ::GetLastError();
+    if (error == ERROR_FILE_NOT_FOUND) return all;
+    throw std::system_error(static_cast<int>(error), std::system_category(),
+                            "the names of pipes cannot be listed here (Wine does not do it), so give the service's name");
+  }
   do {
     running_service s;
     s.path = std::string(pipes) + found.cFileName;

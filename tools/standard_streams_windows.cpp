@@ -33,10 +33,9 @@ constexpr std::size_t largest_write = 1 << 20;
 
 [[noreturn]] void fail(DWORD error, const char* doing) { throw std::system_error(static_cast<int>(error), std::system_category(), doing); }
 
-HANDLE handle_of(standard_stream which) noexcept {
-  constexpr DWORD names[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
-  return ::GetStdHandle(names[static_cast<int>(which)]);
-}
+constexpr DWORD handle_names[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
+
+HANDLE handle_of(standard_stream which) noexcept { return ::GetStdHandle(handle_names[static_cast<int>(which)]); }
 
 // Neither blocks for long nor, where it is a device such as NUL, at all.
 bool needs_a_thread(standard_stream which) noexcept { return ::GetFileType(handle_of(which)) == FILE_TYPE_PIPE || is_terminal(which); }
@@ -59,7 +58,12 @@ bool is_terminal(standard_stream which) noexcept {
 void prepare_standard_streams() noexcept {
   constexpr int flags[] = {_O_RDONLY, _O_RDONLY, _O_WRONLY};
   for (int fd = 0; fd < 3; ++fd) {
-    if (::_get_osfhandle(fd) < 0) (void)::_open("NUL", flags[fd] | _O_BINARY);
+    if (::_get_osfhandle(fd) < 0) {
+      // The number may be taken all the same, and the system's own idea of the stream is not the C library's.
+      const int nothing = ::_open("NUL", flags[fd] | _O_BINARY);
+      if (nothing != fd && ::_dup2(nothing, fd) == 0) ::_close(nothing);
+      ::SetStdHandle(handle_names[fd], reinterpret_cast<HANDLE>(::_get_osfhandle(fd)));
+    }
     (void)::_setmode(fd, _O_BINARY);
   }
 }
@@ -194,6 +198,8 @@ task<> standard_output::write(std::span<const std::byte> bytes) {
     bytes = bytes.subspan(piece.size());
   }
   if (error == ERROR_NO_DATA || error == ERROR_BROKEN_PIPE) throw_errno(EPIPE, "writing standard output: nobody reads it any more");
+  if (error == ERROR_ACCESS_DENIED)
+    throw_errno(EBADF, "writing standard output");  // it was opened for something else; nobody refused anything
   if (error != ERROR_SUCCESS) fail(error, "writing standard output");
 }
 
