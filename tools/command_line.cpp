@@ -91,7 +91,7 @@ CLI::App* add_subcommand(CLI::App& app, const std::string& name, const std::stri
 
 constexpr const char* name_help =
     "NAME is a service name (1 to 64 of letters, digits, '.', '_', '-'), which lives in the user's own folder, or the path of a socket"
-    " when it contains a slash.";
+    " when it contains a slash; on Windows that of a pipe, which begins with '\\\\.\\pipe\\'.";
 
 /// A number as it is, everything else as the name of a method; nothing when the number is too large.
 std::optional<std::uint32_t> parse_method(std::string_view text) noexcept {
@@ -107,8 +107,9 @@ std::optional<std::uint32_t> parse_method(std::string_view text) noexcept {
 // -- the subcommands --
 
 void add_demo(CLI::App& app, action& chosen) {
-  CLI::App* const sub = add_subcommand(app, "demo", "Start two processes, and measure what they exchange, beside a Unix socket",
-                                       "Takes about 8 seconds, with --quick about 2. Leaves nothing behind.");
+  CLI::App* const sub =
+      add_subcommand(app, "demo", "Start two processes, and measure what they exchange, beside a Unix socket (on Windows a named pipe)",
+                     "Takes about 8 seconds, with --quick about 2. Leaves nothing behind.");
   auto options = std::make_shared<demo_options>();
   sub->add_flag("--quick", options->quick, "Fewer and shorter rounds");
   sub->add_flag("--json", options->as_json, "Print one line of JSON (times in nanoseconds)");
