@@ -4,13 +4,8 @@
 
 #include <doctest/doctest.h>
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdint>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -27,32 +22,31 @@ std::string bytes_of_any_value(std::size_t size) {
   return bytes;
 }
 
-void write_file(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
-
 }  // namespace
 
-TEST_CASE("serve says where it listens, and ends in order by SIGTERM and SIGINT") {
+TEST_CASE("serve says where it listens, and ends in order by a signal") {
   const temporary_folder folder;
-  for (const int signal : {SIGTERM, SIGINT}) {
+  for (const int signal : polite_signals) {
     service s(folder / "s");
     CHECK(s.greeting().find(folder / "s") != std::string::npos);
     s.process().send(signal);
-    CHECK(s.process().wait(seconds(5)) == 0);
+    CHECK(s.process().wait(5 * soon) == 0);
     CHECK(s.process().err().empty());
-    CHECK(std::filesystem::is_empty(folder.path()));
+    CHECK(left_in(folder).empty());
   }
 }
 
 TEST_CASE("call echo gives back each byte, with one thread and with several") {
   const temporary_folder folder;
+  const file_folder files;
   for (const char* threads : {"1", "3"}) {
     service s(folder / "s", {"--threads", threads});
     for (const std::size_t size : {0, 1, 5000, 3'000'000}) {
       CAPTURE(size);
       const std::string bytes = bytes_of_any_value(size);
-      write_file(folder / "in", bytes);
-      const descriptor in = reading(folder / "in");
-      tool t({"call", folder / "s", "echo"}, in.get());
+      write_file(files / "in", bytes);
+      const descriptor in = reading(files / "in");
+      tool t({"call", folder / "s", "echo"}, in);
       CHECK(t.wait() == 0);
       CHECK(t.out() == bytes);
       CHECK(t.err().empty());
@@ -62,11 +56,12 @@ TEST_CASE("call echo gives back each byte, with one thread and with several") {
 
 TEST_CASE("call --stream echo gives back more than a message can be, each byte") {
   const temporary_folder folder;
+  const file_folder files;
   service s(folder / "s");
   const std::string bytes = bytes_of_any_value((std::size_t{40} << 20) + 3);
-  write_file(folder / "in", bytes);
-  const descriptor in = reading(folder / "in");
-  tool t({"call", folder / "s", "echo", "--stream"}, in.get());
+  write_file(files / "in", bytes);
+  const descriptor in = reading(files / "in");
+  tool t({"call", folder / "s", "echo", "--stream"}, in);
   CHECK(t.wait() == 0);
   CHECK(t.out() == bytes);
 }
@@ -75,11 +70,11 @@ TEST_CASE("call --stream sends each part as it comes") {
   const temporary_folder folder;
   service s(folder / "s");
   plumbing in, out;
-  tool t({"call", folder / "s", "echo", "--stream"}, in.out.get(), out.in.get());
+  tool t({"call", folder / "s", "echo", "--stream"}, in.out, out.in);
   out.in.reset();
   for (const std::string line : {"one", "two"}) {
-    CHECK(::write(in.in.get(), (line + '\n').data(), 4) == 4);
-    CHECK(read_line(out.out.get()) == line);
+    CHECK(write_all(in.in, line + '\n'));
+    CHECK(read_line(out.out) == line);
   }
   in.in.reset();
   CHECK(t.wait() == 0);
@@ -89,7 +84,7 @@ TEST_CASE("call --stream ends with the reply, though its input goes on") {
   const temporary_folder folder;
   service s(folder / "s");
   plumbing in;
-  tool t({"call", folder / "s", "time", "--stream"}, in.out.get());
+  tool t({"call", folder / "s", "time", "--stream"}, in.out);
   CHECK(t.wait() == 0);
   CHECK(t.out().ends_with("Z\n"));
 }
@@ -140,16 +135,17 @@ TEST_CASE("call whose service answers with an error ends with exit code 8 and sa
 TEST_CASE("call of a name that nobody has ends in time with exit code 3") {
   const temporary_folder folder;
   tool t({"call", folder / "s", "echo", "--timeout", "200ms"});
-  CHECK(t.wait(seconds(5)) == 3);
+  CHECK(t.wait(5 * soon) == 3);
   CHECK_MESSAGE(t.one_line(), t.err());
 }
 
 TEST_CASE("call with a request that is too long names the limit") {
   const temporary_folder folder;
+  const file_folder files;
   service s(folder / "s");
-  write_file(folder / "in", std::string(std::size_t{17} << 20, 'x'));
-  const descriptor in = reading(folder / "in");
-  tool t({"call", folder / "s", "echo"}, in.get());
+  write_file(files / "in", std::string(std::size_t{17} << 20, 'x'));
+  const descriptor in = reading(files / "in");
+  tool t({"call", folder / "s", "echo"}, in);
   CHECK(t.wait() == 2);
   CHECK_MESSAGE(t.one_line(), t.err());
   CHECK(t.err().find("16.0 MiB") != std::string::npos);
@@ -162,8 +158,8 @@ TEST_CASE("call that gets no answer in time ends with exit code 6, and the servi
   tool t({"call", folder / "s", "sleep", "--data", "1min", "--timeout", "100ms"});
   CHECK(t.wait(seconds(10)) == 6);
   CHECK_MESSAGE(t.one_line(), t.err());
-  s.process().send(SIGTERM);
-  CHECK(s.process().wait(seconds(3)) == 0);
+  s.process().send(polite_signal);
+  CHECK(s.process().wait(3 * soon) == 0);
   CHECK(s.process().err().empty());
 }
 
@@ -172,11 +168,11 @@ TEST_CASE("a service that is stopped lets a call under way finish, and takes no 
   service s(folder / "s");
   tool t({"call", folder / "s", "sleep", "--data", "2s"});
   REQUIRE(under_way(folder / "s", 1));
-  s.process().send(SIGTERM);
+  s.process().send(polite_signal);
   CHECK(t.wait() == 0);
   CHECK(s.process().wait() == 0);
   CHECK(s.process().err().empty());
-  CHECK_FALSE(std::filesystem::exists(folder / "s"));
+  CHECK(left_in(folder).empty());
 }
 
 TEST_CASE("a call that does not end within the grace is cut off, and serve says so") {
@@ -184,10 +180,10 @@ TEST_CASE("a call that does not end within the grace is cut off, and serve says 
   service s(folder / "s", {"--grace", "50ms"});
   tool t({"call", folder / "s", "sleep", "--data", "1min"});
   REQUIRE(under_way(folder / "s", 1));
-  s.process().send(SIGTERM);
-  CHECK(s.process().wait(seconds(5)) == 0);
+  s.process().send(polite_signal);
+  CHECK(s.process().wait(5 * soon) == 0);
   CHECK_MESSAGE(s.process().one_line(), s.process().err());
-  const int code = t.wait(seconds(5));
+  const int code = t.wait(5 * soon);
   CHECK((code == 4 || code == 5));
   CHECK_MESSAGE(t.one_line(), t.err());
 }
@@ -197,11 +193,14 @@ TEST_CASE("a second signal ends a service at once") {
   service s(folder / "s", {"--grace", "1min"});
   tool t({"call", folder / "s", "sleep", "--data", "1min"});
   REQUIRE(under_way(folder / "s", 1));
-  s.process().send(SIGTERM);
-  // The name goes when the first one has been heard.
-  CHECK(eventually([&] { return !std::filesystem::exists(folder / "s"); }));
-  s.process().send(SIGTERM);
-  CHECK(s.process().wait(seconds(5)) == 0);
+  s.process().send(polite_signal);
+  // It takes no calls any more when the first one has been heard.
+  CHECK(eventually([&] {
+    tool late({"call", folder / "s", "time", "--timeout", "200ms"});
+    return late.wait() != 0;
+  }));
+  s.process().send(polite_signal);
+  CHECK(s.process().wait(5 * soon) == 0);
 }
 
 TEST_CASE("call whose service is killed ends within a second with exit code 5") {
@@ -209,8 +208,8 @@ TEST_CASE("call whose service is killed ends within a second with exit code 5") 
   service s(folder / "s");
   tool t({"call", folder / "s", "sleep", "--data", "1min"});
   REQUIRE(under_way(folder / "s", 1));
-  s.process().send(SIGKILL);
-  CHECK(t.wait(seconds(1)) == 5);
+  s.process().kill();
+  CHECK(t.wait(soon) == 5);
   CHECK_MESSAGE(t.one_line(), t.err());
 }
 
@@ -218,9 +217,9 @@ TEST_CASE("a service with as many clients as it takes refuses the next, with exi
   const temporary_folder folder;
   service s(folder / "s", {"--max-clients", "1", "--threads", "2"});
   plumbing in, out;
-  tool first({"call", folder / "s", "echo", "--stream"}, in.out.get(), out.in.get());
-  CHECK(::write(in.in.get(), "x\n", 2) == 2);
-  CHECK(read_line(out.out.get()) == "x");
+  tool first({"call", folder / "s", "echo", "--stream"}, in.out, out.in);
+  CHECK(write_all(in.in, "x\n"));
+  CHECK(read_line(out.out) == "x");
   tool second({"call", folder / "s", "echo"});
   CHECK(second.wait() == 4);
   CHECK_MESSAGE(second.one_line(), second.err());
@@ -230,9 +229,9 @@ TEST_CASE("a reader that has had enough of a stream stops the service's handler"
   const temporary_folder folder;
   service s(folder / "s");
   plumbing out;
-  tool t({"call", folder / "s", "count", "--data", "1000000000000"}, -2, out.in.get());
+  tool t({"call", folder / "s", "count", "--data", "1000000000000"}, stream::usual, out.in);
   out.in.reset();
-  CHECK(read_line(out.out.get()) == "1");
+  CHECK(read_line(out.out) == "1");
   CHECK(under_way(folder / "s", 1));
   out.out.reset();
   CHECK(t.wait() == 1);

@@ -1,47 +1,24 @@
 // SPDX-License-Identifier: BSL-1.0
-// `ringbell top`, as a shell and as a terminal see it.
+// `ringbell top`, as a shell sees it; on a terminal: cli_posix_test.cpp.
+#include "support/service_names.hpp"
 #include "support/service_process.hpp"
-#include "support/tool_on_terminal.hpp"
+
+#include <ringbell/sys/user_id.hpp>
 
 #include <doctest/doctest.h>
 
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
+#include <chrono>
 #include <filesystem>
 #include <string>
-#include <vector>
 
 using namespace ringbell::test;
+using ringbell::sys::current_user;
+using ringbell::sys::number_of;
 
 namespace {
 
-/// Runs the tool as another user, with its errors in a file that is there already; gives its exit status. A copy of it, since the other user may not reach
-/// the original.
-int run_as_nobody(std::vector<std::string> arguments, int err) {
-  constexpr uid_t nobody = 65534;
-  const temporary_folder folder;
-  const std::string program = folder / "ringbell";
-  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
-  std::filesystem::copy_file(::getenv("RINGBELL_TOOL"), program);
-  arguments.insert(arguments.begin(), "ringbell");
-  std::vector<char*> argv;
-  for (std::string& a : arguments) argv.push_back(a.data());
-  argv.push_back(nullptr);
-  return run_in_child([&] {
-    ::dup2(err, STDERR_FILENO);
-    ::dup2(::open("/dev/null", O_RDWR), STDOUT_FILENO);
-    if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) return 98;
-    ::execv(program.c_str(), argv.data());
-    return 99;
-  });
-}
-
-constexpr const char* other_screen = "\x1b[?1049h";
-constexpr const char* back_again = "\x1b[?25h\x1b[?1049l";
+/// What the tool is called in lists of processes.
+const std::string command = std::filesystem::path(path_of_tool()).filename().string();
 
 }  // namespace
 
@@ -59,7 +36,7 @@ TEST_CASE("top --once shows each client, and not itself") {
   CHECK(all.starts_with("{\"name\":\""));
   CHECK(all.ends_with("}\n"));
   CHECK(count_of(all, "{") == count_of(all, "}"));
-  CHECK(count_of(all, "\"user\":" + std::to_string(::geteuid()) + ",\"command\":\"ringbell\"") == 2);
+  CHECK(count_of(all, "\"user\":" + std::to_string(number_of(current_user())) + ",\"command\":\"" + command + '"') == 2);
   for (const char* key : {"process",
                           "command",
                           "interval_ns",
@@ -103,7 +80,7 @@ TEST_CASE("top of what is no service, of nobody, and of a stopped one says so") 
   CHECK_MESSAGE(nobody.one_line(), nobody.err());
   service s(folder / "s");
   tool silent({"top", folder / "s", "--once", "--timeout", "200ms", "--interval", "1s"});
-  s.process().send(SIGSTOP);
+  s.process().stop();
   CHECK(silent.wait() == 6);
   CHECK_MESSAGE(silent.one_line(), silent.err());
 }
@@ -117,118 +94,27 @@ TEST_CASE("top --once goes on when the service drops idle clients meanwhile") {
 }
 
 TEST_CASE("top --once without a name lists the services of the user's folder that are alive") {
-  const temporary_folder folder;
-  ::setenv("XDG_RUNTIME_DIR", folder.path().c_str(), 1);
-  {
-    tool none({"top", "--once"});
-    CHECK(none.wait() == 0);
-    CHECK(none.out().starts_with("no service runs in " + folder.path()));
-    service one("one"), two("two"), dead("dead");
-    dead.process().send(SIGKILL);
-    CHECK(dead.process().wait() == 1000 + SIGKILL);
-    tool text({"top", "--once"});
-    CHECK(text.wait() == 0);
-    CHECK(text.out().starts_with("one "));
-    CHECK(count_of(text.out(), "\n") == 2);
-    CHECK(text.out().find("(ringbell)") != std::string::npos);
-    tool as_json({"top", "--once", "--json"});
-    CHECK(as_json.wait() == 0);
-    CHECK(as_json.out().starts_with("{\"services\":[{\"name\":\"one\",\"path\":\""));
-    CHECK(count_of(as_json.out(), "\"process\":") == 2);
-  }
-  ::unsetenv("XDG_RUNTIME_DIR");
-}
-
-TEST_CASE("other users may call where they are let in, but see no statistics") {
-  if (::geteuid() != 0) {
-    MESSAGE("skipped: only root can become another user");
+  const own_service_names names;
+  tool none({"top", "--once"});
+  const int status = none.wait();
+  if (!names.can_be_listed()) {
+    CHECK(status == 1);
+    CHECK_MESSAGE(none.one_line(), none.err());
+    MESSAGE("skipped: this system does not list the names of services");
     return;
   }
-  const temporary_folder folder;
-  REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
-  const auto complaint_of = [&](const std::vector<std::string>& arguments, int expected) {
-    const descriptor err = writing(folder / "err");
-    CHECK(run_as_nobody(arguments, err.get()) == expected);
-    return contents_of(folder / "err");
-  };
-  {
-    service open(folder / "s", {"--all-users"});
-    CHECK(complaint_of({"call", folder / "s", "echo", "--data", "x"}, 0).empty());
-    const std::string refused = complaint_of({"top", folder / "s", "--once"}, 4);
-    CHECK_MESSAGE(refused.find("own user and root") != std::string::npos, refused);
-    CHECK(count_of(refused, "\n") == 1);
-  }
-  service closed(folder / "c");
-  CHECK(count_of(complaint_of({"call", folder / "c", "echo", "--data", "x"}, 4), "\n") == 1);
-}
-
-TEST_CASE("top in a terminal shows the clients, follows keys and its size, and gives the terminal back") {
-  const temporary_folder folder;
-  service s(folder / "s");
-  tool client({"call", folder / "s", "sleep", "--data", "1min"});
-  REQUIRE(under_way(folder / "s", 1));
-  tool_on_terminal top({"top", folder / "s", "--interval", "20ms"});
-  CHECK(top.shows(other_screen));
-  CHECK(top.shows("1 client  "));
-  CHECK(top.shows("total"));
-  top.type("f");
-  CHECK(top.shows("\x1b[0;1mf:FLIGHT"));
-  top.resize(20, 200);
-  CHECK(top.shows("SPIN/s"));
-  top.type("q");
-  CHECK(top.shows(back_again));
-  CHECK(top.wait() == 0);
-  CHECK(top.has_settings_as_before());
-}
-
-TEST_CASE("top gives the terminal back when it is ended by a signal") {
-  const temporary_folder folder;
-  service s(folder / "s");
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGSEGV, SIGABRT}) {
-    CAPTURE(signal);
-    tool_on_terminal top({"top", folder / "s", "--interval", "20ms"});
-    CHECK(top.shows(other_screen));
-    CHECK(top.shows("total"));
-    if (signal == SIGINT)
-      top.type("\x03");
-    else
-      top.send(signal);
-    CHECK(top.shows(back_again));
-    CHECK(top.wait() == (signal == SIGINT ? 0 : signal == SIGSEGV || signal == SIGABRT ? 1000 + signal : 128 + signal));
-    CHECK(top.has_settings_as_before());
-  }
-}
-
-TEST_CASE("top gives the terminal back while it is stopped") {
-  const temporary_folder folder;
-  service s(folder / "s");
-  tool_on_terminal top({"top", folder / "s", "--interval", "20ms"});
-  CHECK(top.shows(other_screen));
-  CHECK(top.shows("total"));
-  top.type("\x1a");
-  CHECK(top.shows(back_again));
-  CHECK(eventually([&] { return top.has_settings_as_before(); }));
-  // Until it has stopped, going on is nothing that it would notice.
-  CHECK(eventually([&] {
-    top.send(SIGCONT);
-    return top.shows_now(other_screen);
-  }));
-  CHECK(top.shows("total"));
-  top.type("q");
-  CHECK(top.wait() == 0);
-}
-
-TEST_CASE("top whose service ends says so on the terminal that was there before") {
-  const temporary_folder folder;
-  for (const int signal : {SIGTERM, SIGKILL}) {
-    CAPTURE(signal);
-    service s(folder / "s");
-    tool_on_terminal top({"top", folder / "s", "--interval", "20ms"});
-    CHECK(top.shows(other_screen));
-    CHECK(top.shows("total"));
-    s.process().send(signal);
-    CHECK(top.shows(back_again));
-    CHECK(top.shows(signal == SIGTERM ? "has stopped" : "has gone"));
-    CHECK(top.wait() == (signal == SIGTERM ? 3 : 5));
-  }
+  CHECK(status == 0);
+  CHECK(none.out().starts_with("no service runs in " + names.place()));
+  service one("one"), two("two"), dead("dead");
+  dead.process().kill();
+  CHECK(dead.process().wait() == killed);
+  tool text({"top", "--once"});
+  CHECK(text.wait() == 0);
+  CHECK(text.out().starts_with("one "));
+  CHECK(count_of(text.out(), "\n") == 2);
+  CHECK(text.out().find('(' + command + ')') != std::string::npos);
+  tool as_json({"top", "--once", "--json"});
+  CHECK(as_json.wait() == 0);
+  CHECK(as_json.out().starts_with("{\"services\":[{\"name\":\"one\",\"path\":\""));
+  CHECK(count_of(as_json.out(), "\"process\":") == 2);
 }

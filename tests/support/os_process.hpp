@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 
@@ -41,6 +42,10 @@ inline constexpr short peer_hung_up = POLLRDHUP;
 
 /// Where root's services are when no runtime directory is set.
 inline constexpr const char* root_services = "/run/ringbell";
+
+/// What `ringbell doctor` looks at, among others.
+inline constexpr std::initializer_list<const char*> seen_by_doctor{"kernel",   "io_uring", "loop",       "sealed memory",
+                                                                   "exchange", "CPUs",     "open files", "parking"};
 
 /// The file of this program.
 inline std::string own_program() { return "/proc/self/exe"; }

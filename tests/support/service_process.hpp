@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include "tool_process.hpp"
+#include "support/tool_process.hpp"
 
 #include <string>
 #include <utility>
@@ -14,9 +14,9 @@ namespace ringbell::test {
 class service {
 public:
   explicit service(const std::string& name, std::vector<std::string> more = {})
-      : tool_(arguments(name, std::move(more)), -2, line_.in.get()) {
+      : tool_(arguments(name, std::move(more)), stream::usual, line_.in) {
     line_.in.reset();
-    greeting_ = read_line(line_.out.get());
+    greeting_ = read_line(line_.out);
   }
   const std::string& greeting() const { return greeting_; }
   tool& process() { return tool_; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include "tool_process.hpp"
+#include "support/tool_process.hpp"
 
 #include <doctest/doctest.h>
 
@@ -30,7 +30,7 @@ public:
     const winsize size{12, 100, 0, 0};
     ::ioctl(master_.get(), TIOCSWINSZ, &size);
     ::tcgetattr(slave_, &before_);
-    const char* const path = ::getenv("RINGBELL_TOOL");
+    const std::string path = path_of_tool();
     arguments.insert(arguments.begin(), path);
     std::vector<char*> argv;
     for (std::string& a : arguments) argv.push_back(a.data());
@@ -39,7 +39,7 @@ public:
       ::setsid();
       ::ioctl(slave_, TIOCSCTTY, 0);
       for (int fd = 0; fd < 3; ++fd) ::dup2(slave_, fd);
-      ::execv(path, argv.data());
+      ::execv(path.c_str(), argv.data());
       return 99;
     });
   }

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <initializer_list>
 #include <stdexcept>
 #include <string>
 
@@ -50,6 +51,10 @@ inline constexpr short peer_hung_up = POLLHUP;
 
 /// Where root's services are when no runtime directory is set.
 inline constexpr const char* root_services = "/var/run/ringbell";
+
+/// What `ringbell doctor` looks at, among others.
+inline constexpr std::initializer_list<const char*> seen_by_doctor{"kernel", "loop",       "shared memory", "exchange",
+                                                                   "CPUs",   "open files", "parking"};
 
 /// The file of this program.
 inline std::string own_program() {
