@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
+#include "system_calls.hpp"
 
 #include <ringbell/listener.hpp>
 #include <ringbell/scope.hpp>
@@ -8,7 +9,6 @@
 #include <ringbell/when_any.hpp>
 
 #include <array>
-#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
@@ -47,7 +47,7 @@ std::string bells() {
 }
 
 task<> serve(loop& lp, const echo_options& options) {
-  signal_set signals({SIGINT, SIGTERM});
+  signal_set signals(stopping_signals());
   scope clients(lp);
   clients.on_error([](const std::exception_ptr&) {});  // a client that dies, or breaks the protocol, concerns nobody else
   listener from = listener::bind(lp, options.name, options.common.for_listener());

@@ -2,6 +2,7 @@
 #include "commands.hpp"
 #include "histogram.hpp"
 #include "json.hpp"
+#include "system_calls.hpp"
 
 #include <ringbell/connect.hpp>
 #include <ringbell/signals.hpp>
@@ -10,7 +11,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -128,7 +128,7 @@ void print_summary(const loop& lp, const ping_options& options, const progress& 
 
 /// The number of the signal that ended it, or 0.
 task<int> ping_until_signal(loop& lp, const ping_options& options, progress& so_far) {
-  auto first = co_await when_any(ping(lp, options, so_far), watch_for_silence(options, so_far), signalled(SIGINT, SIGTERM));
+  auto first = co_await when_any(ping(lp, options, so_far), watch_for_silence(options, so_far), signalled(signal_set(stopping_signals())));
   co_return first.index() == 2 ? first.get<2>() : 0;
 }
 

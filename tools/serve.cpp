@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <ctime>
@@ -87,7 +86,7 @@ task<reply> answer(request r) {
 }
 
 task<> serve(loop& lp, const serve_options& options) {
-  signal_set signals({SIGINT, SIGTERM});
+  signal_set signals(stopping_signals());
   std::optional<loop_pool> pool;
   if (options.threads != 1) pool.emplace(options.threads, options.common.for_loop());
   std::optional<server> service;

@@ -28,6 +28,8 @@ void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept;
 std::uint64_t processor_time_ns() noexcept;
 /// The signals by which people and systems end a program.
 std::initializer_list<int> ending_signals() noexcept;
+/// Those by which they ask it to finish what it does. On Windows Ctrl-Break is one: a program in a process group of its own gets no Ctrl-C.
+std::initializer_list<int> stopping_signals() noexcept;
 /// A client costs a descriptor, and many programs begin with no more than 1024 of them.
 void allow_many_descriptors() noexcept;
 /// In universal time.

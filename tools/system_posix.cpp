@@ -25,6 +25,11 @@ std::initializer_list<int> ending_signals() noexcept {
   return all;
 }
 
+std::initializer_list<int> stopping_signals() noexcept {
+  static constexpr std::initializer_list<int> all{SIGINT, SIGTERM};
+  return all;
+}
+
 void allow_many_descriptors() noexcept {
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;

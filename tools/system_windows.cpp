@@ -52,6 +52,8 @@ std::initializer_list<int> ending_signals() noexcept {
   return all;
 }
 
+std::initializer_list<int> stopping_signals() noexcept { return ending_signals(); }
+
 void allow_many_descriptors() noexcept {}  // a process may have 16 million
 
 std::tm calendar_time(std::time_t seconds) noexcept {
