@@ -35,16 +35,18 @@ std::array<sys::handle, 2> pipe_pair(const std::string& name) {
   return ends;
 }
 
-// The server ends when this process does, however that comes about.
-HANDLE job() {
+// What this process starts from now on ends when it does, however and whenever that comes about: who is in a job, starts others in it, and this one ends with
+// its only handle. A child that is put there once it exists would be left alone if this process was killed in between.
+void end_children_with_this() {
   static const HANDLE only = [] {
     const HANDLE made = ::CreateJobObjectW(nullptr, nullptr);
     JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
     limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
     ::SetInformationJobObject(made, JobObjectExtendedLimitInformation, &limits, sizeof limits);
+    ::AssignProcessToJobObject(made, ::GetCurrentProcess());
     return made;
   }();
-  return only;
+  (void)only;
 }
 
 std::uintptr_t number_of(const sys::handle& h) noexcept { return reinterpret_cast<std::uintptr_t>(h.get()); }
@@ -72,15 +74,14 @@ void server_process::start(const own_names& names, const common_options& common,
   char program[MAX_PATH];
   ::GetModuleFileNameA(nullptr, program, MAX_PATH);
   std::string command = '"' + std::string(program) + "\" \"" + std::string(flag) + what.str() + '"';
+  end_children_with_this();
   STARTUPINFOA startup{};
   startup.cb = sizeof startup;
   PROCESS_INFORMATION started{};
-  if (!::CreateProcessA(program, command.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED, nullptr, nullptr, &startup, &started))
+  if (!::CreateProcessA(program, command.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup, &started))
     fail("starting the server process");
   const sys::handle thread(started.hThread);
   process_ = reinterpret_cast<std::intptr_t>(started.hProcess);
-  ::AssignProcessToJobObject(job(), started.hProcess);
-  ::ResumeThread(thread.get());
   orders_ = std::move(orders[0]);
   socket_ = std::move(sockets[0]);
 }
