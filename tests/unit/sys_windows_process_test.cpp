@@ -97,6 +97,21 @@ TEST_CASE("after the last handle a signal has its usual effect again") {
   CHECK((was == SIG_DFL));
 }
 
+TEST_CASE("after the last handle a signal has the effect again that the program had given it") {
+  static int raised;
+  raised = 0;
+  std::signal(SIGTERM, [](int) { ++raised; });
+  {
+    const signal_handle twice = listen_for({SIGTERM, SIGTERM});
+    { const signal_handle second = listen_for({SIGTERM}); }
+    std::raise(SIGTERM);
+  }
+  CHECK(raised == 0);
+  std::raise(SIGTERM);
+  CHECK(raised == 1);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
 TEST_CASE("what is no signal, or none that Windows sends, is an invalid argument") {
   for (const int wrong : {0, -1, 64, 1000, SIGSEGV}) {
     CAPTURE(wrong);

@@ -23,6 +23,11 @@ namespace {
 
 constexpr std::array<int, 3> known{SIGINT, SIGTERM, SIGBREAK};
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
+constexpr std::size_t place_of(int signal) noexcept {
+  return static_cast<std::size_t>(std::find(known.begin(), known.end(), signal) - known.begin());
+}
+
+using handler = void (*)(int);
 
 struct listening {
   native_handle event = invalid_handle;  // manual-reset: set while something is pending; also the name of this entry
@@ -34,6 +39,7 @@ struct listening {
 struct registry {
   std::mutex mutex;
   std::vector<listening> all;
+  std::array<handler, known.size()> before{};  // what a signal did before somebody wanted it, and does afterwards
 
   static registry& get() {
     static registry* const only = new registry;
@@ -46,9 +52,8 @@ struct registry {
   bool is_wanted(int signal) const noexcept {
     return std::any_of(all.begin(), all.end(), [signal](const listening& l) { return (l.wanted & bit(signal)) != 0; });
   }
-  /// False when nobody wants it.
+  /// False when nobody wants it. The caller has the lock.
   bool deliver(int signal) noexcept {
-    const std::lock_guard lock(mutex);
     bool any = false;
     for (listening& l : all) {
       if (!(l.wanted & bit(signal))) continue;
@@ -61,13 +66,18 @@ struct registry {
 };
 
 extern "C" void on_signal(int signal) {
-  std::signal(signal, &on_signal);  // each delivery puts the default back
-  registry::get().deliver(signal);
+  registry& r = registry::get();
+  const std::lock_guard lock(r.mutex);
+  std::signal(signal, r.deliver(signal) ? &on_signal : r.before[place_of(signal)]);  // each delivery puts the default back
 }
 
 BOOL WINAPI on_closing(DWORD event) {
   if (event != CTRL_CLOSE_EVENT && event != CTRL_LOGOFF_EVENT && event != CTRL_SHUTDOWN_EVENT) return FALSE;
-  if (!registry::get().deliver(SIGTERM)) return FALSE;
+  {
+    registry& r = registry::get();
+    const std::lock_guard lock(r.mutex);
+    if (!r.deliver(SIGTERM)) return FALSE;
+  }
   // The process ends when this returns. So it does not: the program ends in order, or the system loses patience after some seconds.
   ::Sleep(INFINITE);
   return TRUE;
@@ -105,8 +115,10 @@ std::error_code signal_handle::open(std::span<const int> signals) noexcept try {
   listening entry;
   entry.event = event.get();
   for (const int signal : signals) entry.wanted |= bit(signal);
+  r.all.reserve(r.all.size() + 1);
+  for (const int signal : known)
+    if ((entry.wanted & bit(signal)) && !r.is_wanted(signal)) r.before[place_of(signal)] = std::signal(signal, &on_signal);
   r.all.push_back(entry);
-  for (const int signal : signals) std::signal(signal, &on_signal);
   handle_ = std::move(event);
   unblock_ = entry.wanted;
   return {};
@@ -134,7 +146,7 @@ void signal_handle::reset() noexcept {
   const std::lock_guard lock(r.mutex);
   std::erase_if(r.all, [&](const listening& l) { return l.event == handle_.get(); });
   for (const int signal : known)
-    if ((unblock_ & bit(signal)) && !r.is_wanted(signal)) std::signal(signal, SIG_DFL);
+    if ((unblock_ & bit(signal)) && !r.is_wanted(signal)) std::signal(signal, r.before[place_of(signal)]);
   if (r.all.empty()) ::SetConsoleCtrlHandler(&on_closing, FALSE);
   unblock_ = 0;
   handle_.reset();
