@@ -3,6 +3,8 @@
 
 #include <ringbell/sys/handle.hpp>
 
+#include "support/handle_count.hpp"
+
 #include <doctest/doctest.h>
 
 #include <windows.h>
@@ -94,15 +96,8 @@ inline std::vector<std::string> left_in(const temporary_folder& folder) {
 /// How many handles threads of the system's own pool may take meanwhile, or give back.
 inline constexpr int handles_of_the_system = 4;
 
-/// How many handles this process has open, of the lowest thousands. Wine does not count them itself.
-inline int open_descriptors() {
-  int count = 0;
-  for (std::uintptr_t value = 4; value < 4 * 8192; value += 4) {
-    DWORD flags;
-    if (::GetHandleInformation(reinterpret_cast<HANDLE>(value), &flags)) ++count;
-  }
-  return count;
-}
+/// How many handles this process has open.
+inline int open_descriptors() { return handles_of(::GetCurrentProcessId()); }
 
 /// Looks again and again, without assuming how long it takes, until `condition` holds; false after ten seconds.
 template <class F>
