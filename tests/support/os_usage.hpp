@@ -43,6 +43,8 @@ inline int lines_with(const char* file, const char* text) {
 struct usage {
   std::int64_t sleeps = 0;  ///< voluntary context switches
   std::chrono::nanoseconds cpu{0};
+  /// In what steps `cpu` grows, where they are coarse.
+  static constexpr std::chrono::nanoseconds cpu_step{0};
 
   static usage of(pid_t process) {
     const std::string folder = "/proc/" + std::to_string(process);

@@ -29,6 +29,8 @@ inline proc_taskinfo task_of(pid_t process) {
 struct usage {
   std::int64_t sleeps = 0;  ///< context switches, and so the involuntary ones as well: macOS does not tell them apart
   std::chrono::nanoseconds cpu{0};
+  /// In what steps `cpu` grows, where they are coarse.
+  static constexpr std::chrono::nanoseconds cpu_step{0};
 
   static usage of(pid_t process) {
     const proc_taskinfo info = usage_detail::task_of(process);

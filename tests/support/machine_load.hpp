@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/sys/cpu.hpp>
+
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include <cstdint>
+
+namespace ringbell::test {
+
+/// How often this process has given its processor away of its own accord.
+inline std::uint64_t switches_of_this_process() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::uint64_t>(usage.ru_nvcsw);
+}
+
+/// Whether others want more processors than there are.
+inline bool machine_is_busy() {
+  double load = 0;
+  return ::getloadavg(&load, 1) == 1 && load > sys::usable_cpus() + 1;
+}
+
+}  // namespace ringbell::test
