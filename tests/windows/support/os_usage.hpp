@@ -5,6 +5,7 @@
 
 #include "support/handle_count.hpp"
 
+#include <tlhelp32.h>
 #include <windows.h>
 
 #include <chrono>
@@ -13,7 +14,7 @@
 /// What tests ask of Windows about what processes use.
 namespace ringbell::test {
 
-/// What the system has counted for a process.
+/// What the system has counted for a process: for its threads, which is all that Wine tells of another process. What threads had used that have ended is lost.
 struct usage {
   std::int64_t sleeps = 0;  ///< not counted here
   std::chrono::nanoseconds cpu{0};
@@ -21,15 +22,24 @@ struct usage {
   static constexpr std::chrono::nanoseconds cpu_step = std::chrono::milliseconds(16);
 
   static usage of(DWORD process) {
-    const sys::handle opened(::OpenProcess(PROCESS_QUERY_INFORMATION, FALSE, process));
-    FILETIME begun{}, ended{}, kernel{}, user{};
-    ::GetProcessTimes(opened.get(), &begun, &ended, &kernel, &user);
-    const auto of = [](const FILETIME& t) {
-      return std::chrono::nanoseconds((std::int64_t{t.dwHighDateTime} << 32 | t.dwLowDateTime) * 100);
-    };
-    return {0, of(kernel) + of(user)};
+    usage u;
+    const sys::handle all(::CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0));
+    THREADENTRY32 thread{};
+    thread.dwSize = sizeof thread;
+    for (BOOL more = ::Thread32First(all.get(), &thread); more; more = ::Thread32Next(all.get(), &thread)) {
+      if (thread.th32OwnerProcessID != process) continue;
+      const sys::handle opened(::OpenThread(THREAD_QUERY_INFORMATION, FALSE, thread.th32ThreadID));
+      FILETIME begun{}, ended{}, kernel{}, user{};
+      if (::GetThreadTimes(opened.get(), &begun, &ended, &kernel, &user)) u.cpu += time_of(kernel) + time_of(user);
+    }
+    return u;
   }
   friend usage operator-(const usage& a, const usage& b) { return {a.sleeps - b.sleeps, a.cpu - b.cpu}; }
+
+private:
+  static std::chrono::nanoseconds time_of(const FILETIME& t) {
+    return std::chrono::nanoseconds((std::int64_t{t.dwHighDateTime} << 32 | t.dwLowDateTime) * 100);
+  }
 };
 
 /// Whether a process sleeps. The system tells in no way that Wine knows: so whether it has used no processor time for several ticks.
