@@ -190,7 +190,9 @@ TEST_CASE("a hot exchange makes no system call per message") {
     MESSAGE("skipped: with one processor every message needs a switch");
     return;
   }
-  const both ended = run_pair(echo, expect_no_system_calls);
+  pair_options options;
+  options.spin = hot_policy;
+  const both ended = run_pair(echo, expect_no_system_calls, options);
   if (!(ended == both_well) && machine_is_busy()) {
     MESSAGE("skipped: others keep the processors busy");
     return;

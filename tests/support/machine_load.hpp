@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/loop.hpp>
 #include <ringbell/sys/cpu.hpp>
 
 #include <stdlib.h>
@@ -22,5 +23,8 @@ inline bool machine_is_busy() {
   double load = 0;
   return ::getloadavg(&load, 1) == 1 && load > sys::usable_cpus() + 1;
 }
+
+/// With what policy the two sides of a hot exchange find out that polling pays.
+inline constexpr spin_policy hot_policy = spin_policy::automatic;
 
 }  // namespace ringbell::test
