@@ -31,7 +31,7 @@ connect_options patient() {
 /// Whether this process holds more of the system than before. Other mappings are the allocator's.
 bool more_than(const resources& before) {
   const auto now = resources::now();
-  return now.descriptors > before.descriptors || now.regions > before.regions;
+  return now.descriptors > before.descriptors + handles_of_the_system || now.regions > before.regions;
 }
 
 /// Captured by a handler that is not to be called, and whose end shows.
@@ -171,7 +171,7 @@ TEST_CASE("a context that is destroyed takes an accept and a connect with it, wh
                         [h = uncalled(token)](net_error_code error, const asio_channel&) { h(error); });
           for (int turn = 0; turn < turns; ++turn) context.poll_one();
         }
-        CHECK(std::filesystem::is_empty(folder.path()));
+        CHECK(left_in(folder).empty());
       }
       CHECK(token.use_count() == 1);
       CHECK_FALSE(more_than(before));
@@ -337,16 +337,16 @@ TEST_CASE("a listener that goes hangs up on clients that are half-way, and ends 
             CHECK(accepted.calls == 0);
             run_out(context);
             CHECK((accepting ? accepted.aborted() : accepted.calls == 0));
-            CHECK_FALSE(std::filesystem::exists(path));
           }
         }
-        CHECK_FALSE(std::filesystem::exists(path));
-        CHECK(silent->hangs_up());
-        CHECK(hesitant->hangs_up());
-        CHECK(late->hangs_up());
+        for (std::optional<raw_peer>* peer : {&silent, &hesitant, &late}) {
+          CHECK((*peer)->hangs_up());
+          peer->reset();  // the name of a pipe is in use until then
+        }
         // The one that can try again does, and finds the next listener.
         of_clients.poll();
         CHECK(connected.calls == 0);
+        CHECK(left_in(folder).empty());
         asio_listener next(of_clients, path);
         outcome accepted_next;
         next.async_accept([&](net_error_code error, const asio_channel&) { accepted_next(error); });
