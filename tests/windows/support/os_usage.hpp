@@ -50,6 +50,14 @@ inline bool asleep(DWORD process) {
 }
 
 /// How many handles another process of this user has open.
-inline int descriptors_of(DWORD process) { return handles_of(process); }
+inline int descriptors_of(DWORD process) {
+  const sys::handle of(::OpenProcess(PROCESS_DUP_HANDLE, FALSE, process));
+  return count_handles([&](HANDLE h) {
+    HANDLE copy = nullptr;
+    if (!::DuplicateHandle(of.get(), h, ::GetCurrentProcess(), &copy, 0, FALSE, DUPLICATE_SAME_ACCESS)) return false;
+    ::CloseHandle(copy);
+    return true;
+  });
+}
 
 }  // namespace ringbell::test

@@ -97,7 +97,12 @@ inline std::vector<std::string> left_in(const temporary_folder& folder) {
 inline constexpr int handles_of_the_system = 4;
 
 /// How many handles this process has open.
-inline int open_descriptors() { return handles_of(::GetCurrentProcessId()); }
+inline int open_descriptors() {
+  return count_handles([](HANDLE h) {
+    DWORD flags;
+    return ::GetHandleInformation(h, &flags) != 0;
+  });
+}
 
 /// Looks again and again, without assuming how long it takes, until `condition` holds; false after ten seconds.
 template <class F>
