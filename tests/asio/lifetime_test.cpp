@@ -237,6 +237,7 @@ TEST_CASE("a context that is destroyed takes coroutines with it that own channel
     for (const spin_policy policy : {spin_policy::none, spin_policy::always})
       for (const bool on_a_strand : {false, true})
         for (const int turns : {0, 1, 3, 5, 30}) {
+          if (slow_here && (turns == 1 || turns == 5)) continue;
           CAPTURE(what);
           CAPTURE(static_cast<int>(policy));
           CAPTURE(on_a_strand);
