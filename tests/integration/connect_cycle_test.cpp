@@ -9,10 +9,15 @@
 
 #include <doctest/doctest.h>
 
-#include <atomic>
-#include <filesystem>
-#include <functional>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <span>
+#include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "support/raw_peer.hpp"
@@ -45,16 +50,24 @@ task<void> serve(loop& lp, std::string path, listener_options options) {
   for (;;) clients.spawn(session(co_await l.accept()));
 }
 
+/// What a server's options have that others do not; `test` is the process of the test.
+using terms = void (*)(listener_options&, std::uint64_t test);
+void as_always(listener_options&, std::uint64_t) {}
+
+int be_server(const std::string& path, terms own, std::uint64_t test, std::chrono::milliseconds start_after) {
+  std::this_thread::sleep_for(start_after);
+  listener_options options;
+  own(options, test);
+  loop lp;
+  lp.run(serve(lp, path, std::move(options)));
+  return 0;
+}
+
 /// A server in a process of its own, until the end of the test.
 class echo_server {
 public:
-  explicit echo_server(listener_options options = {}, std::chrono::milliseconds start_after = 0ms)
-      : process_([this, &options, start_after] {
-          ::usleep(static_cast<useconds_t>(start_after / 1us));
-          loop lp;
-          lp.run(serve(lp, path(), std::move(options)));
-          return 0;
-        }) {}
+  explicit echo_server(terms own = &as_always, std::chrono::milliseconds start_after = 0ms)
+      : process_(&be_server, path(), own, sys::current_process(), start_after) {}
   std::string path() const { return folder_ / "server"; }
 
 private:
@@ -74,6 +87,12 @@ task<void> cycle(loop& lp, std::string path) {
 
 task<void> cycles(loop& lp, std::string path, int n) {
   for (int i = 0; i < n; ++i) co_await cycle(lp, path);
+}
+
+int be_client(const std::string& path) {
+  loop lp;
+  lp.run(cycle(lp, path));
+  return 0;
 }
 
 task<resources> resources_of_server(loop& lp, std::string path) {
@@ -115,16 +134,17 @@ std::chrono::milliseconds time_of(F f) {
 
 }  // namespace
 
-TEST_CASE("a thousand connections leave nothing behind in either process") {
+TEST_CASE("connections by the hundred leave nothing behind in either process") {
+  constexpr int rounds = 10, per_round = slow_here ? 20 : 100;
   const echo_server server;
   loop lp;
-  lp.run(cycles(lp, server.path(), 200));
+  lp.run(cycles(lp, server.path(), 2 * per_round));
   const resources server_before = lp.run(resources_of_server(lp, server.path()));
   const resources before = resources::now();
-  for (int round = 0; round < 10; ++round) {
-    lp.run(cycles(lp, server.path(), 100));
+  for (int round = 0; round < rounds; ++round) {
+    lp.run(cycles(lp, server.path(), per_round));
     const resources after = resources::now();
-    CHECK(after.descriptors == before.descriptors);
+    CHECK(after.descriptors <= before.descriptors + handles_of_the_system);
     CHECK(after.regions == before.regions);
     CHECK_FALSE(after.more_than(before));
   }
@@ -132,20 +152,18 @@ TEST_CASE("a thousand connections leave nothing behind in either process") {
   const resources server_after = lp.run(resources_of_server(lp, server.path()));
   const auto grown = resources::now().resident_kib - before.resident_kib;
   const auto server_grown = server_after.resident_kib - server_before.resident_kib;
-  MESSAGE("1000 connections: the client's memory has grown by " << grown << " KiB, the server's by " << server_grown << " KiB");
+  MESSAGE("the client's memory has grown by " << grown << " KiB, the server's by " << server_grown << " KiB, by " << rounds * per_round
+                                              << " connections");
   if (memory_is_kept) return;
   CHECK(grown < 512);
   CHECK(server_grown < 512);
 }
 
 TEST_CASE("a connection whose bells are the socket costs one descriptor on each side") {
-  const auto by_socket = sys::bell_bit(sys::bell_kind::socket);
-  listener_options of_server;
-  of_server.bells = by_socket;
-  const echo_server server(of_server);
+  const echo_server server([](listener_options& o, auto) { o.bells = sys::bell_bit(sys::bell_kind::socket); });
   loop lp;
   connect_options options;
-  options.bells = by_socket;
+  options.bells = sys::bell_bit(sys::bell_kind::socket);
   const resources server_before = lp.run(resources_of_server(lp, server.path()));
   const resources before = resources::now();
   constexpr int count = 50;
@@ -157,7 +175,7 @@ TEST_CASE("a connection whose bells are the socket costs one descriptor on each 
 }
 
 TEST_CASE("a client that comes before its server waits for it") {
-  const echo_server server({}, 300ms);
+  const echo_server server(&as_always, 300ms);
   loop lp;
   const auto took = time_of([&] { lp.run(cycle(lp, server.path())); });
   CHECK(took >= 250ms);
@@ -177,19 +195,17 @@ TEST_CASE("connecting to nobody fails with no_server when its time is up") {
 }
 
 TEST_CASE("one client more than the server allows gets refused_too_many, and may come when another has gone") {
-  listener_options options;
-  options.max_clients = 1;
-  const echo_server server(options);
+  const echo_server server([](listener_options& o, auto) { o.max_clients = 1; });
   loop lp;
   CHECK(lp.run(error_of_two(lp, server.path())) == errc::refused_too_many);
   CHECK(eventually([&] { return !lp.run(error_of(connect(lp, server.path()))); }));
 }
 
 TEST_CASE("a ring beyond the server's limits gets refused_ring_size, with the limits in the text") {
-  listener_options options;
-  options.min_ring_bytes = 8192;
-  options.max_ring_bytes = options.default_ring_bytes = 16384;
-  const echo_server server(options);
+  const echo_server server([](listener_options& o, auto) {
+    o.min_ring_bytes = 8192;
+    o.max_ring_bytes = o.default_ring_bytes = 16384;
+  });
   loop lp;
   for (const std::uint64_t size : {4096, 32768}) {
     connect_options wish;
@@ -208,27 +224,21 @@ TEST_CASE("a ring beyond the server's limits gets refused_ring_size, with the li
 }
 
 TEST_CASE("a client that the authorizer does not know gets refused_unauthorized") {
-  listener_options options;
-  const auto parent = ::getpid();
-  options.authorize = [parent](const sys::peer_identity& who) {
-    if (who.user != sys::current_user()) throw std::runtime_error("a stranger");
-    return who.process != parent;
-  };
-  const echo_server server(options);
+  const echo_server server([](listener_options& o, std::uint64_t test) {
+    o.authorize = [test](const sys::peer_identity& who) {
+      if (who.user != sys::current_user()) throw std::runtime_error("a stranger");
+      return static_cast<std::uint64_t>(who.process) != test;
+    };
+  });
   loop lp;
   CHECK(lp.run(error_of(connect(lp, server.path()))) == errc::refused_unauthorized);
-  child_process other([&] {
-    loop own;
-    own.run(cycle(own, server.path()));
-    return 0;
-  });
+  child_process other(&be_client, server.path());
   CHECK(other.wait() == 0);
 }
 
 TEST_CASE("an authorizer that throws lets nobody in") {
-  listener_options options;
-  options.authorize = [](const sys::peer_identity&) -> bool { throw std::runtime_error("undecided"); };
-  const echo_server server(options);
+  const echo_server server(
+      [](listener_options& o, auto) { o.authorize = [](const sys::peer_identity&) -> bool { throw std::runtime_error("undecided"); }; });
   loop lp;
   CHECK(lp.run(error_of(connect(lp, server.path()))) == errc::refused_unauthorized);
 }
@@ -262,7 +272,7 @@ TEST_CASE("a connect that is cancelled leaves nothing behind") {
     CHECK(cancelled_soon(folder / "silent", i * 100us) == errc::timed_out);
   }
   const resources after = resources::now();
-  CHECK(after.descriptors == before.descriptors);
+  CHECK(after.descriptors <= before.descriptors + handles_of_the_system);
   CHECK(after.regions == before.regions);
 }
 
@@ -282,9 +292,7 @@ TEST_CASE("a server that never answers is given up with timed_out") {
 }
 
 TEST_CASE("clients that do not greet, or do so slowly, delay nobody, and are dropped in time") {
-  listener_options options;
-  options.handshake_timeout = 500ms;
-  const echo_server server(options);
+  const echo_server server([](listener_options& o, auto) { o.handshake_timeout = 500ms; });
   loop lp;
   lp.run(cycle(lp, server.path()));
 
@@ -307,15 +315,17 @@ TEST_CASE("clients that do not greet, or do so slowly, delay nobody, and are dro
 }
 
 TEST_CASE("more half-open connections than allowed wait in the backlog, and honest clients get through behind them") {
-  listener_options options;
-  options.handshake_timeout = 300ms;
-  options.max_half_open = 4;
-  const echo_server server(options);
+  const echo_server server([](listener_options& o, auto) {
+    o.handshake_timeout = 300ms;
+    o.max_half_open = 4;
+  });
   loop lp;
   lp.run(cycle(lp, server.path()));
   std::vector<raw_peer> silent;
-  for (int i = 0; i < 16; ++i) silent.push_back(raw_peer::connected_to(server.path()));
-  const auto took = time_of([&] { lp.run(cycle(lp, server.path())); });
+  const auto took = time_of([&] {
+    for (int i = 0; i < 12; ++i) silent.push_back(raw_peer::connected_to(server.path()));  // on Windows 8 wait beside those four
+    lp.run(cycle(lp, server.path()));
+  });
   CHECK(took >= 250ms);  // they are in front of it, four at a time
   CHECK(took < 10s);
   for (raw_peer& one : silent) CHECK(one.hangs_up());

@@ -5,9 +5,15 @@
 
 #include <windows.h>
 
+#include <psapi.h>
+
+#include <cstddef>
 #include <cstdint>
 
 namespace ringbell::test {
+
+/// Whether freed memory is kept for a while, so that sizes say nothing.
+inline constexpr bool memory_is_kept = false;
 
 /// Everything takes several times as long under Wine.
 inline constexpr bool slow_here = true;
@@ -17,6 +23,7 @@ struct resources {
   std::int64_t descriptors = 0;
   std::int64_t mappings = 0;  ///< views of sections, of any kind: they have no names
   std::int64_t regions = 0;   ///< not known apart from other sections
+  std::int64_t resident_kib = 0;
 
   static resources now() {
     resources r;
@@ -25,6 +32,9 @@ struct resources {
     for (const std::byte* at = nullptr; ::VirtualQuery(at, &area, sizeof area) == sizeof area;
          at = static_cast<const std::byte*>(area.BaseAddress) + area.RegionSize)
       if (area.Type == MEM_MAPPED && area.State == MEM_COMMIT && area.AllocationBase == area.BaseAddress) ++r.mappings;
+    PROCESS_MEMORY_COUNTERS memory{};
+    if (::K32GetProcessMemoryInfo(::GetCurrentProcess(), &memory, sizeof memory))
+      r.resident_kib = static_cast<std::int64_t>(memory.WorkingSetSize / 1024);
     return r;
   }
 
