@@ -260,7 +260,7 @@ std::chrono::nanoseconds random_delay(state s, std::mt19937& random) {
   const auto below = [&](std::chrono::microseconds limit) {
     return std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, limit.count())(random));
   };
-  return 1us + (s == state::handshake ? below(3000us) : below(30000us));  // no time at all would mean never
+  return 1us + (s == state::handshake ? below(a_handshake) : below(30000us));  // no time at all would mean never
 }
 
 void kill_one(const std::string& path, state s, bool victim_is_server, std::mt19937& random, worst_notice& worst) {

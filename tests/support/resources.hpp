@@ -4,6 +4,7 @@
 #include "support/os_usage.hpp"
 #include "support/process.hpp"
 
+#include <chrono>
 #include <cstdint>
 
 namespace ringbell::test {
@@ -23,6 +24,9 @@ inline constexpr bool memory_is_kept = false;
 
 /// Whether everything takes several times as long here as it does elsewhere, so that tests make fewer rounds.
 inline constexpr bool slow_here = memory_is_kept;
+
+/// How long two processes take to connect, by and large.
+inline constexpr std::chrono::milliseconds a_handshake{3};
 
 /// What this process holds of the system.
 struct resources : memory_use {

@@ -7,6 +7,7 @@
 
 #include <psapi.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -17,6 +18,9 @@ inline constexpr bool memory_is_kept = false;
 
 /// Everything takes several times as long under Wine.
 inline constexpr bool slow_here = true;
+
+/// How long two processes take to connect, by and large.
+inline constexpr std::chrono::milliseconds a_handshake{80};
 
 /// What this process holds of the system.
 struct resources {
