@@ -19,6 +19,7 @@
 #include "support/asio_peers.hpp"
 #include "support/bells.hpp"
 #include "support/pattern.hpp"
+#include "support/resources.hpp"
 
 using namespace ringbell;
 using namespace ringbell::test;
@@ -316,7 +317,8 @@ enum class roles { native_server, asio_server, asio_both, count };
 template <class F>
 void in_every_way(F check) {
   std::vector<sys::bell_set> sets{default_bells};
-  for (const auto kind : bells_here()) sets.push_back(sys::bell_bit(kind));
+  if (bells_here().size() > 1)
+    for (const auto kind : bells_here()) sets.push_back(sys::bell_bit(kind));
   unsigned turn = 0;
   for (const bool one_cpu : {false, true})
     for (const sys::bell_set bells : sets)
@@ -340,7 +342,7 @@ void in_every_way(F check) {
         }
 }
 
-constexpr stream mixed{60, 300 * kib, 10};
+constexpr stream mixed{slow_here ? 20 : 60, 300 * kib, 10};
 constexpr stream few{20, 300 * kib, 10};  // where both poll all the time, and others want the processors
 
 void stream_both_ways(roles r) {
@@ -362,7 +364,7 @@ void echo_every_size(roles r) {
   });
 }
 
-constexpr stream many_small{20'000, 64, 1};
+constexpr stream many_small{slow_here ? 2'000 : 20'000, 64, 1};
 
 void stream_many_small(roles r) {
   for (const bool one_cpu : {false, true})
@@ -398,11 +400,9 @@ TEST_CASE("a native server echoes to an Asio client") { echo_every_size(roles::n
 TEST_CASE("an Asio server echoes to a native client") { echo_every_size(roles::asio_server); }
 TEST_CASE("an Asio server echoes to an Asio client") { echo_every_size(roles::asio_both); }
 
-TEST_CASE("twenty thousand small messages go one way between a native server and an Asio client") {
-  stream_many_small(roles::native_server);
-}
-TEST_CASE("twenty thousand small messages go one way between an Asio server and a native client") { stream_many_small(roles::asio_server); }
-TEST_CASE("twenty thousand small messages go one way between an Asio server and an Asio client") { stream_many_small(roles::asio_both); }
+TEST_CASE("thousands of small messages go one way between a native server and an Asio client") { stream_many_small(roles::native_server); }
+TEST_CASE("thousands of small messages go one way between an Asio server and a native client") { stream_many_small(roles::asio_server); }
+TEST_CASE("thousands of small messages go one way between an Asio server and an Asio client") { stream_many_small(roles::asio_both); }
 
 TEST_CASE("directions that can cancel each other carry messages as well") {
   for (const way w : {way::awaitables, way::operations, way::in_place})
