@@ -197,7 +197,9 @@ TEST_CASE("what was sent before the peer destroyed its channel is received, then
     CHECK((co_await p.server.recv())->text() == "one");
     CHECK((co_await p.server.recv())->text() == "two");
     CHECK_FALSE(co_await p.server.recv());
-    CHECK((co_await as_result(p.server.send("who is there?"))).error() == errc::peer_closed);
+    std::error_code error;
+    while (!error) error = (co_await as_result(p.server.send("who is there?"))).error();  // Windows tells of the hang-up a moment later
+    CHECK(error == errc::peer_closed);
     CHECK(p.server.try_claim(1).error() == errc::peer_closed);
   });
 }
