@@ -42,6 +42,18 @@ inline bool poll_for(sys::native_handle h, short, std::chrono::milliseconds pati
 /// What waiting for a process gives that was killed.
 inline constexpr int killed = 1009;
 
+/// All child processes, which end with this one.
+inline HANDLE job_of_children() {
+  static const HANDLE only = [] {
+    const HANDLE made = ::CreateJobObjectW(nullptr, nullptr);
+    JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
+    limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
+    ::SetInformationJobObject(made, JobObjectExtendedLimitInformation, &limits, sizeof limits);
+    return made;
+  }();
+  return only;
+}
+
 /// What a child process gets of its parent: plain values, strings, and handles that it inherits.
 class package {
 public:
@@ -243,18 +255,6 @@ private:
     }
   }
 
-  // All children, which end with this process.
-  static HANDLE job() noexcept {
-    static const HANDLE only = [] {
-      const HANDLE made = ::CreateJobObjectW(nullptr, nullptr);
-      JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
-      limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
-      ::SetInformationJobObject(made, JobObjectExtendedLimitInformation, &limits, sizeof limits);
-      return made;
-    }();
-    return only;
-  }
-
   void start(const std::wstring& text) {
     std::fflush(nullptr);
     wchar_t program[MAX_PATH];
@@ -268,7 +268,7 @@ private:
     process_ = sys::handle(started.hProcess);
     const sys::handle thread(started.hThread);
     id_ = started.dwProcessId;
-    ::AssignProcessToJobObject(job(), process_.get());
+    ::AssignProcessToJobObject(job_of_children(), process_.get());
     ::ResumeThread(thread.get());
   }
 

@@ -57,7 +57,7 @@ public:
     process_ = sys::handle(started.hProcess);
     const sys::handle thread(started.hThread);
     id_ = started.dwProcessId;
-    ::AssignProcessToJobObject(job(), process_.get());
+    ::AssignProcessToJobObject(job_of_children(), process_.get());
     ::ResumeThread(thread.get());
   }
   program(const program&) = delete;
@@ -122,18 +122,6 @@ private:
       text += c;
     }
     return text.append(backslashes, '\\') + '"';
-  }
-
-  // All programs, which end with this process.
-  static HANDLE job() {
-    static const HANDLE only = [] {
-      const HANDLE made = ::CreateJobObjectW(nullptr, nullptr);
-      JOBOBJECT_EXTENDED_LIMIT_INFORMATION limits{};
-      limits.BasicLimitInformation.LimitFlags = JOB_OBJECT_LIMIT_KILL_ON_JOB_CLOSE;
-      ::SetInformationJobObject(made, JobObjectExtendedLimitInformation, &limits, sizeof limits);
-      return made;
-    }();
-    return only;
   }
 
   file_folder temporary_;
