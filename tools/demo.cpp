@@ -22,7 +22,7 @@ using demo::session;
 using std::chrono::milliseconds;
 
 // Large enough for a claim of 1 MiB, so that no message of the demo goes in fragments.
-constexpr std::uint64_t usual_ring = std::uint64_t{4} << 20;
+constexpr std::uint64_t usual_demo_ring = std::uint64_t{4} << 20;
 constexpr std::size_t small = 64;
 constexpr std::size_t smaller = 32;
 constexpr milliseconds period{1};
@@ -237,7 +237,7 @@ void print_json(const session& s, const measurement& m) {
 
 int run_demo(const demo_options& options) {
   common_options common = options.common;
-  if (common.ring_bytes == 0) common.ring_bytes = usual_ring;
+  if (common.ring_bytes == 0) common.ring_bytes = usual_demo_ring;
   session s(common);
   measurement m;
   m.run(s, options.quick);

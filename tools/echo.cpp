@@ -19,7 +19,7 @@ namespace ringbell::tool {
 
 namespace {
 
-task<> session(channel ch) {
+task<> echo_all(channel ch) {
   std::array<std::byte, 256> copy;
   while (auto m = co_await ch.recv()) {
     const std::size_t size = m->size();
@@ -35,7 +35,7 @@ task<> session(channel ch) {
 }
 
 task<> accept_all(listener& from, scope& clients) {
-  for (;;) clients.spawn(session(co_await from.accept()));
+  for (;;) clients.spawn(echo_all(co_await from.accept()));
 }
 
 /// What may wake the two sides.

@@ -25,7 +25,7 @@ namespace ringbell::tool {
 namespace {
 
 // A quarter of the ring in one message lets both sides work at the same time.
-constexpr std::uint64_t usual_ring = std::uint64_t{1} << 20;
+constexpr std::uint64_t usual_pipe_ring = std::uint64_t{1} << 20;
 constexpr std::size_t largest_chunk = 256 << 10;
 
 /// Both directions of one connection.
@@ -98,7 +98,7 @@ task<> transfer_all(loop& lp, channel ch) {
 
 task<channel> accept_one(loop& lp, const pipe_options& options) {
   listener_options how = options.common.for_listener();
-  if (!options.common.ring_bytes) how.default_ring_bytes = usual_ring;
+  if (!options.common.ring_bytes) how.default_ring_bytes = usual_pipe_ring;
   how.max_clients = 1;
   listener from = listener::bind(lp, options.listen, how);
   co_return co_await from.accept();
@@ -106,7 +106,7 @@ task<channel> accept_one(loop& lp, const pipe_options& options) {
 
 task<channel> connect_one(loop& lp, const pipe_options& options) {
   connect_options how = options.common.for_connect();
-  if (!options.common.ring_bytes) how.ring_bytes = how.peer_ring_bytes = usual_ring;
+  if (!options.common.ring_bytes) how.ring_bytes = how.peer_ring_bytes = usual_pipe_ring;
   how.timeout = options.timeout;
   co_return co_await connect(lp, options.connect, how);
 }

@@ -11,17 +11,17 @@ namespace ringbell::detail {
 /// delivered some or `until` is over. What ends a sleep early, such as a signal, is slept through. An `until` that is over asks once.
 template <class Ask>
 std::size_t ask_until(std::chrono::steady_clock::time_point until, Ask ask) {
-  using clock = std::chrono::steady_clock;
   using std::chrono::nanoseconds;
+  using std::chrono::steady_clock;
   for (;;) {
     nanoseconds limit = nanoseconds::max();
     // Not by subtracting where it would overflow.
-    if (until == clock::time_point::min())
+    if (until == steady_clock::time_point::min())
       limit = nanoseconds(0);
-    else if (until != clock::time_point::max())
-      limit = std::max<nanoseconds>(until - clock::now(), nanoseconds(0));
+    else if (until != steady_clock::time_point::max())
+      limit = std::max<nanoseconds>(until - steady_clock::now(), nanoseconds(0));
     if (const std::size_t events = ask(limit)) return events;
-    if (until != clock::time_point::max() && clock::now() >= until) return 0;
+    if (until != steady_clock::time_point::max() && steady_clock::now() >= until) return 0;
   }
 }
 

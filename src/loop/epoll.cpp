@@ -17,6 +17,7 @@
 #include "ask_until.hpp"
 #include "look_pace.hpp"
 #include "reactor.hpp"
+#include "sys/posix/syscall.hpp"
 #include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
@@ -39,10 +40,6 @@ namespace {
 
 using std::chrono::nanoseconds;
 using clock = std::chrono::steady_clock;
-
-constexpr std::uint64_t timer_key = 1;
-
-std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
 std::uint32_t to_epoll(std::uint32_t events, watch_mode mode) noexcept {
   std::uint32_t mask = EPOLLRDHUP;
@@ -131,7 +128,7 @@ std::error_code epoll_reactor::watch(sys::native_handle h, std::uint32_t events,
   } else if (errno == EPERM) {
     watches_.push(slot);
   } else {
-    const std::error_code error = last_error();
+    const std::error_code error = sys::last_error();
     finish(slot);
     return error;
   }
@@ -163,7 +160,7 @@ std::size_t epoll_reactor::wait(time_point until) {
 
 std::size_t epoll_reactor::ask(nanoseconds limit) {
   const int count = sleep(watches_.queued() != 0 ? nanoseconds(0) : limit);
-  if (count < 0 && errno != EINTR) throw std::system_error(last_error(), "epoll_wait");
+  if (count < 0 && errno != EINTR) throw std::system_error(sys::last_error(), "epoll_wait");
   pace_.looked(count == static_cast<int>(batch_.size()));
 
   std::size_t delivered = deliver_always_ready();
@@ -221,12 +218,12 @@ int epoll_reactor::sleep(nanoseconds limit) noexcept {
 
 void epoll_reactor::make_timer() {
   timer_ = sys::handle(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!timer_) throw std::system_error(last_error(), "timerfd_create");
+  if (!timer_) throw std::system_error(sys::last_error(), "timerfd_create");
   epoll_event request{};
   request.events = EPOLLIN;
   request.data.u64 = timer_key;
   if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, timer_.get(), &request) != 0) {
-    const std::error_code error = last_error();
+    const std::error_code error = sys::last_error();
     timer_.reset();
     throw std::system_error(error, "epoll_ctl");
   }
@@ -243,7 +240,8 @@ void epoll_reactor::arm(time_point due) {
     setting.it_value.tv_sec = static_cast<time_t>(since.count() / 1'000'000'000);
     setting.it_value.tv_nsec = static_cast<long>(since.count() % 1'000'000'000);
   }
-  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) != 0) throw std::system_error(last_error(), "timerfd_settime");
+  if (::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &setting, nullptr) != 0)
+    throw std::system_error(sys::last_error(), "timerfd_settime");
   armed_ = due;
 }
 
@@ -253,7 +251,7 @@ std::unique_ptr<reactor> make_epoll_reactor(std::error_code& error) {
   error.clear();
   sys::handle set(::epoll_create1(EPOLL_CLOEXEC));
   if (!set) {
-    error = last_error();
+    error = sys::last_error();
     return nullptr;
   }
   auto made = std::make_unique<epoll_reactor>(std::move(set));

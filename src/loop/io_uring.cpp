@@ -54,9 +54,8 @@ using clock = std::chrono::steady_clock;
 
 constexpr unsigned kernel_ioring_enter_no_iowait = 1u << 7;  // with ring_features::no_iowait
 
-// Requests of the reactor's own; keys of watches are never below 2^32. Timers count up from first_timer, so that a completion of an
+// Keys of the reactor's own requests, beside nobodys_key. Timers count up from first_timer, so that a completion of an
 // earlier timer is not taken for one of the present.
-constexpr std::uint64_t ignored = 0;
 constexpr std::uint64_t poll_of_peers = 1;
 constexpr std::uint32_t first_timer = 2;
 
@@ -275,7 +274,7 @@ bool io_uring_reactor::prepare(uring_slot& slot) noexcept {
   const std::uint64_t key = watches_.key_of(slot).value;
   if (slot.sink == nullptr) {
     ::io_uring_prep_cancel64(entry, key, 0);
-    ::io_uring_sqe_set_data64(entry, ignored);
+    ::io_uring_sqe_set_data64(entry, nobodys_key);
     return true;
   }
   if (slot.word != nullptr) {
@@ -423,7 +422,7 @@ void io_uring_reactor::become_plain() {
   // A ring that is closed ends its requests some time later, and would hold their files until then.
   if (io_uring_sqe* const entry = in_use ? next_entry() : nullptr) {
     ::io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
-    ::io_uring_sqe_set_data64(entry, ignored);
+    ::io_uring_sqe_set_data64(entry, nobodys_key);
     submit();
     run_deferred_work();
   }
@@ -453,14 +452,14 @@ void io_uring_reactor::arm(time_point due) {
   if (due != armed_ && armed_ != time_point::max()) {
     if (io_uring_sqe* const entry = next_entry()) {
       ::io_uring_prep_timeout_remove(entry, timer_, 0);
-      ::io_uring_sqe_set_data64(entry, ignored);
+      ::io_uring_sqe_set_data64(entry, nobodys_key);
       armed_ = time_point::max();
     }
   }
   if (due != armed_) {
     if (io_uring_sqe* const entry = next_entry()) {
       timer_due_ = to_timespec(std::max(due.time_since_epoch(), clock::duration(0)));
-      if (++timer_ == ignored) timer_ = first_timer;
+      if (++timer_ == nobodys_key) timer_ = first_timer;
       ::io_uring_prep_timeout(entry, &timer_due_, 0, IORING_TIMEOUT_ABS);
       ::io_uring_sqe_set_data64(entry, timer_);
       armed_ = due;

@@ -27,12 +27,11 @@
 #include "look_pace.hpp"
 #include "object_wait.hpp"
 #include "reactor.hpp"
+#include "sys/windows/win32.hpp"
 #include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/handle.hpp>
-
-#include <windows.h>
 
 #include <algorithm>
 #include <array>
@@ -45,9 +44,6 @@ namespace {
 using std::chrono::nanoseconds;
 using clock = std::chrono::steady_clock;
 
-// Of the reactor's own; keys of objects are never below 2^32.
-constexpr std::uint64_t timer_key = 1;
-
 // Longer times than this are waited for in pieces.
 constexpr nanoseconds longest_wait = std::chrono::hours(24);
 
@@ -56,8 +52,6 @@ constexpr std::size_t highest_handle = std::size_t{1} << 26;
 
 // Not in the headers of mingw 10. Windows before 10 1803 refuses it.
 constexpr DWORD high_resolution = 2;
-
-std::error_code last_error() noexcept { return {static_cast<int>(::GetLastError()), std::system_category()}; }
 
 std::size_t place_of(sys::native_handle h) noexcept { return reinterpret_cast<std::uintptr_t>(h) / 4; }
 
@@ -204,7 +198,7 @@ std::error_code iocp_reactor::watch(sys::native_handle h, std::uint32_t events, 
   if (events & event_write) return errc::not_supported;
   DWORD flags;
   if (place_of(h) >= highest_handle / 4) return {ERROR_INVALID_HANDLE, std::system_category()};
-  if (!::GetHandleInformation(h, &flags)) return last_error();
+  if (!::GetHandleInformation(h, &flags)) return sys::last_error();
   iocp_slot& slot = watches_.open(sink);
   slot.handle = h;
   slot.events = events;
@@ -260,7 +254,7 @@ void iocp_reactor::collect(DWORD milliseconds) {
   if (readable_) ::ResetEvent(readable_.get());
   ULONG count = 0;
   if (!::GetQueuedCompletionStatusEx(port_.get(), batch_.data(), static_cast<ULONG>(batch_.size()), &count, milliseconds, FALSE)) {
-    const std::error_code error = last_error();
+    const std::error_code error = sys::last_error();
     if (error.value() != WAIT_TIMEOUT) throw std::system_error(error, "GetQueuedCompletionStatusEx");
     count = 0;
   }
@@ -312,10 +306,10 @@ std::size_t iocp_reactor::deliver_queued() {
 sys::native_handle iocp_reactor::pollable() {
   if (readable_) return readable_.get();
   sys::handle readable(::CreateEventW(nullptr, TRUE, FALSE, nullptr));
-  if (!readable) throw std::system_error(last_error(), "CreateEvent");
+  if (!readable) throw std::system_error(sys::last_error(), "CreateEvent");
   sys::handle timer(::CreateWaitableTimerExW(nullptr, nullptr, high_resolution, TIMER_ALL_ACCESS));
   if (!timer) timer = sys::handle(::CreateWaitableTimerExW(nullptr, nullptr, 0, TIMER_ALL_ACCESS));
-  if (!timer) throw std::system_error(last_error(), "CreateWaitableTimer");
+  if (!timer) throw std::system_error(sys::last_error(), "CreateWaitableTimer");
   if (const std::error_code error = timer_wait_.begin(timer.get(), timer_key, wait_means::threads, true))
     throw std::system_error(error, "RegisterWaitForSingleObject");
   readable_ = std::move(readable);
@@ -346,7 +340,7 @@ void iocp_reactor::arm(time_point due) {
     relative.QuadPart = -((time.count() + 99) / 100);
     done = ::SetWaitableTimer(timer_.get(), &relative, 0, nullptr, nullptr, FALSE);
   }
-  if (!done) throw std::system_error(last_error(), "SetWaitableTimer");
+  if (!done) throw std::system_error(sys::last_error(), "SetWaitableTimer");
   armed_ = due;
 }
 
@@ -356,7 +350,7 @@ std::unique_ptr<reactor> make_iocp_reactor(std::error_code& error, bool packets)
   error.clear();
   sys::handle port(::CreateIoCompletionPort(INVALID_HANDLE_VALUE, nullptr, 0, 1));
   if (!port) {
-    error = last_error();
+    error = sys::last_error();
     return nullptr;
   }
   return std::make_unique<iocp_reactor>(std::move(port), packets && has_wait_packets() ? wait_means::packets : wait_means::threads);

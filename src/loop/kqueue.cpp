@@ -27,6 +27,7 @@
 #include "ask_until.hpp"
 #include "look_pace.hpp"
 #include "reactor.hpp"
+#include "sys/posix/syscall.hpp"
 #include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
@@ -53,9 +54,6 @@ namespace {
 using std::chrono::nanoseconds;
 using clock = std::chrono::steady_clock;
 
-// Of the reactor's own; keys of watches are never below 2^32.
-constexpr std::uint64_t ignored = 0;
-constexpr std::uint64_t timer_key = 1;
 constexpr std::uintptr_t timer_ident = 1;
 
 // A longer time makes some kernels refuse it; whoever waits longer wakes once a day.
@@ -64,8 +62,6 @@ constexpr nanoseconds longest_wait = std::chrono::hours(24);
 constexpr int lowat_never = std::numeric_limits<int>::max();
 
 static_assert(sizeof(void*) >= sizeof(std::uint64_t), "a key travels as the user data of an event");
-
-std::error_code last_error() noexcept { return {errno, std::system_category()}; }
 
 std::uint64_t key_in(const struct kevent& event) noexcept { return reinterpret_cast<std::uintptr_t>(event.udata); }
 
@@ -145,7 +141,7 @@ private:
 
 std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
   struct stat file{};
-  if (::fstat(h, &file) != 0) return last_error();
+  if (::fstat(h, &file) != 0) return sys::last_error();
   if (static_cast<std::size_t>(h) >= watched_.size()) watched_.resize(static_cast<std::size_t>(h) + 1);
   kqueue_slot& slot = watches_.open(sink);
   slot.handle = h;
@@ -170,7 +166,7 @@ std::error_code kqueue_reactor::take_descriptor(kqueue_slot& slot) noexcept {
     return {};
   }
   slot.owned = sys::handle(::fcntl(slot.handle, F_DUPFD_CLOEXEC, 0));
-  return slot.owned ? std::error_code() : last_error();
+  return slot.owned ? std::error_code() : sys::last_error();
 }
 
 void kqueue_reactor::begin(kqueue_slot& slot) noexcept {
@@ -194,8 +190,8 @@ void kqueue_reactor::finish(kqueue_slot& slot) noexcept {
   if (slot.registered && !slot.owned) {
     const auto ident = static_cast<std::uintptr_t>(slot.handle);
     watched_[ident] = false;
-    if (told) change(ident, EVFILT_READ, EV_DELETE, 0, 0, ignored);
-    if (told && (slot.events & event_write)) change(ident, EVFILT_WRITE, EV_DELETE, 0, 0, ignored);
+    if (told) change(ident, EVFILT_READ, EV_DELETE, 0, 0, nobodys_key);
+    if (told && (slot.events & event_write)) change(ident, EVFILT_WRITE, EV_DELETE, 0, 0, nobodys_key);
   }
   slot.registered = false;
   slot.sink = nullptr;
@@ -229,7 +225,7 @@ std::error_code kqueue_reactor::flush() noexcept {
   for (std::size_t i = 0; i < changed; ++i) changes_[i].flags |= EV_RECEIPT;
   const int count =
       ::kevent(queue_.get(), changes_.data(), static_cast<int>(changed), receipts.data(), static_cast<int>(receipts.size()), nullptr);
-  if (count < 0) return last_error();
+  if (count < 0) return sys::last_error();
   std::error_code error;
   for (int i = 0; i < count; ++i) {
     const struct kevent& receipt = receipts[static_cast<std::size_t>(i)];
@@ -261,7 +257,7 @@ std::size_t kqueue_reactor::ask(nanoseconds limit) {
   const int count = ::kevent(queue_.get(), changes_.data(), static_cast<int>(changed_), batch_.data(), static_cast<int>(batch_.size()),
                              limit == nanoseconds::max() ? nullptr : &timeout);
   changed_ = 0;
-  if (count < 0 && errno != EINTR) throw std::system_error(last_error(), "kevent");
+  if (count < 0 && errno != EINTR) throw std::system_error(sys::last_error(), "kevent");
   pace_.looked(count == static_cast<int>(batch_.size()));
 
   std::size_t delivered = deliver_queued();
@@ -307,7 +303,7 @@ void kqueue_reactor::arm(time_point due) {
   if (watches_.queued() != 0) due = time_point::min();
   if (!error && due != armed_) {
     if (due == time_point::max()) {
-      change(timer_ident, EVFILT_TIMER, EV_DELETE, 0, 0, ignored);
+      change(timer_ident, EVFILT_TIMER, EV_DELETE, 0, 0, nobodys_key);
     } else {
       const auto now = clock::now();
       const nanoseconds time = due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);
@@ -325,12 +321,12 @@ std::unique_ptr<reactor> make_kqueue_reactor(std::error_code& error) {
   error.clear();
   const int fd = ::kqueue();
   if (fd < 0) {
-    error = last_error();
+    error = sys::last_error();
     return nullptr;
   }
   kernel_queue queue(fd);
   if (::fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) {
-    error = last_error();
+    error = sys::last_error();
     return nullptr;
   }
   return std::make_unique<kqueue_reactor>(std::move(queue));

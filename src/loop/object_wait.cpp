@@ -27,7 +27,7 @@
 
 #include "object_wait.hpp"
 
-#include <windows.h>
+#include "sys/windows/win32.hpp"
 
 #include <utility>
 
@@ -39,29 +39,23 @@ constexpr status status_success = 0;
 constexpr status status_access_denied = static_cast<status>(0xC0000022L);
 
 // What ntdll exports and the headers do not declare.
-using create_packet = status(NTAPI*)(HANDLE* packet, ACCESS_MASK access, void* attributes);
-using associate_packet = status(NTAPI*)(HANDLE packet, HANDLE port, HANDLE object, void* key, void* context, status io_status,
-                                        ULONG_PTR information, BOOLEAN* already_signalled);
-using cancel_packet = status(NTAPI*)(HANDLE packet, BOOLEAN remove_signalled);
-using status_to_error = ULONG(NTAPI*)(status);
+using create_packet = status NTAPI(HANDLE* packet, ACCESS_MASK access, void* attributes);
+using associate_packet = status NTAPI(HANDLE packet, HANDLE port, HANDLE object, void* key, void* context, status io_status,
+                                      ULONG_PTR information, BOOLEAN* already_signalled);
+using cancel_packet = status NTAPI(HANDLE packet, BOOLEAN remove_signalled);
+using status_to_error = ULONG NTAPI(status);
 struct event_information {
   LONG type;  // 0: stays set, 1: auto-reset
   LONG state;
 };
-using query_event = status(NTAPI*)(HANDLE event, int what, void* information, ULONG length, ULONG* returned);
-
-template <class F>
-F lookup(const char* name) noexcept {
-  const HMODULE ntdll = ::GetModuleHandleW(L"ntdll.dll");
-  return ntdll ? reinterpret_cast<F>(reinterpret_cast<void*>(::GetProcAddress(ntdll, name))) : nullptr;
-}
+using query_event = status NTAPI(HANDLE event, int what, void* information, ULONG length, ULONG* returned);
 
 struct native_calls {
-  create_packet create = lookup<create_packet>("NtCreateWaitCompletionPacket");
-  associate_packet associate = lookup<associate_packet>("NtAssociateWaitCompletionPacket");
-  cancel_packet cancel = lookup<cancel_packet>("NtCancelWaitCompletionPacket");
-  query_event query = lookup<query_event>("NtQueryEvent");
-  status_to_error to_error = lookup<status_to_error>("RtlNtStatusToDosError");
+  create_packet* create = sys::system_function<create_packet>("NtCreateWaitCompletionPacket");
+  associate_packet* associate = sys::system_function<associate_packet>("NtAssociateWaitCompletionPacket");
+  cancel_packet* cancel = sys::system_function<cancel_packet>("NtCancelWaitCompletionPacket");
+  query_event* query = sys::system_function<query_event>("NtQueryEvent");
+  status_to_error* to_error = sys::system_function<status_to_error>("RtlNtStatusToDosError");
 };
 
 const native_calls& native() noexcept {
@@ -69,8 +63,9 @@ const native_calls& native() noexcept {
   return calls;
 }
 
-std::error_code error_of(DWORD error) noexcept { return {static_cast<int>(error), std::system_category()}; }
-std::error_code error_of_status(status s) noexcept { return error_of(native().to_error ? native().to_error(s) : ERROR_INVALID_FUNCTION); }
+std::error_code error_of_status(status s) noexcept {
+  return sys::error_of(native().to_error ? native().to_error(s) : ERROR_INVALID_FUNCTION);
+}
 
 void CALLBACK on_signal(void* wait, BOOLEAN) { static_cast<object_wait*>(wait)->signalled(); }
 
@@ -100,7 +95,7 @@ std::error_code object_wait::begin(sys::native_handle object, std::uint64_t key,
   if (!resets_) {
     // The pool is silent about an object that cannot be waited for.
     const DWORD now = ::WaitForSingleObject(object, 0);
-    if (now == WAIT_FAILED) return error_of(::GetLastError());
+    if (now == WAIT_FAILED) return sys::last_error();
     if (now != WAIT_TIMEOUT) {
       signalled();
       return pending_.load(std::memory_order_relaxed) ? std::error_code() : std::make_error_code(std::errc::not_enough_memory);
@@ -113,7 +108,7 @@ std::error_code object_wait::begin(sys::native_handle object, std::uint64_t key,
   } else if (!::RegisterWaitForSingleObject(&waiting_, object, &on_signal, this, INFINITE,
                                             resets_ ? WT_EXECUTEINWAITTHREAD : WT_EXECUTEINWAITTHREAD | WT_EXECUTEONLYONCE)) {
     waiting_ = nullptr;
-    error = error_of(::GetLastError());
+    error = sys::last_error();
   }
   if (error) end();
   return error;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "sys/posix/syscall.hpp"
+
 #include <ringbell/sys/handle.hpp>
 
 #include <fcntl.h>
@@ -26,7 +28,7 @@ public:
 
   std::error_code make() noexcept {
     set_ = sys::handle(::epoll_create1(EPOLL_CLOEXEC));
-    return set_ ? std::error_code() : last_error();
+    return set_ ? std::error_code() : sys::last_error();
   }
 
   /// Readable while there is something to collect.
@@ -39,10 +41,10 @@ public:
     request.events = mask;
     request.data.u64 = key;
     if (::epoll_ctl(set_.get(), EPOLL_CTL_ADD, h, &request) == 0) return {};
-    if (errno != EEXIST) return last_error();
+    if (errno != EEXIST) return sys::last_error();
     second = sys::handle(::fcntl(h, F_DUPFD_CLOEXEC, 0));
     if (second && ::epoll_ctl(set_.get(), EPOLL_CTL_ADD, second.get(), &request) == 0) return {};
-    return last_error();
+    return sys::last_error();
   }
 
   void remove(sys::native_handle h) noexcept { ::epoll_ctl(set_.get(), EPOLL_CTL_DEL, h, nullptr); }
@@ -68,8 +70,6 @@ public:
   }
 
 private:
-  static std::error_code last_error() noexcept { return {errno, std::system_category()}; }
-
   sys::handle set_;
   bool has_more_ = false;
 };

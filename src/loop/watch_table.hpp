@@ -21,6 +21,10 @@ struct watch_slot {
   std::uint32_t next = 0;  // in the free list or in the queue
 };
 
+// Keys that no watch has (see below), for what a back end asks for itself.
+inline constexpr std::uint64_t nobodys_key = 0;
+inline constexpr std::uint64_t timer_key = 1;
+
 /// The watches of a reactor, by key. A key is `generation << 32 | index` and travels through the kernel as user data. The generation
 /// goes up whenever a slot is given back, so an event that the kernel had ready when its watch ended finds nothing.
 ///

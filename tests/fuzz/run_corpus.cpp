@@ -21,12 +21,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-using input = std::vector<std::uint8_t>;
+using corpus_input = std::vector<std::uint8_t>;
 
 constexpr std::size_t longest_input = 4096;
 
 // What is running, for the report when the target aborts.
-const input* current = nullptr;
+const corpus_input* current = nullptr;
 
 // abort() raises its signal in the middle of the target, not of a library call of ours, so stdio is in order here.
 void report_and_die(int signal) {
@@ -37,19 +37,19 @@ void report_and_die(int signal) {
   std::raise(signal);
 }
 
-void run(const input& bytes) {
+void run(const corpus_input& bytes) {
   current = &bytes;
   // A copy of exact size, so that a sanitizer sees a read beyond the end.
-  const input exact(bytes.begin(), bytes.end());
+  const corpus_input exact(bytes.begin(), bytes.end());
   LLVMFuzzerTestOneInput(exact.data(), exact.size());
 }
 
 class mutator {
 public:
-  mutator(const std::vector<input>& seeds, std::uint64_t seed) : seeds_(seeds), random_(seed) {}
+  mutator(const std::vector<corpus_input>& seeds, std::uint64_t seed) : seeds_(seeds), random_(seed) {}
 
-  input next() {
-    input bytes = seeds_[below(seeds_.size())];
+  corpus_input next() {
+    corpus_input bytes = seeds_[below(seeds_.size())];
     for (std::size_t changes = 1 + below(4); changes > 0; --changes) change(bytes);
     if (bytes.size() > longest_input) bytes.resize(longest_input);
     return bytes;
@@ -59,9 +59,9 @@ private:
   // The generator's numbers are the same in every standard library; those of the distributions are not.
   std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
   std::uint8_t byte() { return static_cast<std::uint8_t>(below(256)); }
-  static auto at(input& bytes, std::size_t i) { return bytes.begin() + static_cast<std::ptrdiff_t>(i); }
+  static auto at(corpus_input& bytes, std::size_t i) { return bytes.begin() + static_cast<std::ptrdiff_t>(i); }
 
-  void change(input& bytes) {
+  void change(corpus_input& bytes) {
     if (bytes.empty()) {
       bytes.push_back(byte());
       return;
@@ -78,7 +78,7 @@ private:
     }
   }
 
-  void overwrite_with_extreme(input& bytes, std::size_t where) {
+  void overwrite_with_extreme(corpus_input& bytes, std::size_t where) {
     static constexpr std::uint64_t extremes[] = {
         0, 1, 8, 0x7fff, 0xffff, 0x7fffffff, 0xffffffff, 0x100000000, 0x8000000000000000, 0xfffffffffffffff8, 0xffffffffffffffff};
     const std::uint64_t value = extremes[below(std::size(extremes))];
@@ -86,23 +86,23 @@ private:
     for (std::size_t i = 0; i < width; ++i) bytes[where + i] = static_cast<std::uint8_t>(value >> (8 * i));
   }
 
-  void append_part_of_a_seed(input& bytes) {
-    const input& other = seeds_[below(seeds_.size())];
+  void append_part_of_a_seed(corpus_input& bytes) {
+    const corpus_input& other = seeds_[below(seeds_.size())];
     const std::size_t from = other.empty() ? 0 : below(other.size());
     bytes.insert(bytes.end(), other.begin() + static_cast<std::ptrdiff_t>(from), other.end());
   }
 
-  const std::vector<input>& seeds_;
+  const std::vector<corpus_input>& seeds_;
   std::mt19937_64 random_;
 };
 
-input read_file(const std::filesystem::path& path) {
+corpus_input read_file(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) {
     std::fprintf(stderr, "cannot read %s\n", path.string().c_str());
     std::exit(2);
   }
-  return input(std::istreambuf_iterator<char>(file), {});
+  return corpus_input(std::istreambuf_iterator<char>(file), {});
 }
 
 void collect(const std::filesystem::path& path, std::vector<std::filesystem::path>& files) {
@@ -132,7 +132,7 @@ int main(int argc, char** argv) {
   // A folder lists its files in any order; the mutations depend on it.
   std::sort(files.begin(), files.end());
 
-  std::vector<input> seeds;
+  std::vector<corpus_input> seeds;
   for (const auto& path : files) seeds.push_back(read_file(path));
   if (seeds.empty()) {
     std::fprintf(stderr, "no input: expected files, or a folder that has some\n");
@@ -141,7 +141,7 @@ int main(int argc, char** argv) {
 
   std::signal(SIGABRT, report_and_die);
   run({});
-  for (const input& bytes : seeds) run(bytes);
+  for (const corpus_input& bytes : seeds) run(bytes);
   mutator mutate(seeds, seed);
   for (std::uint64_t i = 0; i < mutations; ++i) run(mutate.next());
   std::printf("%zu inputs and %llu mutations of them: ok\n", seeds.size(), static_cast<unsigned long long>(mutations));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // `ringbell serve` and `call`, as a shell sees them.
+#include "support/resources.hpp"
 #include "support/service_process.hpp"
 
 #include <doctest/doctest.h>
@@ -58,7 +59,7 @@ TEST_CASE("call --stream echo gives back more than a message can be, each byte")
   const temporary_folder folder;
   const file_folder files;
   service s(folder / "s");
-  const std::string bytes = bytes_of_any_value((std::size_t{40} << 20) + 3);
+  const std::string bytes = bytes_of_any_value((std::size_t{slow_here ? 17 : 40} << 20) + 3);
   write_file(files / "in", bytes);
   const descriptor in = reading(files / "in");
   tool t({"call", folder / "s", "echo", "--stream"}, in);
