@@ -21,7 +21,7 @@ void copy(std::span<std::byte>& to, std::span<const std::byte> from) noexcept {
 void write_frame(std::span<std::byte> to, const outgoing_frame& f) {
   copy(to, service_frame::encode(f.head).bytes());
   copy(to, as_bytes(f.metadata));
-  if (f.payload && !to.empty()) f.payload->write(to);
+  if (!to.empty()) f.payload->write(to);
 }
 
 }  // namespace
