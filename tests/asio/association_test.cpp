@@ -13,9 +13,11 @@
 #include <thread>
 #include <utility>
 
-#include "support/allocation_counter.hpp"
+#include "support/allocations.hpp"
 #include "support/asio.hpp"
 #include "support/asio_operations.hpp"
+
+TEST_SUITE("asio association") {
 
 using namespace ringbell;
 using namespace ringbell::test;
@@ -299,7 +301,7 @@ public:
   allocator_type get_allocator() const noexcept { return allocator_type(to_->use); }
   template <class... Values>
   void operator()(const net_error_code& error, Values&&... values) {
-    to_->global_then = ::test::allocations;
+    to_->global_then = test::allocations;
     to_->outstanding_then = to_->use.outstanding;
     to_->ended.set(error, std::forward<Values>(values)...);
   }
@@ -347,7 +349,7 @@ TEST_CASE_TEMPLATE("an operation on a channel takes no memory from anywhere else
       else
         Op::allow(b);
       b.near->spin(spin_policy::none);
-      const std::size_t before = ::test::allocations;
+      const std::size_t before = test::allocations;
       Op::start(b, counting_handler<Op>(b, *each));
       if (blocked) {
         b.settle();
@@ -357,7 +359,7 @@ TEST_CASE_TEMPLATE("an operation on a channel takes no memory from anywhere else
       CHECK(each->ended.ended_with({}));
       each->ended.value.reset();
       // The first one may set something up that stays.
-      if (each == &seen && ::test::counts_allocations) CHECK(each->global_then == before);
+      if (each == &seen && test::counts_allocations) CHECK(each->global_then == before);
     }
   }
 }
@@ -462,3 +464,5 @@ TEST_CASE("an emission that comes too late does not touch the next operation") {
   run_out(b.context);
   CHECK(second.ended_with({}));
 }
+
+}  // TEST_SUITE("asio association")

@@ -22,6 +22,8 @@
 #include <utility>
 #include <vector>
 
+TEST_SUITE("asio async_run") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -483,3 +485,5 @@ TEST_CASE("many tasks at the same time, on a strand of a thread_pool") {
   net::post(strand, [&] { driving.reset(); });
   pool.join();
 }
+
+}  // TEST_SUITE("asio async_run")

@@ -17,6 +17,8 @@
 #include "support/asio_operations.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("asio awaitable") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -410,3 +412,5 @@ TEST_CASE("a message that is there when recv loses to something else is there st
   });
   CHECK(done);
 }
+
+}  // TEST_SUITE("asio awaitable")

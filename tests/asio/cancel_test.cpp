@@ -14,6 +14,8 @@
 #include "support/raw_peer.hpp"
 #include "support/resources.hpp"
 
+TEST_SUITE("asio cancel") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -700,3 +702,5 @@ TEST_CASE("cancel_after ends an accept and a connect") {
 }
 
 #endif
+
+}  // TEST_SUITE("asio cancel")

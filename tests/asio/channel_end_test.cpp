@@ -20,6 +20,8 @@
 #include "support/child_process.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("asio channel_end") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -458,3 +460,5 @@ TEST_CASE("a channel that is not open knows nothing, and can be closed again") {
   asio_channel moved(std::move(ch));
   CHECK_FALSE(moved.is_open());
 }
+
+}  // TEST_SUITE("asio channel_end")

@@ -15,6 +15,8 @@
 #include "support/asio_operations.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("asio channel") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -296,3 +298,5 @@ TEST_CASE("a channel knows who is at its other end") {
   b.near->close();
   CHECK(b.near->peer().process == sys::peer_identity().process);
 }
+
+}  // TEST_SUITE("asio channel")

@@ -19,6 +19,8 @@
 #include "support/raw_peer.hpp"
 #include "support/system_objects.hpp"
 
+TEST_SUITE("asio connect") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -431,3 +433,5 @@ TEST_CASE("a client that sends its greeting byte by byte is served") {
     CHECK(client.answer().has_value());
   }
 }
+
+}  // TEST_SUITE("asio connect")

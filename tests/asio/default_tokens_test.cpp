@@ -16,6 +16,8 @@
 #include "support/asio.hpp"
 #include "support/asio_scene.hpp"
 
+TEST_SUITE("asio default_tokens") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -407,3 +409,5 @@ TEST_CASE("recv and send are awaited in a plain awaitable whatever the channel's
   CHECK(std::is_same_v<decltype(std::declval<concrete_channel&>().recv()), net::awaitable<std::optional<message>>>);
   CHECK(std::is_same_v<decltype(std::declval<basic_asio_channel<strand_type>&>().send(net::const_buffer())), net::awaitable<void>>);
 }
+
+}  // TEST_SUITE("asio default_tokens")

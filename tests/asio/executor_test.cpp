@@ -18,6 +18,8 @@
 #include <utility>
 #include <vector>
 
+TEST_SUITE("asio executor") {
+
 namespace net = ringbell::net;
 using namespace ringbell;
 using namespace ringbell::test;
@@ -189,3 +191,5 @@ TEST_CASE("a work guard for a loop that was moved lets the loop become idle when
   lp.run_until_idle();
   CHECK(ended);
 }
+
+}  // TEST_SUITE("asio executor")

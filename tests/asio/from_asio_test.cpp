@@ -18,6 +18,8 @@
 #include <thread>
 #include <utility>
 
+TEST_SUITE("asio from_asio") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -330,3 +332,5 @@ TEST_CASE("a stop goes there and back again") {
   });
   CHECK(timed_out);
 }
+
+}  // TEST_SUITE("asio from_asio")

@@ -13,6 +13,8 @@
 #include "support/asio_victims.hpp"
 #include "support/bells.hpp"
 
+TEST_SUITE("asio hostile_handles") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -76,3 +78,5 @@ TEST_CASE("a peer that shuts down one half, or all, of the control socket is gon
     }
   CHECK(eventually([&] { return v.descriptors() <= before; }));
 }
+
+}  // TEST_SUITE("asio hostile_handles")

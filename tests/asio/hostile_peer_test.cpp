@@ -18,6 +18,8 @@
 #include "support/hostile_handles.hpp"
 #include "support/os_usage.hpp"
 
+TEST_SUITE("asio hostile_peer") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -320,3 +322,5 @@ TEST_CASE("a refusal reaches an Asio client by its reason") {
               reason) == reason);
   }
 }
+
+}  // TEST_SUITE("asio hostile_peer")

@@ -18,6 +18,8 @@
 #include "support/os_usage.hpp"
 #include "support/variable.hpp"
 
+TEST_SUITE("asio idle") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -256,3 +258,5 @@ TEST_CASE("sides that exchange a message every millisecond learn not to poll") {
   CHECK(adaptive.end() == 0);
   CHECK(none.end() == 0);
 }
+
+}  // TEST_SUITE("asio idle")

@@ -11,6 +11,8 @@
 #include "support/asio.hpp"
 #include "support/asio_operations.hpp"
 
+TEST_SUITE("asio immediate") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -154,3 +156,5 @@ TEST_CASE_TEMPLATE("what else a handler brings along does not let it be called a
     CHECK(c.succeeded(b));
   }
 }
+
+}  // TEST_SUITE("asio immediate")

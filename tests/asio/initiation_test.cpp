@@ -13,6 +13,8 @@
 #include "support/asio.hpp"
 #include "support/asio_operations.hpp"
 
+TEST_SUITE("asio initiation") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -300,3 +302,5 @@ TEST_CASE_TEMPLATE("what a handler throws comes out of run(), and the object goe
   run_out(b.context);
   CHECK(c.ended_with({}));
 }
+
+}  // TEST_SUITE("asio initiation")

@@ -26,6 +26,8 @@
 #include "support/pattern.hpp"
 #include "support/resources.hpp"
 
+TEST_SUITE("asio kill") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -526,3 +528,5 @@ TEST_CASE("a peer killed within a long message leaves no part of it to an Asio s
 TEST_CASE("a peer killed in a hot exchange is noticed by an Asio side") { kill_many(state::ping_pong, 36); }
 TEST_CASE("a peer killed while messages go both ways loses none that was published to an Asio side") { kill_many(state::streaming, 36); }
 TEST_CASE("a peer killed during the handshake leaves nothing behind, and the next one is served") { kill_many(state::handshake, 48); }
+
+}  // TEST_SUITE("asio kill")

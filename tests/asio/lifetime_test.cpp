@@ -16,6 +16,8 @@
 #include "support/raw_peer.hpp"
 #include "support/resources.hpp"
 
+TEST_SUITE("asio lifetime") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -631,3 +633,5 @@ TEST_CASE("a forked child can go on with the context, and connect to its parent"
   CHECK(greeting == "hello");
   CHECK(child.wait() == 0);
 }
+
+}  // TEST_SUITE("asio lifetime")

@@ -27,6 +27,8 @@
 #include "support/no_descriptors_left.hpp"
 #include "support/raw_peer.hpp"
 
+TEST_SUITE("asio listener") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -635,3 +637,5 @@ TEST_CASE("a context that is destroyed with an accept and a connect pending take
   CHECK(kept.use_count() == 1);
   CHECK(open_descriptors() == before);
 }
+
+}  // TEST_SUITE("asio listener")

@@ -17,6 +17,8 @@
 #include "support/asio_operations.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("asio messages") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -325,3 +327,5 @@ TEST_CASE("what does not go in one piece cannot be claimed, nor sent now or not 
   CHECK_FALSE(b.near->try_send(net::buffer(bytes, limit)));
   CHECK(b.near->try_claim(limit, error));
 }
+
+}  // TEST_SUITE("asio messages")

@@ -12,6 +12,8 @@
 #include "support/child_process.hpp"
 #include "support/os_usage.hpp"
 
+TEST_SUITE("asio no_thread") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -74,3 +76,5 @@ TEST_CASE("nothing starts a thread, but for measuring once what a sleep costs") 
   }
   CHECK(ended == 0);
 }
+
+}  // TEST_SUITE("asio no_thread")

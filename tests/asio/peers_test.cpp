@@ -21,6 +21,8 @@
 #include "support/pattern.hpp"
 #include "support/resources.hpp"
 
+TEST_SUITE("asio peers") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -431,3 +433,5 @@ TEST_CASE("rings of different sizes, and sides that always spin, work together")
   CHECK(run_peers(native_side(native_both_ways, few), asio_side(both_ways, way::awaitables, few), options) == both_well);
   CHECK(run_peers(asio_side(both_ways, way::operations, few), asio_side(both_ways, way::in_place, few), options) == both_well);
 }
+
+}  // TEST_SUITE("asio peers")

@@ -21,6 +21,8 @@
 #include "support/pattern.hpp"
 #include "support/resources.hpp"
 
+TEST_SUITE("asio race") {
+
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 
 using namespace ringbell;
@@ -318,3 +320,5 @@ TEST_CASE("accepts that race a timer lose no client") {
 }
 
 #endif
+
+}  // TEST_SUITE("asio race")

@@ -21,6 +21,8 @@
 #include <thread>
 #include <utility>
 
+TEST_SUITE("asio run_in_polling") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -169,3 +171,5 @@ TEST_CASE("a loop that a foreign loop runs does not poll") {
   for (int i = 0; i < 10; ++i) w.lp.run_ready();
   CHECK(w.lp.statistics().spins == spins);
 }
+
+}  // TEST_SUITE("asio run_in_polling")

@@ -15,6 +15,8 @@
 #include <thread>
 #include <utility>
 
+TEST_SUITE("asio run_in") {
+
 namespace net = ringbell::net;
 using namespace ringbell;
 using namespace ringbell::test;
@@ -135,3 +137,5 @@ TEST_CASE("an io_context may go while it drives a loop") {
   }
   lp.run_until_idle();
 }
+
+}  // TEST_SUITE("asio run_in")

@@ -15,6 +15,8 @@
 #include "support/process.hpp"
 #include "support/service.hpp"
 
+TEST_SUITE("asio service") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -219,3 +221,5 @@ TEST_CASE("a native client calls an Asio server in another thread, and an Asio c
   CHECK(context.stopped());
   native.join();
 }
+
+}  // TEST_SUITE("asio service")

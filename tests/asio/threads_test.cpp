@@ -26,6 +26,8 @@
 #include "support/resources.hpp"
 #include "support/variable.hpp"
 
+TEST_SUITE("asio threads") {
+
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 
 using namespace ringbell;
@@ -472,3 +474,5 @@ TEST_CASE("a context that one thread runs goes on as well") {
 }
 
 #endif
+
+}  // TEST_SUITE("asio threads")

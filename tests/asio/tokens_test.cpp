@@ -15,11 +15,8 @@
 #include "support/asio.hpp"
 #include "support/asio_operations.hpp"
 
-using namespace ringbell;
-using namespace ringbell::test;
-using namespace std::chrono_literals;
-
-namespace {
+// Asio knows a token by a specialization, which stands outside of all other namespaces.
+namespace ringbell::test {
 
 /// A token of the user's own: puts the outcome into an object.
 template <class Op>
@@ -36,6 +33,27 @@ struct into_handler {
     to->set(error, std::forward<Values>(values)...);
   }
 };
+
+}  // namespace ringbell::test
+
+template <class Op, class R, class... Arguments>
+class ringbell::net::async_result<ringbell::test::into<Op>, R(Arguments...)> {
+public:
+  using return_type = std::unique_ptr<ringbell::test::completion<Op>*>;
+  template <class Initiation, class... Rest>
+  static return_type initiate(Initiation&& initiation, ringbell::test::into<Op> token, Rest&&... rest) {
+    std::forward<Initiation>(initiation)(ringbell::test::into_handler<Op>{token.to}, std::forward<Rest>(rest)...);
+    return std::make_unique<ringbell::test::completion<Op>*>(token.to);
+  }
+};
+
+TEST_SUITE("asio tokens") {
+
+using namespace ringbell;
+using namespace ringbell::test;
+using namespace std::chrono_literals;
+
+namespace {
 
 /// Can be moved, and called once.
 template <class Op>
@@ -107,17 +125,6 @@ void run_blocked(bench& b, net::awaitable<void> coroutine) {
 }
 
 }  // namespace
-
-template <class Op, class R, class... Arguments>
-class ringbell::net::async_result<into<Op>, R(Arguments...)> {
-public:
-  using return_type = std::unique_ptr<completion<Op>*>;
-  template <class Initiation, class... Rest>
-  static return_type initiate(Initiation&& initiation, into<Op> token, Rest&&... rest) {
-    std::forward<Initiation>(initiation)(into_handler<Op>{token.to}, std::forward<Rest>(rest)...);
-    return std::make_unique<completion<Op>*>(token.to);
-  }
-};
 
 TEST_CASE_TEMPLATE("a callback", Op, RINGBELL_ALL_OPERATIONS) {
   bench b;
@@ -382,3 +389,5 @@ TEST_CASE_TEMPLATE("a token of the user's own", Op, RINGBELL_ALL_OPERATIONS) {
   run_out(b.context);
   CHECK(c.succeeded(b));
 }
+
+}  // TEST_SUITE("asio tokens")

@@ -15,6 +15,8 @@
 #include <string>
 #include <vector>
 
+TEST_SUITE("cli_posix") {
+
 using namespace ringbell::test;
 
 namespace {
@@ -162,3 +164,5 @@ TEST_CASE("top whose service ends says so on the terminal that was there before"
     CHECK(top.wait() == (signal == SIGTERM ? 3 : 5));
   }
 }
+
+}  // TEST_SUITE("cli_posix")

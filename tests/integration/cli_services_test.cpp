@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+TEST_SUITE("cli_services") {
+
 using namespace ringbell::test;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -265,3 +267,5 @@ TEST_CASE("wrong usage of the commands for services is one line and exit code 2"
     CHECK(t.out().empty());
   }
 }
+
+}  // TEST_SUITE("cli_services")

@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+TEST_SUITE("cli") {
+
 using namespace ringbell::test;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -406,3 +408,5 @@ TEST_CASE("figures that cannot be written are an error, in one line") {
   CHECK(t.wait() == 1);
   CHECK_MESSAGE(t.one_line(), t.err());
 }
+
+}  // TEST_SUITE("cli")

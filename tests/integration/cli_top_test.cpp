@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <string>
 
+TEST_SUITE("cli_top") {
+
 using namespace ringbell::test;
 using ringbell::sys::current_user;
 using ringbell::sys::number_of;
@@ -119,3 +121,5 @@ TEST_CASE("top --once without a name lists the services of the user's folder tha
   CHECK(as_json.out().starts_with("{\"services\":[{\"name\":\"one\",\"path\":\""));
   CHECK(count_of(as_json.out(), "\"process\":") == 2);
 }
+
+}  // TEST_SUITE("cli_top")

@@ -23,6 +23,8 @@
 #include "support/raw_peer.hpp"
 #include "support/resources.hpp"
 
+TEST_SUITE("connect_cycle") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -342,3 +344,5 @@ TEST_CASE("a client that hangs up during its handshake costs the server nothing"
   }
   CHECK(lp.run(server_holds_no_more_than(lp, server.path(), before)));
 }
+
+}  // TEST_SUITE("connect_cycle")

@@ -17,6 +17,8 @@
 #include "support/raw_peer.hpp"
 #include "support/victims.hpp"
 
+TEST_SUITE("hostile_handles") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -121,3 +123,5 @@ TEST_CASE(
     CHECK(other.hangs_up());
   }
 }
+
+}  // TEST_SUITE("hostile_handles")

@@ -20,6 +20,8 @@
 #include "support/raw_peer.hpp"
 #include "support/victims.hpp"
 
+TEST_SUITE("hostile_peer") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -405,3 +407,5 @@ TEST_CASE("a refusal reaches the client by its reason") {
     CHECK(connect_to_hostile_server([&](raw_peer& c) { c.send(no); }) == reason);
   }
 }
+
+}  // TEST_SUITE("hostile_peer")

@@ -19,6 +19,8 @@
 #include "support/pattern.hpp"
 #include "support/waitable.hpp"
 
+TEST_SUITE("idle") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -199,3 +201,5 @@ TEST_CASE("a hot exchange makes no system call per message") {
   }
   CHECK(ended == both_well);
 }
+
+}  // TEST_SUITE("idle")

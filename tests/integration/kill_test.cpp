@@ -25,6 +25,8 @@
 #include "support/pattern.hpp"
 #include "support/resources.hpp"
 
+TEST_SUITE("kill") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -352,3 +354,5 @@ TEST_CASE("a killed server leaves its socket and its lock, which the next server
   }
   CHECK(left_in(folder).empty());
 }
+
+}  // TEST_SUITE("kill")

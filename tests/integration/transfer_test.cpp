@@ -13,6 +13,8 @@
 #include "support/pair.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("transfer") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -395,3 +397,5 @@ TEST_CASE("a slow reader behind a tiny ring gets every message") {
   options.client_ring = options.server_ring = 4 * kib;
   CHECK(run_pair(receive_slowly, send_fast, options) == both_well);
 }
+
+}  // TEST_SUITE("transfer")

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 
+TEST_SUITE("as_result") {
+
 using namespace ringbell;
 using namespace std::chrono_literals;
 
@@ -67,3 +69,5 @@ TEST_CASE("a wait of the library gives its result without a frame") {
   };
   lp.run(coroutine());
 }
+
+}  // TEST_SUITE("as_result")

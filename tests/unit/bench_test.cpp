@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+TEST_SUITE("bench") {
+
 using namespace ringbell::bench;
 
 namespace {
@@ -209,3 +211,5 @@ TEST_CASE("a bar of speed is a ratio of messages a second") {
   CHECK(b->figure.median == doctest::Approx(0.5));
   CHECK_FALSE(b->reached());
 }
+
+}  // TEST_SUITE("bench")

@@ -13,6 +13,8 @@
 #include "support/channel_pair.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("channel_cancel") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -286,3 +288,5 @@ TEST_CASE("sends and claims that race a timer arrive exactly when they say so") 
   CHECK(sent == received);
   MESSAGE("sent: " << sent.size());
 }
+
+}  // TEST_SUITE("channel_cancel")

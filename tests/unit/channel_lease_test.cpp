@@ -11,6 +11,8 @@
 #include "support/channel_pair.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("channel_lease") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -270,3 +272,5 @@ TEST_CASE("space released before the loop sleeps is known to the peer, even when
     });
   }
 }
+
+}  // TEST_SUITE("channel_lease")

@@ -11,6 +11,8 @@
 #include "support/child_process.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("channel") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -502,3 +504,5 @@ TEST_CASE("one task waits on two channels and loses no message of either") {
     co_await senders.join();
   });
 }
+
+}  // TEST_SUITE("channel")

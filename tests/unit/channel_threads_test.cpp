@@ -11,6 +11,8 @@
 #include "support/channel_pair.hpp"
 #include "support/pattern.hpp"
 
+TEST_SUITE("channel_threads") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -115,3 +117,5 @@ TEST_CASE("two threads send each other messages of many sizes at the same time, 
     }
   }
 }
+
+}  // TEST_SUITE("channel_threads")

@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "support/allocation_counter.hpp"
+#include "support/allocations.hpp"
 #include "support/channel_pair.hpp"
 #include "support/pattern.hpp"
+
+TEST_SUITE("channel_wake") {
 
 using namespace ringbell;
 using namespace ringbell::test;
@@ -319,13 +321,13 @@ TEST_CASE("sending, receiving and claiming allocate nothing once the loop has wa
     const auto bytes = patterned(1000, 1);
     std::size_t before = 0;
     for (int i = 0; i < 300; ++i) {
-      if (i == 100) before = ::test::allocations;
+      if (i == 100) before = test::allocations;
       co_await p.client.send(std::span(bytes).first(static_cast<std::size_t>(i)));
       const auto first = co_await p.client.recv();
       const auto second = co_await as_result(p.client.recv());
       if (i % 10 == 0) co_await sleep_for(10us);
     }
-    CHECK(::test::allocations == before);
+    CHECK(test::allocations == before);
   });
 }
 
@@ -429,3 +431,5 @@ TEST_CASE("a busy loop looks at its rings after each turn that was long, not aft
     CHECK(turns <= 20 * 2 * 2 + 10);
   });
 }
+
+}  // TEST_SUITE("channel_wake")

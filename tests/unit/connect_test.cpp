@@ -9,6 +9,8 @@
 
 #include "support/channel_pair.hpp"
 
+TEST_SUITE("connect") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -216,3 +218,5 @@ TEST_CASE("without a bell in common, or with none that a foreign user may share,
     CHECK((co_await as_result(connect(lp, l.path(), options))).error() == errc::refused_bell);
   });
 }
+
+}  // TEST_SUITE("connect")

@@ -8,6 +8,8 @@
 
 #include "support/endpoint_steps.hpp"
 
+TEST_SUITE("endpoint_hostile") {
+
 using namespace ringbell;
 using namespace endpoint_steps;
 
@@ -177,3 +179,5 @@ TEST_CASE("a lie about a message's length costs no more memory than the limit, a
   pair.add(5);
   CHECK(pair.look() == errc{});
 }
+
+}  // TEST_SUITE("endpoint_hostile")

@@ -11,6 +11,8 @@
 #include "support/endpoint_steps.hpp"
 #include "support/resources.hpp"
 
+TEST_SUITE("endpoint") {
+
 using namespace ringbell;
 using namespace endpoint_steps;
 
@@ -473,3 +475,5 @@ TEST_CASE("a peer that died in the middle of a message gives peer_closed") {
   pair.b.peer_gone();
   CHECK(receive_any(pair.b) == errc::peer_closed);
 }
+
+}  // TEST_SUITE("endpoint")

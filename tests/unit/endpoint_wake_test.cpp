@@ -12,6 +12,8 @@
 #include "support/endpoint_steps.hpp"
 #include "support/endpoint_traffic.hpp"
 
+TEST_SUITE("endpoint_wake") {
+
 using namespace ringbell;
 using namespace endpoint_steps;
 
@@ -291,3 +293,5 @@ TEST_CASE("two threads that park after random spins exchange every message, in b
     CHECK(both.sleeps > 0);
   }
 }
+
+}  // TEST_SUITE("endpoint_wake")

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+TEST_SUITE("errors") {
+
 using ringbell::errc;
 
 namespace {
@@ -89,3 +91,5 @@ TEST_CASE("a value that is no code still has a message and a condition") {
   CHECK(error.message().find(std::to_string(last + 1)) != std::string::npos);
   CHECK(error.default_error_condition().value() == last + 1);
 }
+
+}  // TEST_SUITE("errors")

@@ -12,6 +12,8 @@
 
 #include "support/channel_pair.hpp"
 
+TEST_SUITE("gate") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -55,3 +57,5 @@ TEST_CASE("a stop ends the wait at a gate, which others go on waiting at") {
     CHECK(passed == 1);
   });
 }
+
+}  // TEST_SUITE("gate")

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+TEST_SUITE("handshake") {
+
 using namespace ringbell;
 using namespace ringbell::handshake;
 using sys::bell_bit;
@@ -507,3 +509,5 @@ TEST_CASE("a WELCOME brings a region, and an eventfd when that is what wakes the
     CHECK(expected_handles(w) == (kind == bell_kind::eventfd ? 2 : 1));
   }
 }
+
+}  // TEST_SUITE("handshake")

@@ -21,6 +21,8 @@
 
 #include "support/process.hpp"
 
+TEST_SUITE("iocp") {
+
 using namespace ringbell;
 using namespace ringbell::detail;
 using namespace std::chrono_literals;
@@ -624,3 +626,5 @@ TEST_CASE_TEMPLATE("a reactor may be made and given its first watches on one thr
   user.join();
   CHECK(heard);
 }
+
+}  // TEST_SUITE("iocp")

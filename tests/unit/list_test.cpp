@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 
+TEST_SUITE("list") {
+
 namespace {
 
 struct item : ringbell::detail::list_node<item> {
@@ -106,3 +108,5 @@ TEST_CASE("for_each lets its function unlink the item that it is given") {
   });
   CHECK(names(all) == "b");
 }
+
+}  // TEST_SUITE("list")

@@ -14,6 +14,8 @@
 #include "support/channel_pair.hpp"
 #include "support/process.hpp"
 
+TEST_SUITE("listener_epoll") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -64,3 +66,5 @@ TEST_CASE("a client whose channel cannot be started is dropped, and the accept g
       },
       on_epoll);
 }
+
+}  // TEST_SUITE("listener_epoll")

@@ -14,6 +14,8 @@
 #include "support/channel_pair.hpp"
 #include "support/child_process.hpp"
 
+TEST_SUITE("listener") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -365,3 +367,5 @@ TEST_CASE("a bad name or folder says so with the name in the text") {
   }
   CHECK(text.find("/no/such/folder/at all") != std::string::npos);
 }
+
+}  // TEST_SUITE("listener")

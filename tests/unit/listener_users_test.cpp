@@ -18,6 +18,8 @@
 #include "support/child_process.hpp"
 #include "support/service.hpp"
 
+TEST_SUITE("listener_users") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -228,3 +230,5 @@ TEST_CASE("the statistics are refused to another user") {
   });
   CHECK(other.wait() == 0);
 }
+
+}  // TEST_SUITE("listener_users")

@@ -19,6 +19,8 @@
 #include "support/no_descriptors_left.hpp"
 #include "support/process.hpp"
 
+TEST_SUITE("loop_pool") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -345,3 +347,5 @@ TEST_CASE("a listener and its clients may be destroyed by whoever has joined the
   client = {};
   CHECK(open_descriptors() <= before + handles_of_the_system);
 }
+
+}  // TEST_SUITE("loop_pool")

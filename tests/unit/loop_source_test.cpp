@@ -15,6 +15,8 @@
 #include <thread>
 #include <vector>
 
+TEST_SUITE("loop_source") {
+
 using namespace ringbell;
 using namespace std::chrono_literals;
 
@@ -219,3 +221,5 @@ TEST_CASE("for a source that stays silent the loop soon stops spinning") {
   CHECK(lp.statistics().spins < 100);
   source.unlink();
 }
+
+}  // TEST_SUITE("loop_source")

@@ -19,6 +19,8 @@
 #include "support/poll.hpp"
 #include "support/variable.hpp"
 
+TEST_SUITE("loop") {
+
 using namespace ringbell;
 using namespace std::chrono_literals;
 
@@ -405,3 +407,5 @@ TEST_CASE("a timer waits for one turn only where a turn runs many coroutines") {
   lp.run_until_idle();
   CHECK(most <= 2);
 }
+
+}  // TEST_SUITE("loop")

@@ -13,6 +13,8 @@
 #include <iterator>
 #include <thread>
 
+TEST_SUITE("reactor") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
@@ -463,3 +465,5 @@ TEST_CASE_TEMPLATE("closing after unwatch hangs up at once while 2000 other watc
   CHECK(wait_until(*r, [&] { return others.count >= static_cast<int>(events.size()); }));
   for (auto& k : keys) r->unwatch(k);
 }
+
+}  // TEST_SUITE("reactor")

@@ -3,6 +3,7 @@
 // What the reactors promise beside watches: sleeping, being slept on by a foreign loop, floods, futex words, threads, and what a
 // sandbox refuses.
 
+#include "support/allocations.hpp"
 #include "support/process.hpp"
 #include "support/reactors.hpp"
 
@@ -21,12 +22,12 @@
 #include <new>
 #include <thread>
 
+TEST_SUITE("reactor_wait") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 
 namespace {
-
-thread_local long allocations = 0;
 
 // A word that a child process shares.
 class shared_word {
@@ -81,22 +82,6 @@ bool poll_until(reactor& r, Condition holds) {
 }
 
 }  // namespace
-
-// clang's thread sanitizer brings operators of its own, and does not let them be replaced.
-#ifdef __has_feature
-#define RINGBELL_COUNTS_ALLOCATIONS !__has_feature(thread_sanitizer)
-#else
-#define RINGBELL_COUNTS_ALLOCATIONS 1
-#endif
-#if RINGBELL_COUNTS_ALLOCATIONS
-void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* const p = std::malloc(size)) return p;
-  throw std::bad_alloc();
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-#endif
 
 TEST_CASE_TEMPLATE("wait returns at its deadline, and not before", B, RINGBELL_REACTORS) {
   auto r = B::make();
@@ -311,7 +296,7 @@ TEST_CASE_TEMPLATE("nothing is allocated per event, nor for a watch that takes t
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sink, key));
   REQUIRE_FALSE(r->watch(s.near.get(), event_write, watch_mode::once, sink, once));
   drain(*r);
-  const long before = allocations;
+  const std::size_t before = allocations;
   bool fine = true;
   for (int i = 0; i < 100; ++i) {
     ring(event);
@@ -495,3 +480,5 @@ TEST_CASE("epoll without epoll_pwait2 waits for milliseconds, and never too shor
           }) == 0);
   }
 }
+
+}  // TEST_SUITE("reactor_wait")

@@ -13,6 +13,8 @@
 
 #include <vector>
 
+TEST_SUITE("readiness_socket") {
+
 using namespace ringbell;
 using namespace std::chrono_literals;
 
@@ -79,3 +81,5 @@ TEST_CASE("writable waits while the buffer is full, beside a reader of the same 
   lp.run_until_idle();
   CHECK(readers == 1);
 }
+
+}  // TEST_SUITE("readiness_socket")

@@ -8,12 +8,14 @@
 
 #include <doctest/doctest.h>
 
-#include "support/allocation_counter.hpp"
+#include "support/allocations.hpp"
 #include "support/child_process.hpp"
 #include "support/resources.hpp"
 #include "support/waitable.hpp"
 
 #include <thread>
+
+TEST_SUITE("readiness") {
 
 using namespace ringbell;
 using namespace ringbell::test;
@@ -135,9 +137,9 @@ TEST_CASE("ping and pong over two handles, again and again, allocate nothing") {
     lp.run_until_idle();
   };
   play(10);
-  const std::size_t before = ::test::allocations;
+  const std::size_t before = test::allocations;
   play(slow_here ? 1'000 : 10'000);
-  if (::test::counts_allocations) CHECK(::test::allocations - before == 2);
+  if (test::counts_allocations) CHECK(test::allocations - before == 2);
 }
 
 TEST_CASE("rings of a bell that come together wake once, and a ring from another thread wakes a sleeping loop") {
@@ -189,3 +191,5 @@ TEST_CASE("a futex word that changes wakes a coroutine, where the loop can wait 
     CHECK_FALSE(lp.run(wait(*word)));
   }
 }
+
+}  // TEST_SUITE("readiness")

@@ -8,6 +8,8 @@
 #include <string>
 #include <type_traits>
 
+TEST_SUITE("result") {
+
 using ringbell::errc;
 using ringbell::result;
 
@@ -74,3 +76,5 @@ TEST_CASE("moving a result throws only when moving its value does") {
   CHECK(std::is_nothrow_move_constructible_v<result<std::string>>);
   CHECK(std::is_nothrow_move_constructible_v<result<void>>);
 }
+
+}  // TEST_SUITE("result")

@@ -9,6 +9,8 @@
 
 #include "support/one_way.hpp"
 
+TEST_SUITE("ring_hostile") {
+
 using namespace ringbell;
 using namespace one_way_ring;
 
@@ -242,3 +244,5 @@ TEST_CASE("a head that lies does not make the express slot free") {
   ring.head(ring.writer.tail() + 8);
   if (ring.writer.claim(20, payload) == errc{}) CHECK(!ring.in_express(payload));
 }
+
+}  // TEST_SUITE("ring_hostile")

@@ -11,6 +11,8 @@
 
 #include "support/one_way.hpp"
 
+TEST_SUITE("ring") {
+
 using namespace ringbell;
 using namespace one_way_ring;
 
@@ -356,3 +358,5 @@ TEST_CASE("a closed reader stays closed when it publishes again") {
   ring.reader.publish();
   CHECK(ring.receiver->rx_head.load() == (record_bytes(200) | closed_bit));
 }
+
+}  // TEST_SUITE("ring")

@@ -7,12 +7,14 @@
 
 #include <doctest/doctest.h>
 
-#include "support/allocation_counter.hpp"
+#include "support/allocations.hpp"
 
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
+
+TEST_SUITE("scope") {
 
 using namespace ringbell;
 using namespace std::chrono_literals;
@@ -257,3 +259,5 @@ TEST_CASE("children that end are released while the others go on") {
   loop lp;
   lp.run(coroutine(lp));
 }
+
+}  // TEST_SUITE("scope")

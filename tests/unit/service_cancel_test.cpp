@@ -10,6 +10,8 @@
 
 #include "support/service.hpp"
 
+TEST_SUITE("service_cancel") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -296,3 +298,5 @@ TEST_CASE("close() while the client connects again leaves no connection") {
     CHECK(co_await holds_soon([&] { return s.server().clients() == 0; }));
   });
 }
+
+}  // TEST_SUITE("service_cancel")

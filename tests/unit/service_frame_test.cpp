@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+TEST_SUITE("service_frame") {
+
 using namespace ringbell;
 using namespace ringbell::service_frame;
 
@@ -197,3 +199,5 @@ TEST_CASE("the numbers of the service's errors are those of docs/protocol.md") {
   CHECK(errc_of(0) == errc{});
   CHECK(errc_of(-1) == errc{});
 }
+
+}  // TEST_SUITE("service_frame")

@@ -13,6 +13,8 @@
 
 #include "support/service.hpp"
 
+TEST_SUITE("service_hostile") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -323,3 +325,5 @@ TEST_CASE("an idle client that leaves no room for the goodbye is hung up on with
     CHECK(received == replies);
   });
 }
+
+}  // TEST_SUITE("service_hostile")

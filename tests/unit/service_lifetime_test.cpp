@@ -11,6 +11,8 @@
 
 #include "support/service.hpp"
 
+TEST_SUITE("service_lifetime") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -238,3 +240,5 @@ TEST_CASE("a server that goes while its statistics are asked for") {
     }
   });
 }
+
+}  // TEST_SUITE("service_lifetime")

@@ -11,6 +11,8 @@
 
 #include "support/service.hpp"
 
+TEST_SUITE("service_limits") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -233,3 +235,5 @@ TEST_CASE("the statistics have a row for each client") {
     CHECK(busy == 1);
   });
 }
+
+}  // TEST_SUITE("service_limits")

@@ -11,36 +11,14 @@
 #include <string>
 #include <thread>
 
+#include "support/allocations.hpp"
 #include "support/service.hpp"
+
+TEST_SUITE("service_memory") {
 
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr int none = std::numeric_limits<int>::max();
-// How many allocations succeed before all fail; of this thread.
-thread_local int allocations_left = none;
-
-void* allocate(std::size_t size) noexcept {
-  if (allocations_left != none && allocations_left-- <= 0) {
-    allocations_left = 0;
-    return nullptr;
-  }
-  return std::malloc(size ? size : 1);
-}
-
-}  // namespace
-
-// As functions of their own: inlined, g++ takes their malloc and free for a mismatch.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  if (void* const p = allocate(size)) return p;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 
 namespace {
 
@@ -67,7 +45,7 @@ public:
       ringbell::server s(lp, path(), serve);
       listening.set_value();
       lp.run();
-      allocations_left = none;
+      allocations_left = unlimited;
     });
     ready.get();
   }
@@ -89,7 +67,7 @@ public:
   bool ran_out() {
     std::promise<bool> answer;
     lp_->post([&] {
-      const bool out = std::exchange(allocations_left, none) <= 0;
+      const bool out = std::exchange(allocations_left, unlimited) <= 0;
       answer.set_value(out);
     });
     return answer.get_future().get();
@@ -177,3 +155,5 @@ TEST_CASE("so do those that stream, many at once on one connection") {
   };
   CHECK(lp.run(with_ever_more_memory(lp, server, stream)) > 0);
 }
+
+}  // TEST_SUITE("service_memory")

@@ -10,6 +10,8 @@
 
 #include "support/service.hpp"
 
+TEST_SUITE("service_observer") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -139,3 +141,5 @@ TEST_CASE("a client's observer hears of connections and calls, by the same numbe
                             "began method 1, 0 in, 0 out", "ended method 1, 0 in, 0 out: ringbell " + gone});
   });
 }
+
+}  // TEST_SUITE("service_observer")

@@ -16,6 +16,8 @@
 
 #include "support/service.hpp"
 
+TEST_SUITE("service_pool") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -173,3 +175,5 @@ TEST_CASE("a server whose pool has stopped can be destroyed") {
     CHECK(got.error() == errc::peer_closed);
   });
 }
+
+}  // TEST_SUITE("service_pool")

@@ -12,6 +12,8 @@
 #include "support/child_process.hpp"
 #include "support/service.hpp"
 
+TEST_SUITE("service_stop") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -265,3 +267,5 @@ TEST_CASE("who cannot connect again fails with the reason, at once during the pa
     CHECK(std::chrono::steady_clock::now() - failed_at >= 40ms);
   });
 }
+
+}  // TEST_SUITE("service_stop")

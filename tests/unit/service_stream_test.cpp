@@ -11,6 +11,8 @@
 #include "support/pattern.hpp"
 #include "support/service.hpp"
 
+TEST_SUITE("service_stream") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -308,3 +310,5 @@ TEST_CASE("a codec's exception leaves write_value, and the call goes on") {
     CHECK(last.as<std::size_t>() == 3);
   });
 }
+
+}  // TEST_SUITE("service_stream")

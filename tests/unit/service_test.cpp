@@ -12,6 +12,8 @@
 #include "support/pattern.hpp"
 #include "support/service.hpp"
 
+TEST_SUITE("service") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -234,3 +236,5 @@ TEST_CASE("a reply that is taken a second time is empty") {
     CHECK(second.metadata().empty());
   });
 }
+
+}  // TEST_SUITE("service")

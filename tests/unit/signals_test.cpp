@@ -14,6 +14,8 @@
 #include "support/child_process.hpp"
 #include "support/signals.hpp"
 
+TEST_SUITE("signals") {
+
 using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
@@ -117,3 +119,5 @@ TEST_CASE("a pool's threads have signals blocked, and the thread that made the p
     CHECK(blocked.get());
   }
 }
+
+}  // TEST_SUITE("signals")

@@ -6,10 +6,12 @@
 
 #include <doctest/doctest.h>
 
-#include "support/allocation_counter.hpp"
+#include "support/allocations.hpp"
 
 #include <string>
 #include <vector>
+
+TEST_SUITE("sleep") {
 
 using namespace ringbell;
 using namespace std::chrono_literals;
@@ -193,3 +195,5 @@ TEST_CASE("durations beyond the end of time are no overflow") {
     CHECK(s.size() == 1);
   }
 }
+
+}  // TEST_SUITE("sleep")

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+TEST_SUITE("spin_history") {
+
 using ringbell::detail::spin_history;
 using namespace std::chrono_literals;
 
@@ -89,3 +91,5 @@ TEST_CASE("where polling never pays though the waits that sleep are short, it is
   }
   CHECK(polls < 90);
 }
+
+}  // TEST_SUITE("spin_history")

@@ -7,6 +7,8 @@
 #include <optional>
 #include <vector>
 
+TEST_SUITE("stop_token") {
+
 using ringbell::inplace_stop_callback;
 using ringbell::inplace_stop_source;
 using ringbell::inplace_stop_token;
@@ -99,3 +101,5 @@ TEST_CASE("a callback may destroy others, which are then not called") {
   source.request_stop();
   CHECK(calls.empty());
 }
+
+}  // TEST_SUITE("stop_token")

@@ -11,6 +11,8 @@
 
 #include "support/system_objects.hpp"
 
+TEST_SUITE("sys_bell") {
+
 using namespace ringbell::sys;
 using namespace ringbell::test;
 
@@ -63,3 +65,5 @@ TEST_CASE("every kind of bell has a name and a bit of its own") {
   CHECK(std::string(name_of(bell_kind::futex)) == "futex");
   CHECK((bell_bit(bell_kind::eventfd) | bell_bit(bell_kind::socket) | bell_bit(bell_kind::futex)) == 7);
 }
+
+}  // TEST_SUITE("sys_bell")

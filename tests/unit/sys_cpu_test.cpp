@@ -12,6 +12,8 @@
 #include <ostream>
 #include <thread>
 
+TEST_SUITE("sys_cpu") {
+
 using namespace std::chrono_literals;
 using namespace ringbell::sys;
 using namespace ringbell::test;
@@ -88,3 +90,5 @@ TEST_CASE(cannot_measure* doctest::skip()) { CHECK(park_cost() == 50us); }
 TEST_CASE("with one usable processor the cost of parking is 50 us") {
   CHECK(run_test_case_in_fresh_process(cannot_measure, use_only_this_cpu) == 0);
 }
+
+}  // TEST_SUITE("sys_cpu")

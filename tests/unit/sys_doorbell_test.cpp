@@ -9,6 +9,8 @@
 #include <ostream>
 #include <utility>
 
+TEST_SUITE("sys_doorbell") {
+
 using namespace ringbell;
 
 namespace {
@@ -103,3 +105,5 @@ TEST_CASE("a doorbell cannot watch what is not there") {
   const sys::doorbell door = sys::doorbell::create(none, sys::event_bell(), error);
   CHECK(error == std::errc::bad_file_descriptor);
 }
+
+}  // TEST_SUITE("sys_doorbell")

@@ -16,6 +16,8 @@
 #include <cstdint>
 #include <ostream>
 
+TEST_SUITE("sys_eventfd") {
+
 using namespace ringbell::sys;
 using namespace ringbell::test;
 
@@ -77,3 +79,5 @@ TEST_CASE("asking whether it is an event does not ring it") {
   CHECK(event_bell::is_event(bell.native()));
   CHECK_FALSE(readable(bell.native()));
 }
+
+}  // TEST_SUITE("sys_eventfd")

@@ -23,6 +23,8 @@
 #include <thread>
 #include <vector>
 
+TEST_SUITE("sys_futex") {
+
 using namespace std::chrono_literals;
 using namespace ringbell::sys;
 using namespace ringbell::test;
@@ -285,3 +287,5 @@ TEST_CASE("a kernel without futex_waitv is not_supported, and the rest works") {
   if (status == 77) MESSAGE("skipped: no seccomp here");
   CHECK((status == 0 || status == 77));
 }
+
+}  // TEST_SUITE("sys_futex")

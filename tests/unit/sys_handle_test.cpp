@@ -8,6 +8,8 @@
 
 #include <ostream>
 
+TEST_SUITE("sys_handle") {
+
 using ringbell::sys::handle;
 
 namespace {
@@ -78,3 +80,5 @@ TEST_CASE("duplicating nothing is an error") {
   CHECK(error == std::errc::bad_file_descriptor);
   CHECK_FALSE(copy);
 }
+
+}  // TEST_SUITE("sys_handle")

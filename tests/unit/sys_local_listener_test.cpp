@@ -16,6 +16,8 @@
 #include <ostream>
 #include <vector>
 
+TEST_SUITE("sys_local_listener") {
+
 using namespace ringbell::sys;
 using namespace ringbell::test;
 using ringbell::errc;
@@ -367,3 +369,5 @@ TEST_CASE("accepting without descriptors to spare is the system's error") {
   CHECK(error == std::errc::too_many_files_open);
   CHECK(listener.accept(error));
 }
+
+}  // TEST_SUITE("sys_local_listener")

@@ -16,6 +16,8 @@
 #include <ostream>
 #include <vector>
 
+TEST_SUITE("sys_local_socket") {
+
 using namespace ringbell::sys;
 using namespace ringbell::test;
 using ringbell::errc;
@@ -350,3 +352,5 @@ TEST_CASE("a forked child has an id of its own, its parent keeps his, and so on 
         }) == 0);
   CHECK(current_process() == own);
 }
+
+}  // TEST_SUITE("sys_local_socket")

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+TEST_SUITE("sys_quiet_thread") {
+
 using namespace ringbell::sys;
 
 namespace {
@@ -49,3 +51,5 @@ TEST_CASE("whoever starts a quiet thread has the same signals blocked afterwards
   CHECK(sigismember(&after, SIGTERM) == sigismember(&before, SIGTERM));
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
+
+}  // TEST_SUITE("sys_quiet_thread")

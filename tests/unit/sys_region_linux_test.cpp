@@ -17,6 +17,8 @@
 #include <ostream>
 #include <string>
 
+TEST_SUITE("sys_region_linux") {
+
 using namespace std::chrono_literals;
 using namespace ringbell::sys;
 using namespace ringbell::test;
@@ -180,3 +182,5 @@ TEST_CASE("a file in shared memory is bad_region: it cannot be sealed") {
   REQUIRE(::fallocate(file.get(), 0, 0, 4096) == 0);
   CHECK(map_error(std::move(file), 4096) == errc::bad_region);
 }
+
+}  // TEST_SUITE("sys_region_linux")

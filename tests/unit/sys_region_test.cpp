@@ -18,6 +18,8 @@
 #include <string>
 #include <utility>
 
+TEST_SUITE("sys_region") {
+
 using namespace ringbell::sys;
 using namespace ringbell::test;
 using ringbell::errc;
@@ -221,3 +223,5 @@ TEST_CASE("what is no memory is bad_region") {
   CHECK(map_error(handle(::open("/dev/zero", O_RDWR | O_CLOEXEC)), 4096) == errc::bad_region);
   CHECK(map_error(handle(), 4096) == errc::bad_region);
 }
+
+}  // TEST_SUITE("sys_region")

@@ -10,6 +10,8 @@
 #include <ostream>
 #include <string>
 
+TEST_SUITE("sys_service_path") {
+
 using namespace ringbell::sys;
 using namespace ringbell::test;
 using ringbell::errc;
@@ -174,3 +176,5 @@ TEST_CASE("the folder of an explicit path is left alone") {
   CHECK(mode_of(parent.path()) == 0755);
   CHECK(mode_of(parent / "missing") == 0);
 }
+
+}  // TEST_SUITE("sys_service_path")

@@ -17,6 +17,8 @@
 #include <thread>
 #include <vector>
 
+TEST_SUITE("sys_windows_listener") {
+
 using namespace ringbell::sys;
 using namespace ringbell::test;
 using ringbell::errc;
@@ -286,3 +288,5 @@ TEST_CASE("users have a name and a number, and one of them is the system") {
   CHECK(text_of(user_id()).empty());
   CHECK(number_of(user_id()) == 0);
 }
+
+}  // TEST_SUITE("sys_windows_listener")

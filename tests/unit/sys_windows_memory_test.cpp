@@ -17,6 +17,8 @@
 #include <string>
 #include <thread>
 
+TEST_SUITE("sys_windows_memory") {
+
 using namespace std::chrono_literals;
 using namespace ringbell::sys;
 using namespace ringbell::test;
@@ -280,3 +282,5 @@ TEST_CASE("a futex that processes share is not supported") {
   CHECK(futex_wait_any({}, index) == errc::not_supported);
   CHECK_FALSE(has_futex_wait_any());
 }
+
+}  // TEST_SUITE("sys_windows_memory")

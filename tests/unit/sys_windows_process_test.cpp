@@ -14,6 +14,8 @@
 #include <ostream>
 #include <utility>
 
+TEST_SUITE("sys_windows_process") {
+
 using namespace std::chrono_literals;
 using namespace ringbell::sys;
 using namespace ringbell::test;
@@ -122,3 +124,5 @@ TEST_CASE("what is no signal, or none that Windows sends, is an invalid argument
   }
   CHECK((std::signal(SIGINT, SIG_DFL) == SIG_DFL));
 }
+
+}  // TEST_SUITE("sys_windows_process")

@@ -19,6 +19,8 @@
 #include <thread>
 #include <vector>
 
+TEST_SUITE("sys_windows_socket") {
+
 using namespace ringbell::sys;
 using namespace ringbell::test;
 using ringbell::errc;
@@ -498,3 +500,5 @@ TEST_CASE("a doorbell may be closed after what it watches") {
   (void)doorbell::create(none, event_bell(), error);
   CHECK(error == std::errc::bad_file_descriptor);
 }
+
+}  // TEST_SUITE("sys_windows_socket")

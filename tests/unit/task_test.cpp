@@ -6,7 +6,7 @@
 
 #include <doctest/doctest.h>
 
-#include "support/allocation_counter.hpp"
+#include "support/allocations.hpp"
 
 #include <cstdint>
 #include <memory>
@@ -14,6 +14,8 @@
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+
+TEST_SUITE("task") {
 
 using namespace ringbell;
 using namespace std::chrono_literals;
@@ -243,3 +245,5 @@ TEST_CASE("awaiting outside of a loop is refused") {
   coroutine(refused);
   CHECK(refused);
 }
+
+}  // TEST_SUITE("task")

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <string>
 
+TEST_SUITE("timeout") {
+
 using namespace ringbell;
 using namespace std::chrono_literals;
 
@@ -143,3 +145,5 @@ TEST_CASE("a timeout that was destroyed while it waited fires no more") {
   }
   CHECK(lp.run(value_after(3ms, 1)) == 1);
 }
+
+}  // TEST_SUITE("timeout")

@@ -8,6 +8,8 @@
 #include <random>
 #include <vector>
 
+TEST_SUITE("timer_heap") {
+
 using ringbell::detail::timer;
 using ringbell::detail::timer_heap;
 
@@ -167,3 +169,5 @@ TEST_CASE("ten thousand random additions, moves and removals expire as a sorted 
     }
   }
 }
+
+}  // TEST_SUITE("timer_heap")

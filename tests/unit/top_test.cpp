@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+TEST_SUITE("top") {
+
 using namespace ringbell;
 using namespace ringbell::tool::top;
 using namespace std::chrono_literals;
@@ -224,3 +226,5 @@ TEST_CASE("unknown sequences of keys are dropped, and what follows is not") {
   CHECK(keys.take("\x1b\x1b[Aq") == std::vector<key>{key::up, character('q')});
   CHECK(keys.take("\x1b[000000000000000000q").back() == character('q'));
 }
+
+}  // TEST_SUITE("top")

@@ -12,6 +12,8 @@
 #include <string>
 #include <type_traits>
 
+TEST_SUITE("when_all") {
+
 using namespace ringbell;
 using namespace std::chrono_literals;
 
@@ -167,3 +169,5 @@ TEST_CASE("destroying a suspended when_all destroys all that it awaits") {
   }
   CHECK(frames == 0);
 }
+
+}  // TEST_SUITE("when_all")

@@ -14,6 +14,8 @@
 #include <string>
 #include <type_traits>
 
+TEST_SUITE("when_any") {
+
 using namespace ringbell;
 using namespace std::chrono_literals;
 
@@ -183,3 +185,5 @@ TEST_CASE("destroying a suspended when_any destroys all that it awaits") {
   }
   CHECK(frames == 0);
 }
+
+}  // TEST_SUITE("when_any")
