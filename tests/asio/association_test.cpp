@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "support/allocations.hpp"
+#include "support/applies.hpp"
 #include "support/asio.hpp"
 #include "support/asio_operations.hpp"
 
@@ -175,7 +176,7 @@ TEST_CASE("the authorizer is asked in the executor of the accept") {
 
 // -- two contexts --
 
-TEST_CASE_TEMPLATE("a context goes on running while an operation on its channel is under way in another one", Op,
+TEST_CASE_TEMPLATE("a context goes on running while an operation on its channel is under way in another one" * needs_exact_wakes, Op,
                    RINGBELL_CHANNEL_OPERATIONS) {
   bench b;
   net::io_context other;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/asio.hpp"
 #include "support/asio_operations.hpp"
 #include "support/pattern.hpp"
@@ -161,7 +162,7 @@ TEST_CASE("send waits while the ring is full, and recv while it is empty") {
   CHECK(heard == "hello");
 }
 
-TEST_CASE("a hot exchange between two threads") {
+TEST_CASE("a hot exchange between two threads" * needs_fast_round_trips) {
   const temporary_folder folder;
   net::io_context here, there;
   const int count = 20'000;
@@ -232,7 +233,7 @@ TEST_CASE("others have their turn between large messages") {
   CHECK(sent < 20 * 5000);
 }
 
-TEST_CASE("a timer fires while two coroutines keep each other busy") {
+TEST_CASE("a timer fires while two coroutines keep each other busy" * needs_fast_round_trips) {
   bench b;
   bool fired = false;
   std::uint64_t round_trips = 0;

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/asio_meeting.hpp"
 #include "support/hostile_handles.hpp"
 #include "support/no_descriptors_left.hpp"
@@ -164,7 +165,7 @@ TEST_CASE("connecting and accepting can be cancelled at any point, and leave not
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("connecting without a descriptor to begin with throws from the initiating function") {
+TEST_CASE("connecting without a descriptor to begin with throws from the initiating function" * needs_scarce_handles) {
   net::io_context context;
   const temporary_folder folder;
   { asio_listener l(context, folder / "nobody"); }  // what Asio makes once is made before counting
@@ -186,7 +187,7 @@ TEST_CASE("connecting without a descriptor to begin with throws from the initiat
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("connecting that runs out of descriptors later says so, and leaves nothing behind") {
+TEST_CASE("connecting that runs out of descriptors later says so, and leaves nothing behind" * needs_scarce_handles) {
   net::io_context context;
   const temporary_folder folder;
   asio_listener l(context, folder / "good");

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/asio_scene.hpp"
 #include "support/raw_peer.hpp"
 #include "support/resources.hpp"
@@ -439,7 +440,7 @@ int leave(std::optional<scene>& s, bool with_context) {
 
 }  // namespace
 
-TEST_CASE("a forked child destroys its copies, and the parent's pending operations complete") {
+TEST_CASE("a forked child destroys its copies, and the parent's pending operations complete" * needs_fork) {
   for (const operation& op : all_operations)
     for (const phase at : all_phases)
       for (const bool with_context : {false, true}) {
@@ -461,7 +462,7 @@ TEST_CASE("a forked child destroys its copies, and the parent's pending operatio
       }
 }
 
-TEST_CASE("a forked child destroys its copies, and a message that is half-way in the parent arrives") {
+TEST_CASE("a forked child destroys its copies, and a message that is half-way in the parent arrives" * needs_fork) {
   for (const phase at : {phase::polling, phase::asleep})
     for (const bool space : {false, true})
       for (const bool with_context : {false, true}) {
@@ -487,7 +488,8 @@ TEST_CASE("a forked child destroys its copies, and a message that is half-way in
       }
 }
 
-TEST_CASE("a forked child destroys its copies of messages and claims after their channel, and the parent's stay what they are") {
+TEST_CASE("a forked child destroys its copies of messages and claims after their channel, and the parent's stay what they are" *
+          needs_fork) {
   std::optional<scene> s(std::in_place, phase::asleep, false);
   s->from_server("held by both");
   net_error_code error;
@@ -513,7 +515,7 @@ TEST_CASE("a forked child destroys its copies of messages and claims after their
   CHECK(s->at_client() == "next");
 }
 
-TEST_CASE("a forked child destroys its listener, and the parent's goes on, with its socket file") {
+TEST_CASE("a forked child destroys its listener, and the parent's goes on, with its socket file" * needs_fork) {
   for (const bool accepting : {false, true})
     for (const bool sleeping : {false, true})
       for (const int half_way : {0, 1, 2}) {
@@ -562,7 +564,7 @@ TEST_CASE("a forked child destroys its listener, and the parent's goes on, with 
       }
 }
 
-TEST_CASE("a forked child destroys its copy of a connect, and the parent's connects") {
+TEST_CASE("a forked child destroys its copy of a connect, and the parent's connects" * needs_fork) {
   for (const bool listening : {false, true})
     for (const bool destroy_context : {false, true}) {
       CAPTURE(listening);
@@ -597,7 +599,7 @@ TEST_CASE("a forked child destroys its copy of a connect, and the parent's conne
     }
 }
 
-TEST_CASE("a forked child can go on with the context, and connect to its parent") {
+TEST_CASE("a forked child can go on with the context, and connect to its parent" * needs_fork) {
   const temporary_folder folder;
   const std::string path = folder / "service";
   net::io_context context;

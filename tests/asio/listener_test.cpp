@@ -22,6 +22,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/asio_meeting.hpp"
 #include "support/child_process.hpp"
 #include "support/no_descriptors_left.hpp"
@@ -105,7 +106,7 @@ TEST_CASE("a name that a live listener has is in use, whichever front end has it
   CHECK(left_in(folder).empty());
 }
 
-TEST_CASE("names and options that cannot be used are refused by the constructor") {
+TEST_CASE("names and options that cannot be used are refused by the constructor" * needs_folders) {
   net::io_context context;
   const temporary_folder folder;
   CHECK(listen_error(context, "") == errc::bad_name);
@@ -121,7 +122,7 @@ TEST_CASE("names and options that cannot be used are refused by the constructor"
   CHECK(context.run() == 0);
 }
 
-TEST_CASE("a listener that cannot be made for lack of descriptors says so, and leaves nothing behind") {
+TEST_CASE("a listener that cannot be made for lack of descriptors says so, and leaves nothing behind" * needs_scarce_handles) {
   net::io_context context;
   const temporary_folder folder;
   CHECK_FALSE(listen_error(context, folder / "name"));  // what Asio makes once is made before counting
@@ -492,7 +493,7 @@ TEST_CASE("without a pending accept clients wait, and are served once there is o
   CHECK(std_error(impatient.error) == errc::timed_out);
 }
 
-TEST_CASE("a client whose channel cannot be started is dropped, and the accept goes on to the next") {
+TEST_CASE("a client whose channel cannot be started is dropped, and the accept goes on to the next" * needs_scarce_handles) {
   net::io_context context;
   const temporary_folder folder;
   asio_listener l(context, folder / "unlucky");

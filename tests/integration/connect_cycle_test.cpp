@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/raw_peer.hpp"
 #include "support/resources.hpp"
 
@@ -161,7 +162,7 @@ TEST_CASE("connections by the hundred leave nothing behind in either process") {
   CHECK(server_grown < 512);
 }
 
-TEST_CASE("a connection whose bells are the socket costs one descriptor on each side") {
+TEST_CASE("a connection whose bells are the socket costs one descriptor on each side" * needs_socket_bell) {
   const echo_server server([](listener_options& o, auto) { o.bells = sys::bell_bit(sys::bell_kind::socket); });
   loop lp;
   connect_options options;

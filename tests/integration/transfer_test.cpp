@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/pair.hpp"
 #include "support/pattern.hpp"
 
@@ -339,7 +340,7 @@ TEST_CASE("rings of different sizes work together") {
   CHECK(run_pair(echo, expect_echo_of_every_size<4 * kib>, options) == both_well);
 }
 
-TEST_CASE("two processes on one processor exchange messages") {
+TEST_CASE("two processes on one processor exchange messages" * not_on(bsd | darwin, "a process cannot be bound to a processor")) {
   pair_options options;
   options.one_cpu = true;
   CHECK(run_pair(echo, expect_small_echoes, options) == both_well);
@@ -348,10 +349,10 @@ TEST_CASE("two processes on one processor exchange messages") {
   CHECK(run_pair(echo, expect_echo_of_every_size<4 * kib>, options) == both_well);
 }
 
-TEST_CASE("sides that sleep are woken by their eventfd") { check_bell<sys::bell_kind::eventfd>(); }
-TEST_CASE("sides that sleep are woken by bytes on the control socket") { check_bell<sys::bell_kind::socket>(); }
+TEST_CASE("sides that sleep are woken by their eventfd" * needs_eventfd) { check_bell<sys::bell_kind::eventfd>(); }
+TEST_CASE("sides that sleep are woken by bytes on the control socket" * needs_socket_bell) { check_bell<sys::bell_kind::socket>(); }
 
-TEST_CASE("sides that sleep are woken by a futex") {
+TEST_CASE("sides that sleep are woken by a futex" * not_on(kqueue_hosts, "no loop waits on a futex")) {
   {
     const loop lp;
     if (!lp.can_wait_on_futex()) {

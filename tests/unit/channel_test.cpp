@@ -7,6 +7,7 @@
 #include <array>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/channel_pair.hpp"
 #include "support/child_process.hpp"
 #include "support/pattern.hpp"
@@ -329,7 +330,8 @@ TEST_CASE("a channel without a connection says closed") {
 
 // -- fork --
 
-TEST_CASE("a forked child that destroys its copies of a channel and its messages leaves the parent's as they are") {
+TEST_CASE("a forked child that destroys its copies of a channel and its messages leaves the parent's as they are" * needs_fork *
+          not_on(kqueue_hosts, "a kqueue is not inherited by a forked child")) {
   on_a_loop([](loop& lp) -> task<void> {
     for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex}) {
       if (kind == sys::bell_kind::futex && !lp.can_wait_on_futex()) continue;
@@ -443,7 +445,7 @@ TEST_CASE("a channel may end in the expression that has awaited it") {
 
 // -- who, what --
 
-TEST_CASE("both ends know who is at the other one") {
+TEST_CASE("both ends know who is at the other one" * needs_eventfd) {
   on_a_loop([](loop& lp) -> task<void> {
     channel_pair p = co_await connected(lp);
     CHECK(p.server.peer().process == sys::current_process());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/allocations.hpp"
+#include "support/applies.hpp"
 #include "support/channel_pair.hpp"
 #include "support/pattern.hpp"
 
@@ -53,7 +54,7 @@ struct plain_coroutine {
 
 // -- bells --
 
-TEST_CASE("each kind of bell wakes a parked receiver and a parked sender, in both directions") {
+TEST_CASE("each kind of bell wakes a parked receiver and a parked sender, in both directions" * needs_kinds_of_bell) {
   for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex}) {
     CAPTURE(std::string(sys::name_of(kind)));
     on_a_loop([kind](loop& lp) -> task<void> {
@@ -100,7 +101,7 @@ TEST_CASE("each kind of bell wakes a parked receiver and a parked sender, in bot
   }
 }
 
-TEST_CASE("the kinds of bell can differ between the two directions") {
+TEST_CASE("the kinds of bell can differ between the two directions" * needs_kinds_of_bell) {
   on_a_loop([](loop& lp) -> task<void> {
     listener_options of_server;
     of_server.bells = sys::bell_bit(sys::bell_kind::socket);

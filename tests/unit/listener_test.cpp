@@ -10,6 +10,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/bells.hpp"
 #include "support/channel_pair.hpp"
 #include "support/child_process.hpp"
@@ -88,7 +89,7 @@ TEST_CASE("a name that a live listener has is in use, and is free again after it
   CHECK_FALSE(bind_error(lp, folder / "name"));
 }
 
-TEST_CASE("names and options that cannot be used are refused") {
+TEST_CASE("names and options that cannot be used are refused" * needs_folders) {
   loop lp;
   const temporary_folder folder;
   CHECK(bind_error(lp, "") == errc::bad_name);
@@ -357,7 +358,7 @@ TEST_CASE("a listener that is destroyed drops handshakes and channels not accept
   });
 }
 
-TEST_CASE("a bad name or folder says so with the name in the text") {
+TEST_CASE("a bad name or folder says so with the name in the text" * needs_folders) {
   loop lp;
   std::string text;
   try {

@@ -15,6 +15,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/channel_pair.hpp"
 #include "support/no_descriptors_left.hpp"
 #include "support/process.hpp"
@@ -94,7 +95,7 @@ TEST_CASE("each loop of a pool runs in a thread of its own") {
 
 TEST_CASE("a pool of no stated size has a loop for each usable processor") { CHECK(loop_pool().size() == sys::usable_cpus()); }
 
-TEST_CASE("all loops of a pool have the back end and the spinning that was asked for, or that the first one chose") {
+TEST_CASE("all loops of a pool have the back end and the spinning that was asked for, or that the first one chose" * needs_linux_loops) {
   const loop first;
   const loop_pool chosen(3);
   for (std::size_t i = 0; i < chosen.size(); ++i) CHECK(chosen[i].backend_name() == first.backend_name());
@@ -108,7 +109,7 @@ TEST_CASE("all loops of a pool have the back end and the spinning that was asked
   }
 }
 
-TEST_CASE("a pool that cannot be made for lack of descriptors throws, and leaves nothing behind") {
+TEST_CASE("a pool that cannot be made for lack of descriptors throws, and leaves nothing behind" * needs_scarce_handles) {
   const int before = open_descriptors();
   for (std::size_t spare = 0; spare < 8; ++spare) {
     CAPTURE(spare);

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/poll.hpp"
 #include "support/variable.hpp"
 
@@ -89,19 +90,19 @@ TEST_CASE("the loop says which back end it has, and why") {
   MESSAGE(lp.backend_reason());
 }
 
-TEST_CASE("RINGBELL_LOOP picks the back end") {
+TEST_CASE("RINGBELL_LOOP picks the back end" * test::needs_linux_loops) {
   const with_variable v("RINGBELL_LOOP", "epoll");
   CHECK(loop().backend_name() == "epoll");
 }
 
-TEST_CASE("an option picks the back end whatever RINGBELL_LOOP says") {
+TEST_CASE("an option picks the back end whatever RINGBELL_LOOP says" * test::needs_linux_loops) {
   const with_variable v("RINGBELL_LOOP", "io_uring");
   loop_options options;
   options.backend = loop_backend::epoll;
   CHECK(loop(options).backend_name() == "epoll");
 }
 
-TEST_CASE("a value of RINGBELL_LOOP or RINGBELL_SPIN that nobody knows is an error that names the known ones") {
+TEST_CASE("a value of RINGBELL_LOOP or RINGBELL_SPIN that nobody knows is an error that names the known ones" * test::needs_linux_loops) {
   {
     const with_variable v("RINGBELL_LOOP", "select");
     try {

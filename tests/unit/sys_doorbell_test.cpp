@@ -9,6 +9,8 @@
 #include <ostream>
 #include <utility>
 
+#include "support/applies.hpp"
+
 TEST_SUITE("sys_doorbell") {
 
 using namespace ringbell;
@@ -41,7 +43,7 @@ struct house {
 
 }  // namespace
 
-TEST_CASE("a doorbell is silent until it is rung, and after it was answered, by eventfd") {
+TEST_CASE("a doorbell is silent until it is rung, and after it was answered, by eventfd" * test::needs_eventfd) {
   house h(true);
   CHECK_FALSE(readable(h.door));
   for (int i = 0; i < 3; ++i) {
@@ -65,7 +67,7 @@ TEST_CASE("a doorbell is silent until it is rung, and after the bytes were taken
   }
 }
 
-TEST_CASE("a doorbell tells of the peer's hang-up, whichever the bell") {
+TEST_CASE("a doorbell tells of the peer's hang-up, whichever the bell" * test::needs_eventfd) {
   for (const bool with_event : {true, false}) {
     CAPTURE(with_event);
     house h(with_event);
@@ -75,13 +77,13 @@ TEST_CASE("a doorbell tells of the peer's hang-up, whichever the bell") {
   }
 }
 
-TEST_CASE("bytes on the control socket do not ring a doorbell whose bell is an eventfd") {
+TEST_CASE("bytes on the control socket do not ring a doorbell whose bell is an eventfd" * test::needs_eventfd) {
   house h(true);
   CHECK_FALSE(h.outside.ring());
   CHECK_FALSE(readable(h.door));
 }
 
-TEST_CASE("who answers a doorbell cannot be made to block by a peer that changed the eventfd") {
+TEST_CASE("who answers a doorbell cannot be made to block by a peer that changed the eventfd" * test::needs_eventfd) {
   house h(true);
   // What a peer with the same eventfd can do.
   REQUIRE(::fcntl(h.bell.native(), F_SETFL, 0) == 0);
@@ -92,7 +94,7 @@ TEST_CASE("who answers a doorbell cannot be made to block by a peer that changed
   CHECK_FALSE(h.door.answer(h.inside));
 }
 
-TEST_CASE("a doorbell may be closed after what it watches") {
+TEST_CASE("a doorbell may be closed after what it watches" * test::needs_eventfd) {
   house h(true);
   h.bell = sys::event_bell();
   h.inside = sys::local_socket();

@@ -2,6 +2,7 @@
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/region.hpp>
 
+#include "support/applies.hpp"
 #include "support/process.hpp"
 #include "support/system_objects.hpp"
 
@@ -57,7 +58,7 @@ TEST_CASE("a region of no bytes, or of more than there are addresses, is refused
   CHECK(error == std::errc::invalid_argument);
 }
 
-TEST_CASE("a region that cannot be created leaves no descriptor behind") {
+TEST_CASE("a region that cannot be created leaves no descriptor behind" * needs_memory_file) {
   CHECK(run_in_child([] {
           const int before = open_descriptors();
           std::error_code error;
@@ -70,7 +71,7 @@ TEST_CASE("a region that cannot be created leaves no descriptor behind") {
         }) == 0);
 }
 
-TEST_CASE("a region takes memory only for the pages that were written") {
+TEST_CASE("a region takes memory only for the pages that were written" * needs_memory_file) {
   const region r = make_region(16 * page_size());
   r.data()[0] = std::byte{1};
   struct stat file{};

@@ -14,6 +14,8 @@
 #include <string>
 #include <type_traits>
 
+#include "support/applies.hpp"
+
 TEST_SUITE("when_any") {
 
 using namespace ringbell;
@@ -146,7 +148,8 @@ TEST_CASE("once one has ended at once, no other begins") {
   CHECK_FALSE(begun);
 }
 
-TEST_CASE("a wait that loses in the very turn in which it was completed has consumed nothing") {
+TEST_CASE("a wait that loses in the very turn in which it was completed has consumed nothing" *
+          test::not_on(test::windows, "a wait of the thread pool that ends too late has taken the event")) {
   std::error_code error;
   sys::event_bell a = sys::event_bell::create(error), b = sys::event_bell::create(error);
   REQUIRE_FALSE(error);

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "support/child_process.hpp"
+#include "support/not_applying.hpp"
 
 #include <cwchar>
 

@@ -6,7 +6,8 @@
 
 namespace ringbell::test {
 
-/// No process runs out of handles here before the machine runs out of memory: such cases are left out by the build.
+/// No process runs out of handles here before the machine runs out of memory. Cases that need that
+/// are decorated with needs_scarce_handles (support/applies.hpp).
 class no_descriptors_left {
 public:
   explicit no_descriptors_left(std::size_t = 0) { throw std::runtime_error("Windows does not limit handles"); }
