@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/detail/channel_core.hpp>
+#include <ringbell/detail/futex_half.hpp>
 
 namespace ringbell::detail {
 

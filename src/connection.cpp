@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/detail/connection.hpp>
+#include <ringbell/detail/futex_half.hpp>
 
 #include <chrono>
 #include <limits>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/listener.hpp>
 
+#include <ringbell/connect.hpp>
 #include <ringbell/detail/listener_core.hpp>
 #include <ringbell/handshake.hpp>
 #include <ringbell/sleep.hpp>

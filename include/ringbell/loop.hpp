@@ -7,6 +7,7 @@
 #include <ringbell/detail/timer_heap.hpp>
 #include <ringbell/environment.hpp>
 #include <ringbell/errors.hpp>
+#include <ringbell/spin_policy.hpp>
 #include <ringbell/sys/platform.hpp>
 #include <ringbell/task.hpp>
 
@@ -48,10 +49,6 @@ loop_backend plain_backend() noexcept;
 /// The one that a loop calls by this name; `automatic` when there is none.
 loop_backend backend_named(std::string_view name) noexcept;
 }  // namespace detail
-
-/// Whether a loop polls its active rings for a moment before it sleeps. `adaptive` learns per channel whether that pays. A
-/// channel whose two sides are bound to one and the same processor is never polled, whatever the policy. `automatic` reads RINGBELL_SPIN (`adaptive`, `none`, `always`), else is adaptive.
-enum class spin_policy : std::uint8_t { automatic, adaptive, none, always };
 
 struct loop_options {
   loop_options() noexcept {}

@@ -24,12 +24,12 @@ class reply {
 public:
   /// An empty one.
   reply() noexcept = default;
-  explicit reply(std::string bytes) : reply(owned<std::string>(std::move(bytes))) {}
-  explicit reply(std::vector<std::byte> bytes) : reply(owned<std::vector<std::byte>>(std::move(bytes))) {}
+  explicit reply(std::string bytes);
+  explicit reply(std::vector<std::byte> bytes);
   /// Copies them.
-  explicit reply(std::string_view bytes) : reply(std::string(bytes)) {}
-  explicit reply(const char* text) : reply(std::string(text)) {}
-  explicit reply(std::span<const std::byte> bytes) : reply(std::vector<std::byte>(bytes.begin(), bytes.end())) {}
+  explicit reply(std::string_view bytes);
+  explicit reply(const char* text) : reply(std::string_view(text)) {}
+  explicit reply(std::span<const std::byte> bytes);
   reply(reply&&) noexcept = default;
   reply& operator=(reply&&) noexcept = default;
 

@@ -39,6 +39,8 @@ public:
   ~request();
 
   std::uint32_t method() const noexcept;
+  /// The bytes with their metadata.
+  const payload& content() const noexcept;
   std::span<const std::byte> bytes() const noexcept { return content().bytes(); }
   std::string_view text() const noexcept { return content().text(); }
   std::size_t size() const noexcept { return content().size(); }
@@ -74,7 +76,6 @@ public:
   explicit request(detail::server_call& call) noexcept;
 
 private:
-  const payload& content() const noexcept;
   detail::call_core* core() noexcept;
   detail::server_call* call_;
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/listener.hpp>
+#include <ringbell/listener_options.hpp>
 
 #include <chrono>
 #include <cstddef>

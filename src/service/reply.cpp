@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 #include <system_error>
+#include <utility>
 
 namespace ringbell {
 
@@ -46,6 +47,11 @@ const std::error_category& handler_category() noexcept {
   static const auto& instance = *new (storage) handler_category_type;  // never destroyed: see category()
   return instance;
 }
+
+reply::reply(std::string bytes) : reply(owned<std::string>(std::move(bytes))) {}
+reply::reply(std::vector<std::byte> bytes) : reply(owned<std::vector<std::byte>>(std::move(bytes))) {}
+reply::reply(std::string_view bytes) : reply(std::string(bytes)) {}
+reply::reply(std::span<const std::byte> bytes) : reply(std::vector<std::byte>(bytes.begin(), bytes.end())) {}
 
 reply reply::failure(std::error_code code, const std::string& text) {
   const auto head = service_frame::encode(numbered(code));

@@ -288,16 +288,16 @@ net::awaitable<void> survive(asio_channel ch, const fate& peer, way w, survivor&
 /// Notes when the process has ended, and then calls `then`.
 template <class F>
 void note_death(const net::any_io_executor& executor, sys::native_handle pid_handle, survivor& me, F then) {
-  const auto process = std::make_shared<detail::waited_handle>(executor);
+  const auto process = std::make_shared<detail::waited_handle>(net::query(executor, net::execution::context));
   net_error_code failed;
   process->assign(pid_handle, failed);
   if (failed) throw net_system_error(failed, "waiting for a process");
-  process->async_wait([&me, process, then](net_error_code error) {
+  process->async_wait(net::bind_executor(executor, [&me, process, then](net_error_code error) {
     process->release();
     if (error) throw net_system_error(error, "waiting for a process");
     me.peer_died = clock_type::now();
     then();
-  });
+  }));
 }
 
 net::awaitable<void> pause(std::chrono::milliseconds time) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // How many clients one user may have, and what becomes of those of another user.
-#include <ringbell/detail/client_slot.hpp>
+#include <ringbell/detail/clients_by_user.hpp>
 #include <ringbell/listener.hpp>
 #include <ringbell/readiness.hpp>
 #include <ringbell/service_statistics.hpp>

@@ -10,9 +10,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace ringbell {
-
-namespace detail {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 template <class T>
 struct run_signature {
   using type = void(net_error_code, T);
@@ -24,7 +22,9 @@ struct run_signature<void> {
 /// What a handler can be given, also when there was an error and no value.
 template <class T>
 concept run_value = std::is_void_v<T> || (std::default_initializable<T> && std::movable<T>);
-}  // namespace detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
+
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// Runs a native task on `lp`, the loop that `executor` drives (by `run_in`; or `executor` is the loop's own `asio_executor`), as an Asio
 /// operation: `void(error_code, T)`, and `void(error_code)` for a `task<void>`. `T` moves and is default-constructible: that is what the handler gets
@@ -54,4 +54,4 @@ auto async_run(ExecutionContext& context, loop& lp, task<T> work, Token&&... tok
   return async_run(net::any_io_executor(context.get_executor()), lp, std::move(work), std::forward<Token>(token)...);
 }
 
-}  // namespace ringbell
+}  // namespace ringbell::inline RINGBELL_ASIO_ABI

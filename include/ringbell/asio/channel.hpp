@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/asio/detail/channel_steps.hpp>
+#include <ringbell/asio/detail/channel_operations.hpp>
+#include <ringbell/asio/detail/gathered.hpp>
+#include <ringbell/asio/detail/handled_operation.hpp>
+#include <ringbell/asio/detail/initiate_send.hpp>
 #include <ringbell/channel_statistics.hpp>
 
 #include <cstddef>
@@ -10,7 +13,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace ringbell {
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// What `basic_asio_channel::async_wait` waits for: one, or either with `wait_recv | wait_send`.
 enum class wait_type : unsigned { recv = 1, send = 2 };
@@ -88,30 +91,34 @@ public:
   /// Waits for the next message: `void(error_code, message)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_recv(Token&& token = net::default_completion_token_t<Executor>()) {
-    return initiate<detail::recv_step, void(net_error_code, message)>(std::forward<Token>(token), this);
+    return initiate<detail::recv_operation, void(net_error_code, message)>(std::forward<Token>(token), this);
   }
   /// Waits for the next message and copies it to `buffer`: `void(error_code, size_t)`, its length. For bytes that a peer must not be able to
   /// change while they are looked at. `message_size` when it does not fit; it is then still there.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_recv_into(net::mutable_buffer buffer, Token&& token = net::default_completion_token_t<Executor>()) {
-    return initiate<detail::recv_into_step, void(net_error_code, std::size_t)>(
+    return initiate<detail::recv_into_operation, void(net_error_code, std::size_t)>(
         std::forward<Token>(token), this, std::span(static_cast<std::byte*>(buffer.data()), buffer.size()));
   }
   /// Sends the buffers as one message; waits only while the ring is full: `void(error_code)`. The memory must stay until then. Any length up to
   /// `max_message()`: one longer than `max_claim()` goes in fragments, which the peer joins.
   template <class Buffers, class Token = net::default_completion_token_t<Executor>>
   auto async_send(const Buffers& buffers, Token&& token = net::default_completion_token_t<Executor>()) {
-    return initiate<detail::send_step<Buffers>, void(net_error_code)>(std::forward<Token>(token), this, buffers);
+    using initiation = detail::initiate_send<Executor>;
+    if constexpr (std::is_convertible_v<const Buffers&, net::const_buffer>)
+      return net::async_initiate<Token, void(net_error_code)>(initiation(executor_), token, this, net::const_buffer(buffers));
+    else
+      return net::async_initiate<Token, void(net_error_code)>(initiation(executor_), token, this, buffers);
   }
   /// Waits for space in the ring for one message of `size` bytes (at most `max_claim()`), to be written in place: `void(error_code, claim)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_claim(std::size_t size, Token&& token = net::default_completion_token_t<Executor>()) {
-    return initiate<detail::claim_step, void(net_error_code, claim)>(std::forward<Token>(token), this, size);
+    return initiate<detail::claim_operation, void(net_error_code, claim)>(std::forward<Token>(token), this, size);
   }
   /// Waits until there is something to receive, or space to send, or an error to be had by trying: `void(error_code)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_wait(wait_type what, Token&& token = net::default_completion_token_t<Executor>()) {
-    return initiate<detail::wait_step, void(net_error_code)>(std::forward<Token>(token), this, static_cast<detail::directions>(what));
+    return initiate<detail::wait_operation, void(net_error_code)>(std::forward<Token>(token), this, static_cast<detail::directions>(what));
   }
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
@@ -165,9 +172,10 @@ public:
   }
 
 private:
-  template <class Step, class Signature, class Token, class... Arguments>
+  template <class Operation, class Signature, class Token, class... Arguments>
   auto initiate(Token&& token, Arguments&&... arguments) {
-    return net::async_initiate<Token, Signature>(detail::initiate<Step, Executor>(executor_), token, std::forward<Arguments>(arguments)...);
+    return net::async_initiate<Token, Signature>(detail::initiate<Operation, detail::as_taken, Executor>(executor_, {}), token,
+                                                 std::forward<Arguments>(arguments)...);
   }
 
   Executor executor_;
@@ -231,15 +239,14 @@ net::awaitable<std::optional<message>, Executor> basic_asio_channel<Executor>::r
     message_view view;
     endpoint& ring = core_->ring();
     errc e = ring.receive(view);
-    if (e == errc::would_block && core_->poll(polled, [&ring] { return ring.can_receive(); }) == detail::asio_connection::found::something)
-      e = ring.receive(view);
+    if (e == errc::would_block && core_->poll_to_receive(polled) == detail::asio_connection::found::something) e = ring.receive(view);
     core_->ring_if_due();
     if (e == errc{}) co_return std::optional<message>(std::in_place, *core_, std::move(view));
     if (e == errc::end_of_stream) co_return std::nullopt;
     if (e != errc::would_block) throw net_system_error(detail::to_net(e));
   }
   net_error_code error;
-  message received = co_await initiate<detail::recv_step, void(net_error_code, message)>(
+  message received = co_await initiate<detail::recv_operation, void(net_error_code, message)>(
       net::redirect_error(net::use_awaitable_t<Executor>(), error), this, polled);
   if (error == net::error::eof) co_return std::nullopt;
   if (error) throw net_system_error(error);
@@ -261,4 +268,4 @@ net::awaitable<void, Executor> basic_asio_channel<Executor>::send(Buffers buffer
 
 #endif
 
-}  // namespace ringbell
+}  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -1,40 +1,39 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/asio/detail/service_loop.hpp>
-#include <ringbell/client.hpp>
+#include <ringbell/asio/async_run.hpp>
+#include <ringbell/call_error.hpp>
+#include <ringbell/client_options.hpp>
+#include <ringbell/method.hpp>
+#include <ringbell/payload.hpp>
+#include <ringbell/sys/peer_identity.hpp>
+#include <ringbell/task.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
-namespace ringbell {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-namespace detail {
-
-/// What all copies of a client, and its streams, share. The client goes before its loop.
-struct asio_client_state {
-  explicit asio_client_state(const net::any_io_executor& executor) : on(executor) {}
-  service_loop on;
-  ringbell::client connection;
-};
+/// What all copies of a client, and its streams, share: a native client, and its loop.
+struct asio_client_state;
+std::shared_ptr<asio_client_state> make_client_state(const net::any_io_executor& executor);
+loop& service_loop_of(asio_client_state& client) noexcept;
+bool is_open(const asio_client_state& client) noexcept;
+void close(asio_client_state& client) noexcept;
+sys::peer_identity peer_of(const asio_client_state& client) noexcept;
 
 // Coroutines of their own, and not lambdas: what they work on is theirs.
-
-inline task<void> connect_client(std::shared_ptr<asio_client_state> state, std::string name, client_options options) {
-  task<ringbell::client> connecting = ringbell::client::connect(state->on.lp(), std::move(name), options);
-  state->connection = co_await std::move(connecting);
-}
-inline task<payload> run_call(std::shared_ptr<asio_client_state> state, std::uint32_t method, std::span<const std::byte> request,
-                              call_options options) {
-  co_return co_await state->connection.call(method, request, options);
-}
+task<void> connect_client(std::shared_ptr<asio_client_state> state, std::string name, client_options options);
+task<payload> run_call(std::shared_ptr<asio_client_state> state, std::uint32_t method, std::span<const std::byte> request,
+                       call_options options);
 
 /// A reply, or the exception that came instead, with the text that an error code cannot carry.
 struct call_outcome {
@@ -42,29 +41,24 @@ struct call_outcome {
   payload reply;
   std::exception_ptr error;
 };
-inline task<call_outcome> run_call_to_outcome(std::shared_ptr<asio_client_state> state, std::uint32_t method,
-                                              std::span<const std::byte> request, call_options options) {
-  call_outcome outcome;
-  try {
-    outcome.reply = co_await state->connection.call(method, request, options);
-  } catch (...) {
-    outcome.error = std::current_exception();
-  }
-  co_return outcome;
-}
+task<call_outcome> run_call_to_outcome(std::shared_ptr<asio_client_state> state, std::uint32_t method, std::span<const std::byte> request,
+                                       call_options options);
 
-struct asio_stream_state {
-  asio_stream_state(std::shared_ptr<asio_client_state> c, call_stream s) : client(std::move(c)), stream(std::move(s)) {}
-  std::shared_ptr<asio_client_state> client;
-  call_stream stream;
-};
-inline task<std::optional<payload>> run_read(std::shared_ptr<asio_stream_state> s) { co_return co_await s->stream.read(); }
-inline task<void> run_write(std::shared_ptr<asio_stream_state> s, std::span<const std::byte> part) { co_await s->stream.write(part); }
-inline task<payload> run_reply(std::shared_ptr<asio_stream_state> s) { co_return co_await s->stream.reply(); }
+/// A native stream, and its client.
+struct asio_stream_state;
+std::shared_ptr<asio_stream_state> open_stream(std::shared_ptr<asio_client_state> client, std::uint32_t method,
+                                               std::span<const std::byte> request, call_options options);
+loop& service_loop_of(asio_stream_state& stream) noexcept;
+void finish(asio_stream_state& stream);
+task<std::optional<payload>> run_read(std::shared_ptr<asio_stream_state> s);
+task<void> run_write(std::shared_ptr<asio_stream_state> s, std::span<const std::byte> part);
+task<payload> run_reply(std::shared_ptr<asio_stream_state> s);
 
 inline std::span<const std::byte> bytes_of(net::const_buffer b) noexcept { return {static_cast<const std::byte*>(b.data()), b.size()}; }
 
-}  // namespace detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
+
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// A call with parts (see `call_stream`), made by `basic_asio_client::open`. Operations take any completion token; errors and cancellation as there.
 /// Thread-safety: the client's strand. Lifetime: keeps the connection; destruction cancels the call.
@@ -72,8 +66,9 @@ template <class Executor = net::any_io_executor>
 class basic_asio_call_stream {
 public:
   using executor_type = Executor;
-  basic_asio_call_stream(const Executor& executor, std::shared_ptr<detail::asio_client_state> client, call_stream stream)
-      : executor_(executor), state_(std::make_shared<detail::asio_stream_state>(std::move(client), std::move(stream))) {}
+  /// For `basic_asio_client::open`.
+  basic_asio_call_stream(const Executor& executor, std::shared_ptr<detail::asio_stream_state> state)
+      : executor_(executor), state_(std::move(state)) {}
   executor_type get_executor() const noexcept { return executor_; }
 
   /// Sends a part; waits for credit and space: `void(error_code)`. The memory must stay until then.
@@ -82,7 +77,7 @@ public:
     return run(detail::run_write(state_, detail::bytes_of(part)), std::forward<Token>(token));
   }
   /// No further parts of the request.
-  void finish() { state_->stream.finish(); }
+  void finish() { detail::finish(*state_); }
   /// The next part of the reply: `void(error_code, std::optional<payload>)`, empty when there are no more.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_read(Token&& token = net::default_completion_token_t<Executor>()) {
@@ -97,7 +92,7 @@ public:
 private:
   template <class T, class Token>
   auto run(task<T> what, Token&& token) {
-    return async_run(executor_, state_->client->on.lp(), std::move(what), std::forward<Token>(token));
+    return async_run(executor_, detail::service_loop_of(*state_), std::move(what), std::forward<Token>(token));
   }
   Executor executor_;
   std::shared_ptr<detail::asio_stream_state> state_;
@@ -126,12 +121,12 @@ public:
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
   explicit basic_asio_client(ExecutionContext& context) : executor_(context.get_executor()) {}
   executor_type get_executor() const noexcept { return executor_; }
-  bool is_open() const noexcept { return state_ && state_->connection; }
+  bool is_open() const noexcept { return state_ && detail::is_open(*state_); }
 
   /// Connects to a service, with retries until the options' timeout: `void(error_code)`. Once, before anything else.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_connect(std::string name, client_options options, Token&& token = net::default_completion_token_t<Executor>()) {
-    state_ = detail::share_on_loop<detail::asio_client_state>(executor_, executor_);
+    state_ = detail::make_client_state(executor_);
     return run(detail::connect_client(state_, std::move(name), options), std::forward<Token>(token));
   }
   template <class Token = net::default_completion_token_t<Executor>>
@@ -162,24 +157,24 @@ public:
 #endif
   /// Begins a call with parts. The request is copied. `is_open()` must hold.
   basic_asio_call_stream<Executor> open(std::uint32_t method, net::const_buffer request = {}, call_options options = {}) {
-    return basic_asio_call_stream<Executor>(executor_, state_, state_->connection.open(method, detail::bytes_of(request), options));
+    return basic_asio_call_stream<Executor>(executor_, detail::open_stream(state_, method, detail::bytes_of(request), options));
   }
 
   /// Ends the connection, in order; calls that are under way end with `bad_descriptor`. For all copies.
   void close() noexcept {
-    if (state_) state_->connection.close();
+    if (state_) detail::close(*state_);
     state_.reset();
   }
-  sys::peer_identity peer() const noexcept { return state_ ? state_->connection.peer() : sys::peer_identity(); }
+  sys::peer_identity peer() const noexcept { return state_ ? detail::peer_of(*state_) : sys::peer_identity(); }
 
 private:
   template <class T, class Token>
   auto run(task<T> what, Token&& token) {
-    return async_run(executor_, state_->on.lp(), std::move(what), std::forward<Token>(token));
+    return async_run(executor_, detail::service_loop_of(*state_), std::move(what), std::forward<Token>(token));
   }
   Executor executor_;
   std::shared_ptr<detail::asio_client_state> state_;
 };
 using asio_client = basic_asio_client<>;
 
-}  // namespace ringbell
+}  // namespace ringbell::inline RINGBELL_ASIO_ABI

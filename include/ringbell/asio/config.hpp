@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// Which Asio the headers in this folder are built on: the standalone one, or with RINGBELL_BOOST_ASIO defined Boost's. A program uses one of
-/// the two. `ringbell::net` names its namespace.
+/// Which Asio the headers in this folder are built on: the standalone one, or with
+/// RINGBELL_BOOST_ASIO defined Boost's. `ringbell::net` names its namespace.
 
 #ifdef RINGBELL_BOOST_ASIO
 #include <boost/asio.hpp>
@@ -36,7 +36,34 @@ static_assert(RINGBELL_ASIO_VERSION >= 102200, "ringbell needs Asio 1.22 or newe
 #error "ringbell: Asio does not see that there are threads (mingw: -pthread does not say so): define ASIO_HAS_THREADS, or Boost's"
 #endif
 
-namespace ringbell {
+// Names the Asio that a source file sees: whose it is, its version, and what changes the layout of
+// its classes. Everything that has to do with Asio is in an inline namespace of this name, so that
+// a program does not link when its Asio is not the one that ringbell's compiled part was built with:
+// <ringbell/asio/impl/src.hpp> says what to do then.
+#define RINGBELL_ASIO_JOIN_(a, b) a##b
+#define RINGBELL_ASIO_JOIN(a, b) RINGBELL_ASIO_JOIN_(a, b)
+#ifdef RINGBELL_BOOST_ASIO
+#define RINGBELL_ASIO_ABI_1 RINGBELL_ASIO_JOIN(boost_asio_, BOOST_ASIO_VERSION)
+#else
+#define RINGBELL_ASIO_ABI_1 RINGBELL_ASIO_JOIN(asio_, ASIO_VERSION)
+#endif
+#if defined(ASIO_HAS_IO_URING_AS_DEFAULT) || defined(BOOST_ASIO_HAS_IO_URING_AS_DEFAULT)
+#define RINGBELL_ASIO_ABI_2 RINGBELL_ASIO_JOIN(RINGBELL_ASIO_ABI_1, _io_uring)
+#else
+#define RINGBELL_ASIO_ABI_2 RINGBELL_ASIO_ABI_1
+#endif
+#if defined(ASIO_ENABLE_HANDLER_TRACKING) || defined(BOOST_ASIO_ENABLE_HANDLER_TRACKING)
+#define RINGBELL_ASIO_ABI_3 RINGBELL_ASIO_JOIN(RINGBELL_ASIO_ABI_2, _tracking)
+#else
+#define RINGBELL_ASIO_ABI_3 RINGBELL_ASIO_ABI_2
+#endif
+#ifdef RINGBELL_ASIO_HAS_THREADS
+#define RINGBELL_ASIO_ABI RINGBELL_ASIO_ABI_3
+#else
+#define RINGBELL_ASIO_ABI RINGBELL_ASIO_JOIN(RINGBELL_ASIO_ABI_3, _no_threads)
+#endif
+
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 #ifdef RINGBELL_BOOST_ASIO
 namespace net = boost::asio;
@@ -48,9 +75,11 @@ using net_error_code = asio::error_code;
 using net_system_error = asio::system_error;
 #endif
 
-namespace detail {
+}  // namespace ringbell::inline RINGBELL_ASIO_ABI
+
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
+
 template <class T>
 concept is_executor = net::execution::is_executor<T>::value || net::is_executor<T>::value;
-}  // namespace detail
 
-}  // namespace ringbell
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -2,25 +2,19 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
-#include <ringbell/detail/loop_access.hpp>
 #include <ringbell/loop.hpp>
 
 #include <memory>
 #include <type_traits>
 #include <utility>
 
-namespace ringbell {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-namespace detail {
+class loop_context;
 
-/// Where Asio keeps what belongs to a loop as an execution context.
-class loop_context final : public net::execution_context, public loop_attachment {
-public:
-  ~loop_context() override = default;
-  void shut_down() noexcept override { net::execution_context::shutdown(); }
-};
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
 
-}  // namespace detail
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// A native loop as an Asio executor: what is executed runs on the loop's thread. `co_spawn`, strands, `asio::awaitable`, timers and channels run
 /// on it, beside the loop's own tasks.
@@ -33,7 +27,7 @@ public:
 /// is pending on it.
 class asio_executor {
 public:
-  explicit asio_executor(loop& lp) : loop_(&lp), context_(&detail::loop_access::attachment<detail::loop_context>(lp)) {}
+  explicit asio_executor(loop& lp);
   asio_executor(const asio_executor& other) noexcept : asio_executor(other, other.tracked_, other.never_blocks_) {}
   /// Takes the tracked work over: Asio's work guards do not destroy what they have moved from.
   asio_executor(asio_executor&& other) noexcept
@@ -47,7 +41,7 @@ public:
     return *this;
   }
   ~asio_executor() {
-    if (tracked_) detail::loop_access::work_finished(*loop_);
+    if (tracked_) work_finished();
   }
   friend bool operator==(const asio_executor& a, const asio_executor& b) noexcept {
     return a.loop_ == b.loop_ && a.never_blocks_ == b.never_blocks_ && a.tracked_ == b.tracked_;
@@ -65,7 +59,7 @@ public:
     }
   }
 
-  net::execution_context& query(net::execution::context_t) const noexcept { return *context_; }
+  net::execution_context& query(net::execution::context_t) const noexcept;
   net::execution::blocking_t query(net::execution::blocking_t) const noexcept {
     return never_blocks_ ? net::execution::blocking_t(net::execution::blocking.never)
                          : net::execution::blocking_t(net::execution::blocking.possibly);
@@ -81,8 +75,11 @@ public:
 private:
   asio_executor(const asio_executor& other, bool tracked, bool never_blocks) noexcept
       : loop_(other.loop_), context_(other.context_), tracked_(tracked), never_blocks_(never_blocks) {
-    if (tracked_) detail::loop_access::work_started(*loop_);
+    if (tracked_) work_started();
   }
+
+  void work_started() const noexcept;
+  void work_finished() const noexcept;
 
   loop* loop_;
   detail::loop_context* context_;
@@ -90,4 +87,4 @@ private:
   bool never_blocks_ = false;
 };
 
-}  // namespace ringbell
+}  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -11,7 +11,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace ringbell {
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// What `from_asio` returns, to be awaited once in a native coroutine.
 template <class T, class CoroutineExecutor, class Executor>
@@ -39,6 +39,6 @@ auto from_asio(ExecutionContext& context, net::awaitable<T, CoroutineExecutor> c
   return from_asio(net::any_io_executor(context.get_executor()), std::move(coroutine));
 }
 
-}  // namespace ringbell
+}  // namespace ringbell::inline RINGBELL_ASIO_ABI
 
 #endif

@@ -2,73 +2,16 @@
 #pragma once
 
 #include <ringbell/asio/channel.hpp>
-#include <ringbell/asio/detail/driven_loop.hpp>
-#include <ringbell/detail/listener_core.hpp>
-#include <ringbell/listener.hpp>
+#include <ringbell/asio/detail/accept_operation.hpp>
+#include <ringbell/listener_options.hpp>
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
-namespace ringbell {
-
-namespace detail {
-
-class asio_acceptor final : public driven_loop {
-public:
-  asio_acceptor(net::any_io_executor executor, std::string_view name, listener_options options)
-      : driven_loop(std::move(executor)), core_(listener_core::bind(lp(), name, std::move(options))) {}
-
-  /// The next client, if there is one now; null `error` and nothing otherwise.
-  std::optional<accepted_connection> next() {
-    std::optional<accepted_connection> client = core_->take();
-    if (client) return client;
-    run_ready();
-    return core_->take();
-  }
-  const listener_core& core() const noexcept { return *core_; }
-  void close() noexcept {
-    core_.reset();
-    stop();
-  }
-
-private:
-  ~asio_acceptor() override { close(); }
-  std::unique_ptr<listener_core> core_;
-};
-
-template <class Executor>
-class accept_step final : public step<asio_acceptor> {
-public:
-  using value_type = basic_asio_channel<Executor>;
-  accept_step(asio_acceptor* from, const Executor& executor) noexcept : step(from, towards_us), channel_(executor) {}
-
-  progress advance(bool) {
-    for (;;) {
-      std::optional<accepted_connection> client = object()->next();
-      if (!client) return progress::sleep;
-      if (start_channel(*client)) return finish(errc{});
-    }
-  }
-  value_type take() noexcept { return std::move(channel_); }
-
-private:
-  /// A client that cannot be served for lack of memory or descriptors is hung up on; the next one may have more luck.
-  bool start_channel(accepted_connection& client) {
-    auto* connection = new asio_connection(channel_.get_executor(), std::move(client.parts), std::move(client.slot));
-    value_type started(channel_.get_executor(), connection);
-    net_error_code error;
-    connection->start(error);
-    if (!error) channel_ = std::move(started);
-    return !error;
-  }
-  value_type channel_;
-};
-
-}  // namespace detail
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// Accepts connections to a service, as `listener` does, as an Asio I/O object. Handshakes go on, side by side and each within its time, while
 /// an accept is pending; no handshake delays another.
@@ -87,7 +30,7 @@ public:
 
   /// Listens under `name` (a name, or a path when it contains a slash). Throws `std::system_error` as `listener::bind` does.
   basic_asio_listener(const Executor& executor, std::string_view name, listener_options options = {})
-      : executor_(executor), core_(new detail::asio_acceptor(executor, name, std::move(options))) {}
+      : executor_(executor), core_(new detail::asio_acceptor(detail::context_of(executor), name, std::move(options))) {}
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
   basic_asio_listener(ExecutionContext& context, std::string_view name, listener_options options = {})
@@ -136,9 +79,9 @@ public:
   }
 
   /// The socket's path, for messages. The listener must be open.
-  const std::string& path() const noexcept { return core_->core().path(); }
+  const std::string& path() const noexcept { return core_->path(); }
   /// How many clients are connected, those not accepted yet included. The listener must be open.
-  std::size_t clients() const noexcept { return core_->core().clients(); }
+  std::size_t clients() const noexcept { return core_->clients(); }
 
   /// For the library's own use.
   detail::asio_acceptor* core() const noexcept { return core_.get(); }
@@ -150,9 +93,10 @@ public:
 private:
   template <class Other, class Token>
   auto accept_for(const Other& executor, Token&& token) {
-    using step = detail::accept_step<Other>;
-    return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Other>)>(detail::initiate<step, Executor>(executor_), token,
-                                                                                       this, executor);
+    using result = detail::as_channel<Other>;
+    return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Other>)>(
+        detail::initiate<detail::accept_operation, result, Executor>(executor_, result(executor)), token, this,
+        &detail::context_of(executor));
   }
 
   Executor executor_;
@@ -161,4 +105,4 @@ private:
 
 using asio_listener = basic_asio_listener<>;
 
-}  // namespace ringbell
+}  // namespace ringbell::inline RINGBELL_ASIO_ABI

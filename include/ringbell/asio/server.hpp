@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/asio/detail/service_loop.hpp>
+#include <ringbell/asio/async_run.hpp>
 #include <ringbell/asio/from_asio.hpp>
-#include <ringbell/server.hpp>
+#include <ringbell/payload.hpp>
+#include <ringbell/reply.hpp>
+#include <ringbell/server_options.hpp>
+#include <ringbell/sys/peer_identity.hpp>
+#include <ringbell/task.hpp>
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 
@@ -12,17 +16,40 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 
 namespace ringbell {
+class request;
+}
 
-namespace detail {
-inline task<std::optional<payload>> run_read(std::shared_ptr<request> r) { co_return co_await r->read(); }
-inline task<void> run_write(std::shared_ptr<request> r, std::span<const std::byte> part) { co_await r->write(part); }
-}  // namespace detail
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
+
+using shared_request = std::shared_ptr<request>;
+std::uint32_t method_of(const request& r) noexcept;
+const payload& content_of(const request& r) noexcept;
+const sys::peer_identity& peer_of(const request& r) noexcept;
+std::optional<std::chrono::steady_clock::time_point> deadline_of(const request& r) noexcept;
+bool stop_requested(const request& r) noexcept;
+task<std::optional<payload>> run_read(shared_request r);
+task<void> run_write(shared_request r, std::span<const std::byte> part);
+
+/// A native server, and its loop.
+struct asio_server_state;
+using shared_request_handler = std::function<task<reply>(loop&, shared_request)>;
+std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor& executor, std::string_view name,
+                                                     shared_request_handler handler, server_options options);
+loop& service_loop_of(asio_server_state& server) noexcept;
+const std::string& path_of(const asio_server_state& server) noexcept;
+std::size_t clients_of(const asio_server_state& server) noexcept;
+task<bool> run_stop(std::shared_ptr<asio_server_state> server, std::chrono::nanoseconds grace);
+
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
+
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// What a handler of an Asio server gets: a `request`, whose parts are read and written by asynchronous operations with any completion token.
 /// Thread-safety, lifetime: as `request`, on the server's strand.
@@ -30,22 +57,23 @@ template <class Executor = net::any_io_executor>
 class basic_asio_request {
 public:
   using executor_type = Executor;
-  basic_asio_request(const Executor& executor, loop& lp, request r)
-      : executor_(executor), loop_(&lp), request_(std::make_shared<request>(std::move(r))) {}
+  /// For `basic_asio_server`.
+  basic_asio_request(const Executor& executor, loop& lp, detail::shared_request r)
+      : executor_(executor), loop_(&lp), request_(std::move(r)) {}
   executor_type get_executor() const noexcept { return executor_; }
 
-  std::uint32_t method() const noexcept { return request_->method(); }
-  std::span<const std::byte> bytes() const noexcept { return request_->bytes(); }
-  std::string_view text() const noexcept { return request_->text(); }
-  std::size_t size() const noexcept { return request_->size(); }
-  std::string_view metadata() const noexcept { return request_->metadata(); }
+  std::uint32_t method() const noexcept { return detail::method_of(*request_); }
+  std::span<const std::byte> bytes() const noexcept { return detail::content_of(*request_).bytes(); }
+  std::string_view text() const noexcept { return detail::content_of(*request_).text(); }
+  std::size_t size() const noexcept { return detail::content_of(*request_).size(); }
+  std::string_view metadata() const noexcept { return detail::content_of(*request_).metadata(); }
   template <decodable T>
   T as() const {
-    return request_->template as<T>();
+    return detail::content_of(*request_).template as<T>();
   }
-  const sys::peer_identity& peer() const noexcept { return request_->peer(); }
-  std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept { return request_->deadline(); }
-  bool stop_requested() const noexcept { return request_->stop_requested(); }
+  const sys::peer_identity& peer() const noexcept { return detail::peer_of(*request_); }
+  std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept { return detail::deadline_of(*request_); }
+  bool stop_requested() const noexcept { return detail::stop_requested(*request_); }
 
   /// The next part of a streaming request: `void(error_code, std::optional<payload>)`, empty after the last.
   template <class Token = net::default_completion_token_t<Executor>>
@@ -62,7 +90,7 @@ public:
 private:
   Executor executor_;
   loop* loop_;
-  std::shared_ptr<request> request_;
+  detail::shared_request request_;
 };
 using asio_request = basic_asio_request<>;
 
@@ -85,7 +113,7 @@ public:
 
   /// Listens under `name`. Throws as `listener::bind`.
   basic_asio_server(const Executor& executor, std::string_view name, handler_type handler, server_options options = {})
-      : executor_(executor), state_(detail::share_on_loop<state>(executor, executor, name, std::move(handler), std::move(options))) {}
+      : executor_(executor), state_(detail::make_server_state(executor, name, bridge(executor, std::move(handler)), std::move(options))) {}
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
   basic_asio_server(ExecutionContext& context, std::string_view name, handler_type handler, server_options options = {})
@@ -96,43 +124,34 @@ public:
   /// Stops in order, as `server::stop`: `void(error_code, bool)`, whether all ended by themselves.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_stop(std::chrono::nanoseconds grace, Token&& token = net::default_completion_token_t<Executor>()) {
-    return async_run(executor_, state_->on.lp(), run_stop(state_, grace), std::forward<Token>(token));
+    return async_run(executor_, detail::service_loop_of(*state_), detail::run_stop(state_, grace), std::forward<Token>(token));
   }
   /// Ends it at once. Idempotent.
   void close() noexcept { state_.reset(); }
 
-  const std::string& path() const noexcept { return state_->service.path(); }
-  std::size_t clients() const noexcept { return state_ ? state_->service.clients() : 0; }
+  const std::string& path() const noexcept { return detail::path_of(*state_); }
+  std::size_t clients() const noexcept { return state_ ? detail::clients_of(*state_) : 0; }
 
 private:
-  struct state {
-    state(const Executor& executor, std::string_view name, handler_type h, server_options options)
-        : on(executor),
-          service(on.lp(), name, bridge(executor, on.lp(), std::make_shared<const handler_type>(std::move(h))), std::move(options)) {}
-    detail::service_loop on;
-    server service;
-  };
   using shared_handler = std::shared_ptr<const handler_type>;
   /// A handler that is cancelled since the server goes ends later than that: what it is stays until then.
   static net::awaitable<reply, Executor> run_handler(shared_handler handler, basic_asio_request<Executor> r) {
     co_return co_await (*handler)(std::move(r));
   }
-  static task<reply> answer(Executor executor, loop& lp, shared_handler handler, request r) {
+  static task<reply> answer(Executor executor, loop& lp, shared_handler handler, detail::shared_request r) {
     co_return co_await from_asio(executor, run_handler(std::move(handler), basic_asio_request<Executor>(executor, lp, std::move(r))));
   }
-  static request_handler bridge(const Executor& executor, loop& lp, shared_handler handler) {
-    return [executor, &lp, handler](request r) { return answer(executor, lp, handler, std::move(r)); };
-  }
-  static task<bool> run_stop(std::shared_ptr<state> s, std::chrono::nanoseconds grace) {
-    task<bool> stopping = s->service.stop(grace);
-    co_return co_await std::move(stopping);
+  static detail::shared_request_handler bridge(const Executor& executor, handler_type handler) {
+    return [executor, shared = std::make_shared<const handler_type>(std::move(handler))](loop& lp, detail::shared_request r) {
+      return answer(executor, lp, shared, std::move(r));
+    };
   }
 
   Executor executor_;
-  std::shared_ptr<state> state_;
+  std::shared_ptr<detail::asio_server_state> state_;
 };
 using asio_server = basic_asio_server<>;
 
-}  // namespace ringbell
+}  // namespace ringbell::inline RINGBELL_ASIO_ABI
 
 #endif

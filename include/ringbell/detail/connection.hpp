@@ -7,7 +7,6 @@
 #include <ringbell/sys/local_socket.hpp>
 #include <ringbell/sys/region.hpp>
 
-#include <bit>
 #include <cstddef>
 #include <utility>
 
@@ -50,12 +49,6 @@ struct connection_parts {
   std::size_t max_send = 0;
   sys::peer_identity who;
 };
-
-/// The half of a published index that a futex sleeper compares: its low 32 bits.
-inline const sys::futex_word& futex_half(const std::atomic<position>& index) noexcept {
-  static_assert(std::endian::native == std::endian::little);
-  return *reinterpret_cast<const sys::futex_word*>(&index);
-}
 
 /// A region with a fresh control page and `ring_bytes` of data. Errors: as `sys::region::create`.
 sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error) noexcept;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/detail/client_slot.hpp>
+#include <ringbell/detail/clients_by_user.hpp>
 #include <ringbell/detail/connection.hpp>
 #include <ringbell/detail/event.hpp>
 #include <ringbell/detail/list.hpp>

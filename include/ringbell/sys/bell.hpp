@@ -1,32 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/sys/futex.hpp>
+#include <ringbell/sys/bell_kind.hpp>
 #include <ringbell/sys/handle.hpp>
 
-#include <cstdint>
 #include <system_error>
+#include <utility>
 
 namespace ringbell::sys {
-
-/// What a parked side can sleep on. The values are part of the protocol (bit positions in the greeting).
-enum class bell_kind : std::uint8_t {
-  eventfd = 0,  ///< a counter of the kernel's, on Windows an event: the cheapest wake; one descriptor more
-  socket = 1,   ///< a byte on the control socket: no descriptor more, and no peer can make the ringer block
-  futex = 2,    ///< FUTEX_WAIT on the peer's published index: no descriptor; needs a loop with futex operations
-};
-
-/// A set of kinds, as it travels in the greeting.
-using bell_set = std::uint32_t;
-constexpr bell_set bell_bit(bell_kind kind) noexcept { return bell_set{1} << static_cast<unsigned>(kind); }
-const char* name_of(bell_kind kind) noexcept;
-/// The kinds that this system has between two processes. Linux has all, macOS and the BSDs `socket`, Windows `eventfd` alone.
-bell_set system_bells() noexcept;
-/// Those of them that cost a connection no handle more, if there are any (`socket`); else all. For services, which have many clients.
-inline bell_set frugal_bells() noexcept {
-  const bell_set socket = bell_bit(bell_kind::socket);
-  return (system_bells() & socket) != 0 ? socket : system_bells();
-}
 
 /// A counter that one side rings and the other polls: what bells of kind `eventfd` and the loop's own wake-up are made of. On Linux an eventfd; on Windows an
 /// auto-reset event, which a wait takes; elsewhere an event of a kqueue, which only this process can ring.

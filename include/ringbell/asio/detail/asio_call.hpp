@@ -21,18 +21,10 @@
 #include <type_traits>
 #include <utility>
 
-namespace ringbell::detail {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// Throws what left an Asio coroutine, in a native one's terms. `stopped`: it was asked to end.
-[[noreturn]] inline void throw_natively(const std::exception_ptr& e, bool stopped) {
-  try {
-    std::rethrow_exception(e);
-  } catch (const net_system_error& error) {
-    if (stopped && error.code() == net::error::operation_aborted) throw std::system_error(errc::cancelled);
-    if constexpr (std::is_base_of_v<std::system_error, net_system_error>) throw;
-    throw std::system_error(error.code(), "in Asio");
-  }
-}
+[[noreturn]] void throw_natively(const std::exception_ptr& e, bool stopped);
 
 /// An Asio coroutine that a native one waits for. Shared by both sides, which may be different threads, and may go in either order.
 template <class T, class Executor>
@@ -180,4 +172,4 @@ private:
   std::optional<inplace_stop_callback<cancel_call>> on_stop_;  // before `call_` goes
 };
 
-}  // namespace ringbell::detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

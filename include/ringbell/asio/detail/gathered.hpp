@@ -10,7 +10,7 @@
 #include <type_traits>
 #include <vector>
 
-namespace ringbell::detail {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// An Asio buffer sequence in the endpoint's form. Allocates for more than 16 pieces. Must not outlive the buffers.
 template <class Buffers>
@@ -41,4 +41,4 @@ private:
   std::vector<piece> more_;
 };
 
-}  // namespace ringbell::detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

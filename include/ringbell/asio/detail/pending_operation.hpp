@@ -4,11 +4,10 @@
 #include <ringbell/asio/config.hpp>
 #include <ringbell/detail/list.hpp>
 
-#include <mutex>
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-namespace ringbell::detail {
-
-/// An operation that waits for something of which Asio knows nothing, with its handler. Belongs to its context's `pending_operations`.
+/// An operation that waits for something of which Asio knows nothing, with its handler. Its context
+/// keeps it, and destroys it before what it refers to.
 class pending_operation : public list_node<pending_operation> {
 public:
   /// Destroys it, and its handler, which is not called.
@@ -18,40 +17,11 @@ protected:
   ~pending_operation() = default;
 };
 
-/// What an execution context keeps of such operations: so they go, as all that is pending on it does, before what they refer to.
-class pending_operations final : public net::execution_context::service {
-public:
-  static inline net::execution_context::id id;
+/// What an execution context keeps of such operations.
+class pending_operations;
+pending_operations& pending_operations_of(net::execution_context& context);
+/// Thread-safe, both. Until it is removed, the operation is destroyed with the context.
+void add(pending_operations& to, pending_operation& operation);
+void remove(pending_operations& from, pending_operation& operation) noexcept;
 
-  explicit pending_operations(net::execution_context& context) : service(context) {}
-  ~pending_operations() override { clear(); }
-
-  /// Thread-safe, as remove() is. Until it is removed, the operation is destroyed with the context.
-  void add(pending_operation& operation) {
-    const std::lock_guard lock(mutex_);
-    list_.push_back(operation);
-  }
-  void remove(pending_operation& operation) noexcept {
-    const std::lock_guard lock(mutex_);
-    operation.unlink();
-  }
-
-private:
-  void shutdown() override { clear(); }
-  /// Handlers that are destroyed may begin and end others: one after the other, until none is left.
-  void clear() noexcept {
-    while (pending_operation* const first = take_first()) first->destroy();
-  }
-  pending_operation* take_first() noexcept {
-    const std::lock_guard lock(mutex_);
-    if (list_.empty()) return nullptr;
-    pending_operation& first = list_.front();
-    first.unlink();
-    return &first;
-  }
-
-  std::mutex mutex_;
-  list<pending_operation> list_;
-};
-
-}  // namespace ringbell::detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
-#include <ringbell/asio/detail/operation.hpp>
+#include <ringbell/asio/detail/executors.hpp>
 #include <ringbell/asio/detail/pending_operation.hpp>
 #include <ringbell/asio/error.hpp>
 #include <ringbell/detail/awaitable.hpp>
@@ -25,7 +25,7 @@
 //
 // and between them a `running_task`, which both and the handler's cancellation slot share. Whoever comes first of "the task has ended", "its frame
 // is destroyed" and "the context is destroyed" takes the operation away from the others.
-namespace ringbell::detail {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// How a task has ended.
 template <class T>
@@ -129,13 +129,14 @@ private:
   std::shared_ptr<running_task<T>> running_;
 };
 
-/// An executor whose context goes on running as long as it lives. (Not Asio's work guard, which does not destroy what it was moved from.)
+/// An executor whose context goes on running as long as it lives. (Not Asio's work guard, which does
+/// not destroy what it was moved from.)
 template <class Executor>
-auto working(const Executor& executor) {
+auto keeping_busy(const Executor& executor) {
   if constexpr (goes_anywhere<Executor>)
     return executor;  // nothing to be kept running
   else
-    return net::prefer(executor, net::execution::outstanding_work.tracked);
+    return with_work(executor);
 }
 
 /// A handler on its way to being called, and what keeps its contexts running until then.
@@ -149,8 +150,8 @@ public:
   run_delivery(H&& handler, const Executor& executor, std::shared_ptr<running_task<T>> running)
       : handler_(std::forward<H>(handler)),
         executor_(net::get_associated_executor(handler_, executor)),
-        busy_(working(executor)),
-        handlers_busy_(working(executor_)),
+        busy_(keeping_busy(executor)),
+        handlers_busy_(keeping_busy(executor_)),
         running_(std::move(running)) {}
   run_delivery(run_delivery&&) = default;
   run_delivery& operator=(run_delivery&&) = delete;
@@ -178,17 +179,18 @@ public:
     net::cancellation_slot slot = net::get_associated_cancellation_slot(handler_);
     if (slot.is_connected()) slot.clear();
     if (outcome_.exception) std::rethrow_exception(std::move(outcome_.exception));
+    Handler handler(std::move(handler_));
     if constexpr (std::is_void_v<T>)
-      outcome_of<Handler>(std::move(handler_), outcome_.error).deliver();
+      std::move(handler)(std::move(outcome_.error));
     else
-      outcome_of<Handler, T>(std::move(handler_), outcome_.error, std::move(outcome_.value)).deliver();
+      std::move(handler)(std::move(outcome_.error), std::move(outcome_.value));
   }
 
 private:
   Handler handler_;
   executor_type executor_;
-  decltype(working(std::declval<const Executor&>())) busy_;
-  decltype(working(std::declval<const executor_type&>())) handlers_busy_;
+  decltype(keeping_busy(std::declval<const Executor&>())) busy_;
+  decltype(keeping_busy(std::declval<const executor_type&>())) handlers_busy_;
   std::shared_ptr<running_task<T>> running_;
   run_outcome<T> outcome_;
 };
@@ -212,12 +214,12 @@ public:
       all.deallocate(memory, 1);
       throw;
     }
-    operation->contexts_.add(*operation);
+    add(operation->contexts_, *operation);
     running->handle_by(operation);
   }
 
   void finish(run_outcome<T>&& outcome) override {
-    contexts_.remove(*this);
+    remove(contexts_, *this);
     delivery d(std::move(delivery_));
     free(d.get_allocator());  // before the handler is called
     std::move(d).deliver_soon(std::move(outcome));
@@ -232,9 +234,8 @@ private:
   using memory_of = typename std::allocator_traits<typename delivery::allocator_type>::template rebind_alloc<run_operation>;
 
   run_operation(delivery&& d, const Executor& executor, std::shared_ptr<running_task<T>> running)
-      : delivery_(std::move(d)), contexts_(net::use_service<pending_operations>(context_of(executor))), running_(std::move(running)) {}
+      : delivery_(std::move(d)), contexts_(pending_operations_of(context_of(executor))), running_(std::move(running)) {}
   ~run_operation() = default;
-  static net::execution_context& context_of(const Executor& executor) { return net::query(executor, net::execution::context); }
   void free(const typename delivery::allocator_type& allocator) noexcept {
     memory_of all(allocator);
     this->~run_operation();
@@ -277,4 +278,4 @@ private:
   Executor executor_;
 };
 
-}  // namespace ringbell::detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

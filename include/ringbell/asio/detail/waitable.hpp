@@ -9,7 +9,7 @@
 #include <optional>
 #include <utility>
 
-namespace ringbell::detail {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// What operations on an object wait for, as a set of bits. One operation may be pending for each.
 using directions = unsigned;
@@ -19,68 +19,56 @@ inline constexpr directions towards_peer = 2;  // sending
 /// Names an operation while it is pending; 0 names none.
 using ticket = std::uint64_t;
 
-/// An object that operations wait on: one descriptor, and who is pending. Not templated on an executor: the descriptor's part is played
-/// rarely, and so its executor is a type-erased one.
+class wake_up;
+
+/// An object that operations wait on: one descriptor, and which operations are pending. It lives as
+/// long as its owner or an operation holds it.
 ///
-/// Thread-safety: one thread, or one strand. An operation that has slept goes on in its own executor; the object's user has seen to it
-/// that this is the strand in which everything else happens.
+/// Thread-safety: one thread, or one strand. An operation that has slept goes on in its own executor;
+/// the object's user has seen to it that this is the strand in which everything else happens.
 class waitable {
 public:
-  explicit waitable(net::any_io_executor executor) : descriptor_(std::in_place, std::move(executor)) {}
+  explicit waitable(net::execution_context& context) : descriptor_(std::in_place, context) {}
   waitable(const waitable&) = delete;
   waitable& operator=(const waitable&) = delete;
 
+  virtual void hold() noexcept = 0;
+  virtual void let_go() noexcept = 0;
+
   /// Begins an operation. 0 when one is pending in a direction of `d`.
-  ticket begin(directions d) noexcept {
-    if (pending(d)) return 0;
-    ++last_;
-    if (d & towards_us) receiving_ = last_;
-    if (d & towards_peer) sending_ = last_;
-    return last_;
+  ticket begin(directions d) noexcept;
+  bool pending(directions d) const noexcept {
+    return ((d & towards_us) && receiving_) || ((d & towards_peer) && sending_);
   }
-  bool pending(directions d) const noexcept { return ((d & towards_us) && receiving_) || ((d & towards_peer) && sending_); }
-  /// Whether `t`, begun in the directions `d`, is to go on. Once it is not, the next operation may begin, even before its handler was called.
+  /// Whether `t`, begun in the directions `d`, is to go on. Once it is not, the next operation may
+  /// begin, even before its handler was called.
   bool goes_on(ticket t, directions d) const noexcept {
     return (!(d & towards_us) || receiving_ == t) && (!(d & towards_peer) || sending_ == t);
   }
   /// Ends an operation. No effect when it was cancelled.
-  void end(const ticket t) noexcept {
-    if (receiving_ == t) receiving_ = 0;
-    if (sending_ == t) sending_ = 0;
-  }
-  /// Ends whatever is pending in these directions with `operation_aborted`.
-  void cancel(directions d) noexcept {
-    if (!pending(d)) return;
-    // One that waits for either direction ends in both.
-    if (d & towards_us) waitable::end(receiving_);
-    if (d & towards_peer) waitable::end(sending_);
-    kick();
-  }
+  virtual void end(ticket t) noexcept;
+  /// Ends all that is pending in these directions with `operation_aborted`.
+  virtual void cancel(directions d) noexcept;
 
-  /// `operation` is called when the descriptor is readable, or with an error when it is to look for another reason. Its own executor may do so
-  /// in another thread before this returns.
-  template <class Operation>
-  void sleep(Operation&& operation) {
-    ++sleeping_;
-    descriptor_->async_wait(std::forward<Operation>(operation));
-  }
+  /// An operation is woken when the descriptor is readable, or with an error when it is to look for
+  /// another reason. Its own executor may do so in another thread before this returns.
+  void sleep(wake_up operation);
   void awake() noexcept { --sleeping_; }
 
 protected:
-  ~waitable() = default;
+  ~waitable();
 
   void watch(sys::native_handle h, net_error_code& error) { descriptor_->assign(h, error); }
-  /// Makes all who sleep look again.
-  void kick() noexcept {
-    net_error_code ignored;
-    if (descriptor_ && sleeping_ != 0) descriptor_->cancel(ignored);
-  }
-  /// Ends all that is pending, and gives the handle back unclosed. Nothing of the execution context is touched afterwards.
-  void unwatch() noexcept {
-    receiving_ = 0;
-    sending_ = 0;
-    if (descriptor_) descriptor_->release();
-    descriptor_.reset();
+  /// Makes all operations that sleep look again.
+  void kick() noexcept;
+  /// Ends all that is pending, and gives the handle back unclosed. Nothing of the execution context is
+  /// touched afterwards.
+  void unwatch() noexcept;
+  /// As `sleep`, for the object's own use: `operation` is a handler without an executor.
+  template <class Operation>
+  void wait_for_descriptor(Operation&& operation) {
+    ++sleeping_;
+    descriptor_->async_wait(std::forward<Operation>(operation));
   }
 
 private:
@@ -91,7 +79,7 @@ private:
   unsigned sleeping_ = 0;  // operations that wait for the descriptor, cancelled ones included
 };
 
-/// Keeps an object alive that counts who holds it.
+/// Keeps an object alive that counts what holds it.
 template <class Object>
 class held {
 public:
@@ -116,4 +104,4 @@ private:
   Object* object_ = nullptr;
 };
 
-}  // namespace ringbell::detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

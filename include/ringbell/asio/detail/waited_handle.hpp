@@ -4,66 +4,58 @@
 #include <ringbell/asio/config.hpp>
 #include <ringbell/sys/handle.hpp>
 
-#include <system_error>
+#include <type_traits>
 #include <utility>
 
-namespace ringbell::detail {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-#ifdef RINGBELL_ASIO_WAITS_FOR_OBJECTS
+/// Calls what it is given where it is told so: on the thread that waits for a context's handles.
+class reactor_executor {
+public:
+  explicit reactor_executor(net::execution_context& context) noexcept : context_(&context) {}
+  net::execution_context& query(net::execution::context_t) const noexcept { return *context_; }
+  template <class Function>
+  void execute(Function&& f) const {
+    std::decay_t<Function> local(std::forward<Function>(f));
+    std::move(local)();
+  }
+  friend bool operator==(const reactor_executor&, const reactor_executor&) noexcept = default;
 
-/// A handle that operations wait for, until it is readable; here: signalled. It stays its owner's.
+private:
+  net::execution_context* context_;
+};
+
+/// A handle that operations wait for, until it is readable (on Windows: signalled). It stays its
+/// owner's. What waits is called on the thread that has seen it, unless it has an executor.
 ///
-/// Asio's object closes what it was given: so it gets a duplicate, of the same object. Each signal of an auto-reset event ends one wait, the oldest. A cancellation
-/// may take a signal and not tell: whoever waits on looks first, and asks the source of the signal whether there is news (`local_socket::native`).
+/// On Windows Asio's object closes what it was given: so it gets a duplicate, of the same object.
+/// Each signal of an auto-reset event ends one wait, the oldest. A cancellation may take a signal and
+/// not tell: so a wait is begun after a look, and after asking the source of the signal whether there
+/// is news (`local_socket::native`).
 class waited_handle {
 public:
-  explicit waited_handle(net::any_io_executor executor) : object_(std::move(executor)) {}
+#ifdef RINGBELL_ASIO_WAITS_FOR_OBJECTS
+  using object = net::windows::basic_object_handle<reactor_executor>;
+#else
+  using object = net::posix::basic_stream_descriptor<reactor_executor>;
+#endif
+  explicit waited_handle(net::execution_context& context) : object_(reactor_executor(context)) {}
 
-  void assign(sys::native_handle h, net_error_code& error) {
-    std::error_code system;
-    sys::handle borrowed(h);
-    sys::handle own = borrowed.duplicate(system);
-    (void)borrowed.release();
-    error.assign(system.value(), net::error::get_system_category());
-    if (system) return;
-    object_.assign(own.get(), error);
-    if (!error) (void)own.release();
-  }
+  void assign(sys::native_handle h, net_error_code& error);
   template <class Operation>
   void async_wait(Operation&& operation) {
+#ifdef RINGBELL_ASIO_WAITS_FOR_OBJECTS
     object_.async_wait(std::forward<Operation>(operation));
+#else
+    object_.async_wait(object::wait_read, std::forward<Operation>(operation));
+#endif
   }
   void cancel(net_error_code& error) { object_.cancel(error); }
-  void release() {
-    net_error_code ignored;
-    if (object_.is_open()) object_.close(ignored);
-  }
+  /// Gives the handle back unclosed.
+  void release();
 
 private:
-  net::windows::object_handle object_;
+  object object_;
 };
 
-#else
-
-/// A handle that operations wait for, until it is readable. It stays its owner's.
-class waited_handle {
-public:
-  explicit waited_handle(net::any_io_executor executor) : descriptor_(std::move(executor)) {}
-
-  void assign(sys::native_handle h, net_error_code& error) { descriptor_.assign(h, error); }
-  template <class Operation>
-  void async_wait(Operation&& operation) {
-    descriptor_.async_wait(net::posix::stream_descriptor::wait_read, std::forward<Operation>(operation));
-  }
-  void cancel(net_error_code& error) { descriptor_.cancel(error); }
-  void release() {
-    if (descriptor_.is_open()) (void)descriptor_.release();
-  }
-
-private:
-  net::posix::stream_descriptor descriptor_;
-};
-
-#endif
-
-}  // namespace ringbell::detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

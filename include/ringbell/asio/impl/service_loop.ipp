@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/asio/async_run.hpp>
 #include <ringbell/asio/run_in.hpp>
 #include <ringbell/loop.hpp>
 
 #include <memory>
 #include <utility>
 
-namespace ringbell::detail {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// A native loop inside a client or server of Asio's: run by the executor as long as the object is open.
+/// A native loop inside a client or server of Asio's: run by the executor as long as the object is
+/// open.
 class service_loop {
 public:
   explicit service_loop(const net::any_io_executor& executor) : loop_(quick_to_make()), running_(run_in(loop_, executor)) {}
@@ -26,14 +26,15 @@ private:
   running_loop running_;
 };
 
-/// Makes a `State` that contains a `service_loop` named `on`, and that is shared with tasks on that loop: when one of them is the last to let go, the loop is
-/// running, and is destroyed a moment later by the executor.
-template <class State, class... Args>
-std::shared_ptr<State> share_on_loop(const net::any_io_executor& executor, Args&&... args) {
-  return std::shared_ptr<State>(new State(std::forward<Args>(args)...), [executor](State* last) {
+/// Makes a `State` that contains a `service_loop` named `on`, and that is shared with tasks on that
+/// loop: when one of them is the last to let go, the loop is running, and is destroyed a moment later by
+/// the executor.
+template <class State, class... Arguments>
+std::shared_ptr<State> share_on_loop(const net::any_io_executor& executor, Arguments&&... arguments) {
+  return std::shared_ptr<State>(new State(std::forward<Arguments>(arguments)...), [executor](State* last) {
     std::unique_ptr<State> owned(last);
     if (loop::current() == &last->on.lp()) net::post(executor, [owned = std::move(owned)] {});
   });
 }
 
-}  // namespace ringbell::detail
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio/detail/as_channel.hpp>
+#include <ringbell/asio/detail/asio_connection.hpp>
+#include <ringbell/asio/detail/driven_loop.hpp>
+#include <ringbell/asio/detail/handled_operation.hpp>
+#include <ringbell/listener_options.hpp>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace ringbell::detail {
+class listener_core;
+struct accepted_connection;
+}  // namespace ringbell::detail
+
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
+
+/// Listens under a name. Held by its listener and by a pending accept.
+class asio_acceptor final : public driven_loop {
+public:
+  /// Throws as `listener::bind`.
+  asio_acceptor(net::execution_context& context, std::string_view name, listener_options options);
+
+  const std::string& path() const noexcept;
+  std::size_t clients() const noexcept;
+  void close() noexcept;
+
+private:
+  friend class accept_operation;
+  ~asio_acceptor() override;
+
+  std::unique_ptr<listener_core> core_;
+};
+
+class accept_operation : public operation {
+public:
+  using value_type = asio_connection*;
+  /// Null when there was an error.
+  asio_connection* take() noexcept { return std::exchange(connection_, nullptr); }
+
+protected:
+  /// `context`: of the channel that it makes.
+  accept_operation(asio_acceptor* from, net::execution_context* context) noexcept
+      : operation(from, towards_us), acceptor_(waits_on() ? from : nullptr), context_(*context) {}
+  ~accept_operation() override;
+  progress advance(bool rung) override;
+
+private:
+  bool start_channel(accepted_connection& client);
+
+  asio_acceptor* acceptor_;
+  net::execution_context& context_;
+  asio_connection* connection_ = nullptr;
+};
+
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

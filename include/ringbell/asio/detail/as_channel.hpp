@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio/channel.hpp>
+#include <ringbell/asio/config.hpp>
+
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
+
+/// Gives a handler the connection that an operation has made, as a channel.
+template <class Executor>
+class as_channel {
+public:
+  explicit as_channel(const Executor& executor) noexcept : executor_(executor) {}
+  template <class Operation>
+  basic_asio_channel<Executor> of(Operation& o) const {
+    return basic_asio_channel<Executor>(executor_, o.take());
+  }
+
+private:
+  Executor executor_;
+};
+
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio/detail/executors.hpp>
+#include <ringbell/asio/detail/operation.hpp>
+#include <ringbell/asio/detail/operation_memory.hpp>
+
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
+
+// A handler with an immediate executor (Asio 1.27) may be called from within the initiating function.
+#if RINGBELL_ASIO_VERSION >= 102700
+template <class Handler, class Executor>
+concept has_immediate_executor = !requires {
+  typename net::associated_immediate_executor<
+      Handler, Executor>::asio_associated_immediate_executor_is_unspecialised;
+};
+#endif
+
+/// Gives a handler what an operation has taken.
+struct as_taken {
+  template <class Operation>
+  static auto of(Operation& o) {
+    return o.take();
+  }
+};
+
+/// An operation with its handler, in memory of the handler's allocator. `Result` makes what the handler
+/// gets, beside the error, of what the operation has taken.
+template <class Operation, class Result, class Handler, class Executor>
+class handled_operation final : public Operation {
+public:
+  using executor_type = typename net::associated_executor<Handler, Executor>::type;
+  using allocator_type = typename net::associated_allocator<Handler>::type;
+
+  template <class H, class... Arguments>
+  static void begin(H&& handler, const Executor& executor, const Result& result,
+                    Arguments&&... arguments) {
+    memory_for<handled_operation, allocator_type> memory(
+        net::get_associated_allocator(handler));
+    auto* const o = new (memory.get()) handled_operation(
+        std::forward<H>(handler), executor, result, std::forward<Arguments>(arguments)...);
+    memory.release();
+    o->start(executor);
+  }
+
+  void destroy() noexcept override {
+    const Handler handler(std::move(handler_));
+    free();
+  }
+  void defer() override {
+    if constexpr (goes_anywhere<executor_type>) {
+      const working<Executor> here = *work_;
+      run_later(here, turn(*this, true), std::allocator<void>());
+    } else {
+      run_later(executor_, turn(*this), allocator());
+    }
+  }
+  void dispatch() override {
+    if constexpr (goes_anywhere<executor_type>) {
+      const working<Executor> here = *work_;
+      run_soon(here, turn(*this, true), std::allocator<void>());
+    } else {
+      run_soon(executor_, turn(*this), allocator());
+    }
+  }
+  void hop() override {
+    if constexpr (goes_anywhere<executor_type>) run_soon(executor_, turn(*this), allocator());
+  }
+
+private:
+  template <class H, class... Arguments>
+  handled_operation(H&& handler, const Executor& executor, const Result& result,
+                    Arguments&&... arguments)
+      : Operation(std::forward<Arguments>(arguments)...),
+        handler_(std::forward<H>(handler)),
+        executor_(net::get_associated_executor(handler_, executor)),
+        result_(result) {
+    // The object's context has to go on running while this is under way in another one.
+    if constexpr (!goes_anywhere<executor_type>)
+      if (&context_of(executor_) == &context_of(executor)) return;
+    work_.emplace(with_work(executor));
+  }
+  ~handled_operation() override = default;
+
+  void start([[maybe_unused]] const Executor& executor) {
+    std::unique_ptr<operation, destroys> self(this);
+#if RINGBELL_ASIO_VERSION >= 102700
+    if constexpr (has_immediate_executor<Handler, Executor>) {
+      if (this->finished_at_once()) {
+        (void)self.release();
+        return complete_by(net::get_associated_immediate_executor(handler_, executor));
+      }
+    }
+#endif
+    this->connect(net::get_associated_cancellation_slot(handler_));
+    self.release()->defer();
+  }
+
+  void complete() override {
+    std::unique_ptr<operation, destroys> self(this);
+    this->disconnect(net::get_associated_cancellation_slot(handler_));
+    // The contexts have work until the handler has returned.
+    const auto work = std::move(work_);
+    net_error_code outcome = this->outcome();
+    if constexpr (std::is_void_v<typename Operation::value_type>) {
+      this->end();
+      Handler handler(std::move(handler_));
+      self.reset();
+      std::move(handler)(std::move(outcome));
+    } else {
+      auto value = result_.of(static_cast<Operation&>(*this));
+      this->end();
+      Handler handler(std::move(handler_));
+      self.reset();
+      std::move(handler)(std::move(outcome), std::move(value));
+    }
+  }
+
+#if RINGBELL_ASIO_VERSION >= 102700
+  /// Completes on the immediate executor, and from there in the handler's own, if it has one.
+  template <class Immediate>
+  void complete_by(const Immediate& immediate) {
+    net::dispatch(immediate, completion<Immediate>(*this, immediate));
+  }
+  template <class Immediate>
+  class completion {
+  public:
+    using executor_type = typename net::associated_executor<Handler, Immediate>::type;
+    using allocator_type = typename handled_operation::allocator_type;
+    completion(handled_operation& o, const Immediate& immediate)
+        : operation_(&o),
+          executor_(net::get_associated_executor(o.handler_, immediate)),
+          allocator_(o.allocator()) {}
+    completion(completion&& other) noexcept
+        : operation_(std::exchange(other.operation_, nullptr)),
+          executor_(other.executor_),
+          allocator_(other.allocator_) {}
+    ~completion() {
+      if (operation_) operation_->destroy();
+    }
+    executor_type get_executor() const noexcept { return executor_; }
+    allocator_type get_allocator() const noexcept { return allocator_; }
+    void operator()() { std::exchange(operation_, nullptr)->complete(); }
+
+  private:
+    handled_operation* operation_;
+    executor_type executor_;
+    allocator_type allocator_;
+  };
+#endif
+
+  void keep_executor_busy(bool busy) override {
+    if constexpr (!goes_anywhere<executor_type>) {
+      if (busy)
+        executors_work_.emplace(with_work(executor_));
+      else
+        executors_work_.reset();
+    }
+  }
+  void* allocate_elsewhere(std::size_t bytes) override {
+    return handler_memory<allocator_type>::allocate(allocator(), bytes);
+  }
+  void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override {
+    handler_memory<allocator_type>::free(allocator(), memory, bytes);
+  }
+
+  allocator_type allocator() const noexcept { return net::get_associated_allocator(handler_); }
+  void free() noexcept {
+    const memory_for<handled_operation, allocator_type> memory(allocator(), this);
+    this->~handled_operation();
+  }
+
+  struct destroys {
+    void operator()(operation* o) const noexcept { o->destroy(); }
+  };
+
+  Handler handler_;
+  executor_type executor_;
+  [[no_unique_address]] Result result_;
+  std::optional<working<Executor>> work_;
+  std::optional<std::conditional_t<goes_anywhere<executor_type>, char, working<executor_type>>>
+      executors_work_;
+};
+
+/// What `async_initiate` calls with the handler, now or (deferred) later: begins an operation on an I/O
+/// object.
+template <class Operation, class Result, class Executor>
+class initiate {
+public:
+  using executor_type = Executor;
+  initiate(const Executor& executor, const Result& result) noexcept
+      : executor_(executor), result_(result) {}
+  executor_type get_executor() const noexcept { return executor_; }
+
+  template <class Handler, class IoObject, class... Arguments>
+  void operator()(Handler&& handler, IoObject* on, Arguments&&... arguments) const {
+    handled_operation<Operation, Result, std::decay_t<Handler>, Executor>::begin(
+        std::forward<Handler>(handler), executor_, result_, on->core(),
+        std::forward<Arguments>(arguments)...);
+  }
+
+private:
+  Executor executor_;
+  [[no_unique_address]] Result result_;
+};
+
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

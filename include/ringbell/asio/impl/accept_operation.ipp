@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio/detail/accept_operation.hpp>
+#include <ringbell/detail/listener_core.hpp>
+#include <ringbell/loop.hpp>
+
+#include <optional>
+#include <utility>
+
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
+
+asio_acceptor::asio_acceptor(net::execution_context& context, std::string_view name, listener_options options)
+    : driven_loop(context), core_(listener_core::bind(lp(), name, std::move(options))) {}
+
+asio_acceptor::~asio_acceptor() { asio_acceptor::close(); }
+
+const std::string& asio_acceptor::path() const noexcept { return core_->path(); }
+std::size_t asio_acceptor::clients() const noexcept { return core_->clients(); }
+
+void asio_acceptor::close() noexcept {
+  core_.reset();
+  stop();
+}
+
+accept_operation::~accept_operation() {
+  if (connection_) connection_->orphan();
+}
+
+progress accept_operation::advance(bool) {
+  listener_core& core = *acceptor_->core_;
+  for (;;) {
+    std::optional<accepted_connection> client = core.take();
+    if (!client) {
+      acceptor_->run_ready();
+      client = core.take();
+    }
+    if (!client) return progress::sleep;
+    if (start_channel(*client)) return finish(errc{});
+  }
+}
+
+/// A client that cannot be served for lack of memory or descriptors is hung up on; the next one may
+/// have more luck.
+bool accept_operation::start_channel(accepted_connection& client) {
+  connection_ = new asio_connection(context_, std::move(client.parts), std::move(client.slot));
+  net_error_code error;
+  connection_->start(error);
+  if (error) take()->orphan();
+  return !error;
+}
+
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

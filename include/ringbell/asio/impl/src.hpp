@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// The compiled part of the Asio front end. ringbell's library has it for the Asio that it was built
+/// with. A program that sees another one (Boost's instead of the standalone, another version, another
+/// reactor) does not link: `undefined reference to ringbell::detail::asio_...`. It includes this header
+/// in one of its source files, and so compiles the part itself.
+
+#include <ringbell/asio.hpp>
+
+#include <ringbell/asio/impl/accept_operation.ipp>
+#include <ringbell/asio/impl/asio_call.ipp>
+#include <ringbell/asio/impl/asio_connection.ipp>
+#include <ringbell/asio/impl/channel_operations.ipp>
+#include <ringbell/asio/impl/client.ipp>
+#include <ringbell/asio/impl/connect_operation.ipp>
+#include <ringbell/asio/impl/driven_loop.ipp>
+#include <ringbell/asio/impl/error.ipp>
+#include <ringbell/asio/impl/executor.ipp>
+#include <ringbell/asio/impl/operation.ipp>
+#include <ringbell/asio/impl/pending_operation.ipp>
+#include <ringbell/asio/impl/run_in.ipp>
+#include <ringbell/asio/impl/server.ipp>
+#include <ringbell/asio/impl/waitable.ipp>
