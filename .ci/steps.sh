@@ -24,14 +24,18 @@ step() {
   before=$(wc -l <"$RINGBELL_TALLY")
   started=$(date +%s)
   printf '\n== %s\n' "$name"
+  result=passed
   if "$@" </dev/null; then
     [ "$(wc -l <"$RINGBELL_TALLY")" -gt "$before" ] || echo 'count 1 0 0' >>"$RINGBELL_TALLY"
   else
     steps_failed=1
+    result=FAILED
     echo "FAILED: $name"
     reported_failure "$before" || echo 'count 0 1 0' >>"$RINGBELL_TALLY"
   fi
-  echo "($name: $(($(date +%s) - started)) s)"
+  took=$(($(date +%s) - started))
+  echo "($name: $took s)"
+  printf 'step %s\t%s\t%s\n' "$took" "$result" "$name" >>"$RINGBELL_TALLY"
 }
 
 # Prints what was skipped, and the sums as the last line; fails when a step did.
@@ -39,6 +43,7 @@ finish() {
   if [ "$outermost" = yes ]; then
     echo
     grep '^skipped: ' "$RINGBELL_TALLY" | sort | uniq -c | sed 's/^ *1 //; s/^ *\([0-9]*\) /\1 x /'
+    sed -n 's/^step //p' "$RINGBELL_TALLY" | awk -F '\t' '{ printf "%6d s  %-6s  %s\n", $1, $2, $3 }'
     awk '$1 == "count" { p += $2; f += $3; s += $4 } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$RINGBELL_TALLY"
     rm -f "$RINGBELL_TALLY"
   fi
