@@ -17,6 +17,7 @@
 #include <ringbell/endpoint.hpp>
 #include <ringbell/environment.hpp>
 #include <ringbell/errors.hpp>
+#include <ringbell/fwd.hpp>
 #include <ringbell/handshake.hpp>
 #include <ringbell/layout.hpp>
 #include <ringbell/listener.hpp>

@@ -3,6 +3,7 @@
 
 #include <ringbell/detail/task_promise.hpp>
 #include <ringbell/environment.hpp>
+#include <ringbell/fwd.hpp>
 
 #include <coroutine>
 #include <utility>
@@ -22,7 +23,7 @@ struct task_access;
 /// Thread-safety: none; all of it happens on the loop's thread. Lifetime: arguments passed by reference must outlive the task.
 /// Awaiting and ending are symmetric transfers: chains of any length need no stack. g++ keeps that promise only with
 /// `-foptimize-sibling-calls` (part of -O2 and up); without it, a loop of some ten thousand awaits that never suspend overflows the stack.
-template <class T = void>
+template <class T>
 class [[nodiscard]] task {
 public:
   using promise_type = detail::task_promise<T>;
