@@ -115,7 +115,7 @@ public:
   }
 
 private:
-  static constexpr std::chrono::seconds patience{60};
+  static constexpr std::chrono::seconds patience{120};
   struct pair {
     int ours;
     int theirs;
@@ -131,14 +131,24 @@ private:
     ours_.limit_waiting(patience);
     std::fflush(nullptr);
     const pid_t parent = ::getpid();
-    process_ = ::fork();
-    if (process_ < 0) throw std::runtime_error("cannot start a process");
+    process_ = fork_patiently();
     if (process_ != 0) return;
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(1);
     ::signal(SIGINT, SIG_DFL);
     ::signal(SIGTERM, SIG_DFL);
     run(theirs, body, keep);
+  }
+  /// Tries again for a while where the system has too many processes at the moment, or too little memory.
+  static pid_t fork_patiently() {
+    const auto deadline = std::chrono::steady_clock::now() + patience;
+    for (;;) {
+      const pid_t process = ::fork();
+      if (process >= 0) return process;
+      if ((errno != EAGAIN && errno != ENOMEM) || std::chrono::steady_clock::now() > deadline)
+        throw std::runtime_error("cannot start a process");
+      ::usleep(100'000);
+    }
   }
   /// The other workers' ends go too: a process that keeps them would hide their death.
   static void close_all_but(std::vector<int> kept) {

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 
-TIMEOUT = 10
+TIMEOUT = 60
 
 
 def connect(port):

@@ -11,7 +11,7 @@ SAMPLE = re.compile(rf'([a-zA-Z_:][\w:]*)(?:\{{({LABEL}(?:,{LABEL})*)\}})? (\S+)
 TYPES = ('counter', 'gauge', 'histogram')
 
 url = sys.argv[1]
-with urllib.request.urlopen(url, timeout=10) as response:
+with urllib.request.urlopen(url, timeout=60) as response:
     assert response.status == 200
     assert response.headers['Content-Type'] == 'text/plain; version=0.0.4; charset=utf-8', response.headers
     page = response.read().decode()
@@ -52,7 +52,7 @@ assert last or 'histogram' not in types.values()
 
 for path, method, status in (('/', 'GET', 404), ('/metrics', 'POST', 405)):
     try:
-        urllib.request.urlopen(urllib.request.Request(url.replace('/metrics', path), method=method), timeout=10)
+        urllib.request.urlopen(urllib.request.Request(url.replace('/metrics', path), method=method), timeout=60)
         sys.exit(f'{method} {path} was answered')
     except urllib.error.HTTPError as error:
         assert error.code == status, f'{method} {path}: {error}'

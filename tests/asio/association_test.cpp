@@ -106,7 +106,7 @@ TEST_CASE_TEMPLATE("the handler is called in its executor", Op, RINGBELL_ALL_OPE
               }));
     run_ready(b, queue);
     if (blocked) Op::allow(b);
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + patience;
     while (c.calls == 0 && std::chrono::steady_clock::now() < deadline) run_ready(b, queue);
     run_ready(b, queue);
     CHECK(c.ended_with({}));
@@ -166,7 +166,7 @@ TEST_CASE("the authorizer is asked in the executor of the accept") {
   completion<connect_operation> connected;
   listener.async_accept(net::bind_executor(queue.get_executor(), accepted.handler()));
   async_connect(b.context, b.name, connected.handler());
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   while (connected.calls == 0 && std::chrono::steady_clock::now() < deadline) run_ready(b, queue);
   CHECK(accepted.ended_with({}));
   CHECK(connected.ended_with({}));
@@ -195,11 +195,11 @@ TEST_CASE_TEMPLATE("a context goes on running while an operation on its channel 
   CHECK_FALSE(other.stopped());
   Op::allow(b);
   // Woken, and waiting for its turn once more.
-  CHECK(b.context.run_one_for(std::chrono::seconds(20)) == 1);
+  CHECK(b.context.run_one_for(patience) == 1);
   CHECK(c.calls == 0);
   b.context.poll();
   CHECK_FALSE(b.context.stopped());
-  CHECK(other.run_for(std::chrono::seconds(20)) == 1);
+  CHECK(other.run_for(patience) == 1);
   CHECK(other.stopped());
   CHECK(c.succeeded(b));
   b.context.poll();
@@ -246,7 +246,7 @@ TEST_CASE("a channel's context and its handlers' context in two threads") {
   };
   receive();
   net::co_spawn(b.context, send, rethrow);
-  std::thread runner([&] { other.run_for(std::chrono::seconds(20)); });
+  std::thread runner([&] { other.run_for(patience); });
   run_out(b.context);
   runner.join();
   CHECK(all_there);

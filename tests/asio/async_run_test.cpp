@@ -154,9 +154,9 @@ TEST_CASE("a future, got in another thread than the one that runs the context") 
   std::thread runner([&] { d.context.run(); });
   std::future<std::unique_ptr<int>> value = async_run(d.context, d.lp, make(9, 1ms), net::use_future);
   std::future<void> failure = async_run(d.context, d.lp, fail(errc::end_of_stream), net::use_future);
-  REQUIRE(value.wait_for(10s) == std::future_status::ready);
+  REQUIRE(value.wait_for(patience) == std::future_status::ready);
   CHECK(*value.get() == 9);
-  REQUIRE(failure.wait_for(10s) == std::future_status::ready);
+  REQUIRE(failure.wait_for(patience) == std::future_status::ready);
   CHECK_THROWS_AS(failure.get(), net_system_error);
   net::post(d.context, [&] { d.driving.stop(); });
   runner.join();
@@ -185,7 +185,7 @@ TEST_CASE("another exception leaves the context's run in place of the handler's 
   guard g = std::make_shared<int>();
   outcome o, after;
   async_run(d.context, d.lp, throw_something(), [h = o.handler(), g](net_error_code e) mutable { h(e); });
-  CHECK_THROWS_WITH(d.context.run_for(10s), "from the task");
+  CHECK_THROWS_WITH(d.context.run_for(patience), "from the task");
   CHECK(o.calls == 0);
   CHECK(g.use_count() == 1);
   async_run(d.context, d.lp, nothing(), after.handler());
@@ -385,7 +385,7 @@ TEST_CASE("a handler of another context runs there, and its slot is emitted ther
   CHECK(o.calls == 0);
   net::post(other, [&] { signal.emit(net::cancellation_type::terminal); });
   other.restart();
-  other.run_for(10s);
+  other.run_for(patience);
   CHECK(o.aborted());
   CHECK(called_in == std::this_thread::get_id());
   net::post(d.context, [&] { d.driving.stop(); });
@@ -481,7 +481,7 @@ TEST_CASE("many tasks at the same time, on a strand of a thread_pool") {
                   if (!error && *p == i && --left == 0) over.set_value();
                 }));
   });
-  CHECK(over.get_future().wait_for(20s) == std::future_status::ready);
+  CHECK(over.get_future().wait_for(patience) == std::future_status::ready);
   net::post(strand, [&] { driving.reset(); });
   pool.join();
 }

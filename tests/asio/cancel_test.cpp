@@ -497,15 +497,15 @@ net::steady_timer timer_of(net::io_context& context, net::steady_timer::duration
 TEST_CASE("with ||, the receive loses to a timer, and the next one gets the message") {
   scene s(phase::asleep, false);
   for (const spin_policy policy : {spin_policy::none, spin_policy::adaptive, spin_policy::always})
-    for (const auto patience : {0us, 300us}) {
+    for (const auto limit : {0us, 300us}) {
       CAPTURE(static_cast<int>(policy));
-      CAPTURE(patience.count());
+      CAPTURE(limit.count());
       s.client().spin(policy);
       in_a_coroutine(s.context, [&]() -> net::awaitable<void> {
-        net::steady_timer timer = timer_of(s.context, patience);
+        net::steady_timer timer = timer_of(s.context, limit);
         const auto first = co_await (s.client().async_recv(net::use_awaitable) || timer.async_wait(net::use_awaitable));
         CHECK(first.index() == 1);
-        timer.expires_after(patience);
+        timer.expires_after(limit);
         const auto second = co_await (s.client().recv() || timer.async_wait(net::use_awaitable));
         CHECK(second.index() == 1);
         s.from_server("message");

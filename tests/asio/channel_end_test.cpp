@@ -335,7 +335,7 @@ void check_ending(const ending& how, stage at) {
   }
   if (at == stage::woken) {
     Op::allow(b);
-    REQUIRE(b.context.run_one_for(std::chrono::seconds(10)) == 1);
+    REQUIRE(b.context.run_one_for(patience) == 1);
   }
 
   how.end(b, spare);
@@ -352,7 +352,7 @@ void check_ending(const ending& how, stage at) {
   }
   CHECK(first.calls == 0);
   handlers.restart();
-  handlers.run_for(std::chrono::seconds(10));
+  handlers.run_for(patience);
   CHECK(first.ended_with(net::error::operation_aborted));
   run_out(b.context);
   CHECK(second.calls == 1);

@@ -397,7 +397,7 @@ TEST_CASE("channels work on a thread_pool") {
   };
   net::co_spawn(here, serve, rethrow);
   auto done = net::co_spawn(there, visit, net::use_future);
-  REQUIRE(done.wait_for(std::chrono::seconds(20)) == std::future_status::ready);
+  REQUIRE(done.wait_for(patience) == std::future_status::ready);
   done.get();
   pool.join();
   CHECK(heard == std::vector<std::string>{"sent", "claimed", "end"});

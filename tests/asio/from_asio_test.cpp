@@ -88,7 +88,7 @@ void run_driven(Body body) {
     driving.stop();
   };
   lp.spawn(all());
-  context.run_for(20s);
+  context.run_for(patience);
   REQUIRE(context.stopped());
   if (failed) std::rethrow_exception(failed);
 }
@@ -189,7 +189,7 @@ TEST_CASE("a native task that is destroyed cancels the Asio coroutine, which end
     CHECK_FALSE(ended);
   }
   context.restart();
-  context.run_for(10s);
+  context.run_for(patience);
   CHECK(context.stopped());
   CHECK(ended);
 }

@@ -77,11 +77,11 @@ TEST_CASE("a context that is stopped again and again loses no message") {
     };
     send();
     receive();
-    const auto deadline = std::chrono::steady_clock::now() + 20s;
+    const auto deadline = std::chrono::steady_clock::now() + patience;
     while (received < messages) {
       REQUIRE(std::chrono::steady_clock::now() < deadline);
       s.context.restart();
-      s.context.run_for(received % 2 == 0 ? 100us : 20s);  // also in the middle of whatever it does
+      s.context.run_for(received % 2 == 0 ? 100us : patience);  // also in the middle of whatever it does
       ++stops;
     }
     run_out(s.context);
@@ -423,7 +423,7 @@ int fork_with(net::io_context& context, F in_child) {
 /// Whether the context comes to an end of what is pending.
 bool runs_out(net::io_context& context) {
   context.restart();
-  context.run_for(20s);
+  context.run_for(patience);
   return context.stopped();
 }
 

@@ -331,7 +331,6 @@ void in_every_way(F check) {
           options.bells = bells;
           options.spin = spin;
           options.client_ring = options.server_ring = ring;
-          options.patience = 60s;
           // Two turns of every four: so each way meets each of the innermost two.
           const auto w = static_cast<way>((turn / 4 + turn) % static_cast<unsigned>(way::count));
           ++turn;
@@ -375,7 +374,6 @@ void stream_many_small(roles r) {
       const bool to_server = (w == way::awaitables || w == way::in_place) != one_cpu;
       pair_options options;
       options.one_cpu = one_cpu;
-      options.patience = 60s;
       CAPTURE(one_cpu);
       CAPTURE(way_names[static_cast<unsigned>(w)]);
       const side sends[] = {native_side(native_send_only, many_small), asio_side(send_only, w, many_small)};
@@ -411,7 +409,6 @@ TEST_CASE("directions that can cancel each other carry messages as well") {
     for (const std::uint64_t ring : {4 * kib, 64 * kib}) {
       pair_options options;
       options.client_ring = options.server_ring = ring;
-      options.patience = 60s;
       CAPTURE(way_names[static_cast<unsigned>(w)]);
       CHECK(run_peers(native_side(native_both_ways, mixed), asio_side(both_ways_as_one, w, mixed), options) == both_well);
       CHECK(run_peers(asio_side(both_ways_as_one, w, mixed), asio_side(both_ways, w, mixed), options) == both_well);
@@ -422,7 +419,6 @@ TEST_CASE("rings of different sizes, and sides that always spin, work together")
   pair_options options;
   options.client_ring = 4 * kib;
   options.server_ring = 1024 * kib;
-  options.patience = 60s;
   CHECK(run_peers(native_side(native_both_ways, mixed), asio_side(both_ways, way::awaitables, mixed), options) == both_well);
   CHECK(run_peers(asio_side(both_ways, way::operations, mixed), asio_side(both_ways, way::in_place, mixed), options) == both_well);
   if (sys::usable_cpus() < 2) {

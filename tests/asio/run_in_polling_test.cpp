@@ -78,7 +78,7 @@ loop_statistics exchange(spin_policy p, int messages) {
       if (const auto m = co_await ch.recv(); m && m->size() == bytes.size()) ++echoed;
     }
   });
-  context.run_for(60s);
+  context.run_for(patience);
   client.join();
   CHECK(echoed == messages);
   return lp.statistics();
@@ -135,7 +135,7 @@ TEST_CASE("while a driven loop polls, its own timers and posts go on, and messag
 
 TEST_CASE("a driven loop that has polled in vain sleeps, and uses no processor time") {
   waiting w(spin_policy::adaptive);
-  w.context.run_for(20ms);
+  CHECK(run_until(w.context, [&] { return w.ends.client.statistics().parks == 1; }));
   const auto before = cpu_of_this_thread();
   const auto spins = w.lp.statistics().spins;
   w.context.restart();

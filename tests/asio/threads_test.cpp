@@ -24,6 +24,7 @@
 #include "support/native_peer.hpp"
 #include "support/pattern.hpp"
 #include "support/resources.hpp"
+#include "support/turns.hpp"
 #include "support/variable.hpp"
 
 TEST_SUITE("asio threads") {
@@ -35,16 +36,17 @@ using namespace ringbell::test;
 
 namespace {
 
+// Of each connection.
 #ifdef RINGBELL_UNDER_TSAN
-constexpr std::uint64_t messages = 300;  // of each connection
+const std::uint64_t messages = turns(300);
 #else
-constexpr std::uint64_t messages = slow_here ? 500 : 3000;
+const std::uint64_t messages = turns(slow_here ? 500 : 1500);
 #endif
 constexpr int styles = 4;
 constexpr int asio_clients = 3 * styles;
 constexpr int native_clients = 4;
 constexpr int connections = asio_clients + native_clients;
-constexpr std::chrono::seconds patience{100};
+constexpr std::chrono::seconds longest_run = 3 * patience;
 
 // -- what goes there and back --
 
@@ -203,7 +205,7 @@ net::awaitable<void> serve_with(Context& context, std::unique_ptr<asio_listener>
 connect_options small_ring() {
   connect_options o;
   o.ring_bytes = 4096;
-  o.timeout = patience;
+  o.timeout = longest_run;
   return o;
 }
 
@@ -366,7 +368,7 @@ template <class F>
 void run_by_four(net::io_context& context, F meanwhile) {
   context.restart();
   std::vector<std::thread> threads;
-  for (int n = 0; n < 4; ++n) threads.emplace_back([&context] { context.run_for(patience); });
+  for (int n = 0; n < 4; ++n) threads.emplace_back([&context] { context.run_for(longest_run); });
   meanwhile();
   for (std::thread& t : threads) t.join();
   CHECK(context.stopped());
@@ -376,7 +378,7 @@ void run_by_four(net::io_context& context) {
 }
 /// Waits until so many messages have come back, for a bounded time.
 void await_messages(const tally& all, std::uint64_t wanted) {
-  const auto deadline = std::chrono::steady_clock::now() + patience;
+  const auto deadline = std::chrono::steady_clock::now() + longest_run;
   while (all.right < wanted && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::microseconds(100));
 }
 
@@ -424,7 +426,7 @@ TEST_CASE("what many connections send comes back, on a thread_pool") {
     set_variable("RINGBELL_SPIN", spin);
     net::thread_pool pool(4);
     everything_comes_back(pool, [&](const tally& all) {
-      const auto deadline = std::chrono::steady_clock::now() + patience;
+      const auto deadline = std::chrono::steady_clock::now() + longest_run;
       while (all.ended != 2 * connections && std::chrono::steady_clock::now() < deadline)
         std::this_thread::sleep_for(std::chrono::milliseconds(1));
       if (all.ended != 2 * connections) pool.stop();
@@ -470,7 +472,7 @@ TEST_CASE("a context that is destroyed amid the traffic of four threads takes ev
 
 TEST_CASE("a context that one thread runs goes on as well") {
   net::io_context context(1);
-  everything_comes_back(context, [&](tally&) { context.run_for(patience); });
+  everything_comes_back(context, [&](tally&) { context.run_for(longest_run); });
 }
 
 #endif

@@ -218,7 +218,7 @@ TEST_CASE_TEMPLATE("use_future, with the context in a thread of its own", Op, RI
   Op::allow(b);
   auto future = Op::start(b, net::use_future);
   std::thread runner([&b] { run_out(b.context); });
-  const auto status = future.wait_for(20s);
+  const auto status = future.wait_for(patience);
   runner.join();
   REQUIRE(status == std::future_status::ready);
   if constexpr (gives_value<Op>) {
@@ -249,7 +249,7 @@ TEST_CASE("use_future bound to an executor is fulfilled there") {
   recv_operation::allow(b);
   b.context.poll();
   CHECK(future.wait_for(0s) == std::future_status::timeout);
-  other.run_for(10s);
+  other.run_for(patience);
   REQUIRE(future.wait_for(0s) == std::future_status::ready);
   CHECK(future.get().text() == "hello");
 }

@@ -57,7 +57,7 @@ TEST_CASE("pipe reads and writes sockets") {
   write_file(files / "in", bytes);
   const descriptor in = reading(files / "in");
   tool listener({"pipe", "--listen", folder / "s"}, in);
-  tool client({"pipe", "--connect", folder / "s"}, there, there);
+  tool client({"pipe", "--timeout", "1min", "--connect", folder / "s"}, there, there);
   there.reset();
   std::string got;
   char piece[65536];

@@ -90,8 +90,8 @@ TEST_CASE("top of what is no service, of nobody, and of a stopped one says so") 
 TEST_CASE("top --once goes on when the service drops idle clients meanwhile") {
   const temporary_folder folder;
   // Not so short that a client is dropped before it has asked for anything, on a busy machine.
-  service s(folder / "s", {"--idle-timeout", "300ms"});
-  tool t({"top", folder / "s", "--once", "--interval", "900ms"});
+  service s(folder / "s", {"--idle-timeout", "600ms"});
+  tool t({"top", folder / "s", "--once", "--interval", "1500ms"});
   CHECK(t.wait() == 0);
   CHECK(t.err().empty());
 }

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "support/applies.hpp"
+#include "support/patient.hpp"
 #include "support/raw_peer.hpp"
 #include "support/resources.hpp"
 
@@ -79,7 +80,7 @@ private:
 };
 
 task<void> cycle(loop& lp, std::string path) {
-  channel ch = co_await connect(lp, path);
+  channel ch = co_await connect(lp, path, patient());
   co_await ch.send("hello");
   {
     const auto m = co_await ch.recv();
@@ -99,7 +100,7 @@ int be_client(const std::string& path) {
 }
 
 task<resources> resources_of_server(loop& lp, std::string path) {
-  channel ch = co_await connect(lp, path);
+  channel ch = co_await connect(lp, path, patient());
   co_await ch.send("resources");
   const auto m = co_await ch.recv();
   resources held;
@@ -110,7 +111,7 @@ task<resources> resources_of_server(loop& lp, std::string path) {
 
 // The server may notice a moment after us that a channel has ended.
 task<bool> server_holds_no_more_than(loop& lp, std::string path, resources before) {
-  for (int attempt = 0; attempt < 200; ++attempt) {
+  for (const auto until = clock_type::now() + patience; clock_type::now() < until;) {
     const resources now = co_await resources_of_server(lp, path);
     if (!now.more_than(before)) co_return true;
     co_await sleep_for(5ms);
@@ -121,8 +122,8 @@ task<bool> server_holds_no_more_than(loop& lp, std::string path, resources befor
 task<std::error_code> error_of(task<channel> connecting) { co_return (co_await as_result(std::move(connecting))).error(); }
 
 task<std::error_code> error_of_two(loop& lp, std::string path) {
-  channel first = co_await connect(lp, path);
-  const auto error = co_await error_of(connect(lp, path));
+  channel first = co_await connect(lp, path, patient());
+  const auto error = co_await error_of(connect(lp, path, patient()));
   co_await first.send("still here");
   expect((co_await first.recv()).has_value(), "the first client to be served");
   co_return error;
@@ -165,7 +166,7 @@ TEST_CASE("connections by the hundred leave nothing behind in either process") {
 TEST_CASE("a connection whose bells are the socket costs one descriptor on each side" * needs_socket_bell) {
   const echo_server server([](listener_options& o, auto) { o.bells = sys::bell_bit(sys::bell_kind::socket); });
   loop lp;
-  connect_options options;
+  connect_options options = patient();
   options.bells = sys::bell_bit(sys::bell_kind::socket);
   const resources server_before = lp.run(resources_of_server(lp, server.path()));
   const resources before = resources::now();
@@ -182,7 +183,6 @@ TEST_CASE("a client that comes before its server waits for it") {
   loop lp;
   const auto took = time_of([&] { lp.run(cycle(lp, server.path())); });
   CHECK(took >= 250ms);
-  CHECK(took < 5s);
 }
 
 TEST_CASE("connecting to nobody fails with no_server when its time is up") {
@@ -194,14 +194,13 @@ TEST_CASE("connecting to nobody fails with no_server when its time is up") {
   const auto took = time_of([&] { error = lp.run(error_of(connect(lp, folder / "nobody", options))); });
   CHECK(error == errc::no_server);
   CHECK(took >= 40ms);  // it gives up when the next attempt would come too late
-  CHECK(took < 2s);
 }
 
 TEST_CASE("one client more than the server allows gets refused_too_many, and may come when another has gone") {
   const echo_server server([](listener_options& o, auto) { o.max_clients = 1; });
   loop lp;
   CHECK(lp.run(error_of_two(lp, server.path())) == errc::refused_too_many);
-  CHECK(eventually([&] { return !lp.run(error_of(connect(lp, server.path()))); }));
+  CHECK(eventually([&] { return !lp.run(error_of(connect(lp, server.path(), patient()))); }));
 }
 
 TEST_CASE("a ring beyond the server's limits gets refused_ring_size, with the limits in the text") {
@@ -211,7 +210,7 @@ TEST_CASE("a ring beyond the server's limits gets refused_ring_size, with the li
   });
   loop lp;
   for (const std::uint64_t size : {4096, 32768}) {
-    connect_options wish;
+    connect_options wish = patient();
     wish.ring_bytes = size;
     try {
       lp.run(connect(lp, server.path(), wish));
@@ -221,7 +220,7 @@ TEST_CASE("a ring beyond the server's limits gets refused_ring_size, with the li
       CHECK(std::string(e.what()).find("8192 to 16384") != std::string::npos);
     }
   }
-  connect_options right;
+  connect_options right = patient();
   right.ring_bytes = 8192;
   CHECK_FALSE(lp.run(error_of(connect(lp, server.path(), right))));
 }
@@ -234,7 +233,7 @@ TEST_CASE("a client that the authorizer does not know gets refused_unauthorized"
     };
   });
   loop lp;
-  CHECK(lp.run(error_of(connect(lp, server.path()))) == errc::refused_unauthorized);
+  CHECK(lp.run(error_of(connect(lp, server.path(), patient()))) == errc::refused_unauthorized);
   child_process other(&be_client, server.path());
   CHECK(other.wait() == 0);
 }
@@ -243,7 +242,7 @@ TEST_CASE("an authorizer that throws lets nobody in") {
   const echo_server server(
       [](listener_options& o, auto) { o.authorize = [](const sys::peer_identity&) -> bool { throw std::runtime_error("undecided"); }; });
   loop lp;
-  CHECK(lp.run(error_of(connect(lp, server.path()))) == errc::refused_unauthorized);
+  CHECK(lp.run(error_of(connect(lp, server.path(), patient()))) == errc::refused_unauthorized);
 }
 
 TEST_CASE("a second server under the same name gets name_in_use, and the first goes on") {
@@ -291,29 +290,31 @@ TEST_CASE("a server that never answers is given up with timed_out") {
   const auto took = time_of([&] { error = lp.run(error_of(connect(lp, folder / "silent", options))); });
   CHECK(error == errc::timed_out);
   CHECK(took >= 90ms);
-  CHECK(took < 2s);
 }
 
 TEST_CASE("clients that do not greet, or do so slowly, delay nobody, and are dropped in time") {
-  const echo_server server([](listener_options& o, auto) { o.handshake_timeout = 500ms; });
+  const auto frame = handshake::encode(raw_client::greeting());
   loop lp;
-  lp.run(cycle(lp, server.path()));
-
-  const auto begin = clock_type::now();
+  {
+    const echo_server patient_server([](listener_options& o, auto) { o.handshake_timeout = 1h; });
+    std::vector<raw_peer> silent;
+    for (int i = 0; i < 20; ++i) silent.push_back(raw_peer::connected_to(patient_server.path()));
+    raw_peer slow = raw_peer::connected_to(patient_server.path());
+    CHECK(slow.send(frame.bytes().first(1)));
+    lp.run(cycles(lp, patient_server.path(), 20));  // whoever had to wait for the others would do so for an hour
+    CHECK_FALSE(slow.hangs_up(0ms));
+    for (raw_peer& one : silent) CHECK_FALSE(one.hangs_up(0ms));
+  }
+  const echo_server server([](listener_options& o, auto) { o.handshake_timeout = 500ms; });
   std::vector<raw_peer> silent;
   for (int i = 0; i < 20; ++i) silent.push_back(raw_peer::connected_to(server.path()));
   raw_peer slow = raw_peer::connected_to(server.path());
-  const auto frame = handshake::encode(raw_client::greeting());
-
-  const auto took = time_of([&] { lp.run(cycles(lp, server.path(), 20)); });
-  CHECK(took < 5s);
-  // A byte every 50 ms would take 2.4 s.
+  // A byte every 200 ms would take 9.6 s.
   std::size_t sent = 0;
-  while (sent < frame.size && !poll_for(slow.socket.native(), POLLIN, 50ms) && slow.send(frame.bytes().subspan(sent, 1))) ++sent;
+  while (sent < frame.size && !poll_for(slow.socket.native(), POLLIN, 200ms) && slow.send(frame.bytes().subspan(sent, 1))) ++sent;
   CHECK(sent < frame.size);
   CHECK(slow.hangs_up());
   for (raw_peer& one : silent) CHECK(one.hangs_up());
-  CHECK(clock_type::now() - begin < 5s);
   lp.run(cycle(lp, server.path()));
 }
 
@@ -330,7 +331,6 @@ TEST_CASE("more half-open connections than allowed wait in the backlog, and hone
     lp.run(cycle(lp, server.path()));
   });
   CHECK(took >= 250ms);  // they are in front of it, four at a time
-  CHECK(took < 10s);
   for (raw_peer& one : silent) CHECK(one.hangs_up());
 }
 

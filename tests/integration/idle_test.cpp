@@ -13,9 +13,10 @@
 #include <string>
 #include <thread>
 
-#include "support/machine_load.hpp"
+#include "support/hot_exchange.hpp"
 #include "support/os_usage.hpp"
 #include "support/pair.hpp"
+#include "support/patient.hpp"
 #include "support/pattern.hpp"
 #include "support/waitable.hpp"
 
@@ -61,7 +62,7 @@ task<void> note_answers(loop& lp, receiver& from, idle_report& report) {
 }
 
 task<void> send_on_command(loop& lp, std::string path, const waitable& command, const milestone& done, idle_report& report) {
-  channel ch = co_await connect(lp, path);
+  channel ch = co_await connect(lp, path, patient());
   for (int i = 0; i < warm_up; ++i) {
     co_await ch.send("warm-up");
     co_await ch.recv();
@@ -96,8 +97,7 @@ int be_client(const std::string& path, const waitable& command, const milestone&
 
 // -- hot --
 
-constexpr int messages_per_slice = 1000;
-constexpr auto patience = 20s;
+constexpr int messages_per_stretch = 500;
 
 task<void> echo(loop&, channel ch) {
   while (auto m = co_await ch.recv()) {
@@ -115,31 +115,48 @@ std::uint64_t calls(const loop& lp, const channel& ch) {
   return s.bells_rung + s.parks + lp.statistics().sleeps + switches_of_this_process();
 }
 
-// The two need both processors at the same moment, which others use as well: so one good stretch will do.
-task<void> expect_no_system_calls(loop& lp, channel ch) {
-  const auto until = loop::clock::now() + patience;
+/// Exchanges a stretch of messages; the calls that it took.
+task<std::uint64_t> exchange_a_stretch(loop& lp, channel& ch) {
   const std::byte bytes[64] = {};
-  std::uint64_t fewest = messages_per_slice;
-  int slices = 0;
-  for (; fewest >= messages_per_slice / 100 && loop::clock::now() < until; ++slices) {
-    const std::uint64_t before = calls(lp, ch);
-    for (int i = 0; i < messages_per_slice; ++i) {
-      co_await ch.send(std::span<const std::byte>(bytes));
-      auto m = co_await ch.recv();
-      expect(m && m->size() == sizeof bytes, "an echo");
-    }
-    fewest = std::min(fewest, calls(lp, ch) - before);
+  const std::uint64_t before = calls(lp, ch);
+  for (int i = 0; i < messages_per_stretch; ++i) {
+    co_await ch.send(std::span<const std::byte>(bytes));
+    const auto m = co_await ch.recv();
+    expect(m && m->size() == sizeof bytes, "an echo");
   }
-  std::printf("hot: %d round trips with %d bells, parks, sleeps and context switches, after %d others\n", messages_per_slice,
-              static_cast<int>(fewest), (slices - 1) * messages_per_slice);
+  co_return calls(lp, ch) - before;
+}
+
+/// The fewest calls of several stretches, which it prints.
+task<std::uint64_t> fewest_calls(loop& lp, channel& ch, const char* how) {
+  std::uint64_t fewest = ~std::uint64_t{0};
+  for (int i = 0; i < 10; ++i) fewest = std::min(fewest, co_await exchange_a_stretch(lp, ch));
+  std::printf("hot, %s: %d round trips with %d bells, parks, sleeps and context switches\n", how, messages_per_stretch,
+              static_cast<int>(fewest));
   std::fflush(stdout);
-  expect(fewest < messages_per_slice / 100, "less than one system call in a hundred round trips");
+  co_return fewest;
+}
+
+// Both sides poll until something comes, even while the other one has no processor.
+task<void> expect_no_system_calls(loop& lp, channel ch) {
+  const std::uint64_t fewest = co_await fewest_calls(lp, ch, "polling without end");
+  expect(fewest < messages_per_stretch / 100, "less than one system call in a hundred round trips");
+}
+
+// How many polls pay, of those that end after a while, depends on who else wants the processors: one has to.
+task<void> expect_polling_to_pay(loop& lp, channel ch) {
+  const auto until = loop::clock::now() + patience;
+  while (lp.statistics().spins_paid == 0 && loop::clock::now() < until) co_await exchange_a_stretch(lp, ch);
+  expect(lp.statistics().spins_paid != 0, "a message to come while this side polls");
+  co_await fewest_calls(lp, ch, "as programs have it");
 }
 
 }  // namespace
 
 TEST_CASE("an idle pair uses no processor time, and wakes at once when a message comes") {
   constexpr std::chrono::seconds quiet{3};
+  // A side that does not sleep takes hundreds of times as much.
+  constexpr std::chrono::nanoseconds most_cpu = 10ms + usage::cpu_step;
   const temporary_folder folder;
   const std::string path = folder / "idle";
   const shared_object<idle_report> report;
@@ -169,9 +186,10 @@ TEST_CASE("an idle pair uses no processor time, and wakes at once when a message
   CHECK(report->client_sleeps - client_sleeps < quiet.count() + around_an_exchange);
   CHECK(server_after.sleeps - server_before.sleeps < quiet.count());
   CHECK(client_after.sleeps - client_before.sleeps < quiet.count());
-  CHECK(server_after.cpu - server_before.cpu < 1ms + usage::cpu_step);
-  CHECK(client_after.cpu - client_before.cpu < 1ms + usage::cpu_step);
+  CHECK(server_after.cpu - server_before.cpu < most_cpu);
+  CHECK(client_after.cpu - client_before.cpu < most_cpu);
 
+  // How soon is printed: it says more of the machine, and of what else it does, than of the two.
   const std::chrono::nanoseconds woken{report->received_at - report->sent_at};
   const std::chrono::nanoseconds answered{report->answered_at - report->sent_at};
   MESSAGE("after " << quiet.count() << " s of silence: received after " << woken / 1us << " us, answered after " << answered / 1us
@@ -179,8 +197,6 @@ TEST_CASE("an idle pair uses no processor time, and wakes at once when a message
                    << "wake-ups " << server_after.sleeps - server_before.sleeps << " and " << client_after.sleeps - client_before.sleeps
                    << ", processor time " << (server_after.cpu - server_before.cpu).count() << " and "
                    << (client_after.cpu - client_before.cpu).count() << " ns");
-  CHECK(woken < 100ms);
-  CHECK(answered < 200ms);
   report->over = true;
   command.signal();
   CHECK(client.wait() == 0);
@@ -193,13 +209,10 @@ TEST_CASE("a hot exchange makes no system call per message") {
     return;
   }
   pair_options options;
+  options.spin = spin_policy::always;
+  CHECK(run_pair(echo, expect_no_system_calls, options) == both_well);
   options.spin = hot_policy;
-  const both ended = run_pair(echo, expect_no_system_calls, options);
-  if (!(ended == both_well) && machine_is_busy()) {
-    MESSAGE("skipped: others keep the processors busy");
-    return;
-  }
-  CHECK(ended == both_well);
+  CHECK(run_pair(echo, expect_polling_to_pay, options) == both_well);
 }
 
 }  // TEST_SUITE("idle")

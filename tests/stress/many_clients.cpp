@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Thousands of clients in four processes connect to one service, all at once; each calls once, then all are idle, then one at a time calls, a random
-// one each time. What that costs the server, and how much longer such a call takes than with ten clients.
+// Thousands of clients in four processes connect to one service, all at once; each calls once, then all are idle, then one at a time
+// calls, a random one each time. It fails when a client cannot connect, a call fails, or an idle server does not sleep. It prints what
+// the clients cost the server, and how much longer such a call takes than with ten clients.
 //
 //   many_clients [CLIENTS [IDLE_SECONDS [ROUNDS]]]     10000, 5 and 100 unless given
 #include "service_under_stress.hpp"
@@ -32,12 +33,9 @@ constexpr std::size_t calls_per_slice = 25;
 // Longer than anybody polls: both sides sleep when the call comes.
 constexpr std::chrono::microseconds pause_between_calls{500};
 
-constexpr double most_idle_cpu = 0.001;
-constexpr double most_idle_wakeups = 1;  // a second
-constexpr double most_latency_ratio = 1.5;
-constexpr double most_kib_per_client = 24;
-// With fewer, the figures of the machine say little about a client.
-constexpr std::size_t least_to_judge_memory = 2000;
+// A server that does not sleep takes hundreds of times as much.
+constexpr double most_idle_cpu = 0.01;
+constexpr double most_idle_wakeups = 10;  // a second
 
 // -- a process of clients: obeys --
 
@@ -57,7 +55,7 @@ class client_process {
 public:
   explicit client_process(std::string path) : path_(std::move(path)) {
     // All come at once: the server must have shaken hands with all of them in this time.
-    options_.connection.timeout = 60s;
+    options_.connection.timeout = patience;
   }
   void obey(const bench::pipe_end& commander) {
     raise_descriptor_limit();
@@ -214,8 +212,8 @@ void connect_all(verdict& v, const scene& s, std::size_t clients) {
 // The server's side of a client. Its own processes' memory is counted by its share in what others map as well: each side maps the region of both, and
 // writes one of them, so by the shares each pays for one. The kernel counts its objects for all processes together; both sides have the same (a socket,
 // a file in memory until it is mapped, two mappings, a watch), so half of them are the server's.
-void judge_memory(verdict& v, std::size_t clients, const process_figures& before, const process_figures& after,
-                  const kernel_memory& kernel_before, const kernel_memory& kernel_after) {
+void print_memory(std::size_t clients, const process_figures& before, const process_figures& after, const kernel_memory& kernel_before,
+                  const kernel_memory& kernel_after) {
   const auto each = [&](double kib) { return kib / static_cast<double>(clients); };
   const auto kernel = [&](const char* name) { return each(grown(kernel_before.parts, kernel_after.parts, name)); };
   const double shared = each(static_cast<double>(after.proportional_kib - before.proportional_kib));
@@ -235,8 +233,6 @@ void judge_memory(verdict& v, std::size_t clients, const process_figures& before
   for (std::size_t i = 0; i < std::min<std::size_t>(caches.size(), 12) && caches[i].first > 0.05; ++i)
     std::printf("    %-24s %6.2f KiB\n", caches[i].second.c_str(), caches[i].first);
   std::printf("  descriptors of the server: %.2f for each client\n", each(static_cast<double>(after.descriptors - before.descriptors)));
-  if (clients >= least_to_judge_memory)
-    v.require_figure(shared + tables + objects <= most_kib_per_client, "a client takes more than 24 KiB");
 }
 
 void judge_idleness(verdict& v, const scene& s, std::chrono::seconds window) {
@@ -247,11 +243,11 @@ void judge_idleness(verdict& v, const scene& s, std::chrono::seconds window) {
   const double cpu = (bench::cpu_seconds(s.server.process()) - cpu_before) / seconds;
   const double wakeups = static_cast<double>(sleeps_of(s.server.process()) - sleeps_before) / seconds;
   std::printf("idle for %.0f s: %.4f %% of a processor, %.2f wake-ups a second\n", seconds, cpu * 100, wakeups);
-  v.require_figure(cpu < most_idle_cpu, "the idle server takes processor time");
-  v.require_figure(wakeups < most_idle_wakeups, "the idle server wakes up");
+  v.require(cpu < most_idle_cpu, "the idle server takes processor time");
+  v.require(wakeups < most_idle_wakeups, "the idle server wakes up");
 }
 
-void judge_latency(verdict& v, const scene& s, std::uint64_t rounds) {
+void print_latency(verdict& v, const scene& s, std::uint64_t rounds) {
   std::vector<std::uint32_t> among_few, among_many;
   const auto slice = [&](const worker_process& p, std::vector<std::uint32_t>& times) {
     p.put(order{order_kind::call_alone, 0});
@@ -266,7 +262,6 @@ void judge_latency(verdict& v, const scene& s, std::uint64_t rounds) {
   const double few_us = median(among_few) / 1000, many_us = median(among_many) / 1000;
   std::printf("a random client calls, %zu calls each, p50: %.1f us; with %zu clients %.1f us; ratio %.2f\n", among_many.size(), many_us,
               few, few_us, many_us / few_us);
-  v.require_figure(many_us / few_us <= most_latency_ratio, "calls take longer with many clients");
 }
 
 }  // namespace
@@ -279,7 +274,7 @@ int main(int argc, char** argv) try {
   // Nobody is called so often that polling would pay. Each side would find that out for each of its connections, in vain polls: a matter of its own.
   ::setenv("RINGBELL_SPIN", "none", 0);
   server_options options;
-  options.idle_timeout = 60s;  // some clients have no call for longer than by default they may be idle
+  options.idle_timeout = 10min;  // some clients have no call for longer than by default they may be idle
   const scene s(folder.path(), options);
 
   verdict v;
@@ -288,11 +283,11 @@ int main(int argc, char** argv) try {
   connect_all(v, s, clients);
   judge_idleness(v, s, idle);
   const kernel_memory kernel_after = kernel_memory::now();
-  judge_memory(v, clients, before, process_figures::of(s.server.process()), kernel_before, kernel_after);
+  print_memory(clients, before, process_figures::of(s.server.process()), kernel_before, kernel_after);
 
   s.process_of_few.put(order{order_kind::connect, few});
   v.require(s.process_of_few.get<report>().failed == 0, "one of the few clients could not connect");
-  judge_latency(v, s, rounds);
+  print_latency(v, s, rounds);
   return v.exit_status();
 } catch (const std::exception& error) {
   std::fprintf(stderr, "many_clients: %s\n", error.what());

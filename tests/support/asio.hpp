@@ -68,10 +68,10 @@ inline asio_pair connected(net::io_context& context, listener_options of_server 
   return asio_pair(std::move(server), std::move(client));
 }
 
-/// Runs a context until `holds()`; false when it does not within ten seconds, or when nothing is left to be run.
+/// Runs a context until `holds()`; false when it does not for too long, or when nothing is left to be run.
 template <class F>
 bool run_until(net::io_context& context, F holds) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   context.restart();
   while (!holds())
     if (context.run_one_until(deadline) == 0) return holds();

@@ -90,6 +90,8 @@ inline received receive(net::io_context& context, asio_channel& from) {
 inline void let_go_on(net::io_context& context, std::chrono::milliseconds time) {
   context.restart();
   context.run_for(time);
+  context.restart();
+  context.poll();  // what is ready by now, though this process may have had no processor all the time
 }
 
 /// Runs a native coroutine `body(loop&)` on a loop and a thread of its own; ends with this object at the latest.

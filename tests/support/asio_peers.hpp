@@ -95,8 +95,8 @@ inline both run_peers(const side& server, const side& client, const pair_options
   const std::string path = folder / "peers";
   const auto s = server(path, options, true);
   const auto c = client(path, options, false);
-  const int client_status = c->wait(options.patience);
-  const int server_status = s->wait(client_status == 0 ? options.patience : std::chrono::seconds(1));
+  const int client_status = c->wait(options.longest);
+  const int server_status = s->wait(client_status == 0 ? options.longest : std::chrono::seconds(1));
   return {server_status, client_status};
 }
 

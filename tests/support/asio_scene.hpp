@@ -22,7 +22,7 @@ namespace ringbell::test {
 /// Runs until there is nothing left to do. Throws when that takes longer than any test may.
 inline void run_out(net::io_context& context) {
   context.restart();
-  context.run_for(std::chrono::seconds(20));
+  context.run_for(patience);
   expect(context.stopped(), "everything pending to end in time");
   context.restart();
 }

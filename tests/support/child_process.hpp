@@ -24,10 +24,10 @@ inline void expect(bool holds, const char* what) {
 }
 
 /// Whether the descriptor shows one of `events` within that time.
-inline bool poll_for(int fd, short events, std::chrono::milliseconds patience) {
+inline bool poll_for(int fd, short events, std::chrono::milliseconds limit) {
   pollfd p{fd, events, 0};
   int n;
-  while ((n = ::poll(&p, 1, static_cast<int>(patience.count()))) < 0 && errno == EINTR) {}
+  while ((n = ::poll(&p, 1, static_cast<int>(limit.count()))) < 0 && errno == EINTR) {}
   return n > 0;
 }
 
@@ -45,8 +45,7 @@ public:
   explicit child_process(F f) {
     std::fflush(nullptr);
     const pid_t parent = ::getpid();
-    pid_ = ::fork();
-    if (pid_ < 0) throw std::runtime_error("fork failed");
+    pid_ = fork_patiently();
     if (pid_ == 0) {
       die_with_parent();
       ::_exit(::getppid() == parent ? run(f) : 91);
@@ -67,9 +66,9 @@ public:
   void kill() noexcept {
     if (pid_ > 0) ::kill(pid_, SIGKILL);
   }
-  /// The exit status, or 1000 + the signal that ended it. A process that takes longer than `patience` is killed: 1009.
-  int wait(std::chrono::seconds patience = std::chrono::seconds(60)) noexcept {
-    if (!poll_for(pid_handle_, POLLIN, patience)) {
+  /// The exit status, or 1000 + the signal that ended it. A process that takes longer than `limit` is killed: 1009.
+  int wait(std::chrono::seconds limit = patience) noexcept {
+    if (!poll_for(pid_handle_, POLLIN, limit)) {
       std::fprintf(stderr, "process %d takes too long, and is killed\n", static_cast<int>(pid_));
       kill();
     }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "support/endpoint_pair.hpp"
+#include "support/patience.hpp"
 
 /// Two threads, one per side of an `endpoint_pair`, that send and receive at random, park after short spins, and check every byte.
 /// A wake-up that was lost shows as a sleep of many seconds; the process then ends with a message.
@@ -49,8 +50,8 @@ public:
     rung_.store(1, std::memory_order_relaxed);
     sys::futex_wake(rung_, 1, sys::futex_scope::private_);
   }
-  bool wait(std::chrono::seconds patience) noexcept {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
+  bool wait() noexcept {
+    const auto deadline = std::chrono::steady_clock::now() + test::patience;
     while (rung_.exchange(0, std::memory_order_relaxed) == 0)
       if (sys::futex_wait(rung_, 0, sys::futex_scope::private_, deadline)) return false;
     return true;
@@ -205,7 +206,7 @@ private:
     ring_if_due();
     if (ready() || ring_.interrupted()) return;
     ++sleeps_;
-    if (!own_.wait(std::chrono::seconds(30))) die("a wake-up was lost", seed_);
+    if (!own_.wait()) die("a wake-up was lost", seed_);
   }
   std::size_t rest() const noexcept { return next_ < messages_ ? all_.of(next_).size() - sent_ : 0; }
   // What a look took in may be released by it, and the peer then be due a bell.

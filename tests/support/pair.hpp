@@ -23,7 +23,7 @@ struct pair_options {
   sys::bell_set bells = default_bells;
   spin_policy spin = spin_policy::automatic;
   bool one_cpu = false;
-  std::chrono::seconds patience{100};
+  std::chrono::seconds longest = 5 * patience;  ///< for all that they do
 };
 
 /// What one of the two does with its end.
@@ -44,7 +44,7 @@ inline connect_options client_options(const pair_options& options) {
   o.ring_bytes = options.client_ring;
   o.max_message = options.client_max_message;
   o.bells = options.bells;
-  o.timeout = std::chrono::seconds(20);
+  o.timeout = patience;
   return o;
 }
 
@@ -88,8 +88,8 @@ inline both run_pair(role server, role client, const pair_options& options = {})
   const std::string path = folder / "pair";
   child_process s(&pair_detail::run_on_a_loop<pair_detail::serve_one>, path, options, server);
   child_process c(&pair_detail::run_on_a_loop<pair_detail::be_client>, path, options, client);
-  const int client_status = c.wait(options.patience);
-  const int server_status = s.wait(client_status == 0 ? options.patience : std::chrono::seconds(1));
+  const int client_status = c.wait(options.longest);
+  const int server_status = s.wait(client_status == 0 ? options.longest : std::chrono::seconds(1));
   return {server_status, client_status};
 }
 

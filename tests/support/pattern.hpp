@@ -24,23 +24,27 @@ private:
 
 inline void fill(std::span<std::byte> to, std::uint64_t seed) noexcept {
   pattern p(seed);
-  while (!to.empty()) {
+  std::byte* at = to.data();
+  std::size_t left = to.size();
+  for (; left >= 8; left -= 8, at += 8) {
     const std::uint64_t word = p.next();
-    const std::size_t n = to.size() < 8 ? to.size() : 8;
-    std::memcpy(to.data(), &word, n);
-    to = to.subspan(n);
+    std::memcpy(at, &word, 8);
   }
+  const std::uint64_t word = p.next();
+  if (left != 0) std::memcpy(at, &word, left);
 }
 
 inline bool matches(std::span<const std::byte> bytes, std::uint64_t seed) noexcept {
   pattern p(seed);
-  while (!bytes.empty()) {
-    const std::uint64_t word = p.next();
-    const std::size_t n = bytes.size() < 8 ? bytes.size() : 8;
-    if (std::memcmp(bytes.data(), &word, n) != 0) return false;
-    bytes = bytes.subspan(n);
+  const std::byte* at = bytes.data();
+  std::size_t left = bytes.size();
+  for (; left >= 8; left -= 8, at += 8) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, at, 8);
+    if (word != p.next()) return false;
   }
-  return true;
+  const std::uint64_t word = p.next();
+  return left == 0 || std::memcmp(at, &word, left) == 0;
 }
 
 inline std::vector<std::byte> patterned(std::size_t size, std::uint64_t seed) {

@@ -3,6 +3,7 @@
 
 #include "support/descriptors.hpp"
 #include "support/os_process.hpp"
+#include "support/patience.hpp"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,16 +16,28 @@
 #include <filesystem>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 namespace ringbell::test {
 
+/// fork(), again and again for a while where the system has too many processes at the moment, or too little memory.
+inline pid_t fork_patiently() {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (;;) {
+    const pid_t child = ::fork();
+    if (child >= 0) return child;
+    if ((errno != EAGAIN && errno != ENOMEM) || std::chrono::steady_clock::now() > deadline)
+      throw std::system_error(errno, std::system_category(), "fork");
+    ::usleep(100'000);
+  }
+}
+
 /// Forks and runs `f` there; its return value is the exit status. The caller gets the process id.
 template <class F>
 pid_t start_child(F f) {
-  const pid_t child = ::fork();
-  if (child < 0) throw std::runtime_error("fork failed");
+  const pid_t child = fork_patiently();
   if (child == 0) ::_exit(f());
   return child;
 }
@@ -117,10 +130,10 @@ inline int open_descriptors() {
   return count;
 }
 
-/// Looks again and again, without assuming how long it takes, until `condition` holds; false after ten seconds.
+/// Looks again and again, without assuming how long it takes, until `condition` holds; false when it does not for too long.
 template <class F>
 bool eventually(F condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     ::usleep(50);

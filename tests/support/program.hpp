@@ -18,9 +18,6 @@
 namespace ringbell::test {
 
 inline constexpr int timed_out = -1;
-inline constexpr std::chrono::milliseconds patience = std::chrono::seconds(20);
-/// In which time a program notices what another one does.
-inline constexpr std::chrono::milliseconds soon = std::chrono::seconds(1);
 
 /// By which programs that serve are asked to end.
 inline constexpr std::initializer_list<int> polite_signals{SIGTERM, SIGINT};

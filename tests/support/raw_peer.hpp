@@ -43,22 +43,22 @@ public:
   }
 
   /// The answer, with what came with it; empty when the other end hung up, or said nothing for that time.
-  std::optional<handshake::frame> answer(std::chrono::milliseconds patience = std::chrono::seconds(10)) {
+  std::optional<handshake::frame> answer(std::chrono::milliseconds limit = patience) {
     handshake::frame_reader reader;
     for (;;) {
       const auto got = socket.receive(reader.want(), handles);
       if (got) {
         if (*got == 0) return std::nullopt;
         if (auto frame = reader.received(*got)) return *frame;
-      } else if (got.error() != errc::would_block || !poll_for(socket.native(), POLLIN, patience)) {
+      } else if (got.error() != errc::would_block || !poll_for(socket.native(), POLLIN, limit)) {
         return std::nullopt;
       }
     }
   }
 
   /// Whether the other end hangs up within that time; what it says until then is dropped.
-  bool hangs_up(std::chrono::milliseconds patience = std::chrono::seconds(10)) noexcept {
-    const auto deadline = std::chrono::steady_clock::now() + patience;
+  bool hangs_up(std::chrono::milliseconds limit = patience) noexcept {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
     while (!socket.drain()) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
       if (left.count() <= 0) return false;

@@ -23,6 +23,8 @@
 #include <string>
 #include <vector>
 
+#include "support/process.hpp"
+
 namespace ringbell::test {
 
 using namespace ringbell::detail;
@@ -85,10 +87,10 @@ struct recorder final : event_sink {
   std::function<void()> then;
 };
 
-// Waits until a condition holds; false after ten seconds.
+// Waits until a condition holds; false when it does not for too long.
 template <class Condition>
 bool wait_until(reactor& r, Condition holds) {
-  const auto deadline = clock_type::now() + 10s;
+  const auto deadline = clock_type::now() + patience;
   while (!holds()) {
     if (clock_type::now() >= deadline) return false;
     r.wait(deadline);
@@ -135,7 +137,7 @@ inline short poll_now(sys::native_handle h, short events, int milliseconds = 0) 
 // A child process that is killed and reaped at the end of the test.
 class child {
 public:
-  explicit child(const std::function<void()>& body) : pid_(::fork()) {
+  explicit child(const std::function<void()>& body) : pid_(fork_patiently()) {
     if (pid_ == 0) {
       body();
       ::syscall(SYS_exit_group, 0);

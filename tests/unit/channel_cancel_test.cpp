@@ -210,12 +210,12 @@ TEST_CASE("a receive that races a timer loses, repeats and reorders no message")
           std::uint64_t next = 0;
           for (std::uint64_t race = 0; next < messages; ++race) {
             std::optional<message> m;
-            const auto patience = std::chrono::nanoseconds(pick(race, 3000));
+            const auto limit = std::chrono::nanoseconds(pick(race, 3000));
             if (by_timeout) {
-              auto r = co_await as_result(timeout(patience, ch.recv()));
+              auto r = co_await as_result(timeout(limit, ch.recv()));
               if (r) m = std::move(*r);
             } else {
-              auto first = co_await when_any(ch.recv(), sleep_for(patience));
+              auto first = co_await when_any(ch.recv(), sleep_for(limit));
               if (first.index() == 0) m = std::move(first.template get<0>());
             }
             if (!m) {
@@ -262,9 +262,9 @@ TEST_CASE("sends and claims that race a timer arrive exactly when they say so") 
       [&](loop&, channel ch) -> task<void> {
         std::vector<std::byte> bytes(9000);
         for (std::uint64_t n = 0; n < attempts; ++n) {
-          const auto patience = std::chrono::nanoseconds(pick(n, 3000));
+          const auto limit = std::chrono::nanoseconds(pick(n, 3000));
           if (n % 3 == 2) {
-            auto c = co_await as_result(timeout(patience, ch.claim(1000)));
+            auto c = co_await as_result(timeout(limit, ch.claim(1000)));
             if (!c) continue;
             std::memcpy(c->bytes().data(), &n, sizeof n);
             fill(c->bytes().subspan(sizeof n), n);
@@ -273,7 +273,7 @@ TEST_CASE("sends and claims that race a timer arrive exactly when they say so") 
             const auto message = std::span(bytes).first(sizeof n + pick(n, 8000));
             std::memcpy(message.data(), &n, sizeof n);
             fill(message.subspan(sizeof n), n);
-            const auto s = co_await as_result(timeout(patience, ch.send(message)));
+            const auto s = co_await as_result(timeout(limit, ch.send(message)));
             if (!s) continue;
           }
           sent.push_back(n);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "support/channel_pair.hpp"
+#include "support/patience.hpp"
 #include "support/pattern.hpp"
 
 TEST_SUITE("channel_lease") {
@@ -266,7 +267,7 @@ TEST_CASE("space released before the loop sleeps is known to the peer, even when
       beside sent(lp, p.client.send(bytes));
       co_await let_park(lp);
       while (p.server.try_recv()) continue;
-      const auto ended = co_await as_result(timeout(10s, sent.get()));
+      const auto ended = co_await as_result(timeout(patience, sent.get()));
       REQUIRE(ended.has_value());
       CHECK(ended->has_value());
     });

@@ -4,12 +4,12 @@
 
 #include <doctest/doctest.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "support/channel_pair.hpp"
 #include "support/pattern.hpp"
+#include "support/turns.hpp"
 
 TEST_SUITE("channel_threads") {
 
@@ -17,12 +17,6 @@ using namespace ringbell;
 using namespace ringbell::test;
 
 namespace {
-
-/// RINGBELL_TEST_SCALE=10 makes these tests ten times as long.
-std::uint64_t scaled(std::uint64_t n) {
-  const char* scale = std::getenv("RINGBELL_TEST_SCALE");
-  return scale ? n * std::strtoull(scale, nullptr, 10) : n;
-}
 
 loop_options with(spin_policy spin) {
   loop_options o;
@@ -39,7 +33,7 @@ std::uint64_t number_in(const message& m) {
 }  // namespace
 
 TEST_CASE("two threads exchange messages one by one") {
-  const std::uint64_t messages = scaled(20000);
+  const std::uint64_t messages = turns(20000);
   for (const auto spin : {spin_policy::none, spin_policy::adaptive}) {
     CAPTURE(static_cast<int>(spin));
     std::uint64_t wrong = 0;
@@ -63,7 +57,7 @@ TEST_CASE("two threads exchange messages one by one") {
 }
 
 TEST_CASE("one thread sends to another as fast as it can") {
-  const std::uint64_t messages = scaled(100000);
+  const std::uint64_t messages = turns(100000);
   for (const auto spin : {spin_policy::none, spin_policy::adaptive}) {
     CAPTURE(static_cast<int>(spin));
     std::uint64_t received = 0, wrong = 0;
@@ -89,7 +83,7 @@ TEST_CASE("one thread sends to another as fast as it can") {
 }
 
 TEST_CASE("two threads send each other messages of many sizes at the same time, some in fragments") {
-  const std::uint64_t messages = scaled(3000);
+  const std::uint64_t messages = turns(3000);
   for (const auto spin : {spin_policy::none, spin_policy::adaptive}) {
     CAPTURE(static_cast<int>(spin));
     std::uint64_t received[2] = {0, 0}, wrong[2] = {0, 0};

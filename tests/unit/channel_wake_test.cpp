@@ -13,6 +13,7 @@
 #include "support/allocations.hpp"
 #include "support/applies.hpp"
 #include "support/channel_pair.hpp"
+#include "support/patience.hpp"
 #include "support/pattern.hpp"
 
 TEST_SUITE("channel_wake") {
@@ -29,7 +30,7 @@ task<void> echo(channel ch) {
 
 template <class A>
 task<bool> ends_soon(A& wait) {
-  const auto r = co_await as_result(timeout(10s, wait.get()));
+  const auto r = co_await as_result(timeout(patience, wait.get()));
   co_return r.has_value() && r->has_value();
 }
 

@@ -104,26 +104,27 @@ TEST_CASE("a sender of the longest record never waits for a receiver that has co
   for (std::uint64_t offset = 0; offset < 4096; offset += 8) {
     for (std::uint64_t consumed = 0; consumed <= 4096; consumed += test::slow_here ? 360 : 40) {
       for (const std::uint64_t each : {std::uint64_t{40}, record_bytes(longest)}) {
-        CAPTURE(offset);
-        CAPTURE(consumed);
-        CAPTURE(each);
         endpoint_pair pair;
+        bool good = true;
+        const auto pass = [&](std::uint64_t bytes) { good = good && send_zeros(pair.a, bytes) == errc{} && receive_any(pair.b) == errc{}; };
         // To the offset, with all of it published; from there on nothing is, but by the quarter.
         for (std::uint64_t left = offset; left != 0;) {
           const std::uint64_t step = std::min<std::uint64_t>(left, 1024);
-          REQUIRE(send_zeros(pair.a, step - header_bytes) == errc{});
-          REQUIRE(receive_any(pair.b) == errc{});
+          pass(step - header_bytes);
           pair.b.publish();
           left -= step;
         }
         for (std::uint64_t left = consumed; left != 0;) {
           const std::uint64_t step = std::min(left, each);
-          REQUIRE(send_zeros(pair.a, step - header_bytes) == errc{});
-          REQUIRE(receive_any(pair.b) == errc{});
+          pass(step - header_bytes);
           left -= step;
         }
-        REQUIRE(send_zeros(pair.a, longest) == errc{});
-        REQUIRE(receive_any(pair.b) == errc{});
+        pass(longest);
+        if (good) continue;
+        CAPTURE(offset);
+        CAPTURE(consumed);
+        CAPTURE(each);
+        FAIL("it waits");
       }
     }
   }

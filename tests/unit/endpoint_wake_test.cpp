@@ -11,6 +11,7 @@
 
 #include "support/endpoint_steps.hpp"
 #include "support/endpoint_traffic.hpp"
+#include "support/turns.hpp"
 
 TEST_SUITE("endpoint_wake") {
 
@@ -40,13 +41,9 @@ void dither(std::uint64_t round) {
 
 template <class There, class Here, class After>
 void at_the_same_moment(There there, Here here, After after) {
-#ifdef RINGBELL_UNDER_TSAN
-  constexpr std::uint64_t rounds = 20'000;
-#else
-  constexpr std::uint64_t rounds = 200'000;
-#endif
+  const std::uint64_t rounds = test::turns(20'000);
   // With a bound on the time: where the threads have one processor for both, a meeting takes two switches between them.
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(test::turns(2));
   meeting point;
   std::atomic<bool> stop{false};
   std::thread other([&] {
@@ -282,11 +279,7 @@ TEST_CASE("two threads that park after random spins exchange every message, in b
     MESSAGE("skipped: no futexes here");
     return;
   }
-#ifdef RINGBELL_UNDER_TSAN
-  constexpr std::uint64_t messages = 40'000;
-#else
-  constexpr std::uint64_t messages = 300'000;
-#endif
+  const std::uint64_t messages = test::turns(40'000);
   for (const auto& [a_ring, b_ring] : {std::pair<std::uint64_t, std::uint64_t>{4096, 4096}, {4096, 65536}}) {
     const traffic::outcome both = traffic::exchange({messages, a_ring, b_ring, std::random_device{}()});
     CHECK(both.received == 2 * messages);

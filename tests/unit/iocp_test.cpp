@@ -19,6 +19,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/patience.hpp"
 #include "support/process.hpp"
 
 TEST_SUITE("iocp") {
@@ -76,7 +77,7 @@ bool is_signalled(sys::native_handle object, DWORD milliseconds = 0) {
 // Waits until a condition holds; false after ten seconds.
 template <class Condition>
 bool wait_until(reactor& r, Condition holds) {
-  const auto deadline = clock_type::now() + 10s;
+  const auto deadline = clock_type::now() + test::patience;
   while (!holds()) {
     if (clock_type::now() >= deadline) return false;
     r.wait(deadline);
@@ -87,11 +88,11 @@ bool wait_until(reactor& r, Condition holds) {
 // Delivers as a foreign loop does: sleeps on the pollable handle, and then asks the reactor.
 template <class Condition>
 bool poll_until(reactor& r, Condition holds) {
-  const auto deadline = clock_type::now() + 10s;
+  const auto deadline = clock_type::now() + test::patience;
   while (!holds()) {
     if (clock_type::now() >= deadline) return false;
     r.arm(deadline);
-    is_signalled(r.pollable(), 10'000);
+    is_signalled(r.pollable(), 60'000);
     r.poll();
   }
   return true;
@@ -196,7 +197,7 @@ TEST_CASE_TEMPLATE("poll alone delivers every event that wait would", B, RINGBEL
         while (heard != i && !stop) std::this_thread::yield();
       }
     });
-    const auto deadline = clock_type::now() + 20s;
+    const auto deadline = clock_type::now() + test::patience;
     while (heard != 100 && clock_type::now() < deadline)
       if (r->poll() == 0) std::this_thread::yield();
     CHECK(heard == 100);
@@ -253,7 +254,7 @@ TEST_CASE_TEMPLATE("a signal whose completion is in the port when its watch ends
     r->arm(reactor::time_point::max());
     REQUIRE_FALSE(is_signalled(r->pollable()));
     ring(event);
-    REQUIRE(is_signalled(r->pollable(), 10'000));
+    REQUIRE(is_signalled(r->pollable(), 60'000));
     r->unwatch(key);
     REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, next, key));
     CHECK(wait_until(*r, [&] { return next.count == 1; }));
@@ -270,7 +271,7 @@ TEST_CASE_TEMPLATE("a signal is there for the next watch when an earlier sink of
   const auto in_the_port = [&](const sys::handle& event) {
     ::ResetEvent(r->pollable());
     ring(event);
-    return is_signalled(r->pollable(), 10'000);
+    return is_signalled(r->pollable(), 60'000);
   };
   auto one = make_event(), two = make_event();
   recorder next;
@@ -493,7 +494,7 @@ TEST_CASE_TEMPLATE("the pollable handle is readable while something is to be del
   CHECK_FALSE(is_signalled(r->pollable()));
   for (int i = 1; i <= 3; ++i) {
     ring(event);
-    CHECK(is_signalled(r->pollable(), 10'000));
+    CHECK(is_signalled(r->pollable(), 60'000));
     CHECK(is_signalled(r->pollable()));
     CHECK(r->poll() == 1);
     r->arm(reactor::time_point::max());
@@ -509,7 +510,7 @@ TEST_CASE_TEMPLATE("the pollable handle becomes readable at the armed time, and 
   for (int i = 0; i < 3; ++i) {
     const auto begun = clock_type::now();
     r->arm(begun + 20ms);
-    CHECK(is_signalled(r->pollable(), 10'000));
+    CHECK(is_signalled(r->pollable(), 60'000));
     CHECK(clock_type::now() - begun >= 15ms);  // the timer counts ticks, and not this clock's
     CHECK(r->poll() == 0);
     r->arm(reactor::time_point::max());
@@ -522,7 +523,7 @@ TEST_CASE_TEMPLATE("the pollable handle becomes readable at the armed time, and 
   r->poll();
   CHECK_FALSE(is_signalled(r->pollable(), 40));
   r->arm(reactor::time_point::min());
-  CHECK(is_signalled(r->pollable(), 10'000));
+  CHECK(is_signalled(r->pollable(), 60'000));
 }
 
 TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handle go on", B, RINGBELL_PORTS) {

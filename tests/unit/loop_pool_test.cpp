@@ -18,6 +18,7 @@
 #include "support/applies.hpp"
 #include "support/channel_pair.hpp"
 #include "support/no_descriptors_left.hpp"
+#include "support/patience.hpp"
 #include "support/process.hpp"
 
 TEST_SUITE("loop_pool") {
@@ -27,8 +28,6 @@ using namespace ringbell::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-constexpr auto patience = 20s;
 
 /// Calls `f` on the loop's thread, and gives what it returned or throws what it threw.
 template <class F>

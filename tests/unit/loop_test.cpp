@@ -63,12 +63,12 @@ bool readable_within(loop& lp, int milliseconds) {
   return test::readable_within(lp.native_handle(), std::chrono::milliseconds(milliseconds));
 }
 
-/// A foreign event loop of the simplest kind: calls run_ready() whenever the native handle is readable, until `done`. False when nothing came for 10 s.
+/// A foreign event loop of the simplest kind: calls run_ready() whenever the native handle is readable, until `done`. False when nothing came for too long.
 template <class F>
 bool drive(loop& lp, F done) {
   lp.run_ready();
   while (!done()) {
-    if (!readable_within(lp, 10000)) return false;
+    if (!readable_within(lp, 60'000)) return false;
     lp.run_ready();
   }
   return true;
@@ -332,7 +332,7 @@ TEST_CASE("the foreign loop hears of what its own callbacks start") {
     if (readable_within(lp, 0)) lp.run_ready();
   CHECK_FALSE(readable_within(lp, 0));
   lp.spawn(count_to(1, count));
-  CHECK(readable_within(lp, 10000));
+  CHECK(readable_within(lp, 60'000));
   CHECK(drive(lp, [&] { return count == 1; }));
 
   inplace_stop_source stop;
@@ -358,7 +358,7 @@ TEST_CASE("run_ready returns to the foreign loop though there is always work, an
   lp.spawn(yield_for_ever());
   for (int i = 0; i < 10; ++i) {
     CHECK(lp.run_ready());
-    CHECK(readable_within(lp, 10000));
+    CHECK(readable_within(lp, 60'000));
   }
 }
 

@@ -2,6 +2,7 @@
 
 // What the reactors promise of watches: how they begin, report and end. reactor_wait_test.cpp has the rest.
 
+#include "support/patience.hpp"
 #include "support/reactors.hpp"
 
 #include "loop/watch_table.hpp"
@@ -135,7 +136,7 @@ TEST_CASE_TEMPLATE("poll alone delivers every event that wait would", B, RINGBEL
       while (heard != i && !stop) std::this_thread::yield();
     }
   });
-  const auto deadline = clock_type::now() + 20s;
+  const auto deadline = clock_type::now() + patience;
   while (heard != 100 && clock_type::now() < deadline)
     if (r->poll() == 0) std::this_thread::yield();  // the ringer may have no other core
   CHECK(heard == 100);
@@ -379,7 +380,7 @@ TEST_CASE_TEMPLATE("peers of a process that is killed hear of it at once, whatev
     ready.near.reset();
     s.near.reset();
     pipe_end.reset();
-    REQUIRE((poll_now(ready.far.get(), POLLIN, 10'000) & POLLIN) != 0);
+    REQUIRE((poll_now(ready.far.get(), POLLIN, 60'000) & POLLIN) != 0);
     char told;
     if (::recv(ready.far.get(), &told, 1, 0) != 1) return;  // no such ring here
     victim.kill();
@@ -418,10 +419,10 @@ TEST_CASE_TEMPLATE("a foreign loop hears of sockets that were watched before it 
   drain(*r);
   for (int round = 1; round <= 3; ++round) {
     for (const auto& s : pairs) REQUIRE(::send(s.far.get(), "x", 1, 0) == 1);
-    const auto deadline = clock_type::now() + 10s;
+    const auto deadline = clock_type::now() + patience;
     while (sink.count != round * std::ssize(pairs) && clock_type::now() < deadline) {
       r->arm(deadline);
-      poll_now(r->pollable(), POLLIN, 10'000);
+      poll_now(r->pollable(), POLLIN, 60'000);
       r->poll();
     }
     CHECK(sink.count == round * std::ssize(pairs));

@@ -4,6 +4,7 @@
 // sandbox refuses.
 
 #include "support/allocations.hpp"
+#include "support/patience.hpp"
 #include "support/process.hpp"
 #include "support/reactors.hpp"
 
@@ -71,11 +72,11 @@ int run_without(unsigned number, unsigned error, F f) {
 // Delivers as a foreign loop does: sleeps on the pollable handle, and then asks the reactor.
 template <class Condition>
 bool poll_until(reactor& r, Condition holds) {
-  const auto deadline = clock_type::now() + 10s;
+  const auto deadline = clock_type::now() + patience;
   while (!holds()) {
     if (clock_type::now() >= deadline) return false;
     r.arm(deadline);
-    poll_now(r.pollable(), POLLIN, 10'000);
+    poll_now(r.pollable(), POLLIN, 60'000);
     r.poll();
   }
   return true;
@@ -175,7 +176,7 @@ TEST_CASE_TEMPLATE("the pollable handle is readable while something is to be del
   CHECK(poll_now(r->pollable(), POLLIN) == 0);
   for (int i = 1; i <= 3; ++i) {
     ring(event);
-    CHECK(poll_now(r->pollable(), POLLIN, 10'000) == POLLIN);
+    CHECK(poll_now(r->pollable(), POLLIN, 60'000) == POLLIN);
     CHECK(r->poll() == 1);
     r->arm(reactor::time_point::max());
     CHECK(poll_now(r->pollable(), POLLIN) == 0);
@@ -191,7 +192,7 @@ TEST_CASE_TEMPLATE("the pollable handle becomes readable at the armed time, not 
   for (int i = 0; i < 3; ++i) {
     const auto due = clock_type::now() + 5ms;
     r->arm(due);
-    CHECK(poll_now(r->pollable(), POLLIN, 10'000) == POLLIN);
+    CHECK(poll_now(r->pollable(), POLLIN, 60'000) == POLLIN);
     CHECK(clock_type::now() >= due);
     CHECK(r->poll() == 0);
     r->arm(reactor::time_point::max());
@@ -204,7 +205,7 @@ TEST_CASE_TEMPLATE("the pollable handle becomes readable at the armed time, not 
   r->poll();
   CHECK(poll_now(r->pollable(), POLLIN, 40) == 0);
   r->arm(reactor::time_point::min());
-  CHECK(poll_now(r->pollable(), POLLIN, 10'000) == POLLIN);
+  CHECK(poll_now(r->pollable(), POLLIN, 60'000) == POLLIN);
 }
 
 TEST_CASE_TEMPLATE("a foreign loop hears of a regular file, too", B, RINGBELL_REACTORS) {
@@ -301,7 +302,7 @@ TEST_CASE_TEMPLATE("nothing is allocated per event, nor for a watch that takes t
   for (int i = 0; i < 100; ++i) {
     ring(event);
     fine = fine && !r->watch(s.near.get(), event_write, watch_mode::once, sink, once);
-    r->wait(clock_type::now() + 10s);
+    r->wait(clock_type::now() + patience);
     r->poll();
   }
   CHECK(allocations == before);

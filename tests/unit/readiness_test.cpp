@@ -10,6 +10,7 @@
 
 #include "support/allocations.hpp"
 #include "support/child_process.hpp"
+#include "support/patience.hpp"
 #include "support/resources.hpp"
 #include "support/waitable.hpp"
 
@@ -53,8 +54,8 @@ TEST_CASE("readable does not wait when there is something already") {
   int woken = 0;
   w.signal();
   loop lp;
-  lp.run(timeout(10s, wait_readable(w.native(), woken)));
-  lp.run(timeout(10s, wait_readable(w.native(), woken)));
+  lp.run(timeout(patience, wait_readable(w.native(), woken)));
+  lp.run(timeout(patience, wait_readable(w.native(), woken)));
   CHECK(woken == 2);
 }
 
@@ -69,7 +70,7 @@ TEST_CASE("a process is readable when it has ended, and from then on") {
   told.reach();
   lp.run_until_idle();
   CHECK(woken == 1);
-  lp.run(timeout(10s, wait_readable(child.pid_handle(), woken)));
+  lp.run(timeout(patience, wait_readable(child.pid_handle(), woken)));
   CHECK(woken == 2);
   CHECK(child.wait() == 0);
 }
@@ -84,7 +85,7 @@ TEST_CASE("a wait for a handle is cancelled, and the handle can be waited for ag
   lp.run(coroutine(w.native()));
   w.signal();
   int woken = 0;
-  lp.run(timeout(10s, wait_readable(w.native(), woken)));
+  lp.run(timeout(patience, wait_readable(w.native(), woken)));
   CHECK(woken == 1);
 }
 
@@ -110,7 +111,7 @@ TEST_CASE("a handle that was closed is an error, not a wait") {
   const sys::native_handle closed = w.native();
   w.close();
   const auto coroutine = [](sys::native_handle h) -> task<std::error_code> {
-    const result<void> r = co_await as_result(timeout(10s, readable(h)));
+    const result<void> r = co_await as_result(timeout(patience, readable(h)));
     co_return r.error();
   };
   const std::error_code error = lp.run(coroutine(closed));

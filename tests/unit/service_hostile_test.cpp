@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "support/patience.hpp"
 #include "support/service.hpp"
 
 TEST_SUITE("service_hostile") {
@@ -195,7 +196,7 @@ TEST_CASE("who floods and reads nothing is not served beyond his limits, and del
       for (std::uint32_t call = 1; co_await of_liar.say(bytes_of(of(kind::request, call, call % 3 ? pour : ask), 100)); ++call) {}
     }(now));
     for (int i = 0; i < 200; ++i) {
-      const payload p = co_await timeout(10s, now.honest.call(ask, "still here"));
+      const payload p = co_await timeout(patience, now.honest.call(ask, "still here"));
       CHECK(p.text() == "still here");
     }
     CHECK_FALSE(flood.ended());  // the server has stopped to take his requests
@@ -214,7 +215,7 @@ TEST_CASE("parts that nobody reads are kept up to the limit of bytes, then their
       co_await now.say(bytes_of(of(kind::part, call, 0, service_frame::more), 400'000));
     }
     for (int failed = 0; failed < 8; ++failed) {
-      const auto answer = co_await timeout(10s, now.liar.recv());
+      const auto answer = co_await timeout(patience, now.liar.recv());
       REQUIRE(answer);
       const std::vector<std::byte> copy(answer->bytes().begin(), answer->bytes().end());
       const auto f = service_frame::decode(copy, false);
@@ -253,7 +254,7 @@ TEST_CASE("random frames of a hostile client harm nobody else") {
         }
         if (!saying.ended()) break;  // the server takes no more of it
       }
-      const payload p = co_await timeout(10s, now.honest.call(ask, "still here"));
+      const payload p = co_await timeout(patience, now.honest.call(ask, "still here"));
       CHECK(p.text() == "still here");
     }
   });
@@ -286,11 +287,11 @@ TEST_CASE("random frames of a hostile server end the client's calls, and nothing
         co_await yield();
       }
       liar = channel();
-      (void)co_await timeout(10s, first.get());
-      (void)co_await timeout(10s, second.get());
-      (void)co_await timeout(10s, reading.get());
-      (void)co_await timeout(10s, writing.get());
-      const auto last = co_await timeout(10s, as_result(stream.reply()));
+      (void)co_await timeout(patience, first.get());
+      (void)co_await timeout(patience, second.get());
+      (void)co_await timeout(patience, reading.get());
+      (void)co_await timeout(patience, writing.get());
+      const auto last = co_await timeout(patience, as_result(stream.reply()));
       CHECK((last.has_value() || last.error()));
       CHECK(co_await holds_soon([&] { return c.calls() == 0 && !c.connected(); }));
     }
@@ -315,7 +316,7 @@ TEST_CASE("an idle client that leaves no room for the goodbye is hung up on with
     co_await sleep_for(20ms);
     CHECK(now.liar.statistics().messages_sent == replies);
     while (!now.seen.why) {
-      const payload p = co_await timeout(20s, now.honest.call(ask, "x"));
+      const payload p = co_await timeout(patience, now.honest.call(ask, "x"));
       REQUIRE(p.text() == "x");
       co_await sleep_for(1ms);
     }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "support/patience.hpp"
 #include "support/service.hpp"
 
 TEST_SUITE("service_lifetime") {
@@ -49,12 +50,12 @@ TEST_CASE("a stream that goes while a write of it is half-way leaves the connect
       if (turns % 2 == 0) writing.reset();
       stream.reset();
       if (writing) {
-        const auto written = co_await timeout(10s, writing->get());
+        const auto written = co_await timeout(patience, writing->get());
         CHECK((written.has_value() || written.error() == errc::closed || written.error() == errc::cancelled));
       }
       call_stream other = c.open(1);
       other.finish();
-      const payload last = co_await timeout(10s, other.reply());
+      const payload last = co_await timeout(patience, other.reply());
       CHECK(last.as<std::size_t>() == 0);
     }
   });
@@ -71,7 +72,7 @@ TEST_CASE("a write that is half-way when the reply comes ends, and may be destro
       const auto failed = co_await error_of(stream->reply());
       CHECK(failed.second == "no");
       if (wait) {
-        const auto written = co_await timeout(10s, writing->get());
+        const auto written = co_await timeout(patience, writing->get());
         CHECK(written.error() == errc::closed);
       }
       writing.reset();
@@ -91,9 +92,9 @@ TEST_CASE("who waits for the reply, or a part, of a stream that goes gets closed
     beside reading(lp, stream->read());
     co_await settle();
     stream.reset();
-    const auto last = co_await timeout(10s, replying.get());
+    const auto last = co_await timeout(patience, replying.get());
     CHECK(last.error() == errc::closed);
-    const auto part = co_await timeout(10s, reading.get());
+    const auto part = co_await timeout(patience, reading.get());
     CHECK(part.error() == errc::closed);
   });
 }
@@ -113,7 +114,7 @@ TEST_CASE("a call keeps its connection when the last client handle goes") {
     co_await settle();
     CHECK(s.server().clients() == 1);
     go.set();
-    const auto got = co_await timeout(10s, calling.get());
+    const auto got = co_await timeout(patience, calling.get());
     REQUIRE(got.has_value());
     CHECK(got->text() == "kept");
     const payload last = co_await stream->reply();
@@ -142,11 +143,11 @@ TEST_CASE("a server that goes ends handlers where they wait, and calls with peer
     CHECK(co_await holds_soon([&] { return alive == 3; }));
     s.destroy_server();
     CHECK(alive == 0);
-    const auto a = co_await timeout(10s, sleeping.get());
+    const auto a = co_await timeout(patience, sleeping.get());
     CHECK(a.error() == errc::peer_closed);
-    const auto b = co_await timeout(10s, all_read.get());
+    const auto b = co_await timeout(patience, all_read.get());
     CHECK(b.error() == errc::peer_closed);
-    const auto d = co_await timeout(10s, all_written.get());
+    const auto d = co_await timeout(patience, all_written.get());
     CHECK(d.error() == errc::peer_closed);
     const auto later = co_await as_result(c.call(1));
     CHECK(later.error() == errc::peer_closed);
@@ -194,7 +195,7 @@ TEST_CASE("a write that its handler left behind ends when the client cancels, or
         stream.reset();
       else
         s.destroy_server();
-      const auto written = co_await timeout(10s, writing->get());
+      const auto written = co_await timeout(patience, writing->get());
       CHECK_FALSE(written.has_value());
       writing.reset();
       co_await settle();
@@ -217,9 +218,9 @@ TEST_CASE("closing the client fails its calls with closed, and ends their handle
     CHECK(co_await holds_soon([&] { return alive == 2; }));
     c.close();
     c.close();
-    const auto called = co_await timeout(10s, calling.get());
+    const auto called = co_await timeout(patience, calling.get());
     CHECK(called.error() == errc::closed);
-    const auto read = co_await timeout(10s, reading.get());
+    const auto read = co_await timeout(patience, reading.get());
     CHECK(read.error() == errc::closed);
     const auto later = co_await as_result(c.call(1));
     CHECK(later.error() == errc::closed);
@@ -235,7 +236,7 @@ TEST_CASE("a server that goes while its statistics are asked for") {
       beside calling(lp, c.call(service_frame::method_statistics));
       for (int i = 0; i < turns; ++i) co_await yield();
       s.destroy_server();
-      const auto got = co_await timeout(10s, calling.get());
+      const auto got = co_await timeout(patience, calling.get());
       CHECK((got.has_value() || got.error() == errc::peer_closed));
     }
   });

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "support/allocations.hpp"
+#include "support/patience.hpp"
 #include "support/service.hpp"
 
 TEST_SUITE("service_memory") {
@@ -91,14 +92,14 @@ task<int> with_ever_more_memory(loop& lp, served_elsewhere& server, F one) {
     CAPTURE(lacked);
     REQUIRE(lacked < 1000);
     server.allow(lacked);
-    const auto ended = co_await as_result(timeout(20s, one(c)));
+    const auto ended = co_await as_result(timeout(patience, one(c)));
     const bool out = server.ran_out();
     CHECK(ended.error() != errc::timed_out);
     if (!out) CHECK(ended.has_value());
     // Of a connection that was lost just now it may still be hearing.
     std::error_code then;
     for (int attempt = 0; attempt < 3; ++attempt) {
-      const auto alive = co_await as_result(timeout(20s, c.call(ask, "alive")));
+      const auto alive = co_await as_result(timeout(patience, c.call(ask, "alive")));
       then = alive ? std::error_code() : alive.error();
       if (!then) break;
     }

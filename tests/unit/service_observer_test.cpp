@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "support/patience.hpp"
 #include "support/service.hpp"
 
 TEST_SUITE("service_observer") {
@@ -103,7 +104,7 @@ TEST_CASE("a server's observer hears why connections end") {
       client c = co_await s.connected();
       (void)co_await c.call(1, "abc");
       if (stops) {
-        task<bool> stopping = s.server().stop(1s);
+        task<bool> stopping = s.server().stop(patience);
         CHECK(co_await std::move(stopping));
       }
       s.destroy_server();

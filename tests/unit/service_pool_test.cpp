@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "support/patience.hpp"
 #include "support/service.hpp"
 
 TEST_SUITE("service_pool") {
@@ -52,7 +53,7 @@ TEST_CASE("connections are spread over the threads, and each handler runs on tha
     std::vector<client> clients;
     for (int i = 0; i < 4; ++i) clients.push_back(co_await p.connected());
     for (client& c : clients) {
-      const payload got = co_await timeout(10s, c.call(1, "x"));
+      const payload got = co_await timeout(patience, c.call(1, "x"));
       CHECK(got.text() == "x");
     }
     CHECK(threads.size() == 2);
@@ -71,7 +72,7 @@ TEST_CASE("statistics are gathered from all threads") {
       clients.push_back(co_await p.connected());
       for (int n = 0; n <= i; ++n) (void)co_await clients.back().call(1, "x");
     }
-    const payload all = co_await timeout(10s, clients.front().call(service_frame::method_statistics));
+    const payload all = co_await timeout(patience, clients.front().call(service_frame::method_statistics));
     REQUIRE(all.size() == 5 * sizeof(client_statistics));
     std::multiset<std::uint64_t> requests;
     for (std::size_t i = 0; i < 5; ++i) {
@@ -96,8 +97,8 @@ TEST_CASE("stop() ends requests on all threads in order") {
     beside a(lp, clients[0].call(1, "a"));
     beside b(lp, clients[1].call(1, "b"));
     CHECK(co_await holds_soon([&] { return waiting == 2; }));
-    task<bool> stopping = p.s->stop(10s);
-    CHECK(co_await timeout(20s, std::move(stopping)));
+    task<bool> stopping = p.s->stop(patience);
+    CHECK(co_await timeout(patience, std::move(stopping)));
     CHECK((co_await a.get()).has_value());
     CHECK((co_await b.get()).has_value());
     const auto refused = co_await as_result(clients[2].call(1));
@@ -122,9 +123,9 @@ TEST_CASE("when the grace is over handlers on all threads are ended") {
     beside second(lp, b.call(1));
     CHECK(co_await holds_soon([&] { return begun == 2; }));
     task<bool> stopping = p.s->stop(5ms);
-    CHECK_FALSE(co_await timeout(20s, std::move(stopping)));
+    CHECK_FALSE(co_await timeout(patience, std::move(stopping)));
     CHECK(stopped == 2);
-    const auto got = co_await timeout(10s, first.get());
+    const auto got = co_await timeout(patience, first.get());
     CHECK(got.error() == errc::refused_stopping);
   });
 }
@@ -153,7 +154,7 @@ TEST_CASE("a server is destroyed while clients call, connect and ask for its sta
       beside late(lp, p.connected());
       for (int i = 0; i < round; ++i) co_await yield();
       p.s.reset();
-      co_await timeout(20s, load.join());
+      co_await timeout(patience, load.join());
     });
   }
 }
@@ -171,7 +172,7 @@ TEST_CASE("a server whose pool has stopped can be destroyed") {
     CHECK(co_await holds_soon([&] { return begun.load(); }));
     p.pool.stop();
     p.s.reset();
-    const auto got = co_await timeout(20s, calling.get());
+    const auto got = co_await timeout(patience, calling.get());
     CHECK(got.error() == errc::peer_closed);
   });
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "support/patience.hpp"
 #include "support/pattern.hpp"
 #include "support/service.hpp"
 
@@ -107,7 +108,7 @@ TEST_CASE("parts go both ways at the same time, of any size up to the longest me
         to.finish();
       }(both, bytes, sizes));
       for (const std::size_t size : sizes) {
-        const auto part = co_await timeout(10s, both.read());
+        const auto part = co_await timeout(patience, both.read());
         REQUIRE(part);
         CHECK(part->size() == size);
         CHECK(matches(part->bytes(), 2));
@@ -194,7 +195,7 @@ TEST_CASE("a reply ends a write that waits for credit") {
     go.set();
     const payload last = co_await stream.reply();
     CHECK(last.text() == "enough");
-    const auto written = co_await timeout(10s, waiting.get());
+    const auto written = co_await timeout(patience, waiting.get());
     CHECK(written.error() == errc::closed);
   });
 }
@@ -239,7 +240,7 @@ TEST_CASE("finish() during a write lets it go through, and ends the parts after 
     co_await yield();
     CHECK_FALSE(writing.ended());
     stream.finish();
-    const payload last = co_await timeout(10s, stream.reply());
+    const payload last = co_await timeout(patience, stream.reply());
     CHECK(last.as<std::size_t>() == 30'000);
     const auto written = co_await writing.get();
     CHECK(written.has_value());

@@ -13,6 +13,7 @@
 
 #include "support/applies.hpp"
 #include "support/child_process.hpp"
+#include "support/patience.hpp"
 #include "support/signals.hpp"
 
 TEST_SUITE("signals") {
@@ -88,7 +89,7 @@ TEST_CASE("a cancelled wait leaves the signal to the next") {
     const result<int> r = co_await as_result(timeout(1ms, set.next()));
     CHECK(r.error() == errc::timed_out);
     std::raise(first_signal);
-    CHECK(co_await timeout(10s, set.next()) == first_signal);
+    CHECK(co_await timeout(patience, set.next()) == first_signal);
   };
   loop lp;
   lp.run(coroutine());
@@ -117,7 +118,7 @@ TEST_CASE("a pool's threads have signals blocked, and the thread that made the p
     std::promise<bool> there;
     auto blocked = there.get_future();
     pool[i].post([&] { there.set_value(is_blocked(SIGTERM) && is_blocked(SIGINT)); });
-    REQUIRE(blocked.wait_for(20s) == std::future_status::ready);
+    REQUIRE(blocked.wait_for(patience) == std::future_status::ready);
     CHECK(blocked.get());
   }
 }

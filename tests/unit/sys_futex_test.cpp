@@ -2,6 +2,7 @@
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/futex.hpp>
 
+#include "support/patience.hpp"
 #include "support/process.hpp"
 
 #include <doctest/doctest.h>
@@ -35,7 +36,7 @@ namespace {
 
 constexpr auto here = futex_scope::private_;
 futex_deadline soon() { return steady_clock::now() + 20ms; }
-futex_deadline far() { return steady_clock::now() + 10s; }
+futex_deadline far() { return steady_clock::now() + patience; }
 
 // How many sleep on a word of this process. Moving the sleepers from a word to the same word counts them and changes nothing.
 long sleepers(const futex_word& word) {

@@ -4,6 +4,7 @@
 #include <ringbell/sys/futex.hpp>
 #include <ringbell/sys/region.hpp>
 
+#include "support/patience.hpp"
 #include "support/process.hpp"
 #include "support/system_objects.hpp"
 
@@ -116,7 +117,7 @@ TEST_CASE("a waiter on a read-only mapping is woken by the owner in another proc
     const peer_region peer = peer_region::map(share(r), 4096, error);
     if (error) return 1;
     const auto& theirs = *reinterpret_cast<const futex_word*>(peer.data());
-    return futex_wait(theirs, 0, futex_scope::shared, std::chrono::steady_clock::now() + 10s) ? 2 : 0;
+    return futex_wait(theirs, 0, futex_scope::shared, std::chrono::steady_clock::now() + patience) ? 2 : 0;
   });
   CHECK(eventually([&] { return futex_wake(word, 1, futex_scope::shared) == 1; }));
   CHECK(wait_for(child) == 0);

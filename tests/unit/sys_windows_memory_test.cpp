@@ -5,6 +5,7 @@
 #include <ringbell/sys/handle.hpp>
 #include <ringbell/sys/region.hpp>
 
+#include "support/patience.hpp"
 #include "support/process.hpp"
 #include "support/system_objects.hpp"
 #include "support/windows_objects.hpp"
@@ -269,7 +270,7 @@ TEST_CASE("a thread waits for a word to change, or until its deadline, and not f
     word = 2;
     futex_wake(word, 1, futex_scope::private_);
   });
-  while (word == 1) CHECK_FALSE(futex_wait(word, 1, futex_scope::private_, clock_type::now() + 10s));
+  while (word == 1) CHECK_FALSE(futex_wait(word, 1, futex_scope::private_, clock_type::now() + patience));
   other.join();
 }
 

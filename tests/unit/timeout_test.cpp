@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "support/patience.hpp"
+
 TEST_SUITE("timeout") {
 
 using namespace ringbell;
@@ -35,7 +37,7 @@ task<int> deep(int depth, int& unwound) {
 
 TEST_CASE("what ends in time gives its value") {
   loop lp;
-  CHECK(lp.run(timeout(10s, value_after(10us, 5))) == 5);
+  CHECK(lp.run(timeout(test::patience, value_after(10us, 5))) == 5);
 }
 
 TEST_CASE("what does not end in time is stopped, and errc::timed_out thrown after it has ended") {
@@ -88,7 +90,7 @@ TEST_CASE("an exception of its own passes through, before and after the deadline
     }
   };
   loop lp;
-  CHECK_THROWS_WITH_AS(lp.run(timeout(10s, coroutines::early())), "early", std::out_of_range);
+  CHECK_THROWS_WITH_AS(lp.run(timeout(test::patience, coroutines::early())), "early", std::out_of_range);
   CHECK_THROWS_WITH_AS(lp.run(timeout(1ms, coroutines::late())), "late", std::out_of_range);
 }
 
@@ -100,7 +102,7 @@ TEST_CASE("of nested timeouts the inner one reports its own, and the outer goes 
     co_return 4;
   };
   loop lp;
-  CHECK(lp.run(timeout(10s, coroutine())) == 4);
+  CHECK(lp.run(timeout(test::patience, coroutine())) == 4);
 }
 
 TEST_CASE("of nested timeouts the outer one stops the inner, which reports errc::cancelled") {

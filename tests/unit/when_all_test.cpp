@@ -12,6 +12,8 @@
 #include <string>
 #include <type_traits>
 
+#include "support/patience.hpp"
+
 TEST_SUITE("when_all") {
 
 using namespace ringbell;
@@ -84,7 +86,7 @@ TEST_CASE("all wait at the same time") {
   };
   int present = 0;
   loop lp;
-  lp.run(timeout(30s, coroutines::all(present)));
+  lp.run(timeout(test::patience, coroutines::all(present)));
   CHECK(present == 4);
 }
 

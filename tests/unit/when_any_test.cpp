@@ -15,6 +15,7 @@
 #include <type_traits>
 
 #include "support/applies.hpp"
+#include "support/patience.hpp"
 
 TEST_SUITE("when_any") {
 
@@ -158,7 +159,7 @@ TEST_CASE("a wait that loses in the very turn in which it was completed has cons
   const auto coroutine = [](sys::event_bell& x, sys::event_bell& y) -> task<void> {
     const auto first = co_await when_any(wait_for(x), wait_for(y));
     sys::event_bell& other = first.index() == 0 ? y : x;
-    co_await timeout(10s, wait_for(other));  // was rung, and still is
+    co_await timeout(test::patience, wait_for(other));  // was rung, and still is
     const result<void> again = co_await as_result(timeout(1ms, wait_for(other)));
     CHECK(again.error() == errc::timed_out);
   };

@@ -15,6 +15,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -35,12 +36,52 @@ inline void expect(bool holds, const char* what) {
 inline constexpr short peer_hung_up = 0;
 
 /// Whether the object is signalled within that time; an auto-reset event is reset then.
-inline bool poll_for(sys::native_handle h, short, std::chrono::milliseconds patience) {
-  return ::WaitForSingleObject(h, static_cast<DWORD>(patience.count())) == WAIT_OBJECT_0;
+inline bool poll_for(sys::native_handle h, short, std::chrono::milliseconds limit) {
+  return ::WaitForSingleObject(h, static_cast<DWORD>(limit.count())) == WAIT_OBJECT_0;
 }
 
 /// What waiting for a process gives that was killed.
 inline constexpr int killed = 1009;
+
+/// Whether a process may start later that does not now, because others have what it takes: memory, handles, or the time of the
+/// server that starts it (Wine's).
+inline bool is_passing(DWORD error) {
+  switch (error) {
+    case ERROR_NO_SYSTEM_RESOURCES:
+    case ERROR_NOT_ENOUGH_MEMORY:
+    case ERROR_OUTOFMEMORY:
+    case ERROR_NOT_ENOUGH_QUOTA:
+    case ERROR_COMMITMENT_LIMIT:
+    case ERROR_PAGEFILE_QUOTA:
+    case ERROR_TOO_MANY_OPEN_FILES:
+    case ERROR_MAX_THRDS_REACHED:
+    case ERROR_NO_PROC_SLOTS:
+    case ERROR_BUSY:
+    case ERROR_NOT_READY:
+    case ERROR_RETRY:
+    case ERROR_SHARING_VIOLATION:
+    case ERROR_INTERNAL_ERROR:  // Wine: the new process ended before it had begun
+    case ERROR_TIMEOUT:
+    case ERROR_SEM_TIMEOUT:
+    case WAIT_TIMEOUT:
+    case RPC_S_SERVER_TOO_BUSY:
+    case RPC_S_SERVER_UNAVAILABLE:
+    case RPC_S_CALL_FAILED: return true;
+    default: return false;
+  }
+}
+
+/// Starts a process by `create`, which is CreateProcess; again and again for a while where the system is short of something.
+template <class F>
+void start_process(const std::string& what, F create) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (!create()) {
+    const DWORD error = ::GetLastError();
+    if (!is_passing(error) || std::chrono::steady_clock::now() > deadline)
+      throw std::system_error(static_cast<int>(error), std::system_category(), "CreateProcess failed: " + what);
+    ::Sleep(100);
+  }
+}
 
 /// All child processes, which end with this one.
 inline HANDLE job_of_children() {
@@ -234,9 +275,9 @@ public:
     ::TerminateProcess(process_.get(), killed);
     ::WaitForSingleObject(process_.get(), 10'000);
   }
-  /// The exit status; 1009 when it was killed, as a process that takes longer than `patience` is.
-  int wait(std::chrono::seconds patience = std::chrono::seconds(60)) noexcept {
-    if (!poll_for(process_.get(), POLLIN, patience)) {
+  /// The exit status; 1009 when it was killed, as a process that takes longer than `limit` is.
+  int wait(std::chrono::seconds limit = patience) noexcept {
+    if (!poll_for(process_.get(), POLLIN, limit)) {
       std::fprintf(stderr, "process %lu takes too long, and is killed\n", id_);
       kill();
     }
@@ -263,8 +304,9 @@ private:
     STARTUPINFOW startup{};
     startup.cb = sizeof startup;
     PROCESS_INFORMATION started{};
-    if (!::CreateProcessW(program, command.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED, nullptr, nullptr, &startup, &started))
-      throw std::runtime_error("CreateProcess failed");
+    start_process("a child", [&] {
+      return ::CreateProcessW(program, command.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED, nullptr, nullptr, &startup, &started);
+    });
     process_ = sys::handle(started.hProcess);
     const sys::handle thread(started.hThread);
     id_ = started.dwProcessId;

@@ -4,6 +4,7 @@
 #include <ringbell/sys/handle.hpp>
 
 #include "support/handle_count.hpp"
+#include "support/patience.hpp"
 
 #include <doctest/doctest.h>
 
@@ -104,10 +105,10 @@ inline int open_descriptors() {
   });
 }
 
-/// Looks again and again, without assuming how long it takes, until `condition` holds; false after ten seconds.
+/// Looks again and again, without assuming how long it takes, until `condition` holds; false when it does not for too long.
 template <class F>
 bool eventually(F condition) {
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!condition()) {
     if (std::chrono::steady_clock::now() > deadline) return false;
     ::Sleep(1);

@@ -20,9 +20,6 @@
 namespace ringbell::test {
 
 inline constexpr int timed_out = -1;
-inline constexpr std::chrono::milliseconds patience = std::chrono::seconds(30);
-/// In which time a program notices what another one does: Wine takes several times as long for all.
-inline constexpr std::chrono::milliseconds soon = std::chrono::seconds(4);
 
 /// By which programs that serve are asked to end: Ctrl-C. Ctrl-Break would do as well, but not under Wine.
 inline constexpr std::initializer_list<int> polite_signals{SIGINT};
@@ -51,9 +48,10 @@ public:
     std::string command = quoted(path);
     for (const std::string& a : arguments) command += ' ' + quoted(a);
     PROCESS_INFORMATION started{};
-    if (!::CreateProcessA(path.c_str(), command.data(), nullptr, nullptr, TRUE, DETACHED_PROCESS | CREATE_SUSPENDED, nullptr, nullptr,
-                          &startup, &started))
-      throw std::runtime_error("CreateProcess failed: " + path);
+    start_process(path, [&] {
+      return ::CreateProcessA(path.c_str(), command.data(), nullptr, nullptr, TRUE, DETACHED_PROCESS | CREATE_SUSPENDED, nullptr, nullptr,
+                              &startup, &started);
+    });
     process_ = sys::handle(started.hProcess);
     const sys::handle thread(started.hThread);
     id_ = started.dwProcessId;

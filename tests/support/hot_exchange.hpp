@@ -2,9 +2,7 @@
 #pragma once
 
 #include <ringbell/loop.hpp>
-#include <ringbell/sys/cpu.hpp>
 
-#include <stdlib.h>
 #include <sys/resource.h>
 
 #include <cstdint>
@@ -16,12 +14,6 @@ inline std::uint64_t switches_of_this_process() {
   rusage usage{};
   ::getrusage(RUSAGE_SELF, &usage);
   return static_cast<std::uint64_t>(usage.ru_nvcsw);
-}
-
-/// Whether others want more processors than there are.
-inline bool machine_is_busy() {
-  double load = 0;
-  return ::getloadavg(&load, 1) == 1 && load > sys::usable_cpus() + 1;
 }
 
 /// With what policy the two sides of a hot exchange find out that polling pays.
