@@ -21,20 +21,18 @@ template <class Executor, class Token = net::default_completion_token_t<Executor
   requires detail::is_executor<Executor>
 auto async_connect(const Executor& executor, std::string name, connect_options options,
                    Token&& token = net::default_completion_token_t<Executor>()) {
-  return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Executor>)>(
-      detail::initiate_connect<Executor>(executor), token, std::move(name), options);
+  return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Executor>)>(detail::initiate_connect<Executor>(executor), token,
+                                                                                        std::move(name), options);
 }
 template <class Executor, class Token = net::default_completion_token_t<Executor>>
   requires(detail::is_executor<Executor> && !std::is_convertible_v<Token, connect_options>)
-auto async_connect(const Executor& executor, std::string name,
-                   Token&& token = net::default_completion_token_t<Executor>()) {
+auto async_connect(const Executor& executor, std::string name, Token&& token = net::default_completion_token_t<Executor>()) {
   return async_connect(executor, std::move(name), connect_options(), std::forward<Token>(token));
 }
 template <class ExecutionContext, class... Rest>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
 auto async_connect(ExecutionContext& context, std::string name, Rest&&... rest) {
-  return async_connect(net::any_io_executor(context.get_executor()), std::move(name),
-                       std::forward<Rest>(rest)...);
+  return async_connect(net::any_io_executor(context.get_executor()), std::move(name), std::forward<Rest>(rest)...);
 }
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

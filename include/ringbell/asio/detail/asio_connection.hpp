@@ -77,8 +77,7 @@ private:
   static constexpr unsigned parks_per_cpu_look = 1024;
 
   bool worth_polling() noexcept {
-    return policy_ != spin_policy::none && !same_cpu_ &&
-           (policy_ == spin_policy::always || history_.worth_it());
+    return policy_ != spin_policy::none && !same_cpu_ && (policy_ == spin_policy::always || history_.worth_it());
   }
   /// Of a message that was not sent to its end.
   void abandon_rest() noexcept;

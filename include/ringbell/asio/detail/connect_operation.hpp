@@ -21,8 +21,7 @@ public:
   asio_connection* take() noexcept { return std::exchange(connection_, nullptr); }
 
 protected:
-  connect_operation(net::execution_context& context, std::string name,
-                    const connect_options& options);
+  connect_operation(net::execution_context& context, std::string name, const connect_options& options);
   ~connect_operation() override;
   progress advance(bool rung) override;
 
@@ -42,9 +41,8 @@ public:
   executor_type get_executor() const noexcept { return executor_; }
   template <class Handler>
   void operator()(Handler&& handler, std::string name, const connect_options& options) const {
-    handled_operation<connect_operation, as_channel<Executor>, std::decay_t<Handler>, Executor>::
-        begin(std::forward<Handler>(handler), executor_, as_channel<Executor>(executor_),
-              context_of(executor_), std::move(name), options);
+    handled_operation<connect_operation, as_channel<Executor>, std::decay_t<Handler>, Executor>::begin(
+        std::forward<Handler>(handler), executor_, as_channel<Executor>(executor_), context_of(executor_), std::move(name), options);
   }
 
 private:

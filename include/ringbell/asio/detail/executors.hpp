@@ -18,18 +18,15 @@ using context_executor = net::io_context::executor_type;
 // these.
 template <class Executor>
 concept goes_anywhere =
-    !net::can_require<Executor, net::execution::blocking_t::never_t>::value ||
-    requires { Executor::query(net::execution::blocking); };
+    !net::can_require<Executor, net::execution::blocking_t::never_t>::value || requires { Executor::query(net::execution::blocking); };
 
 /// Whether an executor frees the memory for a function before it calls that: Asio's do.
 template <class Executor>
 inline constexpr bool frees_before_call = false;
 template <class Allocator, auto Bits>
-inline constexpr bool frees_before_call<net::io_context::basic_executor_type<Allocator, Bits>> =
-    true;
+inline constexpr bool frees_before_call<net::io_context::basic_executor_type<Allocator, Bits>> = true;
 template <class Allocator, auto Bits>
-inline constexpr bool frees_before_call<net::thread_pool::basic_executor_type<Allocator, Bits>> =
-    true;
+inline constexpr bool frees_before_call<net::thread_pool::basic_executor_type<Allocator, Bits>> = true;
 template <class Executor>
 inline constexpr bool frees_before_call<net::strand<Executor>> = frees_before_call<Executor>;
 
@@ -53,8 +50,7 @@ void run_with_memory(const Executor& executor, turn&& t, const Allocator& alloca
 /// Runs `t` later. `allocator` is for an executor of which it is not known when it frees memory.
 template <class Executor, class Allocator>
 void run_later(const Executor& executor, turn&& t, const Allocator& allocator) {
-  run_with_memory(net::prefer(net::require(executor, net::execution::blocking.never),
-                              net::execution::relationship.continuation),
+  run_with_memory(net::prefer(net::require(executor, net::execution::blocking.never), net::execution::relationship.continuation),
                   std::move(t), allocator);
 }
 void run_later(const net::any_io_executor& executor, turn&& t, const std::allocator<void>&);
@@ -63,8 +59,7 @@ void run_later(const context_executor& executor, turn&& t, const std::allocator<
 /// Runs `t` now where this is a thread of the executor's, else later.
 template <class Executor, class Allocator>
 void run_soon(const Executor& executor, turn&& t, const Allocator& allocator) {
-  run_with_memory(net::prefer(executor, net::execution::blocking.possibly), std::move(t),
-                  allocator);
+  run_with_memory(net::prefer(executor, net::execution::blocking.possibly), std::move(t), allocator);
 }
 void run_soon(const net::any_io_executor& executor, turn&& t, const std::allocator<void>&);
 void run_soon(const context_executor& executor, turn&& t, const std::allocator<void>&);

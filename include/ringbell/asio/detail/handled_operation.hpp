@@ -15,10 +15,8 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 // A handler with an immediate executor (Asio 1.27) may be called from within the initiating function.
 #if RINGBELL_ASIO_VERSION >= 102700
 template <class Handler, class Executor>
-concept has_immediate_executor = !requires {
-  typename net::associated_immediate_executor<
-      Handler, Executor>::asio_associated_immediate_executor_is_unspecialised;
-};
+concept has_immediate_executor =
+    !requires { typename net::associated_immediate_executor<Handler, Executor>::asio_associated_immediate_executor_is_unspecialised; };
 #endif
 
 /// Gives a handler what an operation has taken.
@@ -38,12 +36,9 @@ public:
   using allocator_type = typename net::associated_allocator<Handler>::type;
 
   template <class H, class... Arguments>
-  static void begin(H&& handler, const Executor& executor, const Result& result,
-                    Arguments&&... arguments) {
-    memory_for<handled_operation, allocator_type> memory(
-        net::get_associated_allocator(handler));
-    auto* const o = new (memory.get()) handled_operation(
-        std::forward<H>(handler), executor, result, std::forward<Arguments>(arguments)...);
+  static void begin(H&& handler, const Executor& executor, const Result& result, Arguments&&... arguments) {
+    memory_for<handled_operation, allocator_type> memory(net::get_associated_allocator(handler));
+    auto* const o = new (memory.get()) handled_operation(std::forward<H>(handler), executor, result, std::forward<Arguments>(arguments)...);
     memory.release();
     o->start(executor);
   }
@@ -74,8 +69,7 @@ public:
 
 private:
   template <class H, class... Arguments>
-  handled_operation(H&& handler, const Executor& executor, const Result& result,
-                    Arguments&&... arguments)
+  handled_operation(H&& handler, const Executor& executor, const Result& result, Arguments&&... arguments)
       : Operation(std::forward<Arguments>(arguments)...),
         handler_(std::forward<H>(handler)),
         executor_(net::get_associated_executor(handler_, executor)),
@@ -133,13 +127,9 @@ private:
     using executor_type = typename net::associated_executor<Handler, Immediate>::type;
     using allocator_type = typename handled_operation::allocator_type;
     completion(handled_operation& o, const Immediate& immediate)
-        : operation_(&o),
-          executor_(net::get_associated_executor(o.handler_, immediate)),
-          allocator_(o.allocator()) {}
+        : operation_(&o), executor_(net::get_associated_executor(o.handler_, immediate)), allocator_(o.allocator()) {}
     completion(completion&& other) noexcept
-        : operation_(std::exchange(other.operation_, nullptr)),
-          executor_(other.executor_),
-          allocator_(other.allocator_) {}
+        : operation_(std::exchange(other.operation_, nullptr)), executor_(other.executor_), allocator_(other.allocator_) {}
     ~completion() {
       if (operation_) operation_->destroy();
     }
@@ -162,9 +152,7 @@ private:
         executors_work_.reset();
     }
   }
-  void* allocate_elsewhere(std::size_t bytes) override {
-    return handler_memory<allocator_type>::allocate(allocator(), bytes);
-  }
+  void* allocate_elsewhere(std::size_t bytes) override { return handler_memory<allocator_type>::allocate(allocator(), bytes); }
   void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override {
     handler_memory<allocator_type>::free(allocator(), memory, bytes);
   }
@@ -183,8 +171,7 @@ private:
   executor_type executor_;
   [[no_unique_address]] Result result_;
   std::optional<working<Executor>> work_;
-  std::optional<std::conditional_t<goes_anywhere<executor_type>, char, working<executor_type>>>
-      executors_work_;
+  std::optional<std::conditional_t<goes_anywhere<executor_type>, char, working<executor_type>>> executors_work_;
 };
 
 /// What `async_initiate` calls with the handler, now or (deferred) later: begins an operation on an I/O
@@ -193,15 +180,13 @@ template <class Operation, class Result, class Executor>
 class initiate {
 public:
   using executor_type = Executor;
-  initiate(const Executor& executor, const Result& result) noexcept
-      : executor_(executor), result_(result) {}
+  initiate(const Executor& executor, const Result& result) noexcept : executor_(executor), result_(result) {}
   executor_type get_executor() const noexcept { return executor_; }
 
   template <class Handler, class IoObject, class... Arguments>
   void operator()(Handler&& handler, IoObject* on, Arguments&&... arguments) const {
-    handled_operation<Operation, Result, std::decay_t<Handler>, Executor>::begin(
-        std::forward<Handler>(handler), executor_, result_, on->core(),
-        std::forward<Arguments>(arguments)...);
+    handled_operation<Operation, Result, std::decay_t<Handler>, Executor>::begin(std::forward<Handler>(handler), executor_, result_,
+                                                                                 on->core(), std::forward<Arguments>(arguments)...);
   }
 
 private:

@@ -21,8 +21,7 @@ public:
   template <class Handler, class IoObject, class Buffers>
   void operator()(Handler&& handler, IoObject* on, const Buffers& buffers) const {
     handled_operation<send_operation, as_taken, std::decay_t<Handler>, Executor>::begin(
-        std::forward<Handler>(handler), executor_, as_taken(), on->core(),
-        gathered<Buffers>(buffers).pieces(), net::buffer_size(buffers));
+        std::forward<Handler>(handler), executor_, as_taken(), on->core(), gathered<Buffers>(buffers).pieces(), net::buffer_size(buffers));
   }
 
 private:

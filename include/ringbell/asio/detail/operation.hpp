@@ -167,8 +167,7 @@ private:
 /// longer than the operation.
 class cancel_on_signal {
 public:
-  cancel_on_signal(waitable& object, ticket t, directions d) noexcept
-      : object_(&object), ticket_(t), directions_(d) {}
+  cancel_on_signal(waitable& object, ticket t, directions d) noexcept : object_(&object), ticket_(t), directions_(d) {}
   void operator()(net::cancellation_type_t type) noexcept;
 
 private:

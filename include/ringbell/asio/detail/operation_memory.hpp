@@ -27,18 +27,13 @@ struct handler_memory {
   }
   static void free(const Allocator& allocator, void* memory, std::size_t bytes) noexcept {
     units all(allocator);
-    std::allocator_traits<units>::deallocate(all, static_cast<std::max_align_t*>(memory),
-                                             count(bytes));
+    std::allocator_traits<units>::deallocate(all, static_cast<std::max_align_t*>(memory), count(bytes));
   }
 };
 template <class T>
 struct handler_memory<std::allocator<T>> {
-  static void* allocate(const std::allocator<T>&, std::size_t bytes) {
-    return allocate_recycled(bytes);
-  }
-  static void free(const std::allocator<T>&, void* memory, std::size_t bytes) noexcept {
-    free_recycled(memory, bytes);
-  }
+  static void* allocate(const std::allocator<T>&, std::size_t bytes) { return allocate_recycled(bytes); }
+  static void free(const std::allocator<T>&, void* memory, std::size_t bytes) noexcept { free_recycled(memory, bytes); }
 };
 
 /// Memory for one `T`, freed with this.
@@ -47,8 +42,7 @@ class memory_for {
 public:
   explicit memory_for(const Allocator& allocator)
       : allocator_(allocator), memory_(handler_memory<Allocator>::allocate(allocator, sizeof(T))) {}
-  memory_for(const Allocator& allocator, void* memory) noexcept
-      : allocator_(allocator), memory_(memory) {}
+  memory_for(const Allocator& allocator, void* memory) noexcept : allocator_(allocator), memory_(memory) {}
   memory_for(const memory_for&) = delete;
   memory_for& operator=(const memory_for&) = delete;
   ~memory_for() {

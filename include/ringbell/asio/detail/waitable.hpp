@@ -37,9 +37,7 @@ public:
 
   /// Begins an operation. 0 when one is pending in a direction of `d`.
   ticket begin(directions d) noexcept;
-  bool pending(directions d) const noexcept {
-    return ((d & towards_us) && receiving_) || ((d & towards_peer) && sending_);
-  }
+  bool pending(directions d) const noexcept { return ((d & towards_us) && receiving_) || ((d & towards_peer) && sending_); }
   /// Whether `t`, begun in the directions `d`, is to go on. Once it is not, the next operation may
   /// begin, even before its handler was called.
   bool goes_on(ticket t, directions d) const noexcept {
