@@ -44,7 +44,7 @@ public:
   }
 
   void destroy() noexcept override {
-    const Handler handler(std::move(handler_));
+    [[maybe_unused]] const Handler handler(std::move(handler_));
     free();
   }
   void defer() override {
