@@ -97,7 +97,8 @@ int be_client(const std::string& path, const waitable& command, const milestone&
 
 // -- hot --
 
-constexpr int messages_per_stretch = 500;
+constexpr int messages_per_stretch = 200;
+constexpr std::uint64_t few = messages_per_stretch / 100;
 
 task<void> echo(loop&, channel ch) {
   while (auto m = co_await ch.recv()) {
@@ -127,10 +128,11 @@ task<std::uint64_t> exchange_a_stretch(loop& lp, channel& ch) {
   co_return calls(lp, ch) - before;
 }
 
-/// The fewest calls of several stretches, which it prints.
+/// The fewest calls of several stretches, which it prints: those until one has few. Where others want both processors, every message
+/// may take two turns of theirs.
 task<std::uint64_t> fewest_calls(loop& lp, channel& ch, const char* how) {
   std::uint64_t fewest = ~std::uint64_t{0};
-  for (int i = 0; i < 10; ++i) fewest = std::min(fewest, co_await exchange_a_stretch(lp, ch));
+  for (int i = 0; i < 10 && fewest >= few; ++i) fewest = std::min(fewest, co_await exchange_a_stretch(lp, ch));
   std::printf("hot, %s: %d round trips with %d bells, parks, sleeps and context switches\n", how, messages_per_stretch,
               static_cast<int>(fewest));
   std::fflush(stdout);
@@ -140,7 +142,7 @@ task<std::uint64_t> fewest_calls(loop& lp, channel& ch, const char* how) {
 // Both sides poll until something comes, even while the other one has no processor.
 task<void> expect_no_system_calls(loop& lp, channel ch) {
   const std::uint64_t fewest = co_await fewest_calls(lp, ch, "polling without end");
-  expect(fewest < messages_per_stretch / 100, "less than one system call in a hundred round trips");
+  expect(fewest < few, "less than one system call in a hundred round trips");
 }
 
 // How many polls pay, of those that end after a while, depends on who else wants the processors: one has to.
