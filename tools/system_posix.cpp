@@ -64,8 +64,10 @@ own_names::own_names() : state_(new state{}) {
 }
 
 own_names::~own_names() {
-  std::error_code ignored;
-  std::filesystem::remove_all(state_->folder, ignored);
+  // The server removes its names at the same time, and remove_all() gives up when one goes that it was about to remove.
+  std::error_code error;
+  do std::filesystem::remove_all(state_->folder, error);
+  while (error == std::errc::no_such_file_or_directory);
   let_signals_through();
   delete state_;
 }
