@@ -101,8 +101,10 @@ public:
   temporary_folder(const temporary_folder&) = delete;
   temporary_folder& operator=(const temporary_folder&) = delete;
   ~temporary_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    // Another process may remove its names at the same time, and remove_all() gives up when one goes that it was about to remove.
+    std::error_code error;
+    do std::filesystem::remove_all(path_, error);
+    while (error == std::errc::no_such_file_or_directory);
   }
   const std::string& path() const { return path_; }
   std::string operator/(const std::string& name) const { return path_ + '/' + name; }
