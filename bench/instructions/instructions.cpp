@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What `check` counts the instructions of: instructions CASE N does the case's work N times, and nothing else that depends on N. Both sides of the channel are in this thread, so
 // each run executes the same instructions; the kernel is called only to set up.
-#include "../suite/temporary_folder.hpp"
+#include "../temporary_folder.hpp"
 
 #include <ringbell/channel.hpp>
 #include <ringbell/connect.hpp>

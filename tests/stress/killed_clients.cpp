@@ -13,6 +13,7 @@
 #include <memory>
 #include <random>
 #include <thread>
+#include <utility>
 
 #include "support/child_process.hpp"
 #include "support/pattern.hpp"
@@ -200,8 +201,12 @@ void watch(const bench::pipe_end& end, const std::string& path) {
   for (bool command = false; end.get(command);) end.put(lp.run(look(lp, path)));
 }
 
-void wait_for(const bench::worker_process& server, const std::function<bool()>& condition) {
-  for (const auto until = loop::clock::now() + 2 * patience; !condition(); std::this_thread::sleep_for(1ms)) {
+/// Waits for `condition`, for as long as anything at all goes on: on a busy machine this takes its time.
+void wait_for(const bench::worker_process& server, const board& b, const std::function<bool()>& condition) {
+  const auto progress = [&b] { return b.connected + b.calls + b.streams; };
+  std::uint64_t seen = progress();
+  for (auto until = loop::clock::now() + patience; !condition(); std::this_thread::sleep_for(1ms)) {
+    if (std::exchange(seen, progress()) != seen) until = loop::clock::now() + patience;
     if (loop::clock::now() > until) throw std::runtime_error("clients do not connect, or do not call");
     if (::kill(server.process(), 0) != 0) throw std::runtime_error("the server has died");
   }
@@ -240,12 +245,12 @@ int main(int argc, char** argv) try {
   // The server once has as many clients as later, so that what it keeps for reuse is there.
   crowd all(path, *b);
   all.fill(processes_at_first);
-  wait_for(server, [&] { return b->calls >= warm_up_calls * processes_at_first * clients_each && b->streams != 0; });
+  wait_for(server, *b, [&] { return b->calls >= warm_up_calls * processes_at_first * clients_each && b->streams != 0; });
   all.kill_all();
   const held before = held_now();
 
   all.fill(processes);
-  wait_for(server, [&] { return b->connected >= (processes_at_first + processes) * clients_each; });
+  wait_for(server, *b, [&] { return b->connected >= (processes_at_first + processes) * clients_each; });
   b->late_ns = b->stall_ns = b->slowest_ns = b->over_10_ms = b->over_100_ms = 0;
   std::uint64_t kills = 0;
   auto next = loop::clock::now();
@@ -256,7 +261,7 @@ int main(int argc, char** argv) try {
     kills += clients_each;
     // On a busy machine the server may be behind: it is never to have more clients than it had at first.
     const std::uint64_t looks = b->looks;
-    wait_for(server, [&] { return b->looks > looks && b->clients < (processes_at_first - 2) * clients_each; });
+    wait_for(server, *b, [&] { return b->looks > looks && b->clients < (processes_at_first - 2) * clients_each; });
     next = std::max(next, loop::clock::now() - between_kills);
   }
   print(*b, kills);

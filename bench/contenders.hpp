@@ -16,6 +16,8 @@ namespace ringbell::bench {
 std::vector<contender> reference_contenders();
 /// ringbell's native loop, with each back end that works here.
 std::vector<contender> native_contenders();
+/// Calls of a service.
+std::vector<contender> service_contenders();
 /// ringbell with many channels at a time.
 std::vector<contender> crowd_contenders();
 /// Connections that are made and closed.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "contender.hpp"
+#include "design.hpp"
 #include "old_design.hpp"
 
 #include <algorithm>
@@ -115,7 +115,7 @@ void serve(const std::string& path, const std::function<void()>& ready) {
 
 }  // namespace
 
-contender old_design_contender() {
+design thread_per_connection() {
   return {"thread per connection", serve, [](const std::string& path) { return std::make_unique<blocking_clients>(path); }};
 }
 

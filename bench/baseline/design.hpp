@@ -40,7 +40,7 @@ public:
 };
 
 /// A design that is measured. A server and its clients are processes of their own, forked by one that has a single thread.
-struct contender {
+struct design {
   std::string name;
   /// Answers each request with itself, for ever; calls `ready` once clients can connect.
   std::function<void(const std::string& path, const std::function<void()>& ready)> serve;
@@ -48,8 +48,8 @@ struct contender {
 };
 
 /// A blocked thread for each connection (old_design.hpp).
-contender old_design_contender();
+design thread_per_connection();
 /// A `ringbell::server` on one loop, and a `ringbell::client` for each connection.
-contender service_contender();
+design service_design();
 
 }  // namespace ringbell::bench

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// Measures contenders with many clients: the part of old_and_new without options and tables.
+// Measures designs with many clients: the part of old_and_new without options and tables.
 #pragma once
 
-#include "contender.hpp"
+#include "design.hpp"
 #include "process_figures.hpp"
 
 #include <cstddef>
@@ -39,7 +39,7 @@ struct traffic {
 };
 
 struct outcome {
-  std::string contender;
+  std::string design;
   std::size_t clients = 0;  ///< asked for
   std::size_t connect_failures = 0;
   double connect_seconds = 0;
@@ -51,8 +51,8 @@ struct outcome {
   traffic together;
 };
 
-/// Measures all contenders with `clients` connections each, for `seconds` each, after connecting; they take turns. Only while this process has one thread.
+/// Measures all designs with `clients` connections each, for `seconds` each, after connecting; they take turns. Only while this process has one thread.
 /// Throws when a process dies or does not answer; nothing is left behind then either.
-std::vector<outcome> measure(std::span<const contender> contenders, std::size_t clients, double seconds);
+std::vector<outcome> measure(std::span<const design> designs, std::size_t clients, double seconds);
 
 }  // namespace ringbell::bench

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include "../worker_process.hpp"
 #include "link.hpp"
 #include "shared_memory.hpp"
+#include "worker_process.hpp"
 
 #include <ringbell/sys/handle.hpp>
 

@@ -2,6 +2,7 @@
 // Inside asio::awaitable on an io_context: ringbell's channels, and Asio's own Unix sockets.
 #include "blocking_link.hpp"
 #include "contenders.hpp"
+#include "native_link.hpp"
 #include "ring_size.hpp"
 
 #include <ringbell/asio.hpp>
@@ -170,6 +171,9 @@ public:
     return {static_cast<std::int64_t>(now.bells_rung), static_cast<std::int64_t>(now.parks)};
   }
 
+protected:
+  asio_channel& opened_channel() noexcept { return channel_; }
+
 private:
   void opened(net_error_code error, asio_channel ch) {
     if (error) throw net_system_error(error, "opening a channel in Asio");
@@ -185,6 +189,49 @@ private:
   std::uint64_t ring_bytes_;
   std::optional<asio_listener> listener_;
   asio_channel channel_;
+};
+
+/// The same by the functions that take any completion token.
+class token_way : public channel_way {
+public:
+  using channel_way::channel_way;
+  auto send(const std::vector<std::byte>& bytes) {
+    return opened_channel().async_send(net::const_buffer(bytes.data(), bytes.size()), net::use_awaitable);
+  }
+  auto receive(std::vector<std::byte>&, std::size_t) { return opened_channel().async_recv(net::use_awaitable); }
+  static std::size_t take(message& got, std::vector<std::byte>& bytes, std::size_t) {
+    if (got.size() != bytes.size()) throw std::runtime_error("the peer has sent another size");
+    std::memcpy(bytes.data(), got.data(), bytes.size());
+    got.release();
+    return bytes.size();
+  }
+};
+
+/// A native loop that an io_context drives, on each side.
+class driven_link final : public native_link {
+public:
+  using native_link::native_link;
+
+protected:
+  void finish(task<> what) override {
+    std::exception_ptr failure;
+    const running_loop driving = run_in(on(), io_);
+    on().spawn(run_through(std::move(what), failure));
+    io_.run();
+    io_.restart();
+    if (failure) std::rethrow_exception(failure);
+  }
+
+private:
+  task<> run_through(task<> what, std::exception_ptr& failure) {
+    try {
+      co_await std::move(what);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    io_.stop();
+  }
+  net::io_context io_;
 };
 
 /// As in Asio's own echo servers.
@@ -220,13 +267,27 @@ private:
   std::optional<net::local::stream_protocol::socket> socket_;
 };
 
-contender on_asio(spin_policy spin, std::string_view name) {
+contender in_asio(std::string id, std::string title, spin_policy spin) {
   contender c;
-  c.id = "asio/" + std::string(name);
-  c.title = "ringbell in Asio, " + std::string(name);
+  c.id = "asio/" + std::move(id);
+  c.title = "ringbell in Asio, " + std::move(title);
   c.what = contender::role::ringbell;
   c.spins = spin == spin_policy::always;
-  c.make = [spin](const link_options& options) { return std::make_unique<asio_link<channel_way>>(spin, options); };
+  return c;
+}
+
+template <class Way>
+contender on_channel(std::string id, std::string title, spin_policy spin) {
+  contender c = in_asio(std::move(id), std::move(title), spin);
+  c.make = [spin](const link_options& options) { return std::make_unique<asio_link<Way>>(spin, options); };
+  return c;
+}
+
+contender on_driven_loop(std::string id, std::string title, spin_policy spin) {
+  contender c = in_asio(std::move(id), std::move(title), spin);
+  native_kind kind;
+  kind.options.spin = spin;
+  c.make = [kind](const link_options& options) { return std::make_unique<driven_link>(kind, options); };
   return c;
 }
 
@@ -238,7 +299,11 @@ std::vector<contender> asio_contenders() {
   socket.title = "Asio's Unix socket, coroutines";
   socket.what = contender::role::peer;
   socket.make = [](const link_options& options) { return std::make_unique<asio_link<socket_way>>(options); };
-  return {on_asio(spin_policy::always, "always"), on_asio(spin_policy::adaptive, "adaptive"), on_asio(spin_policy::none, "none"),
+  return {on_channel<channel_way>("always", "always", spin_policy::always),
+          on_channel<channel_way>("adaptive", "adaptive", spin_policy::adaptive),
+          on_channel<channel_way>("none", "none", spin_policy::none),
+          on_channel<token_way>("adaptive/tokens", "adaptive, async_recv and async_send", spin_policy::adaptive),
+          on_driven_loop("adaptive/driven", "adaptive, native loops that io_contexts drive", spin_policy::adaptive),
           std::move(socket)};
 }
 

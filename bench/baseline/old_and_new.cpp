@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a client costs a server, and what its calls cost: for each number of clients a server process, a process with all clients, and their
-// connecting, memory, round trips and CPU time. The contenders take turns in short slices, since hosts are noisy: compare what stands in one line.
+// connecting, memory, round trips and CPU time. The designs take turns in short slices, since hosts are noisy: compare what stands in one line.
 //
-//   old_and_new [--clients 10,100,1000] [--seconds S] [--json]     S for each contender and number of clients; 4 unless given
+//   old_and_new [--clients 10,100,1000] [--seconds S] [--json]     S for each design and number of clients; 4 unless given
 //   old_and_new --check                                            whether the old design works
-#include "contender.hpp"
+#include "design.hpp"
 #include "json.hpp"
 #include "many_clients.hpp"
 #include "old_design_check.hpp"
@@ -30,7 +30,7 @@ using ringbell::tool::format_count;
 using ringbell::tool::format_duration;
 using ringbell::tool::json;
 
-constexpr std::size_t most_clients = 6000;  // of each contender
+constexpr std::size_t most_clients = 6000;  // of each design
 constexpr double most_seconds = 600;
 // Below it the kernel's other users outweigh what a client costs.
 constexpr std::size_t least_clients_for_kernel_figures = 100;
@@ -113,7 +113,7 @@ bool tells(const figure& f, const outcome& o) { return !f.of_the_kernel || o.cli
 
 void print(std::span<const outcome> outcomes) {
   std::printf("%-42s", (std::to_string(outcomes.front().clients) + " clients").c_str());
-  for (const outcome& o : outcomes) std::printf(" %22s", o.contender.c_str());
+  for (const outcome& o : outcomes) std::printf(" %22s", o.design.c_str());
   std::printf("\n");
   for (const figure& f : figures()) {
     std::printf("%-42s", f.label);
@@ -125,7 +125,7 @@ void print(std::span<const outcome> outcomes) {
 }
 
 void add(json& to, const outcome& o) {
-  to.begin_object().value("contender", o.contender).value("clients", o.clients);
+  to.begin_object().value("design", o.design).value("clients", o.clients);
   for (const figure& f : figures())
     if (tells(f, o)) to.value(f.key, f.of(o));
   to.value("alone_calls", o.alone.calls).value("calls", o.together.calls.answered);
@@ -136,7 +136,7 @@ void add(json& to, const outcome& o) {
 
 constexpr const char* usage = "usage: old_and_new [--clients N,N...] [--seconds S] [--json]\n"
                               "       old_and_new --check\n"
-                              "N: 1 to 6000; 10,100,1000 unless given. S: 0.1 to 600 for each contender and N; 4 unless given.\n";
+                              "N: 1 to 6000; 10,100,1000 unless given. S: 0.1 to 600 for each design and N; 4 unless given.\n";
 
 struct options {
   std::vector<std::size_t> clients{10, 100, 1000};
@@ -209,7 +209,7 @@ void let_signals_interrupt() {
 }
 
 int run(const options& o) {
-  const contender contenders[] = {old_design_contender(), service_contender()};
+  const design designs[] = {thread_per_connection(), service_design()};
   json text;
   text.begin_array();
   if (!o.as_json)
@@ -217,7 +217,7 @@ int run(const options& o) {
         "Calls of %zu B. One at a time: on any connection, after a pause of 0.5 ms, the others being idle. At once: each client calls again when it has its reply.\n\n",
         payload_bytes);
   for (const std::size_t clients : o.clients) {
-    const std::vector<outcome> outcomes = measure(contenders, clients, o.seconds);
+    const std::vector<outcome> outcomes = measure(designs, clients, o.seconds);
     if (!o.as_json) print(outcomes);
     for (const outcome& one : outcomes) add(text, one);
   }

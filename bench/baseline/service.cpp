@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "contender.hpp"
+#include "design.hpp"
 
 #include <ringbell/client.hpp>
 #include <ringbell/loop.hpp>
@@ -23,7 +23,7 @@ constexpr std::uint32_t echo_method = method_id("echo");
 
 task<reply> echo(request r) { co_return reply(r.bytes()); }
 
-/// As many clients as the other contender has connections, each with its own; all on one loop.
+/// As many clients as the other design has connections, each with its own; all on one loop.
 class service_clients final : public client_side {
 public:
   explicit service_clients(std::string path) : path_(std::move(path)) {}
@@ -104,7 +104,7 @@ void serve(const std::string& path, const std::function<void()>& ready) {
 
 }  // namespace
 
-contender service_contender() {
+design service_design() {
   return {"service", serve, [](const std::string& path) { return std::make_unique<service_clients>(path); }};
 }
 

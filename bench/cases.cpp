@@ -48,7 +48,7 @@ bench_case ping_pong(const pace& p, placement where, std::uint64_t size, names c
 names hot_contenders(placement where) {
   if (where == placement::two)
     return with_peers({"cache-line", "bare-ring", "native/io_uring/always", "native/epoll/always", "native/io_uring/adaptive",
-                       "asio/always", "asio/adaptive", "futex", "eventfd", "pipe"});
+                       "asio/always", "asio/adaptive", "asio/adaptive/tokens", "asio/adaptive/driven", "futex", "eventfd", "pipe"});
   return with_peers(
       {"eventfd", "futex", "pipe", "native/io_uring/adaptive", "native/io_uring/none", "native/epoll/none", "asio/adaptive", "asio/none"});
 }
@@ -101,6 +101,15 @@ names one_way_contenders(placement where) {
   return all;
 }
 
+/// Calls, beside round trips on a channel.
+bench_case calls(std::uint64_t size) {
+  bench_case c = ping_pong(hot, placement::two, size, {"native/io_uring/always", "service/always/1", "service/always/32"});
+  c.scenario = "service";
+  c.id = "service/two/hot/" + std::to_string(size);
+  c.title = "calls of a service beside round trips on a channel: " + c.title;
+  return c;
+}
+
 /// Many channels, and connections that come and go.
 std::vector<bench_case> cases_of_crowds(const case_choice& choice) {
   bench_case fan_in;
@@ -151,6 +160,7 @@ std::vector<bench_case> all_cases(const case_choice& choice) {
       for (const std::uint64_t size : chosen({8, 64, 1 << 10, 64 << 10, 1 << 20}, {64}))
         all.push_back(ping_pong(p, where, size, paced_contenders(p)));
   }
+  for (const std::uint64_t size : chosen({64, 1 << 10}, {64})) all.push_back(calls(size));
   for (const placement where : {placement::two, placement::one})
     for (const std::uint64_t size : chosen({8, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 1 << 20}))
       all.push_back(one_way(where, size, one_way_contenders(where)));

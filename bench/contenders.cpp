@@ -2,7 +2,7 @@
 #include "contenders.hpp"
 
 #ifdef RINGBELL_WITH_ICEORYX
-#include "iceoryx_daemon.hpp"
+#include "peers/iceoryx_daemon.hpp"
 #endif
 
 #include <algorithm>
@@ -21,6 +21,7 @@ contender_list all_contenders() {
   const auto add = [&all](std::vector<contender> some) { std::move(some.begin(), some.end(), std::back_inserter(all.there)); };
   add(reference_contenders());
   add(native_contenders());
+  add(service_contenders());
   add(crowd_contenders());
   add(connect_contenders());
   if (!all.find("native/io_uring/none")) all.absent.push_back({"ringbell on io_uring", "does not work here; see 'ringbell doctor'"});

@@ -120,13 +120,13 @@ private:
   std::string path_;
 };
 
-/// A contender's two processes, and what has been found out about them.
+/// A design's two processes, and what has been found out about them.
 class measured {
 public:
-  measured(const contender& c, const std::string& path)
+  measured(const design& c, const std::string& path)
       : server_(c.name + ", server", [&](const pipe_end& end) { c.serve(path, [&] { end.put(true); }); }),
         client_(c.name + ", clients", [&](const pipe_end& end) { client_process(c.make_clients(path)).obey(end); }) {
-    found_.contender = c.name;
+    found_.design = c.name;
     server_.get<bool>();
     client_.get<bool>();
   }
@@ -191,11 +191,11 @@ private:
 
 }  // namespace
 
-std::vector<outcome> measure(std::span<const contender> contenders, std::size_t clients, double seconds) {
+std::vector<outcome> measure(std::span<const design> designs, std::size_t clients, double seconds) {
   std::deque<measured> all;
   {
     const temporary_folder folder;
-    for (const contender& c : contenders) all.emplace_back(c, folder / std::to_string(all.size()));
+    for (const design& c : designs) all.emplace_back(c, folder / std::to_string(all.size()));
     // One after the other: the kernel's figures are everybody's.
     for (measured& m : all) m.connect(clients);
   }
