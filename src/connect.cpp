@@ -148,7 +148,7 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
     sys::local_socket socket = sys::local_socket::connect(*path, error);
     if (!error) {
       try {
-        co_return co_await timeout(deadline - clock::now(), greet(lp, options, std::move(socket), std::move(region)));
+        co_return co_await timeout(detail::time_left(deadline), greet(lp, options, std::move(socket), std::move(region)));
       } catch (const std::system_error& e) {
         // A server that is just going away, or that died while it still had us in its backlog: its successor may be on its way.
         if (e.code() != errc::peer_closed) throw;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/connect_options.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -27,8 +28,8 @@ struct client_options {
   connect_options connection;
   reconnect_policy reconnect = reconnect_policy::give_up;
   /// The pause after the first attempt to reconnect that failed, doubled with each further one, up to the longest.
-  std::chrono::nanoseconds first_pause = std::chrono::milliseconds(10);
-  std::chrono::nanoseconds longest_pause = std::chrono::seconds(1);
+  time_limit first_pause = std::chrono::milliseconds(10);
+  time_limit longest_pause = std::chrono::seconds(1);
   /// Hears of connections and calls; must outlive the client. Null: nobody.
   client_observer* observer = nullptr;
 };
@@ -39,8 +40,8 @@ struct call_options {
   template <class Rep, class Period>
   call_options(std::chrono::duration<Rep, Period> limit) noexcept : timeout(limit) {}
   /// When the call fails with `errc::timed_out`, counted from its start. The server hears of it with the request, and its handler is asked to stop.
-  /// Zero: no limit.
-  std::chrono::nanoseconds timeout{0};
+  /// Zero: no limit. Negative: it has passed already.
+  time_limit timeout = std::chrono::nanoseconds(0);
   /// For the handler's eyes, beside the bytes; at most 4096 of them. Must stay until the call has ended.
   std::string_view metadata;
 };

@@ -4,6 +4,7 @@
 #include <ringbell/connect_options.hpp>
 #include <ringbell/sys/bell_kind.hpp>
 #include <ringbell/sys/peer_identity.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -28,7 +29,7 @@ struct listener_options {
   /// How many connections may be in their handshake, or wait to be accepted; more wait in the kernel's backlog.
   std::size_t max_half_open = 256;
   /// How long a client may take to say who it is and what it wants.
-  std::chrono::nanoseconds handshake_timeout = std::chrono::seconds(5);
+  time_limit handshake_timeout = std::chrono::seconds(5);
   /// Whether other users can reach the socket at all (its file's mode). They then have to pass the authorizer.
   bool for_all_users = false;
   /// Says whether this process may connect; asked before anything of the client is mapped. Empty: all whom the socket lets in. Called on the

@@ -60,6 +60,7 @@
 #include <ringbell/sys/signal_handle.hpp>
 #include <ringbell/sys/user_id.hpp>
 #include <ringbell/task.hpp>
+#include <ringbell/time_limit.hpp>
 #include <ringbell/timeout.hpp>
 #include <ringbell/when_all.hpp>
 #include <ringbell/when_any.hpp>

@@ -7,6 +7,7 @@
 #include <ringbell/request.hpp>
 #include <ringbell/server_options.hpp>
 #include <ringbell/task.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -56,7 +57,7 @@ public:
   /// name at once), lets those under way finish, and says goodbye to each client. When `grace` is over, handlers are asked to stop, and those still there
   /// 100 ms later are destroyed. True when all ended by themselves.
   /// Cancellation: ends the grace at once. May be awaited on `lp` only. Afterwards the server is as good as destroyed.
-  task<bool> stop(std::chrono::nanoseconds grace = std::chrono::seconds(5));
+  task<bool> stop(time_limit grace = std::chrono::seconds(5));
 
   /// The socket's path, for messages.
   const std::string& path() const noexcept;

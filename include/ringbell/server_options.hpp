@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/listener_options.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -25,9 +26,9 @@ struct server_options {
   std::size_t max_in_flight = 1024;
   std::size_t max_bytes_in_flight = std::size_t{64} << 20;
   /// A client that has no request under way, and has made none for this long, is disconnected (`errc::dropped_idle` at its next call, unless it may
-  /// reconnect), within a quarter of that time; who does not take the goodbye is hung up on as much later. Zero: never. A matter of house-keeping; that a
+  /// reconnect), within a quarter of that time; who does not take the goodbye is hung up on as much later. Zero or less: never. A matter of house-keeping; that a
   /// client is alive, the kernel says.
-  std::chrono::nanoseconds idle_timeout = std::chrono::seconds(30);
+  time_limit idle_timeout = std::chrono::seconds(30);
   /// Hears what happens; must outlive the server. Null: nobody.
   server_observer* observer = nullptr;
 };

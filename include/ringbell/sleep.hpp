@@ -5,6 +5,7 @@
 #include <ringbell/detail/wait_node.hpp>
 #include <ringbell/loop.hpp>
 #include <ringbell/result.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include <chrono>
 #include <coroutine>
@@ -12,12 +13,6 @@
 namespace ringbell {
 
 namespace detail {
-
-/// The point in time `d` from now; the end of time when that is beyond it.
-inline loop::clock::time_point from_now(std::chrono::nanoseconds d) noexcept {
-  const loop::clock::time_point now = loop::clock::now();
-  return d > loop::clock::time_point::max() - now ? loop::clock::time_point::max() : now + d;
-}
 
 class sleep_awaiter : private wait_node, private timer {
 public:
@@ -59,12 +54,15 @@ public:
 using sleep_awaitable = detail::awaitable<detail::sleep_awaiter, loop::clock::time_point>;
 
 /// Suspends until `when`, on the loop of the awaiting coroutine; at least until the loop's next turn. Never wakes early. Late by
-/// what the loop is busy with, and by the timer slack of the kernel (50 us by default).
+/// what the loop is busy with, and by the timer slack of the kernel (50 us by default). At the end of time (`time_point::max()`): until cancelled.
 /// Cancellation: `errc::cancelled`, on the next turn. Errors: none else. Allocates nothing, once the loop has had as many timers.
-inline sleep_awaitable sleep_until(loop::clock::time_point when) noexcept { return sleep_awaitable(when); }
+template <class Duration>
+sleep_awaitable sleep_until(std::chrono::time_point<loop::clock, Duration> when) noexcept {
+  return sleep_awaitable(loop::clock::time_point(time_limit(when.time_since_epoch())));
+}
 
-/// Suspends for `d`, counted from this call. Else as `sleep_until`.
-inline sleep_awaitable sleep_for(std::chrono::nanoseconds d) noexcept { return sleep_awaitable(detail::from_now(d)); }
+/// Suspends for `d`, counted from this call; when it is negative, as for none. Else as `sleep_until`.
+inline sleep_awaitable sleep_for(time_limit d) noexcept { return sleep_awaitable(detail::from_now(d)); }
 
 /// Suspends until everything else that is ready now has run. For long computations that share the loop. Suspends and returns whether
 /// or not a stop was requested: ask `current_environment()` for that.

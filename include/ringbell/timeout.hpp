@@ -9,6 +9,7 @@
 #include <ringbell/sleep.hpp>
 #include <ringbell/stop_token.hpp>
 #include <ringbell/task.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include <chrono>
 #include <coroutine>
@@ -59,10 +60,10 @@ private:
 
 /// Awaits a task or another awaitable for at most `limit`, counted from when this is awaited: then asks it to stop, waits until it has
 /// ended, and throws `errc::timed_out`. A value that arrives in spite of the stop is given, not lost; an exception other than
-/// `errc::cancelled` is thrown as it is. Timeouts nest: each reports its own.
+/// `errc::cancelled` is thrown as it is. Timeouts nest: each reports its own. A limit that is negative or zero asks at the loop's next turn.
 /// Cancellation: passed on. Allocates one frame.
 template <class A>
-task<detail::await_result_t<A>> timeout(std::chrono::nanoseconds limit, A awaitable) {
+task<detail::await_result_t<A>> timeout(time_limit limit, A awaitable) {
   const environment env = co_await current_environment();
   detail::deadline deadline(env, detail::from_now(limit));
   co_await detail::adopt_stop_token(deadline.token());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <algorithm>
+#include <ringbell/time_limit.hpp>
+
 #include <chrono>
 #include <cstddef>
 
@@ -15,11 +16,11 @@ std::size_t ask_until(std::chrono::steady_clock::time_point until, Ask ask) {
   using std::chrono::steady_clock;
   for (;;) {
     nanoseconds limit = nanoseconds::max();
-    // Not by subtracting where it would overflow.
+    // The clock is not read where it does not matter.
     if (until == steady_clock::time_point::min())
       limit = nanoseconds(0);
     else if (until != steady_clock::time_point::max())
-      limit = std::max<nanoseconds>(until - steady_clock::now(), nanoseconds(0));
+      limit = time_left(until);
     if (const std::size_t events = ask(limit)) return events;
     if (until != steady_clock::time_point::max() && steady_clock::now() >= until) return 0;
   }

@@ -160,7 +160,8 @@ task<void> client_core::reconnect() {
   if (failed) {
     why_ = failed;
     not_before_ = from_now(pause_);
-    pause_ = std::min(2 * pause_, options_.longest_pause);
+    const std::chrono::nanoseconds longest = options_.longest_pause;
+    pause_ = pause_ > longest / 2 ? longest : 2 * pause_;
   }
   begin_waiting(failed);
 }

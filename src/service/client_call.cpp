@@ -15,8 +15,9 @@ namespace {
 using clock = loop::clock;
 
 std::uint64_t on_the_wire(clock::time_point deadline) noexcept {
-  if (deadline == clock::time_point()) return 0;
-  return static_cast<std::uint64_t>(std::chrono::nanoseconds(deadline.time_since_epoch()).count());
+  if (deadline == clock::time_point() || deadline == clock::time_point::max()) return 0;
+  // One that passed before there was a clock is passed.
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(1, std::chrono::nanoseconds(deadline.time_since_epoch()).count()));
 }
 
 std::error_code code_of(const service_frame::failure& f) noexcept {
@@ -40,7 +41,7 @@ client_call::client_call(client_ref of, std::uint32_t method, const call_options
       metadata_(options.metadata),
       streaming_(streaming) {
   more_will_come();
-  if (options.timeout.count() != 0) deadline_ = from_now(options.timeout);
+  if (options.timeout != std::chrono::nanoseconds(0)) deadline_ = from_now(options.timeout);
 }
 
 void client_call::submit() noexcept {

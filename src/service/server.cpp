@@ -91,7 +91,7 @@ void server_core::spread() noexcept {
   }
 }
 
-task<bool> server_core::stop(std::chrono::nanoseconds grace) {
+task<bool> server_core::stop(time_limit grace) {
   listener_.reset();
   const auto until = from_now(grace);
   auto gathered = std::make_shared<gathering<char>>(loop_, shards_.size());
@@ -163,7 +163,7 @@ server::server(server&&) noexcept = default;
 server& server::operator=(server&&) noexcept = default;
 server::~server() = default;
 
-task<bool> server::stop(std::chrono::nanoseconds grace) { return core_->stop(grace); }
+task<bool> server::stop(time_limit grace) { return core_->stop(grace); }
 const std::string& server::path() const noexcept { return core_->path(); }
 std::size_t server::clients() const noexcept { return core_->clients(); }
 

@@ -23,7 +23,7 @@ public:
   server_core& operator=(const server_core&) = delete;
   ~server_core();
 
-  task<bool> stop(std::chrono::nanoseconds grace);
+  task<bool> stop(time_limit grace);
   /// Of all clients, on whatever loop they are.
   task<std::vector<client_statistics>> statistics();
 

@@ -60,7 +60,7 @@ void server_shard::session_ended(server_session& session) noexcept {
 }
 
 void server_shard::look_later() noexcept {
-  const auto limit = options().idle_timeout;
+  const std::chrono::nanoseconds limit = options().idle_timeout;
   if (limit.count() <= 0 || stopping_) return;
   try {
     loop_access::add_timer(loop_, *this, from_now(limit / looks_per_idle_timeout));
@@ -109,7 +109,7 @@ task<bool> server_shard::stop(loop::clock::time_point until) {
   stopping_ = true;
   sessions_.for_each([](server_session& s) { s.leave(errc::refused_stopping); });
   if (sessions_.empty()) co_return true;
-  const auto gone = co_await as_result(timeout(until - loop::clock::now(), empty_->wait()));
+  const auto gone = co_await as_result(timeout(time_left(until), empty_->wait()));
   if (gone) co_return true;
   cancel_all(errc::refused_stopping);
   co_await adopt_stop_token(inplace_stop_token());  // the last moment is not for cutting short

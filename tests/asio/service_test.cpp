@@ -96,6 +96,43 @@ TEST_CASE("what an awaitable throws reaches the client with code and text") {
   });
 }
 
+TEST_CASE("connecting, calling and stopping take limits of any length, also negative ones") {
+  const temporary_folder folder;
+  net::io_context context;
+  asio_server server(context, folder / "service", answer);
+  const auto body = [](net::io_context& on, asio_server& own, std::string path) -> net::awaitable<void> {
+    for (const time_limit limit : {time_limit(std::chrono::nanoseconds::max()), time_limit(std::chrono::hours::max()),
+                                   time_limit(std::chrono::duration<double>::max())}) {
+      connect_options of_channel;
+      of_channel.timeout = limit;
+      asio_client c(on);
+      client_options of_client;
+      of_client.connection = of_channel;
+      co_await c.async_connect(path, of_client, net::use_awaitable);
+      call_options of_call;
+      of_call.timeout = limit;
+      const payload p = co_await c.call(echo_method, net::buffer("hello", 5), of_call);
+      CHECK(p.text() == "hello");
+      of_call.timeout = std::chrono::hours::min();
+      net_error_code error;
+      co_await c.async_call(slow, net::const_buffer(), of_call, net::redirect_error(net::use_awaitable, error));
+      CHECK(error == make_error_code(errc::timed_out));
+      c.close();
+    }
+    (void)co_await own.async_stop(std::chrono::hours::min(), net::use_awaitable);
+    CHECK(co_await own.async_stop(std::chrono::hours::max(), net::use_awaitable));
+    own.close();
+  };
+  std::exception_ptr failed;
+  net::co_spawn(context, body(context, server, folder / "service"), [&](std::exception_ptr e) {
+    failed = e;
+    server.close();
+  });
+  context.run_for(patience);
+  CHECK(context.stopped());
+  if (failed) std::rethrow_exception(failed);
+}
+
 TEST_CASE("parts of a reply arrive in order, then the reply") {
   beside_a_server([](net::io_context& context, std::string path) -> net::awaitable<void> {
     asio_client c(context);

@@ -8,6 +8,7 @@
 #include <ringbell/server_options.hpp>
 #include <ringbell/sys/peer_identity.hpp>
 #include <ringbell/task.hpp>
+#include <ringbell/time_limit.hpp>
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 
@@ -45,7 +46,7 @@ std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor&
 loop& service_loop_of(asio_server_state& server) noexcept;
 const std::string& path_of(const asio_server_state& server) noexcept;
 std::size_t clients_of(const asio_server_state& server) noexcept;
-task<bool> run_stop(std::shared_ptr<asio_server_state> server, std::chrono::nanoseconds grace);
+task<bool> run_stop(std::shared_ptr<asio_server_state> server, time_limit grace);
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
 
@@ -123,7 +124,7 @@ public:
   bool is_open() const noexcept { return state_ != nullptr; }
   /// Stops in order, as `server::stop`: `void(error_code, bool)`, whether all ended by themselves.
   template <class Token = net::default_completion_token_t<Executor>>
-  auto async_stop(std::chrono::nanoseconds grace, Token&& token = net::default_completion_token_t<Executor>()) {
+  auto async_stop(time_limit grace, Token&& token = net::default_completion_token_t<Executor>()) {
     return async_run(executor_, detail::service_loop_of(*state_), detail::run_stop(state_, grace), std::forward<Token>(token));
   }
   /// Ends it at once. Idempotent.

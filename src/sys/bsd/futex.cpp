@@ -2,6 +2,7 @@
 #include <ringbell/sys/futex.hpp>
 
 #include <ringbell/errors.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include "sys/posix/syscall.hpp"
 
@@ -55,7 +56,7 @@ std::error_code futex_wait(const futex_word& word, std::uint32_t expected, futex
     if (deadline == no_deadline) {
       result = f.wait(address_of(word), expected, sizeof word, flag_of(scope));
     } else {
-      const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(deadline - std::chrono::steady_clock::now());
+      const std::chrono::nanoseconds left = detail::time_left(deadline);
       if (left.count() <= 0) return word.load(std::memory_order_relaxed) == expected ? make_error_code(errc::timed_out) : std::error_code();
       result =
           f.wait_until(address_of(word), expected, sizeof word, flag_of(scope), clock_of_ticks, static_cast<std::uint64_t>(left.count()));

@@ -40,7 +40,7 @@ std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor&
 loop& service_loop_of(asio_server_state& server) noexcept { return server.on.lp(); }
 const std::string& path_of(const asio_server_state& server) noexcept { return server.service.path(); }
 std::size_t clients_of(const asio_server_state& server) noexcept { return server.service.clients(); }
-task<bool> run_stop(std::shared_ptr<asio_server_state> server, std::chrono::nanoseconds grace) {
+task<bool> run_stop(std::shared_ptr<asio_server_state> server, time_limit grace) {
   task<bool> stopping = server->service.stop(grace);
   co_return co_await std::move(stopping);
 }
