@@ -53,7 +53,7 @@ void channel_core::hang_up() noexcept {
 }
 
 void channel_core::on_control(std::uint32_t events) noexcept {
-  bool hung_up = (events & (event_hangup | event_error)) != 0;
+  bool hung_up = (events & (event_hangup | event_error | event_refused)) != 0;
   // Drained before looking, so that a bell rung after the look is a new event. Also where the socket is no bell, but its handle does not tell what came.
   if (events & event_read) hung_up |= parts_.control.drain();
   if (hung_up) {

@@ -18,8 +18,8 @@ bool event_wait::watch(const sys::futex_word& word, std::uint32_t expected) {
 
 void event_wait::on_event(std::uint32_t events) noexcept {
   key_ = {};  // a `once` watch has ended by itself
-  // Beside a hang-up or readiness an error is for the caller's own system call to report; alone it says that there was no waiting.
-  if (events == event_error) error_ = std::make_error_code(std::errc::bad_address);
+  // An error that waits at the handle is for the caller's own system call to report.
+  if (events & event_refused) error_ = refusal(events);
   complete();
 }
 

@@ -67,8 +67,13 @@ struct loop_statistics {
 
 /// An event loop: runs coroutines on the one thread that calls `run`, and sleeps when none can go on.
 ///
-/// Thread-safety: `post` and `stop` from any thread; everything else on the thread that runs the loop (before the first run, on the
-/// thread that constructed it). Lifetime: outlives everything that waits on it. Not to be used, nor destroyed, in the child after fork().
+/// Thread-safety: `post` and `stop` from any thread; everything else from one thread at a time: the one that runs the loop, and while none does, any other.
+/// So a program may set up on one thread and go on running the loop on the next, as long as one happens after the other (`std::thread::join`, a mutex);
+/// with io_uring the first run on another thread than the last takes a fraction of a millisecond more.
+/// Lifetime: outlives everything that waits on it.
+///
+/// In the child after fork() a loop may be destroyed, with all that waits on it: the parent's goes on as if nothing had happened. A run there throws
+/// `std::errc::operation_not_permitted`; a child that needs a loop makes its own.
 ///
 /// `run`, `run_until_idle` and `run_ready` do not nest: called from within a coroutine or function that the same loop is running,
 /// they throw `errc::busy`. An exception that leaves a posted function leaves them too, and nothing is lost: run again.
@@ -107,7 +112,8 @@ public:
   sys::native_handle native_handle();
   /// Runs what is ready, without sleeping, then arms the native handle for whatever comes next: timers, posts, and what the foreign
   /// loop's own callbacks start or complete. After many turns it returns with work left, to be fair to the foreign loop; the handle
-  /// then is readable at once. Returns whether anything ran.
+  /// then is readable at once. Returns whether anything ran. Throws `std::system_error` when the kernel cannot be asked, or told what to wait for (it may
+  /// be out of memory); the handle is readable then, so that the next call, which tries again, comes at once.
   bool run_ready();
 
   /// The loop that is running on this thread; null outside of one.
@@ -139,6 +145,11 @@ private:
   spun spin(slice* within);
   spun stop_spinning() noexcept;
   bool drive();
+  bool ready_turns();
+  bool drive_turns();
+  void arm();
+  void arm_after_error() noexcept;
+  void come_to_this_thread();
   bool poll_sources() noexcept;
   bool prepare_to_sleep() noexcept;
   template <class F>
@@ -149,13 +160,14 @@ private:
   void park();
   bool long_since_look() noexcept;
   void expire_timers();
-  class arming;
   void nudge() noexcept;
   /// Something was started or completed. From outside of a run, while a foreign loop polls the armed native handle, it must hear of it.
   void changed() noexcept {
     if (armed_) nudge();
   }
 
+  std::uint64_t process_;
+  std::uint64_t thread_ = 0;  // the one that ran it last
   detail::ready_list ready_;
   int budget_ = 0;                   // synchronous completions left to the running coroutine before it must yield
   unsigned resumes_since_look_ = 0;  // at the clock and the awake rings

@@ -91,7 +91,8 @@ using futex_awaitable = detail::awaitable<detail::futex_awaiter, const sys::fute
 /// Cancellation: `errc::cancelled`. Errors: the system's, when the handle cannot be watched.
 inline readiness_awaitable readable(sys::native_handle h) noexcept { return readiness_awaitable(h, detail::event_read); }
 
-/// Suspends until writing to `h` would not block. Else as `readable`; both may be awaited on one handle at the same time.
+/// Suspends until writing to `h` would not block; that is also so when nobody is left to read what is written: the write then says so (EPIPE). Else as
+/// `readable`; both may be awaited on one handle at the same time.
 inline readiness_awaitable writable(sys::native_handle h) noexcept { return readiness_awaitable(h, detail::event_write); }
 
 /// Suspends until `bell` has been rung, and takes what was rung: rings that come together wake once. Returns on the loop's next turn

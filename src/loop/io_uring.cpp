@@ -12,7 +12,11 @@
 //
 // Risks.
 // - SINGLE_ISSUER binds the ring to one thread, but a loop may be made on another thread than the one that runs it: the ring is made
-//   disabled, and the first thread that submits enables, and so owns, it.
+//   disabled, and the first thread that submits enables, and so owns, it. For a further thread, a ring of its own is made (change_thread).
+//   The plain ring may be entered by any. There the requests of a thread that has ended end with ECANCELED, and are begun anew.
+// - A forked child shares the memory of the rings and the epoll set with its parent. It submits nothing, and takes nothing out of the set.
+// - The kernel takes the absolute time of a timeout for one of the first time namespace, whatever namespace the caller is in. So timeouts are relative.
+// - A request may end for want of memory before it has begun. It is queued again, and goes to the kernel with the next call.
 // - A multishot request ends by itself when the completion queue is full (F_MORE is clear in its last completion). It is queued again
 //   before its sink is called: the new request reports what is there when it begins, so nothing is lost in between.
 // - A multishot request on a file without readiness (a regular file) ends likewise, but would do so for ever: such a file, which epoll
@@ -38,6 +42,8 @@
 
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/handle.hpp>
+#include <ringbell/sys/local_socket.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include <liburing.h>
 #include <poll.h>
@@ -76,7 +82,7 @@ std::uint32_t from_poll(unsigned mask) noexcept {
   if (mask & (POLLIN | POLLPRI)) events |= event_read;
   if (mask & POLLOUT) events |= event_write;
   if (mask & (POLLHUP | POLLRDHUP)) events |= event_hangup;
-  if (mask & (POLLERR | POLLNVAL)) events |= event_error;
+  if (mask & POLLERR) events |= event_error;
   return events;
 }
 
@@ -115,12 +121,17 @@ public:
   std::size_t wait(time_point until) override;
   sys::native_handle pollable() override;
   void arm(time_point due) override;
+  void change_thread() override {
+    if (!plain()) make_anew(features_.flags);
+  }
 
 private:
+  bool plain() const noexcept { return (features_.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) == 0; }
+  bool in_forked_child() const noexcept { return process_ != sys::current_process(); }
   bool has_requests() const noexcept;
   bool kernel_has_work() const noexcept;
   void enable();
-  void become_plain();
+  void make_anew(unsigned flags);
   void run_deferred_work() noexcept;
   int submit() noexcept;
   void enter();
@@ -146,6 +157,7 @@ private:
   std::uint32_t timer_ = first_timer;
   __kernel_timespec timer_due_{};
   time_point armed_ = time_point::max();
+  const std::uint64_t process_ = sys::current_process();
 };
 
 io_uring_reactor::io_uring_reactor(ring_features features)
@@ -199,7 +211,7 @@ std::error_code io_uring_reactor::watch(sys::native_handle h, std::uint32_t even
 }
 
 void io_uring_reactor::leave_peer_set(uring_slot& slot) noexcept {
-  peers_.remove(slot.second ? slot.second.get() : slot.handle);
+  if (!in_forked_child()) peers_.remove(slot.second ? slot.second.get() : slot.handle);
   slot.second.reset();
   slot.in_peer_set = false;
 }
@@ -225,6 +237,7 @@ void io_uring_reactor::unwatch(watch_key& key) noexcept {
     return;
   }
   slot->sink = nullptr;
+  if (in_forked_child()) return;
   if (!slot->in_kernel || !prepare(*slot)) {
     watches_.push(*slot);
     return;
@@ -393,6 +406,10 @@ bool io_uring_reactor::deliver(std::uint64_t key, int result, bool goes_on) {
   uring_slot* const slot = watches_.find(key);
   if (slot == nullptr) return false;
   slot->in_kernel = goes_on;
+  if (!goes_on && (result == -ENOMEM || result == -ECANCELED)) {
+    watches_.push(*slot);
+    return false;
+  }
   const std::uint32_t events = events_of(*slot, result, goes_on);
   event_sink* const sink = slot->sink;
   if (slot->mode == watch_mode::once) watches_.close(*slot);
@@ -401,25 +418,24 @@ bool io_uring_reactor::deliver(std::uint64_t key, int result, bool goes_on) {
 }
 
 std::uint32_t io_uring_reactor::events_of(uring_slot& slot, int result, bool goes_on) noexcept {
-  if (slot.word != nullptr) return result == 0 || result == -EAGAIN ? event_read : event_error;
-  if (result < 0) return event_error;
+  if (slot.word != nullptr && (result == 0 || result == -EAGAIN)) return event_read;
+  if (result < 0) return refused_with(static_cast<unsigned>(-result));
   if (!goes_on && slot.mode == watch_mode::edge && !slot.always_ready) watches_.push(slot);
   return from_poll(static_cast<unsigned>(result));
 }
 
 sys::native_handle io_uring_reactor::pollable() {
-  if (features_.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) become_plain();
+  if (!plain()) make_anew(features_.flags & IORING_SETUP_SUBMIT_ALL);
   return ring_.ring_fd;
 }
 
-// Moves the watches to a plain ring. What the old one has not delivered is not lost: polls begun anew report what is there.
-void io_uring_reactor::become_plain() {
-  const unsigned flags = features_.flags & IORING_SETUP_SUBMIT_ALL;
-  io_uring plain;
-  if (const int result = make_ring(flags, plain); result < 0) throw std::system_error(system_error_of(result), "io_uring_setup");
-  const bool in_use = std::exchange(enabled_, true);
+// Moves the watches to another ring. What the old one has not delivered is not lost: polls begun anew report what is there.
+void io_uring_reactor::make_anew(unsigned flags) {
+  io_uring fresh;
+  if (const int result = make_ring(flags, fresh); result < 0) throw std::system_error(system_error_of(result), "ringbell: io_uring_setup");
+  const bool in_use = std::exchange(enabled_, (flags & IORING_SETUP_R_DISABLED) == 0);
   const time_point due = std::exchange(armed_, time_point::max());
-  // A ring that is closed ends its requests some time later, and would hold their files until then.
+  // A ring that is closed ends its requests some time later, and would hold their files until then. A ring that belongs to another thread refuses this.
   if (io_uring_sqe* const entry = in_use ? next_entry() : nullptr) {
     ::io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     ::io_uring_sqe_set_data64(entry, nobodys_key);
@@ -427,7 +443,7 @@ void io_uring_reactor::become_plain() {
     run_deferred_work();
   }
   ::io_uring_queue_exit(&ring_);
-  ring_ = plain;
+  ring_ = fresh;
   features_.flags = flags;
   peers_polled_ = false;
 
@@ -458,9 +474,9 @@ void io_uring_reactor::arm(time_point due) {
   }
   if (due != armed_) {
     if (io_uring_sqe* const entry = next_entry()) {
-      timer_due_ = to_timespec(std::max(due.time_since_epoch(), clock::duration(0)));
+      timer_due_ = to_timespec(time_left(due));
       if (++timer_ == nobodys_key) timer_ = first_timer;
-      ::io_uring_prep_timeout(entry, &timer_due_, 0, IORING_TIMEOUT_ABS);
+      ::io_uring_prep_timeout(entry, &timer_due_, 0, 0);
       ::io_uring_sqe_set_data64(entry, timer_);
       armed_ = due;
     }

@@ -58,7 +58,7 @@ std::size_t place_of(sys::native_handle h) noexcept { return reinterpret_cast<st
 struct iocp_slot : watch_slot {
   std::uint32_t object = 0;  // that it watches
   std::uint64_t also = 0;    // key of the next watch of the same object
-  bool failed = false;       // the object can be waited for no longer
+  unsigned failed = 0;       // the object can be waited for no longer, for this reason
 };
 
 /// An object that is watched, by one watch or several.
@@ -103,7 +103,7 @@ private:
   std::size_t ask(nanoseconds limit);
   void collect(DWORD milliseconds);
   void take(std::uint64_t key) noexcept;
-  void queue_watches(const watched_object& o, bool failed) noexcept;
+  void queue_watches(const watched_object& o, std::error_code failed) noexcept;
   std::size_t deliver_queued();
 
   sys::handle port_;
@@ -269,14 +269,14 @@ void iocp_reactor::take(std::uint64_t key) noexcept {
     (void)timer_wait_.taken();
     armed_ = time_point::max();
   } else if (watched_object* const o = find_object(key)) {
-    queue_watches(*o, static_cast<bool>(o->wait.taken()));
+    queue_watches(*o, o->wait.taken());
   }
 }
 
-void iocp_reactor::queue_watches(const watched_object& o, bool failed) noexcept {
+void iocp_reactor::queue_watches(const watched_object& o, std::error_code failed) noexcept {
   for (std::uint64_t key = o.first; key != 0;) {
     iocp_slot& slot = *watches_.find(key);
-    slot.failed |= failed;
+    if (failed) slot.failed = static_cast<unsigned>(failed.value());
     watches_.push(slot);
     key = slot.also;
   }
@@ -293,7 +293,7 @@ std::size_t iocp_reactor::deliver_queued() {
       watches_.close(slot);
       continue;
     }
-    const std::uint32_t events = slot.failed ? event_error : event_read;
+    const std::uint32_t events = slot.failed ? refused_with(slot.failed) : std::uint32_t{event_read};
     if (slot.mode == watch_mode::once) finish(slot, true);
     sink->on_event(events);
     ++delivered;
@@ -318,7 +318,7 @@ sys::native_handle iocp_reactor::pollable() {
   // Who posted without seeing the event had posted before this look.
   means_ = wait_means::threads;
   for (const auto& o : objects_)
-    if (o->first != 0 && o->wait.change(means_)) queue_watches(*o, true);
+    if (const std::error_code failed = o->first != 0 ? o->wait.change(means_) : std::error_code()) queue_watches(*o, failed);
   collect(0);
   if (watches_.queued() != 0) ::SetEvent(readable_.get());
   return readable_.get();

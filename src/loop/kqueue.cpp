@@ -69,7 +69,7 @@ std::uint64_t key_in(const struct kevent& event) noexcept { return reinterpret_c
 bool always_ready(mode_t mode) noexcept { return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode); }
 
 std::uint32_t from_kevent(const struct kevent& event) noexcept {
-  if (event.flags & EV_ERROR) return event.data == 0 ? 0U : event_error;
+  if (event.flags & EV_ERROR) return event.data == 0 ? 0U : refused_with(static_cast<unsigned>(event.data));
   std::uint32_t events = event.filter == EVFILT_WRITE ? event_write : event_read;
   if (event.flags & EV_EOF) events |= event.fflags != 0 ? event_hangup | event_error : event_hangup;  // fflags: the socket's error
   return events;
@@ -95,7 +95,7 @@ private:
 
 struct kqueue_slot : watch_slot {
   bool registered = false;  // has events in the kqueue, or in the list of changes
-  bool refused = false;     // by the kernel: queued, to be told so
+  unsigned refused = 0;     // by the kernel, with this error: queued, to be told so
   sys::handle owned;        // the dup, when `handle` was watched already
 };
 
@@ -232,7 +232,7 @@ std::error_code kqueue_reactor::flush() noexcept {
     if (receipt.data == 0) continue;
     if (key_in(receipt) == timer_key) error.assign(static_cast<int>(receipt.data), std::system_category());
     if (kqueue_slot* const slot = watches_.find(key_in(receipt))) {
-      slot->refused = true;
+      slot->refused = static_cast<unsigned>(receipt.data);
       watches_.push(*slot);
     }
   }
@@ -270,7 +270,8 @@ bool kqueue_reactor::deliver(const struct kevent& event) {
   if (key_in(event) == timer_key) armed_ = time_point::max();
   kqueue_slot* const slot = watches_.find(key_in(event));
   if (slot == nullptr) return false;
-  const std::uint32_t events = from_kevent(event) & (slot->events | event_hangup | event_error);
+  std::uint32_t events = from_kevent(event);
+  if (!(events & event_refused)) events &= slot->events | event_hangup | event_error;
   if (events == 0) return false;
   event_sink* const sink = slot->sink;
   if (slot->mode == watch_mode::once) finish(*slot);
@@ -289,7 +290,8 @@ std::size_t kqueue_reactor::deliver_queued() {
       watches_.close(slot);
       continue;
     }
-    const std::uint32_t events = std::exchange(slot.refused, false) ? std::uint32_t{event_error} : slot.events;
+    const unsigned refused = std::exchange(slot.refused, 0);
+    const std::uint32_t events = refused ? refused_with(refused) : slot.events;
     if (slot.mode == watch_mode::once) finish(slot);
     sink->on_event(events);
     ++delivered;

@@ -9,7 +9,9 @@
 #include <ringbell/detail/spin_limits.hpp>
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/cpu.hpp>
+#include <ringbell/sys/local_socket.hpp>
 
+#include <atomic>
 #include <exception>
 #include <utility>
 
@@ -18,6 +20,13 @@ namespace ringbell {
 namespace {
 
 thread_local loop* running_here = nullptr;
+
+// The number of this thread, from 1. Unlike an id of the system it is never that of a thread that has ended.
+std::uint64_t this_thread() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  thread_local const std::uint64_t number = last.fetch_add(1, std::memory_order_relaxed) + 1;
+  return number;
+}
 
 // How often a coroutine may go on without suspending before the others have their turn. A completion on the spot takes tens of
 // nanoseconds and a turn about as much: so the turn costs under one percent, and nobody waits more than some microseconds for his.
@@ -71,6 +80,7 @@ class loop::running {
 public:
   explicit running(loop& lp) : loop_(lp), outer_(running_here) {
     if (lp.running_) throw std::system_error(errc::busy, "ringbell: this loop is running already");
+    lp.come_to_this_thread();
     running_here = &lp;
     lp.running_ = true;
     lp.armed_ = false;
@@ -88,7 +98,10 @@ private:
   loop* outer_;
 };
 
-loop::loop(loop_options options) : spin_(detail::chosen_spin(options.spin)), reactor_(detail::choose_reactor(options.backend, reason_)) {
+loop::loop(loop_options options)
+    : process_(sys::current_process()),
+      spin_(detail::chosen_spin(options.spin)),
+      reactor_(detail::choose_reactor(options.backend, reason_)) {
   posted_ = std::make_unique<posted>(*reactor_);
   roots_ = std::make_unique<roots>();
   newcomers_ = std::make_unique<detail::spin_history>();
@@ -108,9 +121,23 @@ bool loop::discard() {
   return posted_->discard() || any;
 }
 
+void loop::come_to_this_thread() {
+  if (process_ != sys::current_process())
+    throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
+                            "ringbell: this loop belongs to the process that was forked; a child makes its own");
+  const std::uint64_t here = this_thread();
+  if (thread_ == here) return;
+  if (thread_ != 0) reactor_->change_thread();
+  thread_ = here;
+  spins_until_look_ = 0;  // it may be bound to another processor
+}
+
 std::string_view loop::backend_name() const noexcept { return reactor_->name(); }
 bool loop::can_wait_on_futex() const noexcept { return reactor_->has_futex(); }
-sys::native_handle loop::native_handle() { return reactor_->pollable(); }
+sys::native_handle loop::native_handle() {
+  come_to_this_thread();
+  return reactor_->pollable();
+}
 void loop::stop() noexcept { posted_->stop(); }
 void loop::post(std::function<void()> f) { posted_->push(std::move(f)); }
 
@@ -348,28 +375,41 @@ void loop::park() {
   posted_->set_asleep(false);
 }
 
-/// However a run for a foreign loop ends, also by an exception: that must hear of what is left, and of what comes.
-class loop::arming {
-public:
-  explicit arming(loop& lp) noexcept : loop_(lp) {}
-  arming(const arming&) = delete;
-  arming& operator=(const arming&) = delete;
-  ~arming() {
-    if (!wanted_) return;
-    if (!loop_.ready_.empty() || !loop_.prepare_to_sleep()) loop_.posted_->ring();
-    loop_.reactor_->arm(loop_.timers_.next());
-    loop_.armed_ = true;
+// A foreign loop is to hear of what is left, and of what comes. When the kernel refuses, it calls again at once: so an error costs no wake-up.
+void loop::arm() {
+  try {
+    if (!ready_.empty() || !prepare_to_sleep()) posted_->ring();
+    reactor_->arm(timers_.next());
+  } catch (...) {
+    posted_->ring();
+    armed_ = true;
+    throw;
   }
-  void omit() noexcept { wanted_ = false; }
+  armed_ = true;
+}
 
-private:
-  loop& loop_;
-  bool wanted_ = true;
-};
+// The error that comes first is the one to be thrown.
+void loop::arm_after_error() noexcept {
+  try {
+    arm();
+  } catch (...) {}
+}
 
+// However a run for a foreign loop ends, also by an exception, it arms the handle.
 bool loop::run_ready() {
   const running guard(*this);
-  const arming at_end(*this);
+  bool any = false;
+  try {
+    any = ready_turns();
+  } catch (...) {
+    arm_after_error();
+    throw;
+  }
+  arm();
+  return any;
+}
+
+bool loop::ready_turns() {
   statistics_.events += reactor_->wait(clock::time_point::min());
   expire_timers();
   int turns = 0;
@@ -379,7 +419,18 @@ bool loop::run_ready() {
 
 bool loop::drive() {
   const running guard(*this);
-  arming at_end(*this);
+  try {
+    if (drive_turns()) return true;
+  } catch (...) {
+    arm_after_error();
+    throw;
+  }
+  arm();
+  return false;
+}
+
+// False when there is nothing left to do, or to poll.
+bool loop::drive_turns() {
   hands_over_ = false;
   // While it is called again and again it looks at the kernel as often as run() does.
   if (!std::exchange(comes_back_, false)) {
@@ -399,7 +450,6 @@ bool loop::drive() {
     }
     turn();
   }
-  at_end.omit();
   return comes_back_ = true;
 }
 

@@ -11,10 +11,10 @@
 namespace ringbell::test {
 
 /// Whether there is something to read, or a hang-up, within that time.
-inline bool readable_within(sys::native_handle h, std::chrono::milliseconds patience) {
+inline bool readable_within(sys::native_handle h, std::chrono::milliseconds limit) {
   pollfd p{h, POLLIN, 0};
   int n;
-  while ((n = ::poll(&p, 1, static_cast<int>(patience.count()))) < 0 && errno == EINTR) {}
+  while ((n = ::poll(&p, 1, static_cast<int>(limit.count()))) < 0 && errno == EINTR) {}
   return n > 0;
 }
 

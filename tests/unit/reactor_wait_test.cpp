@@ -11,8 +11,10 @@
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/futex.hpp>
 
+#include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/time.h>
@@ -21,7 +23,12 @@
 #include <cstddef>
 #include <cstdlib>
 #include <new>
+#include <string_view>
 #include <thread>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
 
 TEST_SUITE("reactor_wait") {
 
@@ -366,6 +373,114 @@ TEST_CASE("a second thread that asks a deferring io_uring gets an exception") {
   });
   intruder.join();
   CHECK(refused);
+}
+
+TEST_CASE_TEMPLATE("the watches of a thread that has ended go on with the next, which says that it is another", B, RINGBELL_REACTORS) {
+  for (const bool foreign : {false, true}) {
+    CAPTURE(foreign);
+    auto r = B::make();
+    if (!r) return;
+    const auto bell = make_event();
+    socket_pair s;
+    recorder rung, heard;
+    watch_key key, socket_key;
+    std::thread([&] {
+      if (foreign) r->pollable();
+      (void)r->watch(bell.get(), event_read, watch_mode::edge, rung, key);
+      (void)r->watch(s.near.get(), event_read, watch_mode::once, heard, socket_key);
+      drain(*r);
+      if (foreign) r->arm(reactor::time_point::max());
+    }).join();
+    ring(bell);
+    REQUIRE(::write(s.far.get(), "x", 1) == 1);
+    if (foreign) CHECK(poll_now(r->pollable(), POLLIN, 60'000) != 0);
+    r->change_thread();
+    CHECK(wait_until(*r, [&] { return rung.count > 0 && heard.count > 0; }));
+    CHECK(rung.seen == event_read);
+    CHECK(heard.seen == event_read);
+    drain(*r);
+    rung.count = 0;
+    std::thread([&] {
+      r->change_thread();
+      drain(*r);
+      rung.count = 0;
+    }).join();
+    r->change_thread();
+    ring(bell);
+    CHECK(wait_until(*r, [&] { return rung.count > 0; }));
+    r->unwatch(key);
+  }
+}
+
+TEST_CASE_TEMPLATE("a timer that one thread has armed for a foreign loop fires after that thread's end", B, RINGBELL_REACTORS) {
+  auto r = B::make();
+  if (!r) return;
+  std::thread([&] {
+    r->pollable();
+    r->arm(clock_type::now() + 20ms);
+  }).join();
+  CHECK(poll_now(r->pollable(), POLLIN, 60'000) != 0);
+}
+
+TEST_CASE_TEMPLATE("a forked child ends its copies of watches, and of the reactor, and the parent's go on", B, RINGBELL_REACTORS) {
+  for (const bool asked : {false, true}) {
+    CAPTURE(asked);
+    auto r = B::make();
+    if (!r) return;
+    const auto bell = make_event();
+    socket_pair s;
+    recorder rung, heard;
+    watch_key key, socket_key;
+    REQUIRE_FALSE(r->watch(bell.get(), event_read, watch_mode::edge, rung, key));
+    REQUIRE_FALSE(r->watch(s.near.get(), event_read, watch_mode::edge, heard, socket_key));
+    if (asked) drain(*r);
+    CHECK(run_in_child([&] {
+            r->unwatch(key);
+            r->unwatch(socket_key);
+            r.reset();
+            return 0;
+          }) == 0);
+    ring(bell);
+    REQUIRE(::write(s.far.get(), "x", 1) == 1);
+    CHECK(wait_until(*r, [&] { return rung.count > 0 && heard.count > 0; }));
+    r->unwatch(key);
+    r->unwatch(socket_key);
+  }
+}
+
+namespace {
+
+/// Runs `f` in a process whose monotonic clock is ahead by a day. Its value; 77 where the system does not allow that.
+template <class F>
+int run_a_day_ahead(F f) {
+  return run_in_child([&] {
+    if (::unshare(CLONE_NEWTIME) != 0) return 77;
+    const sys::handle offsets(::open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC));
+    constexpr std::string_view ahead = "monotonic 86400 0\n";
+    if (!offsets || ::write(offsets.get(), ahead.data(), ahead.size()) < 0) return 77;
+    return run_in_child(f);  // the first one that is in it
+  });
+}
+
+}  // namespace
+
+TEST_CASE_TEMPLATE("in a time namespace waits and timers are of the length that was asked for", B, RINGBELL_REACTORS) {
+  const int outcome = run_a_day_ahead([] {
+    auto r = B::make();
+    if (!r) return 77;
+    auto due = clock_type::now() + 20ms;
+    r->wait(due);
+    if (clock_type::now() < due) return 1;
+    const sys::native_handle handle = r->pollable();
+    due = clock_type::now() + 20ms;
+    r->arm(due);
+    if (poll_now(handle, POLLIN, 60'000) == 0) return 2;
+    return clock_type::now() < due ? 3 : 0;
+  });
+  if (outcome == 77)
+    MESSAGE("skipped: no time namespaces");
+  else
+    CHECK(outcome == 0);
 }
 
 TEST_CASE_TEMPLATE("a futex watch reports a wake, once", B, RINGBELL_IO_URINGS) {
