@@ -98,13 +98,15 @@ public:
   /// Runs until every spawned task has ended, every posted function has run and no executor (asio/executor.hpp) announces more of them, or
   /// until `stop()`.
   void run_until_idle();
-  /// Makes the current (or else the next) run return soon. Thread-safe.
+  /// Makes the current (or else the next) run return soon. Thread-safe. The loop may be destroyed as soon as that run has returned, also while
+  /// this call has not: the destructor waits for it. So a thread may own the loop that another one stops.
   void stop() noexcept;
 
   /// Starts a task that belongs to the loop; it begins on the loop's next turn. An exception that leaves it calls std::terminate:
   /// whoever wants to hear of failures spawns into a `scope`.
   void spawn(task<void> t);
-  /// Calls `f` on the loop's thread, in the order of posting. The one call, with `stop`, that other threads may make. Allocates.
+  /// Calls `f` on the loop's thread, in the order of posting. The one call, with `stop`, that other threads may make; as with `stop`, the loop
+  /// may be destroyed when `f` has run. Allocates.
   void post(std::function<void()> f);
 
   /// For a foreign event loop: poll this handle for reading (level-triggered); when it is readable, call `run_ready()`. Call

@@ -12,6 +12,7 @@
 #include <functional>
 #include <mutex>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 namespace ringbell {
@@ -33,7 +34,11 @@ public:
     if (!error) error = reactor_.watch(bell_.native(), detail::event_read, detail::watch_mode::edge, *this, key_);
     if (error) throw std::system_error(error, "ringbell: no bell for the loop");
   }
-  ~posted() { reactor_.unwatch(key_); }
+  ~posted() {
+    // A thread that made the loop's last run end, by stop() or by a function, may not have left its call yet.
+    while (callers_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
+    reactor_.unwatch(key_);
+  }
 
   /// Destroys the functions that have not run. True when there were any.
   bool discard() {
@@ -48,6 +53,7 @@ public:
   }
 
   void push(std::function<void()> f) {
+    const call inside(callers_);
     {
       const std::lock_guard lock(mutex_);
       queue_.push_back(std::move(f));
@@ -55,15 +61,17 @@ public:
     notify();
   }
   void stop() noexcept {
-    stop_.store(true, std::memory_order_relaxed);  // ordered by `attention`
+    const call inside(callers_);
+    stop_.store(true, std::memory_order_release);  // with take_stop(): whoever has seen it sees that we are inside
     notify();
   }
   bool stop_requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
-  bool take_stop() noexcept { return stop_.exchange(false, std::memory_order_relaxed); }
+  bool take_stop() noexcept { return stop_.exchange(false, std::memory_order_acquire); }
 
   // Functions that will be posted, by their number. Release and acquire: who sees that there are none sees what the last one has done.
   void work_started() noexcept { work_.fetch_add(1, std::memory_order_relaxed); }
   void work_finished() noexcept {
+    const call inside(callers_);
     if (work_.fetch_sub(1, std::memory_order_acq_rel) == 1) notify();
   }
   bool working() const noexcept { return work_.load(std::memory_order_acquire) != 0; }
@@ -96,6 +104,18 @@ public:
   void ring() noexcept { (void)bell_.ring(); }  // fails only where nobody is left to be woken
 
 private:
+  /// A thread is inside of a call. Nothing of the loop is touched after the release, which pairs with the destructor's acquire.
+  class call {
+  public:
+    explicit call(std::atomic<unsigned>& callers) noexcept : callers_(callers) { callers_.fetch_add(1, std::memory_order_relaxed); }
+    call(const call&) = delete;
+    call& operator=(const call&) = delete;
+    ~call() { callers_.fetch_sub(1, std::memory_order_release); }
+
+  private:
+    std::atomic<unsigned>& callers_;
+  };
+
   void notify() noexcept {
     attention_.store(true, std::memory_order_release);
     detail::park_fence();
@@ -114,6 +134,7 @@ private:
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stop_{false};
   std::atomic<std::size_t> work_{0};
+  std::atomic<unsigned> callers_{0};  // threads inside of push(), stop() or work_finished()
 };
 
 }  // namespace ringbell

@@ -18,6 +18,7 @@
 
 #include "support/applies.hpp"
 #include "support/poll.hpp"
+#include "support/turns.hpp"
 #include "support/variable.hpp"
 
 TEST_SUITE("loop") {
@@ -159,6 +160,34 @@ TEST_CASE("a stop that comes before the run ends that run") {
   lp.run();
   lp.stop();
   CHECK_THROWS_AS(lp.run(sleep_once(1h)), std::system_error);
+}
+
+namespace {
+task<> stay_awake() {
+  for (;;) co_await yield();
+}
+}  // namespace
+
+TEST_CASE("a thread may own the loop that another one stops, or posts to, and destroy it at once") {
+  std::uint64_t ended = 0;
+  for (std::uint64_t i = 0; i < test::turns(300); ++i) {
+    std::atomic<loop*> made{nullptr};
+    std::thread owner([&made, i] {
+      loop lp;
+      if (i % 3 == 0) lp.spawn(stay_awake());  // it sees the stop before it is rung
+      made.store(&lp, std::memory_order_release);
+      lp.run();
+    });
+    loop* lp = nullptr;
+    while (!(lp = made.load(std::memory_order_acquire))) std::this_thread::yield();
+    if (i % 2 == 0)
+      lp->stop();
+    else
+      lp->post([lp] { lp->stop(); });
+    owner.join();
+    ++ended;
+  }
+  CHECK(ended == test::turns(300));
 }
 
 TEST_CASE("another thread stops a sleeping loop") {
