@@ -9,11 +9,11 @@
 
 namespace ringbell::test {
 
-/// Whether a sanitizer keeps freed memory for a while, so that sizes say nothing.
-#if defined(__SANITIZE_ADDRESS__)
+/// Whether a sanitizer keeps freed memory for a while, or maps memory of its own as the program goes on, so that sizes say nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool memory_is_kept = true;
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 inline constexpr bool memory_is_kept = true;
 #else
 inline constexpr bool memory_is_kept = false;
