@@ -61,6 +61,7 @@ constexpr unsigned spins_per_cpu_look = 100'000;
 }  // namespace
 
 loop* detail::current_loop() noexcept { return running_here; }
+void detail::resume_soon(loop& on, ready_node& node) noexcept { loop_access::schedule(on, node); }
 
 class loop::roots final : public detail::task_owner {
 public:

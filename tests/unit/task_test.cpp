@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/as_result.hpp>
 #include <ringbell/loop.hpp>
+#include <ringbell/scope.hpp>
 #include <ringbell/sleep.hpp>
 #include <ringbell/task.hpp>
 
@@ -153,15 +154,87 @@ TEST_CASE("a task whose run was stopped is destroyed") {
   CHECK(lp.run(value(5)) == 5);
 }
 
-TEST_CASE("a hundred thousand awaits that never suspend need no stack") {
+TEST_CASE("a million awaits that never suspend need no stack") {
   struct coroutines {
     static task<std::int64_t> loop_of_awaits() {
       std::int64_t sum = 0;
-      for (int i = 0; i < 100000; ++i) sum += co_await value(i);
+      for (int i = 0; i < 1000000; ++i) sum += co_await value(i);
       co_return sum;
     }
   };
-  CHECK(loop().run(coroutines::loop_of_awaits()) == 4999950000);
+  CHECK(loop().run(coroutines::loop_of_awaits()) == 499999500000);
+}
+
+TEST_CASE("a hundred thousand awaits that suspend, or fail, need no stack, however deep they are") {
+  struct coroutines {
+    static task<int> maybe_suspended(int i) {
+      if (i % 3 == 0) co_await yield();
+      if (i % 3 == 1) throw std::runtime_error("on purpose");
+      co_return 1;
+    }
+    static task<int> loop_of_awaits(int depth) {
+      if (depth > 0) co_return co_await loop_of_awaits(depth - 1);
+      int caught = 0;
+      for (int i = 0; i < 100000; ++i) try {
+          co_await maybe_suspended(i);
+        } catch (const std::runtime_error&) {
+          ++caught;
+        }
+      co_return caught;
+    }
+  };
+  for (const int depth : {0, 29, 30, 31, 32, 33}) CHECK(loop().run(coroutines::loop_of_awaits(depth)) == 33333);
+}
+
+TEST_CASE("a chain of a hundred thousand tasks needs no stack on its way down, nor up") {
+  struct coroutines {
+    static task<int> chain(int n) {
+      if (n == 0) {
+        co_await yield();
+        co_return 0;
+      }
+      co_return 1 + co_await chain(n - 1);
+    }
+  };
+  CHECK(loop().run(coroutines::chain(100000)) == 100000);
+  CHECK(loop().run(sum_to(60000)) == 1800030000);
+}
+
+TEST_CASE("a chain is destroyed while its last task waits for the loop to begin it") {
+  int frames = 0;
+  {
+    loop lp;
+    lp.spawn(sleeping_at_depth(100, frames));
+    lp.run(value(0));
+    CHECK(frames > 0);
+  }
+  CHECK(frames == 0);
+}
+
+TEST_CASE("a task may be destroyed by what it waits for, within the call that began it") {
+  struct destroys {
+    explicit destroys(std::optional<scope>& s) noexcept : all(s) {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<>) noexcept { all.reset(); }
+    void await_resume() const noexcept {}
+    std::optional<scope>& all;
+  };
+  struct coroutines {
+    static task<void> inner(std::optional<scope>& all, int& frames) {
+      const alive a(frames);
+      co_await destroys(all);
+    }
+    static task<void> outer(std::optional<scope>& all, int& frames) {
+      const alive a(frames);
+      co_await inner(all, frames);
+    }
+  };
+  int frames = 0;
+  loop lp;
+  std::optional<scope> all(lp);
+  all->spawn(coroutines::outer(all, frames));
+  while (all) lp.run([]() -> task<void> { co_await yield(); }());
+  CHECK(frames == 0);
 }
 
 TEST_CASE("a chain of ten thousand tasks ends") { CHECK(loop().run(sum_to(10000)) == 50005000); }
@@ -171,8 +244,7 @@ TEST_CASE("a chain of ten thousand suspended tasks is destroyed") {
   {
     loop lp;
     lp.spawn(sleeping_at_depth(10000, frames));
-    lp.run(value(0));
-    lp.run(value(0));
+    for (int turns = 0; frames < 10001 && turns < 10001; ++turns) lp.run(value(0));
     CHECK(frames == 10001);
   }
   CHECK(frames == 0);

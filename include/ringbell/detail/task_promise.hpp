@@ -5,7 +5,9 @@
 #include <ringbell/detail/ready.hpp>
 #include <ringbell/environment.hpp>
 
+#include <concepts>
 #include <coroutine>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -19,7 +21,17 @@ class task;
 
 namespace ringbell::detail {
 
+/// Queues a coroutine that `on` is to resume on a coming turn.
+void resume_soon(loop& on, ready_node& node) noexcept;
+
 /// What the promise of every task has: the environment, who goes on when it ends, and the exception that left it.
+///
+/// A parent begins its child by an ordinary call. A child that ends within this call returns from it, and the parent goes on without having been suspended:
+/// so a loop of awaits takes no more stack than one of them, whatever the compiler makes of symmetric transfer (g++ makes jumps of it only with
+/// -foptimize-sibling-calls, and no compiler does under all sanitizers). A child that was suspended resumes its parent by symmetric transfer when it ends.
+///
+/// Chains of tasks would need stack for each of them, on the way down as on the way up. So each `deepest`th of a chain is left to the loop: it begins on
+/// a coming turn, from where the loop's own stack is, and resumes its parent in the same way.
 class task_promise_base {
 public:
   std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -28,15 +40,51 @@ public:
 
   environment env() const noexcept { return env_; }
   void set_environment(environment env) noexcept { env_ = env; }
-  void set_continuation(std::coroutine_handle<> next) noexcept { continuation_ = next; }
   std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
+  /// Begins this task, `self`, as the child of `parent`. False when it has ended already, and the parent is to go on.
+  template <class Promise>
+  bool begin(std::coroutine_handle<> self, std::coroutine_handle<Promise> parent) noexcept {
+    env_ = environment_of(parent);
+    continuation_ = parent;
+    if constexpr (std::derived_from<Promise, task_promise_base>) {
+      const task_promise_base& above = parent.promise();
+      depth_ = (above.depth_ + 1) % deepest;
+      if (depth_ == 0 && env_.lp) return leave_to_loop(self), true;
+    }
+    first_run outcome = first_run::suspended;
+    first_run_ = &outcome;
+    uses_ = use::first_run;
+    self.resume();
+    if (outcome == first_run::suspended) uses_ = use::nothing;
+    return outcome != first_run::ended;
+  }
+
 protected:
-  task_promise_base() noexcept = default;
-  ~task_promise_base() = default;
-  std::coroutine_handle<> ended() const noexcept { return continuation_; }
+  task_promise_base() noexcept {}
+  ~task_promise_base() {
+    if (uses_ != use::nothing) leave();
+  }
+  /// Who goes on.
+  std::coroutine_handle<> ended() noexcept {
+    if (uses_ == use::first_run) {
+      *first_run_ = first_run::ended;
+      uses_ = use::nothing;
+      return std::noop_coroutine();
+    }
+    if (!continuation_) return std::noop_coroutine();
+    if (depth_ == 0 && env_.lp) return leave_to_loop(continuation_), std::noop_coroutine();
+    return continuation_;
+  }
   void rethrow() {
     if (error_) std::rethrow_exception(take_error());
+  }
+  /// With which a loop's list of what is ready may hold `h`, this coroutine or the one that goes on.
+  ready_node& node_for(std::coroutine_handle<> h) noexcept {
+    if (uses_ != use::node) std::construct_at(&node_);
+    uses_ = use::node;
+    node_.waiting = h;
+    return node_;
   }
 
 private:
@@ -52,9 +100,28 @@ private:
     void await_resume() const noexcept {}
   };
 
+  /// What has become of a task by the end of the call that began it.
+  enum class first_run : std::uint8_t { suspended, ended, destroyed };
+  enum class use : std::uint8_t { nothing, first_run, node };
+  static constexpr std::uint8_t deepest = 32;
+
+  void leave_to_loop(std::coroutine_handle<> h) noexcept { resume_soon(*env_.lp, node_for(h)); }
+  void leave() noexcept {
+    if (uses_ == use::first_run)
+      *first_run_ = first_run::destroyed;
+    else
+      std::destroy_at(&node_);
+  }
+
   environment env_;
-  std::coroutine_handle<> continuation_ = std::noop_coroutine();
+  std::coroutine_handle<> continuation_;
   std::exception_ptr error_;
+  union {  // as `uses_` says
+    first_run* first_run_;
+    ready_node node_;
+  };
+  use uses_ = use::nothing;
+  std::uint8_t depth_ = 1;  // 0: it was left to the loop, and leaves its parent to it
 };
 
 template <class T>
@@ -110,10 +177,7 @@ public:
   void take() { rethrow(); }
 
   void set_owner(task_owner& owner) noexcept { owner_ = &owner; }
-  ready_node& start() noexcept {
-    start_.waiting = frame();
-    return start_;
-  }
+  ready_node& start() noexcept { return node_for(frame()); }
   std::coroutine_handle<task_promise> frame() noexcept { return std::coroutine_handle<task_promise>::from_promise(*this); }
 
 private:
@@ -125,7 +189,6 @@ private:
   }
 
   task_owner* owner_ = nullptr;
-  ready_node start_;
 };
 
 /// The tasks that somebody has spawned and that have not ended, with their frames.
