@@ -49,7 +49,7 @@ public:
     continuation_ = parent;
     if constexpr (std::derived_from<Promise, task_promise_base>) {
       const task_promise_base& above = parent.promise();
-      depth_ = (above.depth_ + 1) % deepest;
+      depth_ = static_cast<std::uint8_t>((above.depth_ + 1) % deepest);
       if (depth_ == 0 && env_.lp) return leave_to_loop(self), true;
     }
     first_run outcome = first_run::suspended;
