@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/asio.hpp"
 #include "support/bells.hpp"
 #include "support/child_process.hpp"
@@ -59,7 +60,8 @@ void do_everything() {
 
 }  // namespace
 
-TEST_CASE("nothing starts a thread, but for measuring once what a sleep costs") {
+TEST_CASE("nothing starts a thread, but for measuring once what a sleep costs" *
+          not_on(thread_sanitizer, "the sanitizer has a thread of its own")) {
   const int before = threads();
   do_everything();
   CHECK(eventually([&] { return threads() == before; }));  // those of the measurement may be just going

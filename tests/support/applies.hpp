@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/park_fence.hpp>  // RINGBELL_UNDER_TSAN
+
 #include <doctest/doctest.h>
 
 /// Which test cases do not apply on a platform, and why. It is said beside the case:
@@ -18,7 +20,14 @@ enum host : unsigned {
   bsd = 4,   ///< a BSD other than macOS
   darwin = 8,
   windows = 16,
+  thread_sanitizer = 32,  ///< on whichever of them, with that
 };
+
+#ifdef RINGBELL_UNDER_TSAN
+inline constexpr unsigned here_and_now = RINGBELL_TEST_HOST | thread_sanitizer;
+#else
+inline constexpr unsigned here_and_now = RINGBELL_TEST_HOST;
+#endif
 
 /// A decorator for TEST_CASE and TEST_CASE_TEMPLATE. Hosts are combined by `|`.
 class not_on {
@@ -26,7 +35,7 @@ public:
   constexpr not_on(unsigned hosts, const char* reason) : hosts_(hosts), reason_(reason) {}
 
   void fill(doctest::detail::TestCase& test) const {
-    if ((hosts_ & RINGBELL_TEST_HOST) == 0) return;
+    if ((hosts_ & here_and_now) == 0) return;
     test.m_skip = true;
     test.m_description = reason_;  // support/not_applying.hpp prints it
   }
@@ -50,6 +59,7 @@ inline constexpr not_on needs_kinds_of_bell(other_loops, "processes have one kin
 inline constexpr not_on needs_linux_loops(other_loops, "there is neither io_uring nor epoll");
 inline constexpr not_on needs_memory_file(bsd | darwin, "shared memory is not a file");
 inline constexpr not_on needs_scarce_handles(windows, "handles do not run out");
+inline constexpr not_on needs_signals_at_once(thread_sanitizer, "signals wait there for a system call that the sanitizer knows");
 inline constexpr not_on needs_socket_bell(windows, "bytes in a pipe are not a bell");
 
 }  // namespace ringbell::test

@@ -2,6 +2,7 @@
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/futex.hpp>
 
+#include "support/applies.hpp"
 #include "support/patience.hpp"
 #include "support/process.hpp"
 
@@ -136,7 +137,7 @@ TEST_CASE("a word that is not mapped is a bad address") {
   CHECK(futex_wait(*static_cast<futex_word*>(page), 0, here, soon()) == std::errc::bad_address);
 }
 
-TEST_CASE("a wait goes on after a signal, until it is woken") {
+TEST_CASE("a wait goes on after a signal, until it is woken" * needs_signals_at_once) {
   const interrupting_signal signal;
   futex_word word{0};
   std::error_code outcome = errc::busy;
@@ -152,7 +153,7 @@ TEST_CASE("a wait goes on after a signal, until it is woken") {
   CHECK_FALSE(outcome);
 }
 
-TEST_CASE("signals do not move a deadline") {
+TEST_CASE("signals do not move a deadline" * needs_signals_at_once) {
   const interrupting_signal signal;
   futex_word word{0};
   std::atomic<bool> done{false};
@@ -218,7 +219,7 @@ TEST_CASE("a wait on several words ends at its deadline" * doctest::skip(!has_fu
   CHECK(steady_clock::now() >= deadline);
 }
 
-TEST_CASE("a wait on several words goes on after a signal" * doctest::skip(!has_futex_wait_any())) {
+TEST_CASE("a wait on several words goes on after a signal" * doctest::skip(!has_futex_wait_any()) * needs_signals_at_once) {
   const interrupting_signal signal;
   futex_word word{0};
   std::size_t index = 99;
