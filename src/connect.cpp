@@ -117,26 +117,43 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   return parts;
 }
 
-task<detail::connection_parts> greet(loop& lp, const connect_options& options, sys::local_socket socket, sys::region region) {
+[[noreturn]] void fail_to_connect(const std::string& name, const std::error_code& error) {
+  std::string text = "ringbell: connecting to " + sys::describe_service(name);
+  if (error == std::errc::permission_denied && error != errc::unsafe_directory)
+    text += ": the server listens for its own user only; connect as that user, or let it listen for all users";
+  throw std::system_error(error, text);
+}
+
+/// Nothing is sent to somebody else who listens in the place of this user's services.
+sys::peer_identity expected_server(const std::string& name, const sys::local_socket& socket) {
   const auto server = socket.peer();
   if (!server) throw std::system_error(server.error(), "ringbell: asking who the server is");
+  if (const std::error_code error = sys::check_server(name, *server))
+    throw std::system_error(error, "ringbell: connecting to " + sys::describe_service(name) + ": the server is one of user " +
+                                       sys::text_of(server->user) + " (process " + std::to_string(server->process) + "), not of user " +
+                                       sys::text_of(sys::current_user()) + " or root");
+  return *server;
+}
+
+task<detail::connection_parts> greet(loop& lp, const connect_options& options, sys::local_socket socket, sys::region region,
+                                     const sys::peer_identity& server) {
   greeting g;
   g.region = std::move(region);
-  prepare(g, lp, options, *server);
+  prepare(g, lp, options, server);
   if (const std::error_code error = send_greeting(socket, g)) throw std::system_error(error, "ringbell: the greeting");
   sys::received_handles handles;
   const handshake::frame answer = co_await read_answer(socket, handles);
   if (const auto* no = std::get_if<handshake::refused>(&answer)) throw std::system_error(no->reason, text_of(*no));
   const auto* yes = std::get_if<handshake::welcome>(&answer);
   if (!yes) throw std::system_error(errc::bad_peer, "ringbell: the server's answer");
-  co_return finish(options, std::move(socket), std::move(g), *yes, handles, *server);
+  co_return finish(options, std::move(socket), std::move(g), *yes, handles, server);
 }
 
 }  // namespace
 
 task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name, connect_options options) {
   const auto path = sys::service_path(name);
-  if (!path) throw std::system_error(path.error(), "ringbell: '" + name + "'");
+  if (!path) throw std::system_error(path.error(), "ringbell: " + sys::describe_service(name));
   if (!handshake::valid_ring_size(options.ring_bytes))
     throw std::system_error(errc::bad_ring_size, "ringbell: a ring of " + std::to_string(options.ring_bytes) + " bytes");
   const clock::time_point deadline = detail::from_now(options.timeout);
@@ -144,28 +161,24 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
   sys::region region;  // waits for a server; who was sent it once may read it, so nobody else gets it
   for (std::chrono::nanoseconds pause = first_pause;; pause *= 2) {
     if (!region) region = make_region(options);
-    std::error_code error;
-    sys::local_socket socket = sys::local_socket::connect(*path, error);
+    std::error_code error = sys::check_service_folder(name);
+    sys::local_socket socket;
+    if (!error) socket = sys::local_socket::connect(*path, error);
     if (!error) {
       try {
-        co_return co_await timeout(detail::time_left(deadline), greet(lp, options, std::move(socket), std::move(region)));
+        const sys::peer_identity server = expected_server(name, socket);
+        co_return co_await timeout(detail::time_left(deadline), greet(lp, options, std::move(socket), std::move(region), server));
       } catch (const std::system_error& e) {
         // A server that is just going away, or that died while it still had us in its backlog: its successor may be on its way.
         if (e.code() != errc::peer_closed) throw;
         error = e.code();
       }
-    } else if (error == std::errc::permission_denied) {
-      throw std::system_error(error,
-                              "ringbell: connecting to " + *path +
-                                  ": the server listens for its own user only; connect as that user, or let it listen for all users");
     } else if (error != errc::no_server && error != errc::would_block) {
-      throw std::system_error(error, "ringbell: connecting to " + *path);
+      fail_to_connect(name, error);
     }
     pause = std::min(pause, error == errc::would_block ? longest_pause_in_a_crowd : longest_pause);
-    if (clock::now() + pause > deadline) {
-      if (error == errc::would_block) error = errc::timed_out;  // its backlog is full, and stayed so
-      throw std::system_error(error, "ringbell: connecting to " + *path);
-    }
+    // A backlog that is full, and stays so, is a matter of time.
+    if (clock::now() + pause > deadline) fail_to_connect(name, error == errc::would_block ? make_error_code(errc::timed_out) : error);
     co_await sleep_for(pause);
   }
 }

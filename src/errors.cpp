@@ -35,7 +35,8 @@ const char* text_of(errc e) noexcept {
     case errc::bad_ring_size: return "a ring's size must be a power of two within the limits (4 KiB to 1 GiB); choose another";
     case errc::name_in_use: return "a live server has that name already; stop it or choose another name";
     case errc::no_server:
-      return "no server listens under that name; start it, or check the name, the user and (not on Windows) $XDG_RUNTIME_DIR on both sides";
+      return "no server listens under that name; start it, or check the name, the user and (not on Windows) $XDG_RUNTIME_DIR on both sides, "
+             "which programs with set-user-id or file capabilities do not look at";
     case errc::refused_version: return "the server speaks no protocol version that this library knows; update the older of the two";
     case errc::refused_unauthorized: return "the server's authorizer does not admit this user or process; ask its operator for access";
     case errc::refused_too_many: return "the server has as many clients as it allows; try again later or raise its limit";
@@ -57,9 +58,9 @@ const char* text_of(errc e) noexcept {
     case errc::dropped_idle:
       return "the server closed the connection because nothing was asked for as long as it allows; connect again, or raise its idle timeout";
     case errc::unsafe_directory:
-      return "the place of this user's services is not safe: the folder belongs to another user, is a link, or is open to others, or on "
-             "Windows another user listens there; give the path of a socket or pipe instead of a name, or a folder of your own with mode "
-             "0700 (see $XDG_RUNTIME_DIR)";
+      return "the place of this user's services is not safe: the folder, or the one around it, belongs to another user, is a link, or is open to "
+             "others, or another user's server listens there; set $XDG_RUNTIME_DIR to a folder of your own with mode 0700, or give the path of "
+             "a socket (on Windows of a pipe) instead of a name";
   }
   return nullptr;
 }

@@ -56,7 +56,9 @@ private:
 // -- who may shake hands --
 
 std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view name, listener_options options) {
-  const auto wrong = [&](std::error_code error) { throw std::system_error(error, "ringbell: listening on '" + std::string(name) + "'"); };
+  const auto wrong = [&](std::error_code error, const std::string& more = {}) {
+    throw std::system_error(error, "ringbell: listening on " + sys::describe_service(name) + more);
+  };
   handshake::server_terms terms;
   terms.min_ring_bytes = options.min_ring_bytes;
   terms.max_ring_bytes = options.max_ring_bytes;
@@ -67,7 +69,7 @@ std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view na
   std::error_code error = sys::prepare_service_folder(name);
   if (error) wrong(error);
   sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
-  if (error) wrong(error);
+  if (error) wrong(error, sys::local_listener::obstacles(*path));
   return std::unique_ptr<listener_core>(new listener_core(lp, std::move(socket), std::move(options)));
 }
 

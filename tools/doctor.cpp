@@ -75,10 +75,9 @@ finding look_at_exchange() {
 finding look_at_names() {
   constexpr const char* what = "service names";
   const auto path = sys::service_path("name");
-  if (!path) return {what, verdict::limited, path.error().message()};
-  const std::error_code error = sys::prepare_service_folder("name");
-  if (error) return {what, verdict::limited, *path + ": " + error.message()};
-  return {what, verdict::ok, "sockets are in " + service_folder()};
+  const std::error_code error = path ? sys::prepare_service_folder("name") : path.error();
+  if (error) return {what, verdict::limited, sys::describe_service("name") + ": " + error.message()};
+  return {what, verdict::ok, "sockets are in " + sys::describe_service_folder()};
 }
 
 finding look_at_cpus() {

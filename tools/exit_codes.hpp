@@ -29,7 +29,7 @@ inline constexpr const char* exit_codes_help = R"(Exit codes:
   1  failure of the system (out of memory, descriptors or disk, output that cannot be written)
   2  usage: an option, name or size that cannot be used
   3  no such service: nobody listened there in time
-  4  refused by the server or by file permissions
+  4  refused by the server or by file permissions, or the folder of service names is not safe
   5  the peer died or broke the protocol
   6  no answer in time
   7  doctor: something essential is missing
@@ -37,10 +37,13 @@ inline constexpr const char* exit_codes_help = R"(Exit codes:
   128+N  ended by signal N before there was anything to finish
 )";
 
+/// The one table of what each error is for a script; docs/command-line.md has it too, and a test holds it.
 inline int exit_code_of(const std::error_code& error) noexcept {
+  // Without a default case: the compiler names an enumerator that was forgotten.
   if (error.category() == category()) switch (static_cast<errc>(error.value())) {
       case errc::bad_name:
-      case errc::bad_ring_size: return exit_usage;
+      case errc::bad_ring_size:
+      case errc::message_too_large: return exit_usage;
       case errc::no_server: return exit_no_service;
       case errc::refused_version:
       case errc::refused_unauthorized:
@@ -49,16 +52,24 @@ inline int exit_code_of(const std::error_code& error) noexcept {
       case errc::refused_ring_size:
       case errc::refused_bell:
       case errc::refused_stopping:
+      case errc::refused_malformed:
       case errc::refused_in_flight:
       case errc::refused_bytes:
       case errc::dropped_idle:
-      case errc::refused_malformed: return exit_refused;
+      case errc::unsafe_directory: return exit_refused;
       case errc::peer_closed:
       case errc::end_of_stream:
       case errc::bad_peer:
       case errc::bad_region: return exit_peer_died;
       case errc::timed_out: return exit_no_answer;
-      default: return exit_failure;
+      case errc::no_such_method:
+      case errc::handler_failed: return exit_failed_call;
+      case errc::name_in_use:
+      case errc::not_supported:
+      case errc::cancelled:
+      case errc::would_block:
+      case errc::busy:
+      case errc::closed: return exit_failure;
     }
   return error == std::errc::permission_denied || error == std::errc::operation_not_permitted ? exit_refused : exit_failure;
 }

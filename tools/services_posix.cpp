@@ -22,7 +22,9 @@ std::string command_of(std::uint64_t process) { return first_line(("/proc/" + st
 std::vector<running_service> running_services() {
   std::vector<running_service> all;
   const std::filesystem::path folder = service_folder();
-  std::error_code error;
+  std::error_code error = sys::check_service_folder("x");
+  if (error == errc::no_server) return all;
+  if (error) throw std::system_error(error, "looking for services in " + sys::describe_service_folder());
   std::filesystem::directory_iterator entries(folder, error);
   if (error == std::errc::no_such_file_or_directory) return all;
   if (error) throw std::system_error(error, "looking for services in " + folder.string());

@@ -38,7 +38,7 @@ enum class errc {
   no_such_method,     ///< The service has no such method (std::errc::function_not_supported).
   handler_failed,     ///< The service's handler threw something that has no code of its own.
   dropped_idle,       ///< The server closed the connection, idle for longer than it allows (std::errc::connection_aborted).
-  unsafe_directory,   ///< What holds this user's service names is another user's, or open to others (std::errc::permission_denied).
+  unsafe_directory,  ///< The folder of this user's service names is another user's or open to others, or so is the server (std::errc::permission_denied).
 };
 
 /// The category of `errc`. Its messages say what happened and what to do. Thread-safe.

@@ -135,8 +135,144 @@ TEST_CASE("a folder that others may enter, read or write is unsafe") {
     REQUIRE(::chmod((parent / "ringbell").c_str(), open) == 0);
     CAPTURE(open);
     CHECK(prepare_service_folder("echo") == errc::unsafe_directory);
+    CHECK(check_service_folder("echo") == errc::unsafe_directory);
     CHECK(mode_of(parent / "ringbell") == open);
   }
+}
+
+TEST_CASE("the folder around must be this user's or root's") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: only root can make one of another user");
+    return;
+  }
+  const temporary_folder parent;
+  REQUIRE(::mkdir((parent / "run").c_str(), 0700) == 0);
+  const variable runtime("XDG_RUNTIME_DIR", (parent / "run").c_str());
+  REQUIRE(::chown((parent / "run").c_str(), somebody, somebody) == 0);
+  CHECK(prepare_service_folder("echo") == errc::unsafe_directory);
+  CHECK(check_service_folder("echo") == errc::unsafe_directory);
+  CHECK(mode_of(parent / "run/ringbell") == 0);  // nothing was made
+  CHECK(describe_service("echo").find(parent / "run" + " belongs to user 65534 and has mode 0700: expected root") != std::string::npos);
+
+  REQUIRE(::chown((parent / "run").c_str(), 0, 0) == 0);
+  REQUIRE(::chmod((parent / "run").c_str(), 01777) == 0);
+  REQUIRE(::chmod(parent.path().c_str(), 0755) == 0);
+  CHECK(run_in_child([] {
+          if (::setuid(somebody) != 0) return 1;
+          if (prepare_service_folder("echo")) return 2;
+          return check_service_folder("echo") ? 3 : 0;
+        }) == 0);
+  CHECK(check_service_folder("echo") == errc::unsafe_directory);
+}
+
+TEST_CASE("a folder around in which others may rename is unsafe, unless it is sticky") {
+  const temporary_folder parent;
+  const variable runtime("XDG_RUNTIME_DIR", parent.path().c_str());
+  for (const mode_t open : {0777u, 0770u, 0720u, 0702u}) {
+    CAPTURE(open);
+    REQUIRE(::chmod(parent.path().c_str(), open) == 0);
+    CHECK(prepare_service_folder("echo") == errc::unsafe_directory);
+    CHECK(check_service_folder("echo") == errc::unsafe_directory);
+    CHECK(mode_of(parent / "ringbell") == 0);
+  }
+  for (const mode_t safe : {01777u, 01770u, 0755u, 0700u}) {
+    CAPTURE(safe);
+    REQUIRE(::chmod(parent.path().c_str(), safe) == 0);
+    CHECK_FALSE(prepare_service_folder("echo"));
+    CHECK_FALSE(check_service_folder("echo"));
+  }
+}
+
+TEST_CASE("a link to the folder around counts as what it leads to, unless another user may turn it") {
+  const temporary_folder parent;
+  REQUIRE(::mkdir((parent / "real").c_str(), 0700) == 0);
+  REQUIRE(::symlink("real", (parent / "link").c_str()) == 0);
+  for (const char* name : {"link", "link/", "link//"}) {
+    const variable runtime("XDG_RUNTIME_DIR", (parent / name).c_str());
+    CHECK(is_path("echo", parent / "link/ringbell/echo"));
+    CHECK_FALSE(prepare_service_folder("echo"));
+    CHECK_FALSE(check_service_folder("echo"));
+  }
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: only root can make a link of another user");
+    return;
+  }
+  REQUIRE(::lchown((parent / "link").c_str(), somebody, somebody) == 0);
+  for (const char* name : {"link", "link/"}) {
+    const variable runtime("XDG_RUNTIME_DIR", (parent / name).c_str());
+    CHECK(prepare_service_folder("echo") == errc::unsafe_directory);
+    CHECK(check_service_folder("echo") == errc::unsafe_directory);
+  }
+}
+
+TEST_CASE("a client creates nothing, and finds no server where there is no folder") {
+  const temporary_folder parent;
+  const variable runtime("XDG_RUNTIME_DIR", parent.path().c_str());
+  CHECK(check_service_folder("echo") == errc::no_server);
+  CHECK(mode_of(parent / "ringbell") == 0);
+  const variable missing("XDG_RUNTIME_DIR", (parent / "missing").c_str());
+  CHECK(check_service_folder("echo") == errc::no_server);
+}
+
+TEST_CASE("a name stands for this user's servers and root's, a path for anybody's") {
+  peer_identity server;
+  server.user = ::geteuid();
+  CHECK_FALSE(check_server("echo", server));
+  server.user = 0;
+  CHECK_FALSE(check_server("echo", server));
+  server.user = somebody - 1;
+  CHECK(check_server("echo", server) == errc::unsafe_directory);
+  CHECK_FALSE(check_server("./echo", server));
+}
+
+TEST_CASE("the description of a name tells its folder, what the variable has to do with it, and what is wrong") {
+  const temporary_folder parent;
+  const auto describes = [](const std::string& words) {
+    const std::string text = describe_service("echo");
+    INFO(text);
+    CHECK(text.find(words) != std::string::npos);
+  };
+  {
+    const variable runtime("XDG_RUNTIME_DIR", parent.path().c_str());
+    describes("'echo' in " + parent / "ringbell" + " (from $XDG_RUNTIME_DIR; " + parent / "ringbell" + " does not exist; " + parent.path() +
+              " belongs to");
+    REQUIRE(::mkdir((parent / "ringbell").c_str(), 0700) == 0);
+    CHECK(describe_service("echo") == "'echo' in " + parent / "ringbell" + " (from $XDG_RUNTIME_DIR)");
+    REQUIRE(::chmod((parent / "ringbell").c_str(), 0755) == 0);
+    describes("has mode 0755: expected user " + std::to_string(::geteuid()) + " and mode 0700)");
+  }
+  {
+    const variable runtime("XDG_RUNTIME_DIR", (parent / "missing").c_str());
+    describes(parent / "missing" + " does not exist: create it");
+  }
+  {
+    const variable runtime("XDG_RUNTIME_DIR", nullptr);
+    describes("($XDG_RUNTIME_DIR is not set");
+  }
+  {
+    const variable runtime("XDG_RUNTIME_DIR", "run/user/7");
+    describes("($XDG_RUNTIME_DIR is 'run/user/7', which is no absolute path, so it does not count");
+  }
+  {
+    const variable runtime("XDG_RUNTIME_DIR", ('/' + std::string(100, 'a')).c_str());
+    describes("that path has 115 bytes, and a socket's at most ");
+  }
+  CHECK(describe_service("./echo") == "'./echo'");
+}
+
+TEST_CASE("a folder that this user may not enter is unsafe, and the description says whose it is") {
+  if (::geteuid() != 0) {
+    MESSAGE("skipped: only root can make one of another user");
+    return;
+  }
+  const temporary_folder parent;
+  const variable runtime("XDG_RUNTIME_DIR", parent.path().c_str());  // root's, with mode 0700
+  CHECK(run_in_child([] {
+          if (::setuid(somebody) != 0) return 1;
+          if (check_service_folder("echo") != errc::unsafe_directory) return 2;
+          return describe_service("echo").find("belongs to user 0 and has mode 0700: user 65534 may not enter it") != std::string::npos ? 0
+                                                                                                                                        : 3;
+        }) == 0);
 }
 
 TEST_CASE("a folder of another user is unsafe") {

@@ -95,6 +95,9 @@ public:
   /// Errors: `errc::name_in_use`; `errc::bad_name` when the path is too long, its folder does not exist, or another kind of file is
   /// there (which is left alone); else the system's.
   static local_listener bind(const std::string& path, bool for_all_users, std::error_code& error);
+  /// For messages, when `bind` has failed: what is in its way that another user owns, or that is no socket or lock file of a server, and what to do
+  /// about it; each with "; " in front. Empty when there is no such thing, and on Windows.
+  static std::string obstacles(const std::string& path);
 
   /// What to wait on, as `local_socket::native`: `accept` until it says `errc::would_block`, then wait.
   native_handle native() const noexcept { return socket_.get(); }

@@ -6,7 +6,8 @@
 
 namespace ringbell::sys {
 
-const char* trusted_variable(const char* name) noexcept { return ::issetugid() ? nullptr : ::getenv(name); }
+const char* trusted_variable(const char* name) noexcept { return environment_counts() ? ::getenv(name) : nullptr; }
+bool environment_counts() noexcept { return ::issetugid() == 0; }
 const char* root_service_folder() noexcept { return "/var/run/ringbell"; }
 
 }  // namespace ringbell::sys

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <cstring>
 #include <limits>
 
@@ -185,21 +186,43 @@ bool is_at(const struct stat& opened, const std::string& path) noexcept {
   return ::lstat(path.c_str(), &named) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
 }
 
+// For messages: what is in the way of a listener, and what to do about it; empty when nothing is.
+std::string obstacle(const char* what, const std::string& path, bool (*right)(const struct stat&)) {
+  struct stat found{};
+  if (::lstat(path.c_str(), &found) != 0) return {};
+  if (!right(found)) return "; " + path + " is no " + what + "; remove it, or choose another path";
+  if (found.st_uid == current_user()) return {};
+  return std::string("; the ") + what + ' ' + path + " belongs to user " + std::to_string(found.st_uid) +
+         "; when no server of that user is there any more, remove it, else choose another path";
+}
+
+bool is_socket(const struct stat& file) noexcept { return S_ISSOCK(file.st_mode); }
+// A lock file is empty; anything else is somebody's file, and would be removed with the lock.
+bool is_lock_file(const struct stat& file) noexcept { return S_ISREG(file.st_mode) && file.st_size == 0; }
+
+// With O_CREAT the kernel refuses even root another user's file in a sticky folder (fs.protected_regular), so what is there is opened without. Neither a
+// link nor a pipe in its place shall mislead or hang us.
+handle open_lock(const std::string& path) {
+  constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+  handle there(retry([&] { return ::open(path.c_str(), flags); }));
+  if (there || errno != ENOENT) return there;
+  return handle(retry([&] { return ::open(path.c_str(), flags | O_CREAT | O_EXCL, 0600); }));
+}
+
 // Opens, or creates, the lock file and locks it. The server before us may remove the file between our open and our lock, and we would
 // hold the lock of a file that nobody else finds: so look whether it is still there under its name, else start again.
 handle take_lock(const std::string& path, std::error_code& error) {
   // Each turn lost means that another server came or went in these microseconds.
   constexpr int attempts = 100;
   for (int i = 0; i < attempts; ++i) {
-    // Neither a link nor a pipe in its place shall mislead or hang us.
-    handle lock(retry([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600); }));
+    handle lock = open_lock(path);
+    if (!lock && errno == EEXIST) continue;  // another server came in between
     struct stat opened{};
     if (!lock || ::fstat(lock.get(), &opened) != 0) {
       error = path_error();
       return {};
     }
-    // A lock file is empty; anything else is somebody's file, and would be removed with the lock.
-    if (!S_ISREG(opened.st_mode) || opened.st_size != 0) {
+    if (!is_lock_file(opened)) {
       error = errc::bad_name;
       return {};
     }
@@ -220,7 +243,7 @@ handle take_lock(const std::string& path, std::error_code& error) {
 std::error_code remove_stale(const std::string& path, const unix_address& address) noexcept {
   struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? std::error_code() : path_error();
-  if (!S_ISSOCK(found.st_mode)) return errc::bad_name;
+  if (!is_socket(found)) return errc::bad_name;
 
   const handle probe(open_socket());
   if (!probe) return last_error();
@@ -268,6 +291,10 @@ local_listener local_listener::bind(const std::string& path, bool for_all_users,
     return {};
   }
   return made;
+}
+
+std::string local_listener::obstacles(const std::string& path) {
+  return obstacle("socket", path, is_socket) + obstacle("lock file", path + ".lock", is_lock_file);
 }
 
 local_listener& local_listener::operator=(local_listener&& other) noexcept {

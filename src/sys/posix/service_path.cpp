@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/service_path.hpp>
 
+#include <ringbell/errors.hpp>
+
 #include "sys/posix/environment.hpp"
 #include "sys/posix/syscall.hpp"
 #include "sys/posix/unix_address.hpp"
@@ -9,6 +11,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <optional>
+#include <utility>
 
 namespace ringbell::sys {
 
@@ -30,19 +35,100 @@ bool valid_name(std::string_view name) noexcept {
          std::all_of(name.begin(), name.end(), allowed);
 }
 
-// An environment variable that holds an absolute path; empty when there is none. The user of a set-user-id program must not choose
-// where its sockets are.
-std::string_view absolute_path_in(const char* variable) noexcept {
+// The absolute path that an environment variable holds, without slashes at its end; nothing when it holds none, or does not count.
+std::optional<std::string_view> absolute_path_in(const char* variable) noexcept {
   const char* const value = trusted_variable(variable);
-  return value && *value == '/' ? value : std::string_view();
+  if (!value || *value != '/') return std::nullopt;
+  const std::string_view path = value;
+  return path.substr(0, path.find_last_not_of('/') + 1);
 }
 
+constexpr const char* runtime_variable = "XDG_RUNTIME_DIR";
+
 std::string service_folder() {
-  if (const auto runtime = absolute_path_in("XDG_RUNTIME_DIR"); !runtime.empty()) return std::string(runtime) + "/ringbell";
+  if (const auto runtime = absolute_path_in(runtime_variable)) return std::string(*runtime) + "/ringbell";
   const uid_t user = ::geteuid();
   if (user == 0) return root_service_folder();
-  const auto temporary = absolute_path_in("TMPDIR");
-  return std::string(temporary.empty() ? "/tmp" : temporary) + "/ringbell-" + std::to_string(user);
+  return std::string(absolute_path_in("TMPDIR").value_or("/tmp")) + "/ringbell-" + std::to_string(user);
+}
+
+// -- whether a folder is safe --
+
+bool is_this_user(uid_t user) noexcept { return user == current_user(); }
+
+std::string octal(mode_t mode) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%04o", static_cast<unsigned>(mode & 07777));
+  return text;
+}
+
+std::string whose(const struct stat& found) { return "belongs to user " + std::to_string(found.st_uid); }
+std::string whose_and_mode(const struct stat& found) { return whose(found) + " and has mode " + octal(found.st_mode); }
+std::string this_user_or_root() { return current_user() == 0 ? "root" : "user " + text_of(current_user()) + " or root"; }
+
+// What is wrong with a place: an error, and the words for it. Words are made only for what is wrong.
+struct fault {
+  fault() noexcept = default;
+  fault(std::error_code e, std::string w) : error(e), words(std::move(w)) {}
+  std::error_code error;
+  std::string words;
+};
+
+fault unsafe(const std::string& path, const std::string& what) { return {errc::unsafe_directory, path + ' ' + what}; }
+fault cannot_look(const std::string& path, std::error_code error) { return {error, path + " cannot be looked at"}; }
+
+// The folder around must be its user's or root's, and nobody else may put something else in the place of what is in it. A link counts as what it leads to,
+// unless somebody else can let it lead elsewhere.
+fault fault_around(const std::string& parent, struct stat& found) {
+  struct stat named{};
+  if (::lstat(parent.c_str(), &named) != 0 || ::stat(parent.c_str(), &found) != 0) {
+    const std::error_code error = last_error();
+    if (error != std::errc::no_such_file_or_directory) return cannot_look(parent, error);
+    return {error, parent + " does not exist: create it for user " + text_of(current_user()) +
+                       " with mode 0700, or choose another folder of that user's"};
+  }
+  const auto trusted = [](const struct stat& s) { return is_this_user(s.st_uid) || s.st_uid == 0; };
+  if (!S_ISDIR(found.st_mode)) return unsafe(parent, "is no folder, and " + whose(found));
+  if (!trusted(named)) return unsafe(parent, whose_and_mode(named) + ": expected " + this_user_or_root());
+  if (!trusted(found)) return unsafe(parent, "leads to a folder that " + whose_and_mode(found) + ": expected " + this_user_or_root());
+  if ((found.st_mode & 022) != 0 && (found.st_mode & S_ISVTX) == 0)
+    return unsafe(parent, whose_and_mode(found) + ": others may rename what is in it (expected mode 0700, or a sticky folder)");
+  return {};
+}
+
+// Whether it was there or not: in a temporary directory everybody could have been faster. Once it is seen to be ours, nobody else can put another in its
+// place.
+fault fault_of(const std::string& folder, const std::string& parent, const struct stat& around) {
+  struct stat found{};
+  if (::lstat(folder.c_str(), &found) != 0) {
+    const std::error_code error = last_error();
+    if (error == std::errc::permission_denied)
+      return unsafe(parent, whose_and_mode(around) + ": user " + text_of(current_user()) + " may not enter it");
+    if (error != std::errc::no_such_file_or_directory) return cannot_look(folder, error);
+    return {error, folder + " does not exist; " + parent + ' ' + whose_and_mode(around)};
+  }
+  if (S_ISLNK(found.st_mode)) return unsafe(folder, "is a link, and " + whose(found));
+  if (!S_ISDIR(found.st_mode)) return unsafe(folder, "is no folder, and " + whose(found));
+  if (!is_this_user(found.st_uid) || (found.st_mode & 077) != 0)
+    return unsafe(folder, whose_and_mode(found) + ": expected user " + text_of(current_user()) + " and mode 0700");
+  return {};
+}
+
+std::string parent_of(const std::string& folder) { return folder.substr(0, std::max<std::size_t>(1, folder.rfind('/'))); }
+
+fault fault_of_place(const std::string& folder) {
+  const std::string parent = parent_of(folder);
+  struct stat around{};
+  fault wrong = fault_around(parent, around);
+  return wrong.error ? wrong : fault_of(folder, parent, around);
+}
+
+std::string why_there() {
+  const std::string variable = std::string("$") + runtime_variable;
+  if (!environment_counts()) return variable + " does not count in a program with set-user-id, set-group-id or file capabilities";
+  if (absolute_path_in(runtime_variable)) return "from " + variable;
+  const char* const value = trusted_variable(runtime_variable);
+  return variable + (value && *value ? " is '" + std::string(value) + "', which is no absolute path, so it does not count" : " is not set");
 }
 
 }  // namespace
@@ -57,15 +143,39 @@ result<std::string> service_path(std::string_view name) {
 std::error_code prepare_service_folder(std::string_view name) {
   if (is_path(name)) return {};
   if (!valid_name(name)) return errc::bad_name;
-
   const std::string folder = service_folder();
+  const std::string parent = parent_of(folder);
+  struct stat around{};
+  if (const fault wrong = fault_around(parent, around); wrong.error) return wrong.error;
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return last_error();
-  // Whether it was there or not: in a temporary directory everybody could have been faster. Once it is seen to be ours, nobody else
-  // can put another in its place.
-  struct stat found{};
-  if (::lstat(folder.c_str(), &found) != 0) return last_error();
-  const bool ours = S_ISDIR(found.st_mode) && found.st_uid == ::geteuid() && (found.st_mode & 077) == 0;
-  return ours ? std::error_code() : make_error_code(errc::unsafe_directory);
+  return fault_of(folder, parent, around).error;
+}
+
+std::error_code check_service_folder(std::string_view name) {
+  if (is_path(name)) return {};
+  if (!valid_name(name)) return errc::bad_name;
+  const std::error_code error = fault_of_place(service_folder()).error;
+  return error == std::errc::no_such_file_or_directory ? make_error_code(errc::no_server) : error;
+}
+
+std::error_code check_server(std::string_view name, const peer_identity& server) {
+  const bool expected = is_path(name) || is_this_user(static_cast<uid_t>(server.user)) || is_superuser(server.user);
+  return expected ? std::error_code() : make_error_code(errc::unsafe_directory);
+}
+
+std::string describe_service_folder() {
+  const std::string folder = service_folder();
+  const fault wrong = fault_of_place(folder);
+  return folder + " (" + why_there() + (wrong.error ? "; " + wrong.words : "") + ')';
+}
+
+std::string describe_service(std::string_view name) {
+  const std::string quoted = '\'' + std::string(name) + '\'';
+  if (!valid_name(name)) return quoted;
+  const std::size_t length = service_folder().size() + 1 + name.size();
+  const bool fits = length <= max_socket_path;
+  return quoted + " in " + describe_service_folder() +
+         (fits ? "" : ": that path has " + std::to_string(length) + " bytes, and a socket's at most " + std::to_string(max_socket_path));
 }
 
 }  // namespace ringbell::sys

@@ -207,6 +207,8 @@ local_listener local_listener::bind(const std::string& path, bool for_all_users,
   return made;
 }
 
+std::string local_listener::obstacles(const std::string&) { return {}; }
+
 local_listener& local_listener::operator=(local_listener&& other) noexcept {
   if (this != &other) {
     socket_ = std::move(other.socket_);

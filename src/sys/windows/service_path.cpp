@@ -56,4 +56,16 @@ std::error_code prepare_service_folder(std::string_view name) {
   return is_path(name) || valid_name(name) ? std::error_code() : make_error_code(errc::bad_name);
 }
 
+std::error_code check_service_folder(std::string_view name) { return prepare_service_folder(name); }
+
+// Whose pipe it is was asked when it was opened (`local_socket::connect`).
+std::error_code check_server(std::string_view, const peer_identity&) { return {}; }
+
+std::string describe_service_folder() { return folder_of(current_user()) + '*'; }
+
+std::string describe_service(std::string_view name) {
+  const std::string quoted = '\'' + std::string(name) + '\'';
+  return valid_name(name) ? quoted + " at " + folder_of(current_user()) + std::string(name) : quoted;
+}
+
 }  // namespace ringbell::sys
