@@ -10,6 +10,7 @@
 #include <exception>
 #include <functional>
 #include <optional>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -24,9 +25,10 @@ namespace ringbell {
 ///     clients.request_stop();
 ///     co_await clients.join();
 ///
-/// Failures. A child's exception stops neither its siblings nor the scope. The first is kept, and join() throws it; with `on_error` each
-/// is handed to the handler instead, and join() throws none. A child that ends by `errc::cancelled` after a stop was requested has done
-/// as it was asked: that is no failure.
+/// Failures. A child's exception stops neither its siblings nor the scope. With `on_error` each is handed to the handler, and join()
+/// throws none. Without it the first is kept, and join() throws it; when nobody waits in join() at that moment, it is also printed to
+/// stderr, once for each scope, with its text and the scope's name, so that it does not vanish. All are counted (`failures`). A child
+/// that ends by `errc::cancelled` after a stop was requested has done as it was asked: that is no failure.
 ///
 /// Destruction without join() requests a stop, then destroys the children that are still suspended, whatever they wait for.
 /// Not to be destroyed by one of its own children, nor while somebody waits in join().
@@ -35,6 +37,8 @@ namespace ringbell {
 class scope {
 public:
   explicit scope(loop& lp, inplace_stop_token parent = {}) noexcept : children_(lp, parent) {}
+  /// The same with a name, which is printed beside a failure that no handler hears of. Must stay: usually it is a literal.
+  scope(loop& lp, std::string_view name, inplace_stop_token parent = {}) noexcept : children_(lp, parent) { children_.name = name; }
 
   /// Starts a task; it begins on the loop's next turn. Allocates nothing.
   void spawn(task<void> child) { children_.spawn(std::move(child)); }
@@ -43,6 +47,8 @@ public:
   inplace_stop_token stop_token() noexcept { return children_.stop_token(); }
   /// How many children have not ended.
   std::size_t size() const noexcept { return children_.size(); }
+  /// How many children have failed, since the scope was made.
+  std::size_t failures() const noexcept { return children_.failures; }
 
   /// Is called with what leaves a child, on the loop's thread, in place of keeping it. Must not throw.
   void on_error(std::function<void(std::exception_ptr)> handler) { children_.handler = std::move(handler); }
@@ -59,16 +65,11 @@ private:
     ~children() { clear(); }
     std::exception_ptr first;
     std::function<void(std::exception_ptr)> handler;
+    std::string_view name;
+    std::size_t failures = 0;
 
   private:
-    void failed(std::exception_ptr error) noexcept override {
-      if (stop_requested() && is_cancelled(error)) return;
-      if (handler)
-        handler(std::move(error));
-      else if (!first)
-        first = std::move(error);
-    }
-    static bool is_cancelled(const std::exception_ptr& error) noexcept;
+    void failed(std::exception_ptr error) noexcept override;
   };
 
   children children_;
@@ -104,15 +105,5 @@ private:
   inplace_stop_token stop_;
   std::optional<inplace_stop_callback<stop_function>> on_stop_;
 };
-
-inline bool scope::children::is_cancelled(const std::exception_ptr& error) noexcept {
-  try {
-    std::rethrow_exception(error);
-  } catch (const std::system_error& e) {
-    return e.code() == errc::cancelled;
-  } catch (...) {
-    return false;
-  }
-}
 
 }  // namespace ringbell

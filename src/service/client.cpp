@@ -125,7 +125,7 @@ void client_connection::fail_all(std::error_code why) noexcept {
 // -- the core --
 
 client_core::client_core(loop& lp, std::string name, const client_options& options)
-    : loop_(lp), name_(std::move(name)), options_(options), pause_(options.first_pause), tasks_(lp) {}
+    : loop_(lp), name_(std::move(name)), options_(options), pause_(options.first_pause), tasks_(lp, "ringbell client") {}
 
 client_core::~client_core() = default;
 

@@ -84,7 +84,7 @@ void outbox::send_small(const service_frame::header& h) noexcept {
 
 void outbox::start() {
   if (flushing_) return;
-  if (!flusher_) flusher_.emplace(loop_);
+  if (!flusher_) flusher_.emplace(loop_, "ringbell outbox");
   flusher_->spawn(flush());
   flushing_ = true;
 }

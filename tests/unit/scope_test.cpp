@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "support/allocations.hpp"
+#include "support/stderr_text.hpp"
 
 #include <optional>
 #include <stdexcept>
@@ -150,6 +151,56 @@ TEST_CASE("a handler gets every child's exception, and join throws none") {
   loop lp;
   lp.run(coroutine(lp, calls));
   CHECK(calls == 3);
+}
+
+TEST_CASE(
+    "a failure that no handler hears of, and nobody waits for, is printed once, with the scope's name and its text; all are counted") {
+  const auto coroutine = [](loop& lp) -> task<void> {
+    const test::stderr_text printed;
+    scope s{lp, "sessions"};
+    scope other{lp};
+    s.spawn(fail_after(1us, "the first reason"));
+    s.spawn(fail_after(2us, "the second reason"));
+    while (s.size() != 0) co_await yield();
+    CHECK(s.failures() == 2);
+    const std::string text = printed.text();
+    CHECK(text.find("the first reason") != std::string::npos);
+    CHECK(text.find("'sessions'") != std::string::npos);
+    CHECK(text.find("the second reason") == std::string::npos);
+    other.spawn([]() -> task<void> {
+      co_await yield();
+      throw 5;
+    }());
+    while (other.size() != 0) co_await yield();
+    CHECK(printed.text().find("no std::exception") != std::string::npos);
+  };
+  loop lp;
+  lp.run(coroutine(lp));
+}
+
+TEST_CASE("a failure that a handler hears of, or join() throws at once, is not printed") {
+  const auto coroutine = [](loop& lp) -> task<void> {
+    const test::stderr_text printed;
+    scope heard{lp, "heard"};
+    int calls = 0;
+    heard.on_error([&calls](const std::exception_ptr&) { ++calls; });
+    for (int i = 0; i < 3; ++i) heard.spawn(fail_after(1us, "heard"));
+    co_await heard.join();
+    CHECK(calls == 3);
+    CHECK(heard.failures() == 3);
+    scope awaited{lp, "awaited"};
+    awaited.spawn(fail_after(1us, "awaited"));
+    CHECK_THROWS_WITH(co_await awaited.join(), "awaited");
+    scope stopped{lp, "stopped"};
+    stopped.spawn([]() -> task<void> { co_await sleep_for(1h); }());
+    co_await yield();
+    stopped.request_stop();
+    while (stopped.size() != 0) co_await yield();
+    CHECK(stopped.failures() == 0);
+    CHECK(printed.text().empty());
+  };
+  loop lp;
+  lp.run(coroutine(lp));
 }
 
 TEST_CASE("a stop request reaches the innermost sleep of every child, and is no failure") {

@@ -51,6 +51,8 @@ protected:
     children_.clear();
   }
   virtual void failed(std::exception_ptr error) noexcept = 0;
+  /// Whether somebody waits until no child is left.
+  bool awaited() const noexcept { return !joiners_.empty(); }
 
 private:
   task_promise<void>& adopt(task<void>& child) noexcept {
