@@ -38,7 +38,7 @@ public:
   virtual void refused(const sys::peer_identity&, std::error_code /*why*/) noexcept {}
 };
 
-/// The same for a client.
+/// The same for a client. May drop the last `client`: its connection then closes on the loop's next turn.
 class client_observer {
 public:
   virtual ~client_observer() = default;

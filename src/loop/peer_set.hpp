@@ -56,13 +56,13 @@ public:
   bool has_more() const noexcept { return has_more_; }
 
   /// Calls `f(key, mask)` for what has happened; one batch, so that files which never rest do not keep the caller. Returns how many of
-  /// these calls said true.
+  /// these calls said true. What the kernel did not give this time (a signal came, memory was lacking) is asked for again: see has_more().
   template <class F>
   std::size_t collect(F f) {
     std::array<epoll_event, 64> batch;
     const int found = ::epoll_wait(set_.get(), batch.data(), static_cast<int>(batch.size()), 0);
     const std::size_t count = found > 0 ? static_cast<std::size_t>(found) : 0;
-    has_more_ = count == batch.size();
+    has_more_ = found < 0 || count == batch.size();
     std::size_t delivered = 0;
     for (std::size_t i = 0; i < count; ++i)
       if (f(batch[i].data.u64, batch[i].events)) ++delivered;

@@ -125,7 +125,12 @@ void client_connection::fail_all(std::error_code why) noexcept {
 // -- the core --
 
 client_core::client_core(loop& lp, std::string name, const client_options& options)
-    : loop_(lp), name_(std::move(name)), options_(options), pause_(options.first_pause), tasks_(lp, "ringbell client") {}
+    : loop_(lp),
+      name_(std::move(name)),
+      options_(options),
+      reaping_(reap(std::unique_ptr<reaper>(reaper_ = new reaper(this)))),
+      pause_(options.first_pause),
+      tasks_(lp, "ringbell client") {}
 
 client_core::~client_core() = default;
 
@@ -142,8 +147,9 @@ void client_core::use(channel ch) {
   current_ = std::move(made);
   pause_ = options_.first_pause;
   why_ = {};
-  if (options_.observer) options_.observer->connected(current_->ch.peer());
   tasks_.spawn(std::move(receiving));
+  const own_task here(*this);
+  if (options_.observer) options_.observer->connected(current_->ch.peer());
 }
 
 task<void> client_core::reconnect() {
@@ -163,6 +169,7 @@ task<void> client_core::reconnect() {
     const std::chrono::nanoseconds longest = options_.longest_pause;
     pause_ = pause_ > longest / 2 ? longest : 2 * pause_;
   }
+  const own_task here(*this);
   begin_waiting(failed);
 }
 
@@ -199,19 +206,22 @@ task<void> client_core::receive(client_connection& from) {
   std::error_code why;
   while (!why) {
     auto m = co_await as_result(from.ch.recv());
-    if (!m) {
-      why = m.error();
-    } else if (!*m) {
-      why = errc::peer_closed;
-    } else {
-      try {
-        if (const errc e = from.take(std::move(**m)); e != errc{}) why = e;
-      } catch (const std::bad_alloc&) {
-        why = std::make_error_code(std::errc::not_enough_memory);
-      }
-    }
+    const own_task here(*this);
+    why = take(from, m);
+    if (why) lost(from, why);
   }
-  lost(from, why);
+}
+
+/// Gives why the connection has ended, if it has.
+std::error_code client_core::take(client_connection& from, result<std::optional<message>>& m) noexcept {
+  if (!m) return m.error();
+  if (!*m) return errc::peer_closed;
+  try {
+    if (const errc e = from.take(std::move(**m)); e != errc{}) return e;
+    return {};
+  } catch (const std::bad_alloc&) {
+    return std::make_error_code(std::errc::not_enough_memory);
+  }
 }
 
 void client_core::said_goodbye(client_connection& which, errc why) {
@@ -237,6 +247,7 @@ void client_core::lost(client_connection& which, std::error_code why) noexcept {
 
 void client_core::close() noexcept {
   if (std::exchange(closed_, true)) return;
+  const client_ref keep(*this);
   why_ = errc::closed;
   begin_waiting(errc::closed);
   if (current_) {

@@ -73,7 +73,8 @@ private:
   bool leaving_ = false;
 };
 
-/// The connection behind all copies of a `client`, and what becomes of it. Deleted with the last reference.
+/// The connection behind all copies of a `client`, and what becomes of it. Deleted with the last reference; when an observer drops that within a task of the
+/// core's own, on the loop's next turn.
 ///
 ///   state        a call                                     goes on to
 ///   connected    is sent                                    lost, when the connection ends or the server says goodbye
@@ -106,13 +107,43 @@ public:
 
   void hold() noexcept { ++references_; }
   void let_go() noexcept {
-    if (--references_ == 0) delete this;
+    if (--references_ != 0) return;
+    if (!in_own_task_) {
+      delete this;
+    } else {
+      reaper_->due = true;
+      loop_.spawn(std::move(reaping_));
+    }
   }
 
 private:
+  /// While a task of the core's own calls what may call an observer: the core stays, even without a reference.
+  class own_task {
+  public:
+    explicit own_task(client_core& core) noexcept : core_(core) { core.in_own_task_ = true; }
+    own_task(const own_task&) = delete;
+    own_task& operator=(const own_task&) = delete;
+    ~own_task() { core_.in_own_task_ = false; }
+
+  private:
+    client_core& core_;
+  };
+  /// What deletes the core on the loop's next turn, or with the loop: made beforehand, since dropping a reference cannot fail.
+  struct reaper {
+    explicit reaper(client_core* core) noexcept : of(core) {}
+    reaper(const reaper&) = delete;
+    reaper& operator=(const reaper&) = delete;
+    ~reaper() {
+      if (due) delete of;
+    }
+    client_core* of;
+    bool due = false;
+  };
+  static task<void> reap(std::unique_ptr<reaper>) { co_return; }
   void use(channel ch);
   task<void> reconnect();
   task<void> receive(client_connection& from);
+  std::error_code take(client_connection& from, result<std::optional<message>>& m) noexcept;
   void lost(client_connection& which, std::error_code why) noexcept;
   void begin(client_call& call) noexcept;
   void begin_waiting(std::error_code failed) noexcept;
@@ -121,6 +152,9 @@ private:
   std::string name_;
   client_options options_;
   std::size_t references_ = 0;
+  bool in_own_task_ = false;
+  reaper* reaper_ = nullptr;
+  task<void> reaping_;
   std::error_code why_;  // why there is no connection
   bool closed_ = false;
   bool connecting_ = false;

@@ -5,6 +5,7 @@
 #include "support/patience.hpp"
 #include "support/reactors.hpp"
 
+#include "loop/peer_set.hpp"
 #include "loop/watch_table.hpp"
 
 #include <fcntl.h>
@@ -33,6 +34,19 @@ TEST_CASE("a key of an ended watch does not find the watch that got its slot") {
   CHECK(table.key_of(second).value != old.value);
   CHECK(table.find(old.value) == nullptr);
   CHECK(table.find(table.key_of(second).value) == &second);
+}
+
+TEST_CASE("what the set of peers could not collect, it asks for again") {
+  peer_set without_a_kernel;  // never made: the kernel gives an error
+  without_a_kernel.notice();
+  CHECK(without_a_kernel.collect([](std::uint64_t, std::uint32_t) { return true; }) == 0);
+  CHECK(without_a_kernel.has_more());
+
+  peer_set made;
+  REQUIRE_FALSE(made.make());
+  made.notice();
+  CHECK(made.collect([](std::uint64_t, std::uint32_t) { return true; }) == 0);
+  CHECK_FALSE(made.has_more());
 }
 
 TEST_CASE("no key is below 2^32, even when a generation has wrapped") {

@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -67,6 +68,27 @@ task<reply> serve(request r) {
   if (r.method() == 3) co_await sleep_for(1h);
   co_return reply(r.bytes());
 }
+
+/// Drops the last client within one of its calls.
+class dropper final : public client_observer {
+public:
+  enum class at : std::uint8_t { connected, disconnected, call_began, call_ended };
+  explicit dropper(at when) noexcept : when_(when) {}
+  void connected(const sys::peer_identity&) noexcept override { drop(at::connected); }
+  void disconnected(std::error_code) noexcept override { drop(at::disconnected); }
+  void call_began(const observed_call&) noexcept override { drop(at::call_began); }
+  void call_ended(const observed_call&) noexcept override { drop(at::call_ended); }
+  std::optional<client> last;
+  bool dropped = false;
+
+private:
+  void drop(at now) noexcept {
+    if (now != when_ || !last) return;
+    last.reset();
+    dropped = true;
+  }
+  at when_;
+};
 
 }  // namespace
 
@@ -140,6 +162,41 @@ TEST_CASE("a client's observer hears of connections and calls, by the same numbe
                             "ended method 2, 0 in, 0 out: ringbell-handler 9", "began method 3, 0 in, 0 out",
                             "ended method 3, 0 in, 0 out: ringbell " + code(errc::timed_out), "disconnected " + gone,
                             "began method 1, 0 in, 0 out", "ended method 1, 0 in, 0 out: ringbell " + gone});
+  });
+}
+
+TEST_CASE("an observer may drop the last client, whatever it hears of") {
+  on_a_loop([](loop& lp) -> task<void> {
+    using at = dropper::at;
+    for (const at when : {at::connected, at::disconnected, at::call_began, at::call_ended}) {
+      for (const bool calling : {false, true}) {
+        CAPTURE(static_cast<int>(when));
+        CAPTURE(calling);
+        served s(lp, serve);
+        dropper observer(when);
+        client_options options;
+        options.observer = &observer;
+        options.reconnect = reconnect_policy::with_backoff;
+        client c = co_await s.connected(options);
+        std::optional<beside<decltype(c.call(3))>> call;
+        if (when == at::connected) {  // the first time it hears of that there is no client yet
+          s.destroy_server();
+          CHECK(co_await holds_soon([&] { return !c.connected(); }));
+          s.replace_server(serve);
+        }
+        observer.last = std::move(c);
+        if (calling) call.emplace(lp, observer.last->call(3));
+        if (calling) CHECK(co_await holds_soon([&] { return observer.dropped || s.server().clients() == 1; }));
+        co_await settle();
+        s.destroy_server();
+        if (when == at::disconnected || calling) CHECK(co_await holds_soon([&] { return observer.dropped; }));
+        if (calling) {
+          const auto got = co_await timeout(patience, call->get());
+          CHECK(got.error() == errc::peer_closed);
+        }
+        observer.last.reset();
+      }
+    }
   });
 }
 
