@@ -56,7 +56,12 @@ public:
   /// Stops in order: takes no further client and no further request (`errc::refused_stopping`, so that clients may turn to a successor, which can bind the
   /// name at once), lets those under way finish, and says goodbye to each client. When `grace` is over, handlers are asked to stop, and those still there
   /// 100 ms later are destroyed. True when all ended by themselves.
-  /// Cancellation: ends the grace at once. May be awaited on `lp` only. Afterwards the server is as good as destroyed.
+  ///
+  /// It returns within the grace and those 100 ms, whatever happened before: false at once when the pool has stopped (its threads do nothing any more; the
+  /// server's destruction ends what is left), false a little later when a handler keeps a thread of the pool to itself. It may be awaited several times, at the
+  /// same time too: the shortest grace counts. Once it has begun it needs no memory.
+  /// Errors: `std::bad_alloc` from the call itself; nothing has begun then. Cancellation: ends the grace at once. Thread-safety: may be awaited on `lp` only.
+  /// Lifetime: a server that is destroyed meanwhile ends it, with false unless all had ended. Afterwards the server is as good as destroyed.
   task<bool> stop(time_limit grace = std::chrono::seconds(5));
 
   /// The socket's path, for messages.

@@ -8,9 +8,12 @@
 #include <ringbell/timeout.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
+#include <new>
 #include <system_error>
+#include <thread>
 
 namespace ringbell {
 
@@ -20,24 +23,40 @@ namespace {
 
 constexpr std::size_t rows_per_part = 64;
 
-// How often the end of a server looks whether its pool has been stopped, and so will not do what it was asked to.
+// How often the end of a server looks whether its pool has been stopped, and so will not do what it was asked to, and whether what lack of memory kept it
+// from asking can be asked now.
 constexpr std::chrono::milliseconds look_again_after{20};
 
-/// What runs for a while on several loops, and whose end one of them awaits.
-template <class T>
-struct gathering {
-  gathering(loop& to, std::size_t parts) : back(to), left(parts) {}
-  loop& back;
-  std::size_t left;
-  gate done;
-  std::vector<T> all;
+// What a stop waits for beyond its grace: handlers have 100 ms for their last words. Whoever has not ended by then keeps the thread of a pool to himself.
+constexpr std::chrono::milliseconds after_the_grace{200};
 
-  /// From any thread.
-  static void add(const std::shared_ptr<gathering>& to, std::vector<T> part) {
-    to->back.post([to, part = std::move(part)]() mutable {
+/// Wakes a coroutine on its loop, from any thread; where there is no memory for that it finds out by itself.
+template <class T>
+void tell(loop& where, const std::shared_ptr<T>& waiting) noexcept {
+  try {
+    where.post([waiting] { waiting->changed.give(); });
+  } catch (const std::bad_alloc&) {}
+}
+
+/// The statistics of several shards, for a coroutine on one loop.
+struct gathering {
+  explicit gathering(std::size_t shards) noexcept : left(shards) {}
+  nudge changed;  // the coroutine's thread only
+  std::mutex mutex;
+  std::vector<client_statistics> all;
+  std::atomic<bool> failed{false};
+  std::atomic<std::size_t> left;  // release and acquire: whoever sees none left sees all
+
+  /// From the thread of the shard.
+  static void add(const std::shared_ptr<gathering>& to, loop& back, server_shard& from) noexcept {
+    try {
+      const std::vector<client_statistics> part = from.statistics();
+      const std::lock_guard lock(to->mutex);
       to->all.insert(to->all.end(), part.begin(), part.end());
-      if (--to->left == 0) to->done.open();
-    });
+    } catch (const std::bad_alloc&) {
+      to->failed.store(true, std::memory_order_relaxed);
+    }
+    if (to->left.fetch_sub(1, std::memory_order_acq_rel) == 1) tell(back, to);
   }
 };
 
@@ -67,12 +86,16 @@ server_core::server_core(loop& lp, loop_pool* pool, std::string_view name, reque
     for (std::size_t i = 0; i < pool_->size(); ++i) shards_.push_back(std::make_unique<server_shard>((*pool_)[i], *this));
   else
     shards_.push_back(std::make_unique<server_shard>(loop_, *this));
+  ending_ = std::make_shared<server_ending>(this);
+  ending_->shards_left = shards_.size();
   listener_->on_ready([this] { spread(); });
 }
 
 server_core::~server_core() {
+  ending_->core = nullptr;
   listener_.reset();
   drop_shards();
+  ending_->changed.give();
 }
 
 void server_core::spread() noexcept {
@@ -91,20 +114,50 @@ void server_core::spread() noexcept {
   }
 }
 
-task<bool> server_core::stop(time_limit grace) {
-  listener_.reset();
-  const auto until = from_now(grace);
-  auto gathered = std::make_shared<gathering<char>>(loop_, shards_.size());
-  on_each_shard([until, gathered](server_shard& s) {
-    s.begin_stop(until, [gathered](bool by_itself) { gathering<char>::add(gathered, {static_cast<char>(by_itself)}); });
-  });
-  const auto ended = co_await as_result(gathered->done.wait());
-  if (!ended) {
-    on_each_shard([](server_shard& s) { s.hurry(); });
-    co_await adopt_stop_token(inplace_stop_token());
-    co_await gathered->done.wait();
+/// Static: the server may be gone before it ends, as when one of its handlers awaits it.
+task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit grace) {
+  const environment env = co_await current_environment();
+  if (!ending || !ending->core) co_return true;
+  ending->core->listener_.reset();
+  if (ending->over()) co_return true;
+  auto until = from_now(grace);
+  bool asked = false;
+  bool hurried = false;
+  while (ending->core && !ending->over() && !ending->core->pool_stopped()) {
+    const auto now = loop::clock::now();
+    if (!hurried && env.stop.stop_requested()) {
+      hurried = true;
+      asked = false;
+      until = std::min(until, now);
+      co_await adopt_stop_token(inplace_stop_token());
+    }
+    if (!asked) asked = ending->core->ask_to_stop(until);
+    if (now - after_the_grace >= until) break;
+    if (ending->core && !ending->over()) co_await nudge::awaiter(ending->changed, from_now(look_again_after));
   }
-  co_return std::all_of(gathered->all.begin(), gathered->all.end(), [](char by_itself) { return by_itself != 0; });
+  co_return ending->over() && !ending->forced.load(std::memory_order_relaxed);
+}
+
+/// False when memory was lacking, and it has to be asked again.
+bool server_core::ask_to_stop(loop::clock::time_point until) noexcept {
+  try {
+    if (pool_)
+      for (const auto& shard : shards_) shard->owner().post([&s = *shard, until] { s.begin_stop(until); });
+    else
+      shards_.front()->begin_stop(until);
+    return true;
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
+}
+
+void server_core::shard_ended(bool forced) noexcept {
+  if (forced) ending_->forced.store(true, std::memory_order_relaxed);
+  if (ending_->shards_left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (pool_)
+    tell(loop_, ending_);
+  else
+    ending_->changed.give();
 }
 
 /// On the thread of each, soon; where it is this one, at once: a server without a pool may be gone when a posted function runs.
@@ -115,42 +168,49 @@ void server_core::on_each_shard(const F& f) {
 }
 
 task<std::vector<client_statistics>> server_core::statistics() {
-  loop& here = *(co_await current_environment()).lp;
-  auto gathered = std::make_shared<gathering<client_statistics>>(here, shards_.size());
-  on_each_shard([gathered](server_shard& s) { gathering<client_statistics>::add(gathered, s.statistics()); });
-  co_await gathered->done.wait();
+  const environment env = co_await current_environment();
+  const auto gathered = std::make_shared<gathering>(shards_.size());
+  on_each_shard([gathered, &back = *env.lp](server_shard& s) { gathering::add(gathered, back, s); });
+  while (gathered->left.load(std::memory_order_acquire) != 0) {
+    if (env.stop.stop_requested()) throw std::system_error(errc::cancelled);
+    co_await nudge::awaiter(gathered->changed, from_now(look_again_after));
+  }
+  if (gathered->failed.load(std::memory_order_relaxed)) throw std::bad_alloc();
   co_return std::move(gathered->all);
 }
 
 /// Each on the thread that runs its loop: nobody else may touch what is there. In two rounds: until the handlers have gone, on all loops, they may ask any of the
-/// shards for its statistics.
+/// shards for its statistics; what they posted has run when the second is over.
 void server_core::drop_shards() noexcept {
-  if (pool_ && !pool_->stopped()) wait_for_each_shard([](std::unique_ptr<server_shard>& shard) { shard->drop(); });
-  if (pool_ && !pool_->stopped()) wait_for_each_shard([](std::unique_ptr<server_shard>& shard) { shard.reset(); });
+  if (pool_) drop_each_shard();
+  if (pool_) drop_each_shard();
   // What was posted to a pool that has been stopped may never run. Once the threads have ended, all of it is ours.
-  if (pool_ && pool_->stopped()) pool_->join();
+  if (pool_stopped()) pool_->join();
   shards_.clear();
 }
 
-/// Calls `f` on the thread of each shard, and waits for that, at the most until the pool is stopped.
-template <class F>
-void server_core::wait_for_each_shard(F f) noexcept {
-  struct waiting {
-    std::mutex mutex;
-    std::condition_variable changed;
-    std::size_t left;
+/// Drops each on its thread, and waits for that, at the most until the pool is stopped. Where memory is lacking it tries again.
+void server_core::drop_each_shard() noexcept {
+  {
+    const std::lock_guard lock(mutex_);
+    not_dropped_ = shards_.size();
+  }
+  const auto drop = [this](server_shard& shard) {
+    shard.drop();
+    const std::lock_guard lock(mutex_);
+    if (--not_dropped_ == 0) dropped_.notify_all();
   };
-  const auto all = std::make_shared<waiting>();
-  all->left = shards_.size();
-  for (std::size_t i = 0; i < shards_.size(); ++i)
-    (*pool_)[i].post([&shard = shards_[i], all, f] {
-      f(shard);
-      const std::lock_guard lock(all->mutex);
-      --all->left;
-      all->changed.notify_all();
-    });
-  std::unique_lock lock(all->mutex);
-  while (!all->changed.wait_for(lock, look_again_after, [&] { return all->left == 0; }) && !pool_->stopped()) {}
+  for (std::size_t asked = 0; asked < shards_.size() && !pool_stopped();) {
+    server_shard& shard = *shards_[asked];
+    try {
+      shard.owner().post([drop, &shard] { drop(shard); });
+      ++asked;
+    } catch (const std::bad_alloc&) {
+      std::this_thread::sleep_for(look_again_after);
+    }
+  }
+  std::unique_lock lock(mutex_);
+  while (!dropped_.wait_for(lock, look_again_after, [this] { return not_dropped_ == 0; }) && !pool_->stopped()) {}
 }
 
 }  // namespace detail
@@ -163,8 +223,11 @@ server::server(server&&) noexcept = default;
 server& server::operator=(server&&) noexcept = default;
 server::~server() = default;
 
-task<bool> server::stop(time_limit grace) { return core_->stop(grace); }
-const std::string& server::path() const noexcept { return core_->path(); }
-std::size_t server::clients() const noexcept { return core_->clients(); }
+task<bool> server::stop(time_limit grace) { return detail::server_core::stop(core_ ? core_->ending() : nullptr, grace); }
+const std::string& server::path() const noexcept {
+  static const std::string none;
+  return core_ ? core_->path() : none;
+}
+std::size_t server::clients() const noexcept { return core_ ? core_->clients() : 0; }
 
 }  // namespace ringbell

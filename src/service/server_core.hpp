@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "service/nudge.hpp"
 #include "service/server_shard.hpp"
 
 #include <ringbell/detail/listener_core.hpp>
@@ -8,12 +9,25 @@
 #include <ringbell/server.hpp>
 
 #include <atomic>
+#include <condition_variable>
 #include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 namespace ringbell::detail {
+
+/// How far the stop of a server has come. Its shards tell, from their threads; whoever awaits it looks. Outlives the server where one of these does.
+struct server_ending {
+  explicit server_ending(server_core* of) noexcept : core(of) {}
+  server_core* core;  // null when the server is gone; its loop's thread only, as is the nudge
+  nudge changed;
+  std::atomic<std::size_t> shards_left{0};
+  std::atomic<bool> forced{false};  // not all ended by themselves
+  // acquire and release: whoever sees that none is left sees whether one was forced.
+  bool over() const noexcept { return shards_left.load(std::memory_order_acquire) == 0; }
+};
 
 /// A server: its listener, and the shards on the loops that its connections are spread over.
 class server_core {
@@ -23,7 +37,10 @@ public:
   server_core& operator=(const server_core&) = delete;
   ~server_core();
 
-  task<bool> stop(time_limit grace);
+  static task<bool> stop(std::shared_ptr<server_ending> ending, time_limit grace);
+  const std::shared_ptr<server_ending>& ending() const noexcept { return ending_; }
+  /// The clients of a shard have gone, after a stop; on its thread.
+  void shard_ended(bool forced) noexcept;
   /// Of all clients, on whatever loop they are.
   task<std::vector<client_statistics>> statistics();
 
@@ -42,9 +59,10 @@ private:
   void spread() noexcept;
   template <class F>
   void on_each_shard(const F& f);
+  bool ask_to_stop(loop::clock::time_point until) noexcept;
+  bool pool_stopped() const noexcept { return pool_ && pool_->stopped(); }
   void drop_shards() noexcept;
-  template <class F>
-  void wait_for_each_shard(F f) noexcept;
+  void drop_each_shard() noexcept;
 
   loop& loop_;
   loop_pool* const pool_;
@@ -53,6 +71,11 @@ private:
   std::atomic<std::size_t> clients_{0};
   std::vector<std::unique_ptr<server_shard>> shards_;
   std::size_t next_ = 0;
+  std::shared_ptr<server_ending> ending_;
+  // for drop_each_shard(): here and not on its stack, as a pool that is stopped meanwhile may still run what was posted
+  std::mutex mutex_;
+  std::condition_variable dropped_;
+  std::size_t not_dropped_ = 0;
 };
 
 }  // namespace ringbell::detail

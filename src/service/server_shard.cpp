@@ -22,7 +22,7 @@ constexpr std::chrono::milliseconds last_moment{100};
 }  // namespace
 
 server_shard::server_shard(loop& lp, server_core& core)
-    : timer(&look), loop_(lp), core_(core), empty_(std::make_unique<gate>()), tasks_(std::in_place, lp) {
+    : timer(&look), loop_(lp), core_(core), stop_timer_(*this), tasks_(std::in_place, lp) {
   tasks_->on_error([](const std::exception_ptr&) {});  // out of memory: that client's connection has ended
 }
 
@@ -35,6 +35,7 @@ const request_handler& server_shard::own_methods() const noexcept { return core_
 void server_shard::accept(accepted_connection client) noexcept {
   if (!tasks_ || stopping_) return end_connection(std::move(client.parts));
   try {
+    if (!stop_timer_.pending()) loop_access::add_timer(loop_, stop_timer_, loop::clock::time_point::max());
     // An error is this client's bad luck (no memory, no more watches): it sees a hang-up.
     auto started = start_channel(loop_, std::move(client.parts), std::move(client.slot));
     if (!started) return;
@@ -56,7 +57,7 @@ void server_shard::session_ended(server_session& session) noexcept {
   if (!session.linked()) return;
   session.unlink();
   core_.client_left();
-  if (stopping_ && sessions_.empty()) empty_->open();
+  if (stopping_ && sessions_.empty()) ended();
 }
 
 void server_shard::look_later() noexcept {
@@ -95,36 +96,38 @@ void server_shard::cancel_all(errc why) noexcept {
   sessions_.for_each([&](server_session& s) { s.cancel_all(why); });
 }
 
-void server_shard::begin_stop(loop::clock::time_point until, std::function<void(bool)> ended) {
-  if (!stopper_) stopper_.emplace(loop_);
-  stopper_->spawn(run_stop(until, std::move(ended)));
+void server_shard::begin_stop(loop::clock::time_point until) noexcept {
+  if (!std::exchange(stopping_, true)) sessions_.for_each([](server_session& s) { s.leave(errc::refused_stopping); });
+  if (sessions_.empty()) return ended();
+  if (asked_ || until >= stop_at_) return;
+  stop_at_ = until;
+  set_stop_timer(until);
 }
 
-task<void> server_shard::run_stop(loop::clock::time_point until, std::function<void(bool)> ended) {
-  task<bool> stopping = stop(until);
-  ended(co_await std::move(stopping));
-}
-
-task<bool> server_shard::stop(loop::clock::time_point until) {
-  stopping_ = true;
-  sessions_.for_each([](server_session& s) { s.leave(errc::refused_stopping); });
-  if (sessions_.empty()) co_return true;
-  const auto gone = co_await as_result(timeout(time_left(until), empty_->wait()));
-  if (gone) co_return true;
+/// First the handlers are asked to stop; those that are there a moment later are destroyed.
+void server_shard::grace_is_over() noexcept {
+  if (!stopping_ || sessions_.empty()) return;
+  if (std::exchange(asked_, true)) return drop();
+  forced_ = true;
+  set_stop_timer(from_now(last_moment));
   cancel_all(errc::refused_stopping);
-  co_await adopt_stop_token(inplace_stop_token());  // the last moment is not for cutting short
-  const auto gone_then = co_await as_result(timeout(last_moment, empty_->wait()));
-  if (!gone_then && tasks_) drop();
-  co_return false;
 }
 
-void server_shard::hurry() noexcept {
-  if (stopper_) stopper_->request_stop();
+void server_shard::set_stop_timer(loop::clock::time_point due) noexcept {
+  loop_access::add_timer(loop_, stop_timer_, due);  // it is pending, or its place in the heap has just been left: no memory is taken
+}
+
+void server_shard::ended() noexcept {
+  if (!std::exchange(told_, true)) core_.shard_ended(forced_);
 }
 
 void server_shard::drop() noexcept {
   stopping_ = true;
+  forced_ |= !sessions_.empty();
   tasks_.reset();
+  // No timer of its own is left on the loop, which another thread runs.
+  loop_access::remove_timer(loop_, stop_timer_);
+  loop_access::remove_timer(loop_, *this);
 }
 
 std::vector<client_statistics> server_shard::statistics() {

@@ -3,7 +3,6 @@
 
 #include "service/server_session.hpp"
 
-#include <ringbell/detail/gate.hpp>
 #include <ringbell/detail/listener_core.hpp>
 #include <ringbell/detail/timer_heap.hpp>
 #include <ringbell/scope.hpp>
@@ -12,7 +11,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -35,11 +33,8 @@ public:
     if (session.active_in != look_number_) move_to_end(session);
   }
 
-  /// Says goodbye to all, and waits until all have gone, at the most until `until`; then makes them. Calls `ended`, on this loop, with
-  /// whether that was not needed.
-  void begin_stop(loop::clock::time_point until, std::function<void(bool)> ended);
-  /// Makes a stop that has begun wait no longer.
-  void hurry() noexcept;
+  /// Says goodbye to all, and makes those go that are still there at `until`; tells the core when none is left. Again: the earlier time holds. Takes no memory.
+  void begin_stop(loop::clock::time_point until) noexcept;
   /// Ends everything where it is.
   void drop() noexcept;
 
@@ -54,8 +49,14 @@ public:
 
 private:
   static void look(timer& t) noexcept { static_cast<server_shard&>(t).drop_idle(); }
-  task<bool> stop(loop::clock::time_point until);
-  task<void> run_stop(loop::clock::time_point until, std::function<void(bool)> ended);
+  static void time_is_up(timer& t) noexcept { static_cast<stop_timer&>(t).shard.grace_is_over(); }
+  struct stop_timer final : timer {
+    explicit stop_timer(server_shard& of) noexcept : timer(&time_is_up), shard(of) {}
+    server_shard& shard;
+  };
+  void grace_is_over() noexcept;
+  void set_stop_timer(loop::clock::time_point due) noexcept;
+  void ended() noexcept;
   task<void> serve(std::unique_ptr<server_session> session);
   void drop_idle() noexcept;
   void look_later() noexcept;
@@ -67,9 +68,12 @@ private:
   list<server_session> sessions_;  // who was active longest ago comes first
   std::uint64_t look_number_ = 0;
   bool stopping_ = false;
-  std::unique_ptr<gate> empty_;
+  bool told_ = false;    // the core, that nobody is left
+  bool asked_ = false;   // the handlers, to stop
+  bool forced_ = false;  // some had to be
+  loop::clock::time_point stop_at_ = loop::clock::time_point::max();
+  stop_timer stop_timer_;  // pending since the first client came, so that to set it takes no memory
   std::optional<scope> tasks_;
-  std::optional<scope> stopper_;
 };
 
 }  // namespace ringbell::detail

@@ -157,4 +157,55 @@ TEST_CASE("so do those that stream, many at once on one connection") {
   CHECK(lp.run(with_ever_more_memory(lp, server, stream)) > 0);
 }
 
+TEST_CASE("a stop ends in its grace when memory is gone, be it at its beginning or later") {
+  for (const bool stubborn : {false, true}) {
+    for (int allowed = 0; allowed < 30; ++allowed) {
+      CAPTURE(stubborn);
+      CAPTURE(allowed);
+      const temporary_folder folder;
+      const std::string path = folder / "service";
+      std::promise<void> listening;
+      std::promise<void> begun;
+      std::promise<void> stop_now;
+      std::promise<bool> stopped;
+      auto has_stopped = stopped.get_future();
+      std::thread elsewhere([&] {
+        loop lp;
+        lp.run([](loop& on, const std::string& name, auto& is_listening, auto& has_begun, auto& to_stop, auto& outcome, bool deaf,
+                  int memory) -> task<void> {
+          detail::gate never_opened;
+          ringbell::server s(on, name, [&](request) -> task<reply> {
+            has_begun.set_value();
+            if (deaf) co_await detail::adopt_stop_token(inplace_stop_token());
+            co_await never_opened.wait();
+            co_return reply();
+          });
+          is_listening.set_value();
+          auto ready = to_stop.get_future();
+          while (ready.wait_for(0s) != std::future_status::ready) co_await sleep_for(100us);
+          task<bool> stopping = s.stop(1ms);
+          allocations_left = memory;
+          const bool by_themselves = co_await std::move(stopping);
+          allocations_left = unlimited;
+          outcome.set_value(by_themselves);
+        }(lp, path, listening, begun, stop_now, stopped, stubborn, allowed));
+      });
+      listening.get_future().get();
+      loop lp;
+      lp.run([](loop& on, std::string name, auto& has_begun, auto& to_stop) -> task<void> {
+        client c = co_await client::connect(on, std::move(name));
+        beside calling(on, c.call(1));
+        auto ready = has_begun.get_future();
+        while (ready.wait_for(0s) != std::future_status::ready) co_await sleep_for(100us);
+        to_stop.set_value();
+        const auto got = co_await timeout(patience, calling.get());
+        CHECK((got.error() == errc::peer_closed || got.error() == errc::refused_stopping));
+      }(lp, path, begun, stop_now));
+      REQUIRE(has_stopped.wait_for(patience) == std::future_status::ready);
+      CHECK_FALSE(has_stopped.get());
+      elsewhere.join();
+    }
+  }
+}
+
 }  // TEST_SUITE("service_memory")

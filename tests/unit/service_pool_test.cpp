@@ -177,4 +177,74 @@ TEST_CASE("a server whose pool has stopped can be destroyed") {
   });
 }
 
+TEST_CASE("stop() returns when the pool has stopped, before it or meanwhile") {
+  for (const bool before : {true, false}) {
+    on_a_loop([&](loop& lp) -> task<void> {
+      std::atomic<bool> begun{false};
+      pooled p(lp, [&](request) -> task<reply> {
+        begun = true;
+        co_await sleep_for(1h);
+        co_return reply();
+      });
+      client c = co_await p.connected();
+      beside calling(lp, c.call(1));
+      CHECK(co_await holds_soon([&] { return begun.load(); }));
+      if (before) p.pool.stop();
+      beside stopping(lp, p.s->stop(1h));
+      co_await settle();
+      p.pool.stop();
+      const auto stopped = co_await timeout(patience, stopping.get());
+      REQUIRE(stopped.has_value());
+      CHECK_FALSE(*stopped);
+      p.s.reset();
+      CHECK((co_await timeout(patience, calling.get())).error() == errc::peer_closed);
+    });
+  }
+}
+
+TEST_CASE("stop() returns though a handler keeps its thread for itself") {
+  on_a_loop([](loop& lp) -> task<void> {
+    std::atomic<bool> begun{false};
+    std::atomic<bool> go{false};
+    pooled p(lp, [&](request) -> task<reply> {
+      begun = true;
+      go.wait(false);
+      co_return reply();
+    });
+    client c = co_await p.connected();
+    beside calling(lp, c.call(1));
+    CHECK(co_await holds_soon([&] { return begun.load(); }));
+    task<bool> stopping = p.s->stop(1ms);
+    CHECK_FALSE(co_await timeout(patience, std::move(stopping)));
+    go = true;
+    go.notify_all();
+    (void)co_await timeout(patience, calling.get());
+  });
+}
+
+TEST_CASE("stop() may be asked for twice at a time, and again after its end") {
+  on_a_loop([](loop& lp) -> task<void> {
+    std::atomic<int> begun{0};
+    pooled p(lp, [&](request) -> task<reply> {
+      ++begun;
+      co_await sleep_for(1h);
+      co_return reply();
+    });
+    client c = co_await p.connected();
+    client d = co_await p.connected();
+    beside calling(lp, c.call(1));
+    beside calling_too(lp, d.call(1));
+    CHECK(co_await holds_soon([&] { return begun == 2; }));
+    beside first(lp, p.s->stop(1h));
+    co_await settle();
+    task<bool> second = p.s->stop(1ms);
+    CHECK_FALSE(co_await timeout(patience, std::move(second)));
+    const auto stopped = co_await timeout(patience, first.get());
+    REQUIRE(stopped.has_value());
+    CHECK_FALSE(*stopped);
+    task<bool> third = p.s->stop(1h);
+    CHECK(co_await timeout(patience, std::move(third)));
+  });
+}
+
 }  // TEST_SUITE("service_pool")

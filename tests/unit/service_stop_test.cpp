@@ -207,6 +207,77 @@ TEST_CASE("a second stop, with less grace, ends both") {
   });
 }
 
+TEST_CASE("a stop that was cancelled may be asked for again, and ends in its grace") {
+  on_a_loop([](loop& lp) -> task<void> {
+    event_flag never_set;
+    bool begun = false;
+    served s(lp, [&](request) -> task<reply> {
+      begun = true;
+      co_await detail::adopt_stop_token(inplace_stop_token());
+      co_await never_set.wait();
+      co_return reply();
+    });
+    client c = co_await s.connected();
+    beside calling(lp, c.call(1));
+    CHECK(co_await holds_soon([&] { return begun; }));
+    beside first(lp, s.server().stop(1h));
+    co_await settle();
+    first.request_stop();
+    task<bool> second = s.server().stop(1h);
+    CHECK_FALSE(co_await timeout(patience, std::move(second)));
+    CHECK((co_await timeout(patience, first.get())).has_value());
+    const auto got = co_await timeout(patience, calling.get());
+    CHECK(got.error() == errc::peer_closed);
+  });
+}
+
+TEST_CASE("a handler may stop its own server, which ends the handler when the grace is over") {
+  on_a_loop([](loop& lp) -> task<void> {
+    std::optional<served> s;
+    s.emplace(lp, [&](request) -> task<reply> {
+      task<bool> stopping = s->server().stop(1ms);
+      co_return reply::of(co_await std::move(stopping));
+    });
+    client c = co_await s->connected();
+    const auto got = co_await timeout(patience, as_result(c.call(1)));
+    if (!got) CHECK((got.error() == errc::peer_closed || got.error() == errc::refused_stopping));
+    CHECK(co_await holds_soon([&] { return s->server().clients() == 0; }));
+  });
+}
+
+TEST_CASE("a server that is destroyed ends a stop that is awaited") {
+  on_a_loop([](loop& lp) -> task<void> {
+    bool begun = false;
+    served s(lp, [&](request) -> task<reply> {
+      begun = true;
+      co_await sleep_for(1h);
+      co_return reply();
+    });
+    client c = co_await s.connected();
+    beside calling(lp, c.call(1));
+    CHECK(co_await holds_soon([&] { return begun; }));
+    beside stopping(lp, s.server().stop(1h));
+    co_await settle();
+    s.destroy_server();
+    const auto stopped = co_await timeout(patience, stopping.get());
+    REQUIRE(stopped.has_value());
+    CHECK_FALSE(*stopped);
+    CHECK((co_await timeout(patience, calling.get())).error() == errc::peer_closed);
+  });
+}
+
+TEST_CASE("a server that was moved away has no clients and no path, and has stopped") {
+  on_a_loop([](loop& lp) -> task<void> {
+    const temporary_folder folder;
+    ringbell::server s(lp, folder / "service", echo);
+    const ringbell::server other = std::move(s);
+    CHECK(s.clients() == 0);  // NOLINT(bugprone-use-after-move): that is what is asked
+    CHECK(s.path().empty());
+    task<bool> stopping = s.stop(1h);
+    CHECK(co_await timeout(patience, std::move(stopping)));
+  });
+}
+
 TEST_CASE("calls under way when the server is killed fail with peer_closed, and are not repeated by who connects again" * needs_fork) {
   const temporary_folder folder;
   const std::string path = folder / "service";

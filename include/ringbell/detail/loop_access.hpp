@@ -81,6 +81,8 @@ struct loop_access {
     lp.changed();
   }
 
+  static void remove_timer(loop& lp, timer& t) noexcept { lp.timers_.remove(t); }
+
   /// Destroys the frames of spawned tasks and the functions posted, when the loop is not going to run again. True when there were any;
   /// what is destroyed may have spawned and posted anew, here or elsewhere.
   static bool discard(loop& lp) { return lp.discard(); }

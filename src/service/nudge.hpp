@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/detail/list.hpp>
+#include <ringbell/detail/timer_heap.hpp>
+#include <ringbell/detail/wait_node.hpp>
+
+#include <coroutine>
+#include <new>
+
+namespace ringbell::detail {
+
+/// Something has changed: whoever waits looks again. A hint: a wait also ends after a while, without one. One thread.
+class nudge {
+public:
+  class awaiter;
+  void give() noexcept;
+
+private:
+  struct link : list_node<link> {};
+  list<link> waiting_;
+};
+
+/// Waits for a nudge, until a time at the most, or until a stop is requested. Takes no memory: where its timer finds none, it only gives others their turn.
+class nudge::awaiter final : private wait_node, private nudge::link, private timer {
+public:
+  awaiter(nudge& of, time_point until) noexcept : timer(&expired), of_(of), until_(until) {}
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    if (!arm(h)) return false;
+    of_.waiting_.push_back(*this);
+    try {
+      loop_access::add_timer(armed_on(), *this, until_);
+    } catch (const std::bad_alloc&) {
+      complete();
+    }
+    return true;
+  }
+  void await_resume() noexcept { disarm(); }
+
+private:
+  friend class nudge;
+  static void expired(timer& t) noexcept { static_cast<awaiter&>(t).complete(); }
+  nudge& of_;
+  time_point until_;
+};
+
+inline void nudge::give() noexcept {
+  while (!waiting_.empty()) {
+    auto& first = static_cast<awaiter&>(waiting_.front());
+    first.link::unlink();
+    first.complete();
+  }
+}
+
+}  // namespace ringbell::detail
