@@ -25,5 +25,7 @@ std::vector<running_service> running_services();
 
 /// What the process calls itself; "" when the system does not tell.
 std::string command_of(std::uint64_t process);
+/// Whether that process knows all others by the same numbers as this one: not so when they are in different pid namespaces, or when that cannot be found out.
+bool shares_process_numbers(std::uint64_t with);
 
 }  // namespace ringbell::tool

@@ -17,7 +17,29 @@ std::string service_folder() {
   return any.substr(0, any.rfind('/'));
 }
 
-std::string command_of(std::uint64_t process) { return first_line(("/proc/" + std::to_string(process) + "/comm").c_str()); }
+namespace {
+
+std::string target_of(const std::string& link) {
+  std::error_code error;
+  return std::filesystem::read_symlink(link, error).string();
+}
+
+/// Whether /proc goes by the numbers that this process knows: it may have been mounted in another pid namespace.
+bool proc_is_ours() {
+  static const bool ours = target_of("/proc/self") == std::to_string(sys::current_process());
+  return ours;
+}
+
+std::string in_proc(std::uint64_t process, const char* name) { return "/proc/" + std::to_string(process) + name; }
+
+}  // namespace
+
+std::string command_of(std::uint64_t process) { return proc_is_ours() ? first_line(in_proc(process, "/comm").c_str()) : std::string(); }
+
+bool shares_process_numbers(std::uint64_t with) {
+  const std::string own = target_of("/proc/self/ns/pid");
+  return proc_is_ours() && !own.empty() && own == target_of(in_proc(with, "/ns/pid"));
+}
 
 std::vector<running_service> running_services() {
   std::vector<running_service> all;

@@ -27,6 +27,8 @@ std::string command_of(std::uint64_t process) {
   return text.substr(text.rfind('\\') + 1);
 }
 
+bool shares_process_numbers(std::uint64_t) { return true; }
+
 std::vector<running_service> running_services() {
   constexpr std::string_view pipes = R"(\\.\pipe\)";
   std::vector<running_service> all;

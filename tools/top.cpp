@@ -49,13 +49,14 @@ public:
     client_ = co_await std::move(connecting);
     view_.process = static_cast<std::uint64_t>(client_.peer().process);
     view_.command = command_of(view_.process);
+    numbers_are_ours_ = shares_process_numbers(view_.process);
   }
 
   /// Brings the view up to date.
   task<> look() {
     task<top::snapshot> asking = ask();
     top::snapshot now = co_await std::move(asking);
-    view_.clients = top::compare(last_ ? &*last_ : nullptr, now, sys::current_process());
+    view_.clients = top::compare(last_ ? &*last_ : nullptr, now);
     last_ = std::move(now);
     name_commands();
     sort();
@@ -92,8 +93,9 @@ private:
     co_return s;
   }
 
-  /// Those of new processes are asked for, those of old ones known.
+  /// Those of new processes are asked for, those of old ones known. The numbers are the service's: in a container they stand for other processes than here.
   void name_commands() {
+    if (!numbers_are_ours_) return;
     std::map<std::uint64_t, std::string> now;
     for (top::row& r : view_.clients.rows) {
       auto known = now.find(r.now.process);
@@ -110,6 +112,7 @@ private:
   const top_options& options_;
   client client_;
   top::view view_;
+  bool numbers_are_ours_ = false;
   std::optional<top::snapshot> last_;
   std::map<std::uint64_t, std::string> commands_;
 };

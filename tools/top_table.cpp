@@ -18,15 +18,15 @@ constexpr std::int64_t tolerance_ns = 10'000'000;
 
 std::int64_t age_of(const client_statistics& s) noexcept { return static_cast<std::int64_t>(s.connected_ns); }
 
-const client_statistics* find(const snapshot& in, std::uint64_t process) noexcept {
-  const auto found = std::find_if(in.rows.begin(), in.rows.end(), [=](const client_statistics& s) { return s.process == process; });
+const client_statistics* own_row(const snapshot& in) noexcept {
+  const auto found = std::find_if(in.rows.begin(), in.rows.end(), [](const client_statistics& s) { return s.asking != 0; });
   return found == in.rows.end() ? nullptr : &*found;
 }
 
 /// How much time the service saw pass. The age of our own connection says so exactly; our clock does when it is a new one.
-std::int64_t time_between(const snapshot& before, const snapshot& now, std::uint64_t own) noexcept {
-  const client_statistics* const then = find(before, own);
-  const client_statistics* const here = find(now, own);
+std::int64_t time_between(const snapshot& before, const snapshot& now) noexcept {
+  const client_statistics* const then = own_row(before);
+  const client_statistics* const here = own_row(now);
   if (then && here && here->connected_ns > then->connected_ns) return age_of(*here) - age_of(*then);
   return std::max<std::int64_t>(1, std::chrono::nanoseconds(now.taken - before.taken).count());
 }
@@ -54,7 +54,8 @@ rates between(const client_statistics& then, const client_statistics& now, doubl
 using by_process = std::map<std::uint64_t, std::vector<const client_statistics*>>;
 by_process sorted(const snapshot& s) {
   by_process all;
-  for (const client_statistics& each : s.rows) all[each.process].push_back(&each);
+  for (const client_statistics& each : s.rows)
+    if (each.asking == 0) all[each.process].push_back(&each);
   for (auto& [process, rows] : all)
     std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->connected_ns > b->connected_ns; });
   return all;
@@ -115,14 +116,13 @@ constexpr std::array<column, 15> all_columns{{
 
 }  // namespace
 
-table compare(const snapshot* before, const snapshot& now, std::uint64_t own) {
+table compare(const snapshot* before, const snapshot& now) {
   table t;
   t.averages = before == nullptr;
   t.rows.reserve(now.rows.size());
   const by_process then = before ? sorted(*before) : by_process();
-  const std::int64_t passed = before ? time_between(*before, now, own) : 0;
+  const std::int64_t passed = before ? time_between(*before, now) : 0;
   for (const auto& [process, rows] : sorted(now)) {
-    if (process == own) continue;
     const auto earlier = then.find(process);
     std::size_t from = 0;
     for (const client_statistics* each : rows) {

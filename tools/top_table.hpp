@@ -52,9 +52,9 @@ struct table {
   bool averages = false;
 };
 
-/// What has happened between two snapshots, without the clients of the process `own`. A connection is recognized by its process and its age: the
+/// What has happened between two snapshots, without the connection that asked for them. The others are recognized by their processes and ages: the
 /// rows have no other name. One that came in between began with nothing. `before` is null for the first snapshot.
-table compare(const snapshot* before, const snapshot& now, std::uint64_t own);
+table compare(const snapshot* before, const snapshot& now);
 
 /// A column: its key and title, how wide it is, and what is in it.
 struct column {

@@ -17,9 +17,14 @@
 
 namespace ringbell {
 
+class request;
+
 namespace detail {
 class server_call;
-}
+class server_session;
+/// The connection that it came by; null once that has gone.
+const server_session* session_of(const request& r) noexcept;
+}  // namespace detail
 
 /// What a handler gets: the method, the bytes, the metadata, who asks and until when; and, for calls with parts, the ways to read those of the request and
 /// to write those of the reply.
@@ -76,6 +81,7 @@ public:
   explicit request(detail::server_call& call) noexcept;
 
 private:
+  friend const detail::server_session* detail::session_of(const request& r) noexcept;
   detail::call_core* core() noexcept;
   detail::server_call* call_;
 };

@@ -22,8 +22,9 @@ struct client_statistics {
   std::uint64_t depth_to_client = 0;  ///< bytes in the server's ring that the client has not consumed
   std::uint64_t ring_to_server = 0;   ///< the sizes of these rings
   std::uint64_t ring_to_client = 0;
+  std::uint64_t asking = 0;    ///< 1 for the connection that asked for these statistics, else 0
   channel_statistics channel;  ///< of the server's side
 };
-static_assert(sizeof(client_statistics) == std::size_t{21} * 8);
+static_assert(sizeof(client_statistics) == std::size_t{22} * 8);
 
 }  // namespace ringbell

@@ -48,9 +48,9 @@ struct gathering {
   std::atomic<std::size_t> left;  // release and acquire: whoever sees none left sees all
 
   /// From the thread of the shard.
-  static void add(const std::shared_ptr<gathering>& to, loop& back, server_shard& from) noexcept {
+  static void add(const std::shared_ptr<gathering>& to, loop& back, server_shard& from, const server_session* asking) noexcept {
     try {
-      const std::vector<client_statistics> part = from.statistics();
+      const std::vector<client_statistics> part = from.statistics(asking);
       const std::lock_guard lock(to->mutex);
       to->all.insert(to->all.end(), part.begin(), part.end());
     } catch (const std::bad_alloc&) {
@@ -65,7 +65,7 @@ task<reply> answer_own(server_core& core, request r) {
   if (r.method() != service_frame::method_statistics) throw std::system_error(errc::no_such_method);
   if (r.peer().user != sys::current_user() && !sys::is_superuser(r.peer().user))
     throw call_error(make_error_code(errc::refused_unauthorized), "statistics are for the service's own user and root");
-  task<std::vector<client_statistics>> asking = core.statistics();
+  task<std::vector<client_statistics>> asking = core.statistics(session_of(r));
   const std::vector<client_statistics> rows = co_await std::move(asking);
   for (std::size_t at = 0; at < rows.size(); at += rows_per_part)
     co_await r.write(std::as_bytes(std::span(rows).subspan(at, std::min(rows_per_part, rows.size() - at))));
@@ -167,10 +167,10 @@ void server_core::on_each_shard(const F& f) {
   for (const auto& shard : shards_) shard->owner().post([&s = *shard, f] { f(s); });
 }
 
-task<std::vector<client_statistics>> server_core::statistics() {
+task<std::vector<client_statistics>> server_core::statistics(const server_session* asking) {
   const environment env = co_await current_environment();
   const auto gathered = std::make_shared<gathering>(shards_.size());
-  on_each_shard([gathered, &back = *env.lp](server_shard& s) { gathering::add(gathered, back, s); });
+  on_each_shard([gathered, &back = *env.lp, asking](server_shard& s) { gathering::add(gathered, back, s, asking); });
   while (gathered->left.load(std::memory_order_acquire) != 0) {
     if (env.stop.stop_requested()) throw std::system_error(errc::cancelled);
     co_await nudge::awaiter(gathered->changed, from_now(look_again_after));

@@ -153,6 +153,8 @@ void server_call::drop() noexcept {
 
 namespace ringbell {
 
+const detail::server_session* detail::session_of(const request& r) noexcept { return r.call_->session(); }
+
 request::request(detail::server_call& call) noexcept : call_(&call) { call.hold(); }
 request::~request() {
   if (call_) call_->let_go();

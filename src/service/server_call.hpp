@@ -41,6 +41,8 @@ public:
   std::optional<timer::time_point> deadline() const noexcept { return deadline_; }
   bool stop_requested() const noexcept { return stop_.stop_requested(); }
   const sys::peer_identity& peer() const noexcept { return peer_; }
+  /// Null once it has gone.
+  const server_session* session() const noexcept { return session_; }
 
   void hold() noexcept { ++references_; }
   void let_go() noexcept {

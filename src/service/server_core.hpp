@@ -41,8 +41,8 @@ public:
   const std::shared_ptr<server_ending>& ending() const noexcept { return ending_; }
   /// The clients of a shard have gone, after a stop; on its thread.
   void shard_ended(bool forced) noexcept;
-  /// Of all clients, on whatever loop they are.
-  task<std::vector<client_statistics>> statistics();
+  /// Of all clients, on whatever loop they are; the row of `asking` says so.
+  task<std::vector<client_statistics>> statistics(const server_session* asking);
 
   const std::string& path() const noexcept { return path_; }
   /// Sessions on all loops.

@@ -130,9 +130,12 @@ void server_shard::drop() noexcept {
   loop_access::remove_timer(loop_, *this);
 }
 
-std::vector<client_statistics> server_shard::statistics() {
+std::vector<client_statistics> server_shard::statistics(const server_session* asking) {
   std::vector<client_statistics> all;
-  sessions_.for_each([&](server_session& s) { all.push_back(s.statistics()); });
+  sessions_.for_each([&](server_session& s) {
+    all.push_back(s.statistics());
+    all.back().asking = &s == asking;
+  });
   return all;
 }
 

@@ -38,7 +38,7 @@ public:
   /// Ends everything where it is.
   void drop() noexcept;
 
-  std::vector<client_statistics> statistics();
+  std::vector<client_statistics> statistics(const server_session* asking);
 
   loop& owner() const noexcept { return loop_; }
   const server_options& options() const noexcept;

@@ -216,6 +216,7 @@ TEST_CASE("the statistics have a row for each client") {
     const payload all = co_await many[69].call(service_frame::method_statistics);
     REQUIRE(all.size() == 70 * sizeof(client_statistics));
     int busy = 0;
+    int asking = 0;
     for (std::size_t i = 0; i < 70; ++i) {
       client_statistics row;
       std::memcpy(&row, all.bytes().data() + i * sizeof row, sizeof row);
@@ -224,6 +225,8 @@ TEST_CASE("the statistics have a row for each client") {
       CHECK(row.ring_to_server == 64 << 10);
       CHECK(row.ring_to_client == 64 << 10);
       CHECK(row.connected_ns < 60'000'000'000U);
+      asking += row.asking != 0;
+      CHECK((row.asking == 0 || row.in_flight == 1));
       if (row.in_flight == 0 || row.requests == 1) continue;
       ++busy;
       CHECK(row.requests == 3);
@@ -234,6 +237,7 @@ TEST_CASE("the statistics have a row for each client") {
       CHECK(row.channel.messages_received == 3);
     }
     CHECK(busy == 1);
+    CHECK(asking == 1);
   });
 }
 

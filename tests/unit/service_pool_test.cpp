@@ -75,12 +75,15 @@ TEST_CASE("statistics are gathered from all threads") {
     const payload all = co_await timeout(patience, clients.front().call(service_frame::method_statistics));
     REQUIRE(all.size() == 5 * sizeof(client_statistics));
     std::multiset<std::uint64_t> requests;
+    std::multiset<std::uint64_t> asking;
     for (std::size_t i = 0; i < 5; ++i) {
       client_statistics row;
       std::memcpy(&row, all.bytes().data() + i * sizeof row, sizeof row);
       requests.insert(row.requests);
+      if (row.asking != 0) asking.insert(row.requests);
     }
     CHECK(requests == std::multiset<std::uint64_t>{2, 2, 3, 4, 5});  // the first has also asked for this
+    CHECK(asking == std::multiset<std::uint64_t>{2});
   });
 }
 

@@ -19,7 +19,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::uint64_t own = 1;
 constexpr std::uint64_t second = 1'000'000'000;
 
 client_statistics client_row(std::uint64_t process, std::uint64_t connected_ns, std::uint64_t requests) {
@@ -27,6 +26,13 @@ client_statistics client_row(std::uint64_t process, std::uint64_t connected_ns, 
   s.process = process;
   s.connected_ns = connected_ns;
   s.requests = requests;
+  return s;
+}
+
+/// That of top itself.
+client_statistics own_row(std::uint64_t connected_ns, std::uint64_t requests) {
+  client_statistics s = client_row(7, connected_ns, requests);  // as it may be: a process of another namespace has the same number
+  s.asking = 1;
   return s;
 }
 
@@ -47,7 +53,7 @@ view with_clients(std::size_t n) {
   view v;
   v.name = "kv";
   v.interval = 1s;
-  v.clients = compare(nullptr, at(0s, rows), own);
+  v.clients = compare(nullptr, at(0s, rows));
   sort(v.clients, *column_of('p'), false);
   return v;
 }
@@ -61,10 +67,10 @@ std::string joined(const std::vector<screen_line>& lines) {
 }  // namespace
 
 TEST_CASE("rates are what happened between two snapshots, by the service's own clock") {
-  const snapshot before = at(0s, {client_row(own, second, 0), client_row(7, 5 * second, 100)});
+  const snapshot before = at(0s, {own_row(second, 0), client_row(7, 5 * second, 100)});
   // Our clock says ten seconds: the answer was late.
-  const snapshot now = at(10s, {client_row(own, 3 * second, 0), client_row(7, 7 * second, 300)});
-  const table t = compare(&before, now, own);
+  const snapshot now = at(10s, {own_row(3 * second, 0), client_row(7, 7 * second, 300)});
+  const table t = compare(&before, now);
   REQUIRE(t.rows.size() == 1);
   CHECK(t.rows[0].per_second.requests == doctest::Approx(100));
   CHECK(t.total.per_second.requests == doctest::Approx(100));
@@ -72,22 +78,22 @@ TEST_CASE("rates are what happened between two snapshots, by the service's own c
 }
 
 TEST_CASE("a first snapshot gives averages since each client connected") {
-  const table t = compare(nullptr, at(0s, {client_row(7, 4 * second, 100)}), own);
+  const table t = compare(nullptr, at(0s, {client_row(7, 4 * second, 100)}));
   CHECK(t.averages);
   CHECK(of(t, 7).per_second.requests == doctest::Approx(25));
 }
 
 TEST_CASE("a client that came in between began with nothing") {
-  const snapshot before = at(0s, {client_row(own, second, 0)});
-  const snapshot now = at(1s, {client_row(own, 2 * second, 0), client_row(7, second / 2, 100)});
-  CHECK(of(compare(&before, now, own), 7).per_second.requests == doctest::Approx(100));
+  const snapshot before = at(0s, {own_row(second, 0)});
+  const snapshot now = at(1s, {own_row(2 * second, 0), client_row(7, second / 2, 100)});
+  CHECK(of(compare(&before, now), 7).per_second.requests == doctest::Approx(100));
 }
 
 TEST_CASE("several connections of one process are told apart by their age, also when one of them has gone") {
   const snapshot before =
-      at(0s, {client_row(own, second, 0), client_row(7, 5 * second, 1000), client_row(7, 3 * second, 10), client_row(7, second, 500)});
-  const snapshot now = at(1s, {client_row(own, 2 * second, 0), client_row(7, 4 * second, 30), client_row(7, 2 * second, 500)});
-  table t = compare(&before, now, own);
+      at(0s, {own_row(second, 0), client_row(7, 5 * second, 1000), client_row(7, 3 * second, 10), client_row(7, second, 500)});
+  const snapshot now = at(1s, {own_row(2 * second, 0), client_row(7, 4 * second, 30), client_row(7, 2 * second, 500)});
+  table t = compare(&before, now);
   REQUIRE(t.rows.size() == 2);
   sort(t, *column_of('n'), false);
   CHECK(t.rows[0].per_second.requests == doctest::Approx(20));
@@ -95,9 +101,9 @@ TEST_CASE("several connections of one process are told apart by their age, also 
 }
 
 TEST_CASE("when our own connection is a new one, our clock says how much time has passed") {
-  const snapshot before = at(0s, {client_row(own, 40 * second, 0), client_row(7, 5 * second, 100)});
-  const snapshot now = at(2s, {client_row(own, 1000, 0), client_row(7, 7 * second, 300)});
-  CHECK(of(compare(&before, now, own), 7).per_second.requests == doctest::Approx(100));
+  const snapshot before = at(0s, {own_row(40 * second, 0), client_row(7, 5 * second, 100)});
+  const snapshot now = at(2s, {own_row(1000, 0), client_row(7, 7 * second, 300)});
+  CHECK(of(compare(&before, now), 7).per_second.requests == doctest::Approx(100));
 }
 
 TEST_CASE("the total adds up what can be added") {
@@ -107,7 +113,7 @@ TEST_CASE("the total adds up what can be added") {
   client_statistics two = client_row(8, second, 20);
   two.in_flight = 4;
   two.depth_to_server = 28;
-  const table t = compare(nullptr, at(0s, {one, two}), own);
+  const table t = compare(nullptr, at(0s, {one, two}));
   CHECK(t.total.now.in_flight == 7);
   CHECK(t.total.depth() == 128);
   CHECK(t.total.per_second.requests == doctest::Approx(30));
