@@ -4,6 +4,7 @@
 #include <ringbell/handshake.hpp>
 #include <ringbell/readiness.hpp>
 #include <ringbell/sleep.hpp>
+#include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/service_path.hpp>
 #include <ringbell/timeout.hpp>
 
@@ -34,7 +35,7 @@ struct greeting {
 sys::region make_region(const connect_options& options) {
   std::error_code error;
   sys::region region = detail::create_ring_region(options.ring_bytes, error);
-  if (error) throw std::system_error(error, "ringbell: shared memory for a ring of " + std::to_string(options.ring_bytes) + " bytes");
+  if (error) throw sys::failure(error, "ringbell: shared memory for a ring of " + std::to_string(options.ring_bytes) + " bytes");
   return region;
 }
 
@@ -48,7 +49,7 @@ void prepare(greeting& g, const loop& lp, const connect_options& options, const 
   g.hello.max_message = options.max_message;
   if (g.hello.can_wait_on & sys::bell_bit(sys::bell_kind::eventfd)) {
     g.bell = sys::event_bell::create(error);
-    if (error) throw std::system_error(error, "ringbell: a bell");
+    if (error) throw sys::failure(error, "ringbell: a bell");
   }
 }
 
@@ -83,7 +84,7 @@ task<handshake::frame> read_answer(sys::local_socket& socket, sys::received_hand
       co_await readable(socket.native());
       continue;
     }
-    if (!got) throw std::system_error(got.error(), "ringbell: the server's answer");
+    if (!got) throw sys::failure(got.error(), "ringbell: the server's answer");
     if (*got == 0) throw std::system_error(errc::peer_closed, "ringbell: the server hung up during the handshake");
     const auto frame = reader.received(*got);
     if (frame) co_return *frame;
@@ -101,7 +102,7 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
 
   detail::connection_parts parts;
   parts.peer = detail::map_ring_region(std::move(handles.items[0]), w.ring_bytes, error);
-  if (error) throw std::system_error(error, "ringbell: the server's shared memory");
+  if (error) throw sys::failure(error, "ringbell: the server's shared memory");
   parts.own = std::move(g.region);
   parts.own.close_handle();
   parts.control = std::move(socket);
@@ -121,7 +122,7 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   std::string text = "ringbell: connecting to " + sys::describe_service(name);
   if (error == std::errc::permission_denied && error != errc::unsafe_directory)
     text += ": the server listens for its own user only; connect as that user, or let it listen for all users";
-  throw std::system_error(error, text);
+  throw sys::failure(error, text);
 }
 
 /// Nothing is sent to somebody else who listens in the place of this user's services.

@@ -5,6 +5,7 @@
 #include <ringbell/detail/listener_core.hpp>
 #include <ringbell/handshake.hpp>
 #include <ringbell/sleep.hpp>
+#include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/service_path.hpp>
 
 #include <atomic>
@@ -57,13 +58,16 @@ private:
 
 std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view name, listener_options options) {
   const auto wrong = [&](std::error_code error, const std::string& more = {}) {
-    throw std::system_error(error, "ringbell: listening on " + sys::describe_service(name) + more);
+    throw sys::failure(error, "ringbell: listening on " + sys::describe_service(name) + more);
   };
   handshake::server_terms terms;
   terms.min_ring_bytes = options.min_ring_bytes;
   terms.max_ring_bytes = options.max_ring_bytes;
   terms.default_ring_bytes = options.default_ring_bytes;
   if (const std::error_code error = handshake::check(terms)) wrong(error);
+  // No client could get a ring: better to say so here than to each of them.
+  if (!sys::fits_file_limit(control_bytes + options.default_ring_bytes))
+    wrong(std::make_error_code(std::errc::file_too_large), " with rings of " + std::to_string(options.default_ring_bytes) + " bytes");
   const auto path = sys::service_path(name);
   if (!path) wrong(path.error());
   std::error_code error = sys::prepare_service_folder(name);
@@ -80,7 +84,7 @@ listener_core::listener_core(loop& lp, sys::local_listener socket, listener_opti
       options_(std::move(options)),
       clients_(std::make_shared<std::atomic<std::size_t>>(0)) {
   const std::error_code error = loop_access::watch(loop_, socket_.native(), event_read, watch_mode::edge, *this, key_);
-  if (error) throw std::system_error(error, "ringbell: listening on " + socket_.path());
+  if (error) throw sys::failure(error, "ringbell: listening on " + socket_.path());
 }
 
 listener_core::~listener_core() {

@@ -3,6 +3,7 @@
 
 #include <ringbell/errors.hpp>
 #include <ringbell/readiness.hpp>
+#include <ringbell/sys/limit.hpp>
 
 #include <span>
 #include <system_error>
@@ -12,7 +13,7 @@ namespace ringbell {
 signal_set::signal_set(std::initializer_list<int> signals) {
   std::error_code error;
   handle_ = sys::signal_handle::create(std::span<const int>(signals.begin(), signals.size()), error);
-  if (error) throw std::system_error(error, "ringbell: cannot wait for these signals");
+  if (error) throw sys::failure(error, "ringbell: cannot wait for these signals");
 }
 
 task<int> signal_set::next() {

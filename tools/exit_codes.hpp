@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/errors.hpp>
+#include <ringbell/sys/limit.hpp>
 
 #include <cstdio>
 #include <string>
@@ -91,7 +92,7 @@ inline int complain(const std::system_error& error) {
 
 /// Throws for `errno`.
 [[noreturn]] inline void throw_errno(int error, const std::string& doing) {
-  throw std::system_error(error, std::generic_category(), doing);
+  throw sys::failure(std::error_code(error, std::generic_category()), doing);
 }
 
 }  // namespace ringbell::tool

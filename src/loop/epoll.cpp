@@ -14,9 +14,11 @@
 // - Nothing tells without a system call that an event is there. poll() is called on every turn of the loop, and must not cost one
 //   each time; see look_pace.hpp for how long it may be blind.
 
+#include <ringbell/sys/limit.hpp>
 #include "ask_until.hpp"
 #include "look_pace.hpp"
 #include "reactor.hpp"
+
 #include "sys/posix/syscall.hpp"
 #include "watch_table.hpp"
 
@@ -218,7 +220,7 @@ int epoll_reactor::sleep(nanoseconds limit) noexcept {
 
 void epoll_reactor::make_timer() {
   timer_ = sys::handle(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!timer_) throw std::system_error(sys::last_error(), "timerfd_create");
+  if (!timer_) throw sys::failure(sys::last_error(), "ringbell: timerfd_create");
   epoll_event request{};
   request.events = EPOLLIN;
   request.data.u64 = timer_key;

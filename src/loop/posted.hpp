@@ -6,6 +6,7 @@
 #include <ringbell/detail/park_fence.hpp>
 #include <ringbell/loop.hpp>
 #include <ringbell/sys/bell.hpp>
+#include <ringbell/sys/limit.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -32,7 +33,7 @@ public:
     std::error_code error;
     bell_ = sys::event_bell::create(error);
     if (!error) error = reactor_.watch(bell_.native(), detail::event_read, detail::watch_mode::edge, *this, key_);
-    if (error) throw std::system_error(error, "ringbell: no bell for the loop");
+    if (error) throw sys::failure(error, "ringbell: no bell for the loop");
   }
   ~posted() {
     // A thread that made the loop's last run end, by stop() or by a function, may not have left its call yet.

@@ -4,6 +4,7 @@
 #include "variable.hpp"
 
 #include <ringbell/errors.hpp>
+#include <ringbell/sys/limit.hpp>
 
 #include <algorithm>
 
@@ -42,7 +43,7 @@ std::unique_ptr<reactor> make_one(const reactor_kind& kind) {
   std::error_code error;
   std::string why_not;
   std::unique_ptr<reactor> made = kind.make(error, why_not);
-  if (!made) throw std::system_error(error, "ringbell: " + cannot_work(kind, why_not));
+  if (!made) throw sys::failure(error, "ringbell: " + cannot_work(kind, why_not));
   return made;
 }
 

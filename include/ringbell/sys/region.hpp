@@ -26,8 +26,8 @@ public:
   ~region();
 
   /// Creates `bytes` (rounded up to whole pages) of zeroed memory. Pages but the first take memory once they are written
-  /// (docs/decisions/0008); on Windows all count against what the system can commit from the beginning. Errors: `std::errc::invalid_argument` for 0 bytes; `errc::not_supported` when the kernel cannot seal it
-  /// (before 5.1); else the system's (out of memory or descriptors).
+  /// (docs/decisions/0008); on Windows all count against what the system can commit from the beginning. Errors: `std::errc::invalid_argument` for 0 bytes; `std::errc::file_too_large` when the process's
+  /// limit of file sizes is less (`sys::fits_file_limit`); `errc::not_supported` when the kernel cannot seal it (before 5.1); else the system's (out of memory or descriptors).
   static region create(std::size_t bytes, std::error_code& error) noexcept;
 
   std::byte* data() const noexcept { return data_; }

@@ -2,6 +2,7 @@
 #include <ringbell/sys/region.hpp>
 
 #include <ringbell/errors.hpp>
+#include <ringbell/sys/limit.hpp>
 
 #include "sys/posix/pages.hpp"
 #include "sys/posix/syscall.hpp"
@@ -80,6 +81,10 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
   const std::size_t size = whole_pages(bytes);
   if (size == 0) {
     error = std::make_error_code(std::errc::invalid_argument);
+    return {};
+  }
+  if (!fits_file_limit(size)) {
+    error = std::make_error_code(std::errc::file_too_large);
     return {};
   }
   descriptors fds = create_shared_memory(error);

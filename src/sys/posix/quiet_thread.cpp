@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/quiet_thread.hpp>
 
 #include <pthread.h>
 #include <signal.h>
 
+#include <system_error>
 #include <utility>
 
 namespace ringbell::sys {
@@ -32,7 +34,11 @@ private:
 
 std::thread quiet_thread(std::function<void()> run) {
   const signals_blocked inherited;
-  return std::thread(std::move(run));
+  try {
+    return std::thread(std::move(run));
+  } catch (const std::system_error& error) {
+    throw std::system_error(error.code(), "ringbell: a thread" + limit_of_threads());
+  }
 }
 
 }  // namespace ringbell::sys
