@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -17,14 +18,23 @@ struct finding {
 
 using findings = std::vector<finding>;
 
+/// Something to try that a system call filter may kill for, and what it means when it does.
+struct trial {
+  const char* what;
+  verdict when_killed;
+  std::function<finding()> look;
+};
+
 // What differs between the systems: doctor_linux.cpp, doctor_bsd.cpp, doctor_windows.cpp.
 
 /// Which system this was built for, and what has been tried of that (the words of docs/platforms.md).
 std::string platform_word();
 /// What the system's own mechanisms can do.
-findings look_at_system();
+std::vector<trial> trials_of_system();
 /// Whether the memory that a peer gets is safe from it.
 finding look_at_memory();
 findings look_at_limits();
+/// Of them, those that Linux and the BSDs share: doctor_posix.cpp.
+findings look_at_process_limits(const char* cost_of_channel);
 
 }  // namespace ringbell::tool

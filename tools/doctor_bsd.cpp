@@ -7,7 +7,6 @@
 #include <ringbell/sys/region.hpp>
 
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <utility>
@@ -33,19 +32,19 @@ const char* broken_promise(int fd, std::size_t size) noexcept {
   return nullptr;
 }
 
-std::string text_of(rlim_t limit) { return limit == RLIM_INFINITY ? "unlimited" : std::to_string(limit); }
-
 }  // namespace
 
 std::string platform_word() {
   return "macOS or BSD: compiled, on macOS linked; its loop and most of its system layer run in the tests on a kqueue shim; not run on the real system";
 }
 
-findings look_at_system() {
-  const sys::futex_word word{0};
-  const bool there = sys::futex_wait(word, 1, sys::futex_scope::shared, sys::futex_deadline::min()) != errc::not_supported;
-  return {
-      {"futexes", verdict::ok, there ? "os_sync_wait_on_address (macOS 14.4)" : "none here (macOS before 14.4, BSD); no loop needs them"}};
+std::vector<trial> trials_of_system() {
+  return {{"futexes", verdict::limited, [] {
+             const sys::futex_word word{0};
+             const bool there = sys::futex_wait(word, 1, sys::futex_scope::shared, sys::futex_deadline::min()) != errc::not_supported;
+             return finding{"futexes", verdict::ok,
+                            there ? "os_sync_wait_on_address (macOS 14.4)" : "none here (macOS before 14.4, BSD); no loop needs them"};
+           }}};
 }
 
 finding look_at_memory() {
@@ -61,12 +60,6 @@ finding look_at_memory() {
   return {what, verdict::ok, "a peer can map it for reading; writing and resizing are refused (tried). No seals: see docs/platforms.md"};
 }
 
-findings look_at_limits() {
-  rlimit files{};
-  ::getrlimit(RLIMIT_NOFILE, &files);
-  constexpr rlim_t few_descriptors = 1024;
-  return {{"open files", files.rlim_cur < few_descriptors ? verdict::limited : verdict::ok,
-           text_of(files.rlim_cur) + " (at most " + text_of(files.rlim_max) + "); a channel takes 1, while it is made 3"}};
-}
+findings look_at_limits() { return look_at_process_limits("a channel takes 1, while it is made 3"); }
 
 }  // namespace ringbell::tool

@@ -5,6 +5,7 @@
 
 #include <ringbell/sys/futex.hpp>
 #include <ringbell/sys/handle.hpp>
+#include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/region.hpp>
 
 #include <fcntl.h>
@@ -16,6 +17,8 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 
 namespace ringbell::tool {
@@ -50,6 +53,10 @@ bool has_operation(int ring, unsigned operation) noexcept {
 }
 
 finding look_at_io_uring() {
+  // Who has chosen another loop may have done so because a filter kills for this one.
+  const char* const chosen = std::getenv("RINGBELL_LOOP");
+  if (chosen && *chosen && std::strcmp(chosen, "io_uring") != 0)
+    return {"io_uring", verdict::limited, std::string("not tried, because $RINGBELL_LOOP is ") + chosen};
   const trial_ring plain(0);
   if (!plain.fd) return {"io_uring", verdict::limited, std::string(std::strerror(plain.error)) + "; the loop is epoll then"};
   std::string detail;
@@ -80,16 +87,16 @@ finding look_at_futexes() {
   return {"futexes", verdict::ok, sys::has_futex_wait_any() ? "with futex_waitv (5.16)" : "no futex_waitv (before 5.16)"};
 }
 
-std::string text_of(rlim_t limit) { return limit == RLIM_INFINITY ? "unlimited" : std::to_string(limit); }
-
-// The control socket, the own region and two eventfds are open in each channel: this is enough for some 250.
-constexpr rlim_t few_descriptors = 1024;
+// Below this a service with some hundred clients, whose rings fill up, may be killed for want of memory.
+constexpr std::uint64_t little_memory = 64 << 20;
 
 }  // namespace
 
 std::string platform_word() { return "Linux: run on the real system, by all tests"; }
 
-findings look_at_system() { return {look_at_io_uring(), look_at_futexes()}; }
+std::vector<trial> trials_of_system() {
+  return {{"io_uring", verdict::limited, look_at_io_uring}, {"futexes", verdict::limited, look_at_futexes}};
+}
 
 finding look_at_memory() {
   constexpr const char* what = "sealed memory";
@@ -105,17 +112,19 @@ finding look_at_memory() {
 }
 
 findings look_at_limits() {
-  findings all;
-  rlimit files{};
-  ::getrlimit(RLIMIT_NOFILE, &files);
-  all.push_back({"open files", files.rlim_cur < few_descriptors ? verdict::limited : verdict::ok,
-                 text_of(files.rlim_cur) + " (at most " + text_of(files.rlim_max) + "); a channel takes up to 4, one in Asio 5"});
+  findings all = look_at_process_limits("a channel takes up to 4, one in Asio 5");
   const std::string maps = first_line("/proc/sys/vm/max_map_count");
   all.push_back({"memory maps", verdict::ok, (maps.empty() ? "unknown" : maps) + "; a channel takes 2"});
   rlimit locked{};
   ::getrlimit(RLIMIT_MEMLOCK, &locked);
-  all.push_back(
-      {"locked memory", verdict::ok, text_of(locked.rlim_cur) + " bytes; nothing is locked (io_uring before 5.12 counts its rings)"});
+  all.push_back({"locked memory", verdict::ok,
+                 (locked.rlim_cur == RLIM_INFINITY ? "unlimited" : std::to_string(locked.rlim_cur) + " bytes") +
+                     " (ulimit -l); nothing is locked (io_uring before 5.12 counts its rings)"});
+  const auto memory = sys::control_group_memory();
+  all.push_back({"memory", memory && *memory < little_memory ? verdict::limited : verdict::ok,
+                 memory ? "the control group allows " + std::to_string(*memory) +
+                              " bytes, and the kernel kills who needs more: rings count once they are used"
+                        : std::string("no limit by a control group")});
   return all;
 }
 

@@ -49,12 +49,22 @@ std::string platform_word() {
                    : "Windows: built with mingw-w64, and run under Wine with the whole test suite that applies; not run on the real system";
 }
 
+namespace {
+
 findings look_at_system() {
   const bool packets = in_ntdll("NtAssociateWaitCompletionPacket");
   return {{"waits", verdict::ok,
            packets ? "the kernel puts what happened into the loop's port (wait completion packets)"
                    : "the system's thread pool waits for the loop (no wait completion packets: Wine, Windows 7)"},
           {"futexes", verdict::ok, "within a process only, as Windows has them; no loop needs them"}};
+}
+
+}  // namespace
+
+std::vector<trial> trials_of_system() {
+  std::vector<trial> all;
+  for (const finding& f : look_at_system()) all.push_back({"system", verdict::limited, [f] { return f; }});
+  return all;
 }
 
 finding look_at_memory() {

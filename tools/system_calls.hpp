@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cstdint>
 #include <ctime>
+#include <functional>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,9 @@ std::initializer_list<int> ending_signals() noexcept;
 std::initializer_list<int> stopping_signals() noexcept;
 /// A client costs a descriptor, and many programs begin with no more than 1024 of them.
 void allow_many_descriptors() noexcept;
+/// What `f` returns when a child process runs it: whatever ends that, this one goes on. Nothing, with the signal's number, when a signal ended it. Where no
+/// child can be made, `f` runs here.
+std::optional<std::string> run_apart(const std::function<std::string()>& f, int& signal);
 /// In universal time.
 std::tm calendar_time(std::time_t seconds) noexcept;
 

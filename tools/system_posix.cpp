@@ -3,9 +3,12 @@
 
 #include "exit_codes.hpp"
 
+#include <ringbell/sys/handle.hpp>
+
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>  // mkdtemp of macOS
 
@@ -35,6 +38,32 @@ void allow_many_descriptors() noexcept {
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return;
   files.rlim_cur = files.rlim_max;
   (void)::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+std::optional<std::string> run_apart(const std::function<std::string()>& f, int& signal) {
+  int ends[2];
+  if (::pipe(ends) != 0) return f();
+  sys::handle from(ends[0]);
+  sys::handle to(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return f();
+  if (child == 0) {
+    end_with_parent();
+    const rlimit no_core{};
+    (void)::setrlimit(RLIMIT_CORE, &no_core);
+    const std::string said = f();
+    ::_exit(::write(to.get(), said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0 : 1);
+  }
+  to.reset();
+  std::string said;
+  char piece[4096];
+  for (ssize_t n = 0; (n = ::read(from.get(), piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR);)
+    if (n > 0) said.append(piece, static_cast<std::size_t>(n));
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  if (!WIFSIGNALED(status)) return said;
+  signal = WTERMSIG(status);
+  return std::nullopt;
 }
 
 std::tm calendar_time(std::time_t seconds) noexcept {
