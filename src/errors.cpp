@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/errors.hpp>
 
+#include "sys/advice.hpp"
+
 #include <cstddef>
 #include <new>
 #include <string>
@@ -29,22 +31,17 @@ const char* text_of(errc e) noexcept {
     case errc::bad_region:
       return "the peer's shared memory was refused: it is not sealed, not fully allocated, or not of the size that was agreed; "
              "check that the peer runs a compatible ringbell";
-    case errc::bad_name:
-      return "that service name or path cannot be used; give 1 to 64 of letters, digits, '.', '_', '-', or the path of a socket: "
-             "at most 107 bytes, in an existing folder where no other file has that name (on Windows that of a pipe: \\\\.\\pipe\\NAME)";
+    case errc::bad_name: return sys::advice::bad_name;
     case errc::bad_ring_size: return "a ring's size must be a power of two within the limits (4 KiB to 1 GiB); choose another";
     case errc::name_in_use: return "a live server has that name already; stop it or choose another name";
-    case errc::no_server:
-      return "no server listens under that name; start it, or check the name, the user and (not on Windows) $XDG_RUNTIME_DIR on both sides, "
-             "which programs with set-user-id or file capabilities do not look at";
+    case errc::no_server: return sys::advice::no_server;
     case errc::refused_version: return "the server speaks no protocol version that this library knows; update the older of the two";
     case errc::refused_unauthorized: return "the server's authorizer does not admit this user or process; ask its operator for access";
     case errc::refused_too_many: return "the server has as many clients as it allows; try again later or raise its limit";
     case errc::refused_too_many_of_user:
       return "the server has as many clients of this user as it allows one user; close another one, or raise its limit";
     case errc::refused_ring_size: return "the server does not accept rings of that size; ask for one within its limits";
-    case errc::refused_bell:
-      return "the two sides have no kind of bell in common; allow one on both that both systems have, such as 'socket' (Windows: 'eventfd')";
+    case errc::refused_bell: return sys::advice::refused_bell;
     case errc::refused_stopping: return "the server is going away; connect again once it has been restarted";
     case errc::refused_malformed:
       return "the server could not make sense of the greeting; check that what listens there is a ringbell server of a compatible version";
@@ -57,10 +54,7 @@ const char* text_of(errc e) noexcept {
     case errc::handler_failed: return "the service's handler failed; its log, or the text of this error, says why";
     case errc::dropped_idle:
       return "the server closed the connection because nothing was asked for as long as it allows; connect again, or raise its idle timeout";
-    case errc::unsafe_directory:
-      return "the place of this user's services is not safe: the folder, or the one around it, belongs to another user, is a link, or is open to "
-             "others, or another user's server listens there; set $XDG_RUNTIME_DIR to a folder of your own with mode 0700, or give the path of "
-             "a socket (on Windows of a pipe) instead of a name";
+    case errc::unsafe_directory: return sys::advice::unsafe_directory;
   }
   return nullptr;
 }

@@ -3,6 +3,8 @@
 #include "command_line.hpp"
 
 #include "commands.hpp"
+#include "nearest.hpp"
+#include "system_calls.hpp"
 
 #include <ringbell/handshake.hpp>
 #include <ringbell/method.hpp>
@@ -10,13 +12,17 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ringbell::tool {
 
@@ -25,8 +31,9 @@ namespace {
 /// What a subcommand leaves when it was chosen.
 using action = std::function<int()>;
 
-constexpr std::chrono::milliseconds shortest_interval{10};
 constexpr std::uint64_t largest_message = std::uint64_t{64} << 20;
+// More than anybody means.
+constexpr std::uint32_t most = 1'000'000'000;
 
 // -- kinds of options --
 
@@ -38,37 +45,68 @@ CLI::Option* add_size_option(CLI::App& app, const std::string& name, std::uint64
           [&to, name, low, high](const std::string& text) {
             const auto bytes = parse_bytes(text);
             if (!bytes || *bytes < low || *bytes > high)
-              throw CLI::ValidationError(name, "expected a number of bytes from " + format_bytes(static_cast<double>(low)) + " to " +
-                                                   format_bytes(static_cast<double>(high)) + ", such as 4096, 64KiB or 1M; got '" + text +
-                                                   "'");
+              throw CLI::ValidationError(name, "expected a number of bytes from " + exact_bytes(low) + " to " + exact_bytes(high) +
+                                                   ", such as 4096, 64KiB or 1M; got '" + text + "'");
             to = *bytes;
           },
           help)
       ->type_name("SIZE");
 }
 
-CLI::Option* add_duration_option(CLI::App& app, const std::string& name, std::chrono::nanoseconds& to, const std::string& help) {
+CLI::Option* add_duration_option(CLI::App& app, const std::string& name, std::chrono::nanoseconds& to, const std::string& help,
+                                 const std::string& least = "0") {
   return app
       .add_option_function<std::string>(
           name,
-          [&to, name](const std::string& text) {
+          [&to, name, least](const std::string& text) {
             const auto duration = parse_duration(text);
-            if (!duration) throw CLI::ValidationError(name, "expected a time such as 300ms, 1.5s or 20us; got '" + text + "'");
+            if (!duration || *duration < *parse_duration(least))
+              throw CLI::ValidationError(
+                  name, "expected a time from " + least + " to 290 years, such as 300ms, 1.5s or 2min; got '" + text + "'");
             to = *duration;
           },
           help)
       ->type_name("TIME");
 }
 
+template <std::unsigned_integral T>
+CLI::Option* add_number_option(CLI::App& app, const std::string& name, T& to, T low, T high, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&to, name, low, high](const std::string& text) {
+            T number{};
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+            if (error != std::errc() || end != text.data() + text.size() || number < low || number > high)
+              throw CLI::ValidationError(
+                  name, "expected a number from " + std::to_string(low) + " to " + std::to_string(high) + "; got '" + text + "'");
+            to = number;
+          },
+          help)
+      ->type_name("N")
+      ->default_str(std::to_string(to));
+}
+
+/// One of a few words.
+CLI::Option* add_choice_option(CLI::App& app, const std::string& name, std::string& to, const std::vector<std::string>& words,
+                               const std::string& shown, const std::string& help) {
+  return app
+      .add_option_function<std::string>(
+          name,
+          [&to, name, words, shown](const std::string& text) {
+            if (std::find(words.begin(), words.end(), text) == words.end())
+              throw CLI::ValidationError(name, "expected one of " + shown + "; got '" + text + "'");
+            to = text;
+          },
+          help)
+      ->type_name(shown)
+      ->default_str(to);
+}
+
 void add_common_options(CLI::App& app, common_options& options, const std::string& usual_ring) {
-  app.add_option(
-         "--loop", options.loop,
-         "What to sleep in; auto: $RINGBELL_LOOP, else io_uring where it works, else epoll; kqueue on macOS and BSD, iocp on Windows")
-      ->check(CLI::IsMember({"auto", "io_uring", "epoll", "kqueue", "iocp"}))
-      ->capture_default_str();
-  app.add_option("--spin", options.spin, "Whether to poll before sleeping; auto: $RINGBELL_SPIN, else adaptive")
-      ->check(CLI::IsMember({"auto", "adaptive", "none", "always"}))
-      ->capture_default_str();
+  add_choice_option(app, "--loop", options.loop, {"auto", "io_uring", "epoll", "kqueue", "iocp"}, platform().loops, platform().loop_help);
+  add_choice_option(app, "--spin", options.spin, {"auto", "adaptive", "none", "always"}, "auto|adaptive|none|always",
+                    "Whether to poll before sleeping; auto: $RINGBELL_SPIN, else adaptive");
   app.add_option_function<std::string>(
          "--ring-bytes",
          [&options](const std::string& text) {
@@ -89,9 +127,10 @@ CLI::App* add_subcommand(CLI::App& app, const std::string& name, const std::stri
   return sub;
 }
 
-constexpr const char* name_help =
-    "NAME is a service name (1 to 64 of letters, digits, '.', '_', '-'), which lives in the user's own folder, or the path of a socket"
-    " when it contains a slash; on Windows that of a pipe, which begins with '\\\\.\\pipe\\'.";
+std::string name_help() {
+  return "NAME is a service name (1 to 64 of letters, digits, '.', '_', '-'), which lives in the user's own folder, or the path of a " +
+         std::string(platform().path_help) + '.';
+}
 
 /// A number as it is, everything else as the name of a method; nothing when the number is too large.
 std::optional<std::uint32_t> parse_method(std::string_view text) noexcept {
@@ -108,7 +147,7 @@ std::optional<std::uint32_t> parse_method(std::string_view text) noexcept {
 
 void add_demo(CLI::App& app, action& chosen) {
   CLI::App* const sub =
-      add_subcommand(app, "demo", "Start two processes, and measure what they exchange, beside a Unix socket (on Windows a named pipe)",
+      add_subcommand(app, "demo", std::string("Start two processes, and measure what they exchange, beside a ") + platform().demo_socket,
                      "Takes about 8 seconds, with --quick about 2. Leaves nothing behind.");
   auto options = std::make_shared<demo_options>();
   sub->add_flag("--quick", options->quick, "Fewer and shorter rounds");
@@ -118,12 +157,11 @@ void add_demo(CLI::App& app, action& chosen) {
 }
 
 void add_pipe(CLI::App& app, action& chosen) {
-  CLI::App* const sub =
-      add_subcommand(app, "pipe", "Connect standard input and output to those of a peer, in both directions",
-                     std::string(name_help) +
-                         " One side listens and takes one client, the other connects. The end of standard input is the end of the peer's"
-                         " standard output; the program ends when both directions have. When it ends otherwise, what was written may be"
-                         " incomplete.");
+  CLI::App* const sub = add_subcommand(
+      app, "pipe", "Connect standard input and output to those of a peer, in both directions",
+      name_help() + " One side listens and takes one client, the other connects. The end of standard input is the end of the peer's"
+                    " standard output; the program ends when both directions have. When it ends otherwise, what was written may be"
+                    " incomplete.");
   auto options = std::make_shared<pipe_options>();
   CLI::Option_group* const side = sub->add_option_group("side");
   side->add_option("--listen", options->listen, "Wait for one client here")->type_name("NAME");
@@ -136,7 +174,7 @@ void add_pipe(CLI::App& app, action& chosen) {
 
 void add_echo(CLI::App& app, action& chosen) {
   CLI::App* const sub = add_subcommand(app, "echo", "Send back every message, to any number of clients, until Ctrl-C or SIGTERM",
-                                       std::string(name_help) + " A first line says where it listens.");
+                                       name_help() + " A first line says where it listens.");
   auto options = std::make_shared<echo_options>();
   sub->add_option("name", options->name, "Where to listen")->required()->type_name("NAME");
   add_common_options(*sub, options->common, "64KiB");
@@ -145,14 +183,11 @@ void add_echo(CLI::App& app, action& chosen) {
 
 void add_ping(CLI::App& app, action& chosen) {
   CLI::App* const sub = add_subcommand(app, "ping", "Measure round trips to an echo server ('ringbell echo')",
-                                       std::string(name_help) + " Statistics come at the end, also after Ctrl-C.");
+                                       name_help() + " Statistics come at the end, also after Ctrl-C.");
   auto options = std::make_shared<ping_options>();
   sub->add_option("name", options->name, "Where the echo server listens")->required()->type_name("NAME");
   add_size_option(*sub, "--size", options->size, 0, largest_message, "Bytes in each message")->default_str("64");
-  sub->add_option("--count", options->count, "How many messages; 0: until Ctrl-C")
-      ->check(CLI::NonNegativeNumber)
-      ->type_name("N")
-      ->capture_default_str();
+  add_number_option<std::uint64_t>(*sub, "--count", options->count, 0, most, "How many messages; 0: until Ctrl-C");
   add_duration_option(*sub, "--interval", options->interval, "From one message to the next; 0: at once after the reply")
       ->default_str("100ms");
   add_duration_option(*sub, "--timeout", options->timeout, "How long to wait for a server, and for each reply")->default_str("5s");
@@ -165,24 +200,17 @@ void add_ping(CLI::App& app, action& chosen) {
 void add_serve(CLI::App& app, action& chosen) {
   CLI::App* const sub = add_subcommand(
       app, "serve", "Answer the calls of any number of clients, until Ctrl-C or SIGTERM: a service for trying things",
-      std::string(name_help) +
+      name_help() +
           " A first line says where it listens.\n\nMethods: 'echo' sends back the request, and each part of a streaming one; 'time' tells the"
           " time; 'sleep' answers after the time in the request, such as 300ms; 'count' streams the numbers from 1 to the one in the request.\n\n"
           "A signal stops it in order: calls under way have the time of --grace to end. A second one ends them at once.");
   auto options = std::make_shared<serve_options>();
   sub->add_option("name", options->name, "Where to listen")->required()->type_name("NAME");
-  sub->add_option("--threads", options->threads, "How many threads answer; 0: one for each processor")
-      ->check(CLI::Range(0, 1024))
-      ->type_name("N")
-      ->capture_default_str();
-  sub->add_option("--max-clients", options->max_clients, "How many clients at the same time; further ones are refused")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str();
-  sub->add_option("--max-in-flight", options->max_in_flight, "How many requests of one client at the same time; further ones are refused")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->capture_default_str();
+  add_number_option<std::size_t>(*sub, "--threads", options->threads, 0, 1024, "How many threads answer; 0: one for each processor");
+  add_number_option<std::size_t>(*sub, "--max-clients", options->max_clients, 1, most,
+                                 "How many clients at the same time; further ones are refused");
+  add_number_option<std::size_t>(*sub, "--max-in-flight", options->max_in_flight, 1, most,
+                                 "How many requests of one client at the same time; further ones are refused");
   add_duration_option(*sub, "--idle-timeout", options->idle_timeout, "When a client that asks nothing is disconnected; 0: never")
       ->default_str("30s");
   add_duration_option(*sub, "--grace", options->grace, "How long calls under way may take to end when it stops")->default_str("5s");
@@ -194,7 +222,7 @@ void add_serve(CLI::App& app, action& chosen) {
 void add_call(CLI::App& app, action& chosen) {
   CLI::App* const sub = add_subcommand(
       app, "call", "Call a method of a service: standard input is the request, standard output gets the reply",
-      std::string(name_help) +
+      name_help() +
           "\n\nThe parts of a streaming reply are written as they come, the reply behind them; when the call fails, what was written is"
           " incomplete. When standard input is a terminal, the request is empty, unless --data or --stream is there.");
   auto command = std::make_shared<call_command>();
@@ -204,7 +232,7 @@ void add_call(CLI::App& app, action& chosen) {
          [command](const std::string& text) {
            const auto method = parse_method(text);
            if (text.empty() || !method)
-             throw CLI::ValidationError("METHOD", "expected a method's name, or its number below 4294967296; got '" + text + "'");
+             throw CLI::ValidationError("METHOD", "expected a method's name, or its number from 0 to 4294967295; got '" + text + "'");
            command->method_text = text;
            command->method = *method;
          },
@@ -231,20 +259,16 @@ void add_call(CLI::App& app, action& chosen) {
 void add_top(CLI::App& app, action& chosen) {
   CLI::App* const sub = add_subcommand(
       app, "top", "Show who uses a service, and how much, live in the terminal",
-      std::string(name_help) +
-          " Without NAME: the only service that runs in that folder, or a list of those that do.\n\nA service answers its own"
-          " user and root. The connection of 'top' itself is left out.");
+      name_help() + " Without NAME: the only service that runs in that folder, or a list of those that do.\n\nA service answers its own"
+                    " user and root. The connection of 'top' itself is left out.");
   auto options = std::make_shared<top_options>();
   sub->add_option("name", options->name, "Where the service listens")->type_name("NAME");
-  add_duration_option(*sub, "--interval", options->interval, "From one look to the next; at least 10ms")->default_str("1s");
+  add_duration_option(*sub, "--interval", options->interval, "From one look to the next; at least 10ms", "10ms")->default_str("1s");
   add_duration_option(*sub, "--timeout", options->timeout, "How long to wait for the service, and for each answer")->default_str("5s");
   CLI::Option* const once = sub->add_flag("--once", options->once, "Look twice, an interval apart, print the figures, and end");
   sub->add_flag("--json", options->as_json, "With --once: print one line of JSON")->needs(once);
   add_common_options(*sub, options->common, "64KiB");
-  sub->callback([&chosen, options] {
-    if (options->interval < shortest_interval) throw CLI::ValidationError("--interval", "expected at least 10ms");
-    chosen = [options] { return run_top(*options); };
-  });
+  sub->callback([&chosen, options] { chosen = [options] { return run_top(*options); }; });
 }
 
 void add_bench(CLI::App& app, action& chosen) {
@@ -263,6 +287,44 @@ void add_doctor(CLI::App& app, action& chosen) {
   sub->callback([&chosen, as_json] { chosen = [as_json] { return run_doctor(*as_json); }; });
 }
 
+// -- what is wrong with a command line --
+
+std::vector<std::string> commands_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : app.get_subcommands(nullptr)) names.push_back(sub->get_name());
+  return names;
+}
+
+std::vector<std::string> options_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+std::string not_known(const std::string& word, const std::string& what, const std::vector<std::string>& known) {
+  const std::string meant = nearest(word, known);
+  return "'" + word + "' is no " + what + (meant.empty() ? "" : "; did you mean '" + meant + "'?");
+}
+
+/// A mistyped command or option, with the nearest one; else what CLI11 says.
+std::string complaint(const CLI::App& app, const CLI::App* command, const CLI::ParseError& error, int argc, char** argv) {
+  const std::string of = command ? "option of 'ringbell " + command->get_name() + "'" : "option of 'ringbell'";
+  if (!command && argc > 1) {
+    const std::string first = argv[1];
+    return first.starts_with('-') ? not_known(first.substr(0, first.find('=')), of, options_of(app))
+                                  : not_known(first, "command of 'ringbell'", commands_of(app));
+  }
+  if (!command) return error.what();
+  // A mistyped option may be what makes something else seem to be missing.
+  const std::vector<std::string> rest = command->remaining();
+  const auto option =
+      std::find_if(rest.begin(), rest.end(), [](const std::string& word) { return word.size() > 1 && word.starts_with('-'); });
+  if (option != rest.end()) return not_known(option->substr(0, option->find('=')), of, options_of(*command));
+  const bool too_many = dynamic_cast<const CLI::ExtrasError*>(&error) && !rest.empty();
+  return too_many ? "'" + rest.front() + "' is one argument too many" : std::string(error.what());
+}
+
 int parse(CLI::App& app, int argc, char** argv) {
   try {
     app.parse(argc, argv);
@@ -270,7 +332,10 @@ int parse(CLI::App& app, int argc, char** argv) {
   } catch (const CLI::Success& help_or_version) {
     return app.exit(help_or_version);
   } catch (const CLI::ParseError& error) {
-    complain(std::string(error.what()) + "; see 'ringbell --help'");
+    const std::vector<CLI::App*> chosen = app.get_subcommands();
+    const CLI::App* const command = chosen.empty() ? nullptr : chosen.front();
+    const std::string text = complaint(app, command, error, argc, argv);
+    complain(text + (text.ends_with('?') ? " See" : "; see") + " 'ringbell " + (command ? command->get_name() + " " : "") + "--help'");
     return exit_usage;
   }
 }

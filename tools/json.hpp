@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -35,7 +38,7 @@ public:
   json& value(std::string_view key, double number) {
     start(key);
     char digits[32];
-    std::snprintf(digits, sizeof digits, "%.6g", number);
+    std::snprintf(digits, sizeof digits, "%.6g", std::isfinite(number) ? number : 0);  // JSON has no word for others
     text_ += digits;
     return *this;
   }
@@ -61,21 +64,39 @@ private:
     quote(key);
     text_ += ':';
   }
+  /// Valid UTF-8 whatever the text is: a byte that belongs to none becomes U+FFFD.
   void quote(std::string_view text) {
     text_ += '"';
-    for (const char c : text) {
+    while (!text.empty()) {
+      const auto c = static_cast<unsigned char>(text.front());
+      const std::size_t length = utf8_length(text);
       char escaped[8];
-      if (c == '"' || c == '\\') {
+      if (length == 0) {
+        text_ += "\\ufffd";
+      } else if (c == '"' || c == '\\') {
         text_ += '\\';
-        text_ += c;
-      } else if (static_cast<unsigned char>(c) < ' ') {
+        text_ += text.front();
+      } else if (c < ' ') {
         std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(c));
         text_ += escaped;
       } else {
-        text_ += c;
+        text_ += text.substr(0, length);
       }
+      text.remove_prefix(std::max<std::size_t>(1, length));
     }
     text_ += '"';
+  }
+
+  /// How many bytes the character at the front takes; 0 when it is none: no short form of another, no half of a UTF-16 pair, not beyond U+10FFFF.
+  static std::size_t utf8_length(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+    const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) { return byte(i) >= low && byte(i) <= high; };
+    const unsigned c = byte(0);
+    if (c < 0x80) return 1;
+    if (c >= 0xc2 && c <= 0xdf) return follows(1) ? 2 : 0;
+    if (c >= 0xe0 && c <= 0xef) return follows(1, c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
+    if (c >= 0xf0 && c <= 0xf4) return follows(1, c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
+    return 0;
   }
 
   std::string text_;

@@ -9,6 +9,12 @@
 namespace ringbell::tool {
 
 // macOS binds nobody to a processor; the other BSDs do so by calls of their own.
+const platform_words& platform() noexcept {
+  static constexpr platform_words words{"auto|kqueue", "What to sleep in; auto: $RINGBELL_LOOP, else kqueue",
+                                        "socket when it contains a slash", "Unix socket"};
+  return words;
+}
+
 std::vector<int> usable_processors() { return {}; }
 void bind_to_processor(int) noexcept {}
 std::string core_of(int) { return {}; }

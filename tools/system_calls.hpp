@@ -14,6 +14,15 @@
 /// system_windows.cpp.
 namespace ringbell::tool {
 
+/// What --help says of this platform, and of no other.
+struct platform_words {
+  const char* loops;  ///< those that can be chosen
+  const char* loop_help;
+  const char* path_help;    ///< how a path is told from a name: "the path of a ..."
+  const char* demo_socket;  ///< what the demo compares with
+};
+const platform_words& platform() noexcept;
+
 /// The processors that this process may be bound to; none where that cannot be done.
 std::vector<int> usable_processors();
 void bind_to_processor(int processor) noexcept;

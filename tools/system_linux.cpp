@@ -13,6 +13,13 @@
 
 namespace ringbell::tool {
 
+const platform_words& platform() noexcept {
+  static constexpr platform_words words{"auto|io_uring|epoll",
+                                        "What to sleep in; auto: $RINGBELL_LOOP, else io_uring where it works, else epoll",
+                                        "socket when it contains a slash", "Unix socket"};
+  return words;
+}
+
 std::vector<int> usable_processors() {
   cpu_set_t all;
   CPU_ZERO(&all);

@@ -11,6 +11,12 @@
 
 namespace ringbell::tool {
 
+const platform_words& platform() noexcept {
+  static constexpr platform_words words{"auto|iocp", "What to sleep in; auto: $RINGBELL_LOOP, else iocp",
+                                        "pipe when it begins with '\\\\.\\pipe\\'", "named pipe"};
+  return words;
+}
+
 std::vector<int> usable_processors() {
   DWORD_PTR allowed = 0, there = 0;
   std::vector<int> usable;

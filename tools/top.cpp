@@ -3,6 +3,7 @@
 #include "json.hpp"
 #include "services.hpp"
 #include "standard_streams.hpp"
+#include "system_calls.hpp"
 #include "terminal.hpp"
 #include "top_keys.hpp"
 #include "top_screen.hpp"
@@ -19,12 +20,14 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace ringbell::tool {
@@ -32,6 +35,12 @@ namespace ringbell::tool {
 namespace {
 
 using clock = loop::clock;
+
+std::string_view variable(const char* name) noexcept {
+  const char* const value = std::getenv(name);
+  return value ? value : std::string_view();
+}
+bool is_set(const char* name) noexcept { return !variable(name).empty(); }
 
 /// Asks a service for its statistics, and keeps what the last ones were.
 class watched_service {
@@ -193,7 +202,7 @@ private:
   }
 
   void draw() const {
-    if (looked_) terminal_.write(top::frame(top::draw(service_.view(), terminal_.size())));
+    if (looked_) terminal_.write(top::frame(top::draw(service_.view(), terminal_.size()), highlights_));
   }
 
   watched_service& service_;
@@ -204,7 +213,29 @@ private:
   standard_input input_;  // after the terminal has been set up: who reads ahead reads keys
   top::key_reader keys_;
   bool looked_ = false;
+  bool highlights_ = !is_set("NO_COLOR");
 };
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+/// On a terminal that cannot move its cursor: one look below the other.
+task<> print_for_ever(watched_service& service, std::chrono::nanoseconds interval) {
+  for (;;) {
+    print(top::text(service.view()));
+    co_await sleep_for(interval);
+    task<> looking = service.look();
+    co_await std::move(looking);
+  }
+}
+
+task<int> show_on_dumb_terminal(watched_service& service, std::chrono::nanoseconds interval) {
+  auto first = co_await when_any(print_for_ever(service, interval), signalled(signal_set(ending_signals())));
+  const int signal = first.index() == 1 ? first.get<1>() : 0;
+  co_return terminal::meaning_of(signal) == terminal::meaning::leave ? int{exit_ok} : exit_signal + signal;
+}
 
 task<int> show_once(watched_service& service, const top_options& options) {
   task<> first = service.look();
@@ -228,6 +259,10 @@ task<int> watch(loop& lp, const top_options& options, const std::string& name) {
   // One look first: who may not look is told so on his own screen.
   task<> first = service.look();
   co_await std::move(first);
+  if (variable("TERM") == "dumb") {
+    task<int> printing = show_on_dumb_terminal(service, options.interval);
+    co_return co_await std::move(printing);
+  }
   live_top screen(service, options.interval);
   task<int> running = screen.run();
   co_return co_await std::move(running);

@@ -144,7 +144,7 @@ std::vector<screen_line> draw(const view& v, screen_size size) {
   return lines;
 }
 
-std::string frame(const std::vector<screen_line>& lines) {
+std::string frame(const std::vector<screen_line>& lines, bool highlights) {
   constexpr const char* looks[] = {"", "\x1b[1m", "\x1b[7m"};
   constexpr const char* marks[] = {"\x1b[1m", "\x1b[7m", "\x1b[0;1m"};
   std::string out = "\x1b[H";
@@ -153,7 +153,12 @@ std::string frame(const std::vector<screen_line>& lines) {
     const char* const usual = looks[static_cast<std::size_t>(l.how)];
     if (i != 0) out += "\r\n";
     // Cleared first: behind a full line the cursor is still on its last character.
-    out += std::string("\x1b[K") + usual;
+    out += "\x1b[K";
+    if (!highlights) {
+      out += l.text;
+      continue;
+    }
+    out += usual;
     if (l.marked_from < l.marked_to) {
       out += l.text.substr(0, l.marked_from) + marks[static_cast<std::size_t>(l.how)];
       out += l.text.substr(l.marked_from, l.marked_to - l.marked_from) + "\x1b[0m" + usual + l.text.substr(l.marked_to);

@@ -47,7 +47,8 @@ std::size_t rows_on(screen_size size) noexcept;
 /// The whole screen: `size.lines` lines, the last one the total. Columns that do not fit are left out, those on the right first.
 std::vector<screen_line> draw(const view& v, screen_size size);
 /// The lines as a terminal wants them, from its upper left corner on, over whatever was there.
-std::string frame(const std::vector<screen_line>& lines);
+/// Without `highlights` no part of it stands out.
+std::string frame(const std::vector<screen_line>& lines, bool highlights = true);
 /// All columns and rows as plain text.
 std::string text(const view& v);
 /// One line of JSON (docs/command-line.md).

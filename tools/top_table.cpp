@@ -91,8 +91,6 @@ std::string amount(double bytes) { return format_bytes(bytes < 0.001 ? 0 : bytes
 constexpr std::array<column, 15> all_columns{{
     {'p', "PID", 8, false, [](const row& r) { return std::to_string(r.now.process); },
      [](const row& r) { return -static_cast<double>(r.now.process); }},
-    {'u', "UID", 7, false, [](const row& r) { return std::to_string(r.now.user); },
-     [](const row& r) { return -static_cast<double>(r.now.user); }},
     {'c', "COMMAND", 15, true, [](const row& r) { return r.command; }, nullptr},
     {'n', "REQ/s", 8, false, [](const row& r) { return rate(r.per_second.requests); }, [](const row& r) { return r.per_second.requests; }},
     {'f', "FLIGHT", 8, false, [](const row& r) { return std::to_string(r.now.in_flight); },
@@ -106,6 +104,8 @@ constexpr std::array<column, 15> all_columns{{
      [](const row& r) { return r.per_second.messages_out; }},
     {'t', "B OUT/s", 9, false, [](const row& r) { return amount(r.per_second.bytes_out); },
      [](const row& r) { return r.per_second.bytes_out; }},
+    {'u', "UID", 7, false, [](const row& r) { return std::to_string(r.now.user); },
+     [](const row& r) { return -static_cast<double>(r.now.user); }},
     {'s', "STALL/s", 9, false, [](const row& r) { return rate(r.per_second.stalls); }, [](const row& r) { return r.per_second.stalls; }},
     {'l', "BELL/s", 8, false, [](const row& r) { return rate(r.per_second.bells); }, [](const row& r) { return r.per_second.bells; }},
     {'x', "QUIET/s", 9, false, [](const row& r) { return rate(r.per_second.suppressed); },

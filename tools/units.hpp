@@ -55,7 +55,7 @@ inline std::optional<double> take_number(std::string_view& text) {
   return digits / scale;
 }
 
-/// A number and one of the units, without a rest; nothing when it is not that, or beyond 2^63.
+/// A number and one of the units, without a rest; nothing when it is not that, or beyond 9.2e18.
 template <std::size_t N>
 std::optional<std::uint64_t> parse(std::string_view text, const std::array<unit, N>& units) {
   const std::optional<double> number = take_number(text);
@@ -85,6 +85,15 @@ inline std::string format_count(double value) {
 inline std::string format_bytes(double bytes) {
   static constexpr std::array<detail::unit, 4> units{{{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}}};
   return detail::scaled(bytes, units);
+}
+
+/// As a person writes it, and as `parse_bytes` takes it: 0, 4096, 64KiB, 1GiB.
+inline std::string exact_bytes(std::uint64_t bytes) {
+  static constexpr std::array<detail::unit, 3> units{{{"GiB", 1073741824}, {"MiB", 1048576}, {"KiB", 1024}}};
+  for (const detail::unit& u : units)
+    if (const auto factor = static_cast<std::uint64_t>(u.factor); bytes != 0 && bytes % factor == 0)
+      return std::to_string(bytes / factor) + std::string(u.name);
+  return std::to_string(bytes);
 }
 
 /// Bytes: 65536, 64k, 64K, 64KiB, 1M, 1MiB, 1G, 1GiB; the units are powers of 1024.

@@ -188,6 +188,20 @@ TEST_CASE("a narrow screen leaves out the columns on the right, and says so") {
   CHECK(wide.find("more if wider") == wide.npos);
 }
 
+TEST_CASE("40 columns have room for the command and for rates, not for user ids") {
+  const std::string titles = draw(with_clients(1), {40, 10})[2].text;
+  CHECK(titles.find("c:COMMAND") != std::string::npos);
+  CHECK(titles.find("n:REQ/s") != std::string::npos);
+  CHECK(titles.find("u:UID") == std::string::npos);
+}
+
+TEST_CASE("without highlights a frame has no attributes, but is drawn all the same") {
+  const std::string out = frame(draw(with_clients(2), {80, 10}), false);
+  CHECK(out.starts_with("\x1b[H\x1b[K"));
+  CHECK(out.find('m', out.find("\x1b[")) != std::string::npos);  // of words
+  for (const char* attribute : {"\x1b[0m", "\x1b[1m", "\x1b[7m", "\x1b[0;1m"}) CHECK(out.find(attribute) == std::string::npos);
+}
+
 TEST_CASE("the column that is sorted by stands out in the titles") {
   view v = with_clients(1);
   v.sorted_by = 'f';

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// What the messages of errors advise on this system, and on no other.
+namespace ringbell::sys::advice {
+
+extern const char* const bad_name;
+extern const char* const no_server;
+extern const char* const refused_bell;
+extern const char* const unsafe_directory;
+
+}  // namespace ringbell::sys::advice
