@@ -68,6 +68,15 @@ public:
     return "unknown ringbell error " + std::to_string(value) + "; the code was not made by this version of the library";
   }
 
+  // Of another copy of the library, too.
+  bool equivalent(int value, const std::error_condition& condition) const noexcept override {
+    return default_error_condition(value) == condition ||
+           (condition.value() == value && detail::same_category(condition.category(), *this));
+  }
+  bool equivalent(const std::error_code& code, int condition) const noexcept override {
+    return code.value() == condition && detail::same_category(code.category(), *this);
+  }
+
   std::error_condition default_error_condition(int value) const noexcept override {
     switch (static_cast<errc>(value)) {
       case errc::peer_closed: return std::errc::connection_reset;
@@ -105,6 +114,8 @@ public:
 };
 
 }  // namespace
+
+const char detail::RINGBELL_SETTINGS = 0;
 
 const std::error_category& category() noexcept {
   // Never destroyed: error codes may be compared and printed until the very end of the process.

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace ringbell {
@@ -88,20 +89,30 @@ class call_stream {
 public:
   using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_core*>;
   template <class T>
-  using write_awaitable = detail::awaitable<detail::write_awaiter<T>, detail::call_core*, detail::borrowed<T>>;
+  using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
 
   explicit call_stream(std::unique_ptr<detail::streamed_call> call) noexcept : call_(std::move(call)) {}
   call_stream(call_stream&&) noexcept = default;
   call_stream& operator=(call_stream&&) noexcept = default;
 
-  /// Sends a part; waits for credit and space. The bytes must stay until then. `errc::closed` after `finish`, and when the reply has come.
+  /// Sends a part; waits for credit and space. The bytes must stay until then; those of a temporary are kept. `errc::closed` after `finish`, and when the reply has come.
   write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
     return write_awaitable<std::span<const std::byte>>(call_.get(), detail::borrowed_bytes(part));
   }
   write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept { return write(as_bytes(part)); }
+  template <detail::owns_bytes Owner>
+  auto write(Owner&& temporary) {
+    using content = detail::owned_bytes<std::remove_const_t<Owner>>;
+    return detail::write_awaitable<content>(call_.get(), content(std::forward<Owner>(temporary)));
+  }
   template <encodable T>
   write_awaitable<T> write_value(const T& part) noexcept {
     return write_awaitable<T>(call_.get(), detail::borrowed<T>(part));
+  }
+  template <detail::temporary_value T>
+  auto write_value(T&& temporary) {
+    using content = detail::owned<std::remove_const_t<T>>;
+    return detail::write_awaitable<content>(call_.get(), content(std::forward<T>(temporary)));
   }
   /// No further parts of the request. Idempotent.
   void finish() noexcept { call_->finish_request(); }

@@ -29,7 +29,17 @@ public:
   // Sending: see `sender`.
   auto send(std::span<const std::byte> bytes) noexcept { return sender_.send(bytes); }
   auto send(std::string_view text) noexcept { return sender_.send(text); }
+  template <class Owner>
+    requires detail::owns_bytes<Owner>
+  auto send(Owner&& temporary) {
+    return sender_.send(std::forward<Owner>(temporary));
+  }
   auto send_gather(gather_list pieces) noexcept { return sender_.send_gather(pieces); }
+  template <class Owner>
+    requires detail::owner_of<Owner, gather_list>
+  auto send_gather(Owner&& temporary) {
+    return sender_.send_gather(std::forward<Owner>(temporary));
+  }
   auto claim(std::size_t size) noexcept { return sender_.claim(size); }
   std::error_code try_send(std::span<const std::byte> bytes) noexcept { return sender_.try_send(bytes); }
   std::error_code try_send(std::string_view text) noexcept { return sender_.try_send(text); }

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace ringbell {
@@ -40,9 +41,9 @@ public:
   explicit operator bool() const noexcept { return static_cast<bool>(core_); }
 
   template <class T>
-  using call_awaitable = detail::awaitable<detail::call_awaiter<T>, detail::client_ref, std::uint32_t, detail::borrowed<T>, call_options>;
+  using call_awaitable = detail::call_awaitable<detail::borrowed<T>>;
 
-  /// Calls `method` and waits for the reply: a `payload`. The bytes must stay until then. Parts of a streaming reply are joined.
+  /// Calls `method` and waits for the reply: a `payload`. The bytes must stay until then; those of a temporary are kept. Parts of a streaming reply are joined.
   call_awaitable<std::span<const std::byte>> call(std::uint32_t method, std::span<const std::byte> request = {},
                                                   call_options options = {}) const noexcept {
     return call_awaitable<std::span<const std::byte>>(core_, method, detail::borrowed_bytes(request), options);
@@ -51,10 +52,20 @@ public:
                                                   call_options options = {}) const noexcept {
     return call(method, as_bytes(request), options);
   }
+  template <detail::owns_bytes Owner>
+  auto call(std::uint32_t method, Owner&& temporary, call_options options = {}) const {
+    using content = detail::owned_bytes<std::remove_const_t<Owner>>;
+    return detail::call_awaitable<content>(core_, method, content(std::forward<Owner>(temporary)), options);
+  }
   /// The same with a value, which its `codec` writes into the ring. `co_await c.call_with(add, pair)`, then `.as<int>()`.
   template <encodable T>
   call_awaitable<T> call_with(std::uint32_t method, const T& request, call_options options = {}) const noexcept {
     return call_awaitable<T>(core_, method, detail::borrowed<T>(request), options);
+  }
+  template <detail::temporary_value T>
+  auto call_with(std::uint32_t method, T&& temporary, call_options options = {}) const {
+    using content = detail::owned<std::remove_const_t<T>>;
+    return detail::call_awaitable<content>(core_, method, content(std::forward<T>(temporary)), options);
   }
 
   /// Begins a call with parts in either direction. The bytes are copied. See `call_stream`.

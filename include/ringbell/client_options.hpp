@@ -38,7 +38,7 @@ struct call_options {
   call_options() noexcept {}
   /// A time limit, as in `c.call(method, bytes, 50ms)`.
   template <class Rep, class Period>
-  call_options(std::chrono::duration<Rep, Period> limit) noexcept : timeout(limit) {}
+  call_options(std::chrono::duration<Rep, Period> limit) noexcept : timeout{limit} {}
   /// When the call fails with `errc::timed_out`, counted from its start. The server hears of it with the request, and its handler is asked to stop.
   /// Zero: no limit. Negative: it has passed already.
   time_limit timeout = std::chrono::nanoseconds(0);

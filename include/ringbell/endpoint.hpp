@@ -109,7 +109,7 @@ public:
   // -- sending --
 
   /// The longest message that goes as one record, and so can be claimed.
-  std::size_t max_claim() const noexcept { return std::min(writer_.max_record(), max_send_); }
+  std::size_t max_claim() const noexcept { return (std::min)(writer_.max_record(), max_send_); }
   /// The longest message that the peer takes at all.
   std::size_t max_message() const noexcept { return max_send_; }
 

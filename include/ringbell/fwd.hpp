@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/language.hpp>
+
 /// The names of ringbell's types, for headers that only mention them. The front end for Asio has no such
 /// header, because its types have Asio's executors as default arguments.
 

@@ -116,10 +116,10 @@ std::variant<welcome, refused> answer(const hello& greeting, const server_terms&
 
 /// Checks an answer against what was asked, on the client's side: a server is not trusted either. Errors: `errc::bad_peer` when it
 /// chose a version or a bell that was not offered, or an impossible ring.
-std::error_code check(const welcome& answer, const hello& asked) noexcept;
+std::error_code(check)(const welcome& answer, const hello& asked) noexcept;
 
 /// Checks a server's own terms, before it listens. Errors: `errc::bad_ring_size`.
-std::error_code check(const server_terms& terms) noexcept;
+std::error_code(check)(const server_terms& terms) noexcept;
 
 /// How many handles must come with a frame: exactly these, or the peer is at fault.
 std::size_t expected_handles(const hello& h) noexcept;

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/language.hpp>
+
 #include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 /// What the memory of a region looks like; docs/protocol.md is the specification. A region is one control page and, behind it, the data
 /// bytes of one ring. Every word has one writer, the region's owner; the peer maps the same memory read-only.
@@ -24,6 +27,15 @@ inline constexpr position position_mask = ~position{7};
 
 inline constexpr std::uint64_t min_ring_bytes = 4096;
 inline constexpr std::uint64_t max_ring_bytes = std::uint64_t{1} << 30;
+
+/// A number as a type that it is known to fit, whether or not that is another one on this system.
+template <class To, class From>
+constexpr To narrowed(From number) noexcept {
+  if constexpr (std::is_same_v<To, From>)
+    return number;
+  else
+    return static_cast<To>(number);
+}
 
 /// What precedes every record: the payload's length, and flags. One aligned word, written and read at once.
 struct record_header {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/language.hpp>
+
 #include <cstdint>
 #include <string_view>
 

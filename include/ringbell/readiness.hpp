@@ -106,5 +106,6 @@ inline bell_awaitable wait_for(sys::event_bell& bell) noexcept { return bell_awa
 inline futex_awaitable futex_changed(const sys::futex_word& word, std::uint32_t expected) noexcept {
   return futex_awaitable(&word, expected);
 }
+futex_awaitable futex_changed(const sys::futex_word&& word, std::uint32_t expected) = delete;  // a word that would not stay
 
 }  // namespace ringbell

@@ -38,7 +38,7 @@ public:
     requires encodable<std::remove_cvref_t<T>>
   static reply of(T&& value) {
     using value_type = std::remove_cvref_t<T>;
-    return reply(owned<value_type>(std::forward<T>(value)));
+    return reply(detail::owned<value_type>(std::forward<T>(value)));
   }
   /// Exactly `size` bytes, which `write(std::span<std::byte>)` puts there when the space is: into shared memory that the client can read already, so write,
   /// and read nothing back. It must not throw, nor touch the service.
@@ -65,22 +65,6 @@ public:
 
 private:
   using content_type = detail::outgoing;
-  template <class T>
-  class owned final : public content_type {
-  public:
-    explicit owned(T value) : value_(std::move(value)) {}
-    std::size_t size() const override { return codec<T>::size(value_); }
-    void write(std::span<std::byte> into) const override { codec<T>::encode(value_, into); }
-    std::span<const std::byte> bytes() const noexcept override {
-      if constexpr (std::is_base_of_v<detail::bytes_codec<T>, codec<T>>)
-        return std::as_bytes(std::span(value_.data(), value_.size()));
-      else
-        return {};
-    }
-
-  private:
-    T value_;
-  };
   template <class F>
   class written final : public content_type {
   public:
@@ -94,7 +78,7 @@ private:
   };
 
   template <class T>
-  explicit reply(owned<T>&& from) : content_(std::make_unique<owned<T>>(std::move(from))) {}
+  explicit reply(detail::owned<T>&& from) : content_(std::make_unique<detail::owned<T>>(std::move(from))) {}
   explicit reply(std::unique_ptr<content_type> from) noexcept : content_(std::move(from)) {}
 
   std::unique_ptr<content_type> content_;

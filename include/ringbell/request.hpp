@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace ringbell {
@@ -63,18 +64,28 @@ public:
 
   using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_core*>;
   template <class T>
-  using write_awaitable = detail::awaitable<detail::write_awaiter<T>, detail::call_core*, detail::borrowed<T>>;
+  using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
 
   /// The next part of a streaming request: `std::optional<payload>`, empty after the last, and at once when the request has none.
   read_awaitable read() noexcept { return read_awaitable(core()); }
-  /// Sends a part of the reply; waits for the client's credit and for space. The bytes must stay until then. The reply itself ends the parts.
+  /// Sends a part of the reply; waits for the client's credit and for space. The bytes must stay until then; those of a temporary are kept. The reply itself ends the parts.
   write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
     return write_awaitable<std::span<const std::byte>>(core(), detail::borrowed_bytes(part));
   }
   write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept { return write(as_bytes(part)); }
+  template <detail::owns_bytes Owner>
+  auto write(Owner&& temporary) {
+    using content = detail::owned_bytes<std::remove_const_t<Owner>>;
+    return detail::write_awaitable<content>(core(), content(std::forward<Owner>(temporary)));
+  }
   template <encodable T>
   write_awaitable<T> write_value(const T& part) noexcept {
     return write_awaitable<T>(core(), detail::borrowed<T>(part));
+  }
+  template <detail::temporary_value T>
+  auto write_value(T&& temporary) {
+    using content = detail::owned<std::remove_const_t<T>>;
+    return detail::write_awaitable<content>(core(), content(std::forward<T>(temporary)));
   }
 
   /// For the library's own use.

@@ -29,9 +29,9 @@ public:
   std::error_code error() const noexcept { return error_; }
 
   /// The value. Throws `std::system_error` with `error()` when there is none.
-  T& value() & { return require(), *value_; }
-  const T& value() const& { return require(), *value_; }
-  T&& value() && { return require(), *std::move(value_); }
+  T& value() & { return need_value(), *value_; }
+  const T& value() const& { return need_value(), *value_; }
+  T&& value() && { return need_value(), *std::move(value_); }
 
   /// The value, unchecked: only after `has_value()`.
   T& operator*() & noexcept { return *value_; }
@@ -41,7 +41,7 @@ public:
   const T* operator->() const noexcept { return &*value_; }
 
 private:
-  void require() const {
+  void need_value() const {
     if (!value_) throw std::system_error(error_);
   }
 

@@ -66,7 +66,7 @@ private:
   static record_header get_header(const std::byte* where) noexcept {
     // One load into private memory, so that the length that was checked is the length that is used. (atomic_ref has no const form
     // yet; a load does not write.)
-    auto& word = *reinterpret_cast<std::uint64_t*>(const_cast<std::byte*>(where));
+    auto& word = *static_cast<std::uint64_t*>(static_cast<void*>(const_cast<std::byte*>(where)));
     return record_header::from(std::atomic_ref<std::uint64_t>(word).load(std::memory_order_relaxed));
   }
 

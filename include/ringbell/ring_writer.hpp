@@ -26,7 +26,7 @@ public:
 
   /// The longest payload of one record: three eighths of the ring. A record and the pad before it then take less than three quarters, and
   /// a receiver that has consumed everything keeps less than a quarter to itself (ring_reader::publish_due): so it never keeps a sender waiting.
-  std::size_t max_record() const noexcept { return static_cast<std::size_t>(capacity_ / 8 * 3 - header_bytes); }
+  std::size_t max_record() const noexcept { return narrowed<std::size_t>(capacity_ / 8 * 3 - header_bytes); }
   std::uint64_t capacity() const noexcept { return capacity_; }
   position tail() const noexcept { return tail_; }
   position published() const noexcept { return published_; }
@@ -64,9 +64,9 @@ public:
   /// further than the ring's end, so that no pad is needed; but for the last three words of a ring, which are not worth a fragment.
   std::size_t fragment_length(std::uint64_t remaining) const noexcept {
     const std::uint64_t to_end = capacity_ - (tail_ & (capacity_ - 1));
-    std::uint64_t length = std::min(remaining, capacity_ / 4 - header_bytes);
-    if (to_end >= 4 * header_bytes) length = std::min(length, to_end - header_bytes);
-    return static_cast<std::size_t>(length);
+    std::uint64_t length = (std::min)(remaining, capacity_ / 4 - header_bytes);
+    if (to_end >= 4 * header_bytes) length = (std::min)(length, to_end - header_bytes);
+    return narrowed<std::size_t>(length);
   }
 
 private:
@@ -90,7 +90,7 @@ private:
   std::byte* at(position p) noexcept { return data_ + (p & (capacity_ - 1)); }
   static void put_header(std::byte* where, record_header header) noexcept {
     // relaxed: published by the tail. An atomic store, because a peer that lies may be reading it already.
-    std::atomic_ref<std::uint64_t>(*reinterpret_cast<std::uint64_t*>(where)).store(header.word(), std::memory_order_relaxed);
+    std::atomic_ref<std::uint64_t>(*static_cast<std::uint64_t*>(static_cast<void*>(where))).store(header.word(), std::memory_order_relaxed);
   }
 
   control_page& own_;
@@ -106,11 +106,11 @@ private:
 };
 
 inline errc ring_writer::claim(std::size_t length, std::byte*& payload) noexcept {
-  const bool small = length <= max_express;
-  if (small && peer_head_ != tail_)
+  const bool fits_express = length <= max_express;
+  if (fits_express && peer_head_ != tail_)
     if (const errc e = refresh_head(); e != errc{}) return e;
   // The peer has consumed all there is, the last use of the express slot included: so the slot is free.
-  if (small && peer_head_ == tail_) {
+  if (fits_express && peer_head_ == tail_) {
     claimed_ = own_.express.data() + header_bytes;
     claimed_pad_ = 0;
   } else {

@@ -3,6 +3,7 @@
 
 #include <ringbell/claim.hpp>
 #include <ringbell/detail/channel_core.hpp>
+#include <ringbell/detail/kept.hpp>
 #include <ringbell/result.hpp>
 
 #include <cstddef>
@@ -12,9 +13,6 @@
 
 namespace ringbell {
 
-/// Characters as bytes, to be sent.
-inline std::span<const std::byte> as_bytes(std::string_view text) noexcept { return std::as_bytes(std::span(text.data(), text.size())); }
-
 namespace detail {
 
 inline std::size_t size_of(gather_list pieces) noexcept {
@@ -23,10 +21,9 @@ inline std::size_t size_of(gather_list pieces) noexcept {
   return size;
 }
 
-class send_awaiter final : public send_wait {
+/// Sends bytes that lie elsewhere.
+class bytes_send_wait : public send_wait {
 public:
-  send_awaiter(channel_core* core, std::span<const std::byte> bytes) noexcept : send_wait(core, bytes.size()), one_(bytes) {}
-  send_awaiter(channel_core* core, gather_list pieces) noexcept : send_wait(core, size_of(pieces)), many_(pieces), gathered_(true) {}
   bool await_ready() noexcept {
     if (may_try()) {
       outcome_ = attempt();
@@ -40,8 +37,13 @@ public:
   }
   void await_resume() { take_result().value(); }
 
+protected:
+  bytes_send_wait(channel_core* core, std::span<const std::byte> bytes) noexcept : send_wait(core, bytes.size()), one_(bytes) {}
+  bytes_send_wait(channel_core* core, gather_list pieces) noexcept : send_wait(core, size_of(pieces)), many_(pieces), gathered_(true) {}
+  ~bytes_send_wait() = default;
+
 private:
-  errc attempt() noexcept override {
+  errc attempt() noexcept final {
     const gather_list pieces = gathered_ ? many_ : gather_list(&one_, 1);
     endpoint& ring = core_->ring();
     return size_ <= ring.max_claim() ? ring.try_send(pieces, size_) : ring.send_fragments(pieces, size_, sent_);
@@ -49,6 +51,25 @@ private:
   std::span<const std::byte> one_;
   gather_list many_;
   bool gathered_ = false;
+};
+
+class send_awaiter final : public bytes_send_wait {
+public:
+  send_awaiter(channel_core* core, std::span<const std::byte> bytes) noexcept : bytes_send_wait(core, bytes) {}
+  send_awaiter(channel_core* core, gather_list pieces) noexcept : bytes_send_wait(core, pieces) {}
+};
+
+/// The same for temporaries.
+template <class Owner>
+class keeping_send_awaiter final : private keeps<Owner>, public bytes_send_wait {
+public:
+  keeping_send_awaiter(channel_core* core, Owner owner) : keeps<Owner>(std::move(owner)), bytes_send_wait(core, bytes_of(this->owner_)) {}
+};
+template <class Owner>
+class keeping_gather_awaiter final : private keeps<Owner>, public bytes_send_wait {
+public:
+  keeping_gather_awaiter(channel_core* core, Owner owner)
+      : keeps<Owner>(std::move(owner)), bytes_send_wait(core, gather_list(this->owner_)) {}
 };
 
 class claim_awaiter final : public send_wait {
@@ -87,6 +108,10 @@ public:
   using send_awaitable = detail::awaitable<detail::send_awaiter, detail::channel_core*, std::span<const std::byte>>;
   using send_gather_awaitable = detail::awaitable<detail::send_awaiter, detail::channel_core*, gather_list>;
   using claim_awaitable = detail::awaitable<detail::claim_awaiter, detail::channel_core*, std::size_t>;
+  template <class Owner>
+  using send_owner_awaitable = detail::awaitable<detail::keeping_send_awaiter<Owner>, detail::channel_core*, Owner>;
+  template <class Owner>
+  using gather_owner_awaitable = detail::awaitable<detail::keeping_gather_awaiter<Owner>, detail::channel_core*, Owner>;
   class batch;
 
   sender() noexcept = default;
@@ -102,13 +127,23 @@ public:
   ~sender() { reset(); }
   explicit operator bool() const noexcept { return core_ != nullptr; }
 
-  /// Sends one message; waits only while the ring is full. The bytes must stay until then. Any length up to `max_message()`: one
+  /// Sends one message; waits only while the ring is full. The bytes must stay until then; those of a temporary (`send(std::string(...))`) are kept. Any length up to `max_message()`: one
   /// longer than `max_claim()` goes in fragments, which the peer joins. Throws `errc::peer_closed` (it is gone, or receives no more),
   /// `errc::message_too_large`, `errc::cancelled`, `errc::closed`, `errc::busy`, `errc::bad_peer`.
   send_awaitable send(std::span<const std::byte> bytes) noexcept { return send_awaitable(core_, bytes); }
   send_awaitable send(std::string_view text) noexcept { return send_awaitable(core_, as_bytes(text)); }
-  /// Sends the pieces as one message. The list and the pieces must stay until it is sent.
+  template <class Owner>
+    requires detail::owns_bytes<Owner>
+  send_owner_awaitable<std::remove_const_t<Owner>> send(Owner&& temporary) {
+    return send_owner_awaitable<std::remove_const_t<Owner>>(core_, std::forward<Owner>(temporary));
+  }
+  /// Sends the pieces as one message. The list and the pieces must stay until it is sent; a list that is a temporary is kept, its pieces are not.
   send_gather_awaitable send_gather(gather_list pieces) noexcept { return send_gather_awaitable(core_, pieces); }
+  template <class Owner>
+    requires detail::owner_of<Owner, gather_list>
+  gather_owner_awaitable<std::remove_const_t<Owner>> send_gather(Owner&& temporary) {
+    return gather_owner_awaitable<std::remove_const_t<Owner>>(core_, std::forward<Owner>(temporary));
+  }
   /// Waits for space in the ring for one message of `size` bytes (at most `max_claim()`), to be written in place: a `claim`.
   claim_awaitable claim(std::size_t size) noexcept { return claim_awaitable(core_, size); }
 

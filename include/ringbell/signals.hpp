@@ -16,7 +16,7 @@ namespace ringbell {
 class signal_set {
 public:
   /// Throws `std::system_error`: `std::errc::invalid_argument` for what is no signal number.
-  explicit signal_set(std::initializer_list<int> signals);
+  explicit signal_set(std::initializer_list<int> numbers);
 
   /// Waits for one of them, and gives its number. Cancellation: `errc::cancelled`; a signal that has come is then kept for the next call.
   task<int> next();
@@ -26,7 +26,7 @@ private:
 };
 
 /// Waits for one signal of a set, and gives its number. The set's signals are unblocked when that has happened.
-task<int> signalled(signal_set signals);
+task<int> signalled(signal_set set);
 
 /// `co_await signalled(SIGINT, SIGTERM)` waits for one of these signals, and gives its number: the way to end a program in order.
 /// They are blocked from this call on until the wait has ended; from then on they act as before, so a second Ctrl-C ends a
@@ -34,8 +34,8 @@ task<int> signalled(signal_set signals);
 /// values in an expression that awaits.)
 template <std::same_as<int>... Signal>
   requires(sizeof...(Signal) > 0)
-task<int> signalled(Signal... signals) {
-  return signalled(signal_set({signals...}));
+task<int> signalled(Signal... number) {
+  return signalled(signal_set({number...}));
 }
 
 }  // namespace ringbell

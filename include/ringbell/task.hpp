@@ -44,6 +44,7 @@ public:
 
   class awaiter;
   awaiter operator co_await() && noexcept { return awaiter(std::move(*this)); }
+  awaiter operator co_await() & = delete;  // a task is awaited once, and given away for that: co_await std::move(t)
 
 private:
   friend promise_type;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/language.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <ratio>
@@ -29,17 +31,17 @@ private:
     using ratio = std::ratio_divide<Period, std::nano>;
     if constexpr (std::is_integral_v<Rep> && ratio::den == 1) {
       using count = std::common_type_t<Rep, std::intmax_t>;
-      constexpr auto most = static_cast<count>(nanoseconds::max().count() / ratio::num);
+      constexpr auto most = static_cast<count>((nanoseconds::max)().count() / ratio::num);
       const auto n = static_cast<count>(d.count());
-      if (n > most) return nanoseconds::max();
+      if (n > most) return (nanoseconds::max)();
       if constexpr (std::is_signed_v<count>)
-        if (n < -most) return nanoseconds::min();
+        if (n < -most) return (nanoseconds::min)();
       return nanoseconds(static_cast<nanoseconds::rep>(n) * ratio::num);
     } else {
       const long double n = std::chrono::duration<long double, std::nano>(d).count();
       constexpr long double most = 9.2e18L;  // somewhat less than there is room for: the conversion may have rounded
-      if (n >= most) return nanoseconds::max();
-      if (!(n > -most)) return nanoseconds::min();
+      if (n >= most) return (nanoseconds::max)();
+      if (!(n > -most)) return (nanoseconds::min)();
       const auto whole = static_cast<nanoseconds::rep>(n);
       const long double rest = n - static_cast<long double>(whole);
       return nanoseconds(whole + (rest > 0 ? 1 : 0) - (rest < 0 ? 1 : 0));
@@ -56,13 +58,13 @@ inline std::chrono::steady_clock::time_point from_now(time_limit d) noexcept {
   using clock = std::chrono::steady_clock;
   const std::chrono::nanoseconds span = d;
   const clock::time_point now = clock::now();
-  return span > clock::time_point::max() - now ? clock::time_point::max() : now + span;
+  return span > (clock::time_point::max)() - now ? (clock::time_point::max)() : now + span;
 }
 
 /// How long it is until then: nothing when it is over, without end at the end of time.
 inline std::chrono::nanoseconds time_left(std::chrono::steady_clock::time_point until, std::chrono::steady_clock::time_point now) noexcept {
   if (until <= now) return std::chrono::nanoseconds(0);
-  return until == std::chrono::steady_clock::time_point::max() ? std::chrono::nanoseconds::max() : until - now;
+  return until == (std::chrono::steady_clock::time_point::max)() ? (std::chrono::nanoseconds::max)() : until - now;
 }
 inline std::chrono::nanoseconds time_left(std::chrono::steady_clock::time_point until) noexcept {
   return time_left(until, std::chrono::steady_clock::now());

@@ -63,7 +63,7 @@ private:
 /// `errc::cancelled` is thrown as it is. Timeouts nest: each reports its own. A limit that is negative or zero asks at the loop's next turn.
 /// Cancellation: passed on. Allocates one frame.
 template <class A>
-task<detail::await_result_t<A>> timeout(time_limit limit, A awaitable) {
+task<detail::await_result_t<A>>(timeout)(time_limit limit, A awaitable) {
   const environment env = co_await current_environment();
   detail::deadline deadline(env, detail::from_now(limit));
   co_await detail::adopt_stop_token(deadline.token());

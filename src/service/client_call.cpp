@@ -172,7 +172,7 @@ void client_call::rethrow() {
 void client_call::fail(std::error_code e) noexcept {
   if (over_) return;
   error_ = e;
-  close(static_cast<errc>(e.category() == category() ? e.value() : static_cast<int>(errc::closed)));
+  close(static_cast<errc>(same_category(e.category(), category()) ? e.value() : static_cast<int>(errc::closed)));
   forget();
   ended();
 }

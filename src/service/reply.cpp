@@ -27,13 +27,13 @@ service_frame::failure numbered(std::error_code code) noexcept {
   service_frame::failure f;
   f.domain = code_domain::service;
   f.code = service_frame::number_of(errc::handler_failed);
-  if (code.category() == category()) {
+  if (detail::same_category(code.category(), category())) {
     // Others of ringbell's codes tell of the handler's own channels, and would be taken for the client's.
     if (const std::int32_t number = service_frame::number_of(static_cast<errc>(code.value()))) f.code = number;
   } else if (code && (code.category() == std::generic_category() || code.category() == std::system_category())) {
     f.domain = code_domain::system;
     f.code = code.value();
-  } else if (code && code.category() == handler_category()) {
+  } else if (code && detail::same_category(code.category(), handler_category())) {
     f.domain = code_domain::handler;
     f.code = code.value();
   }
@@ -48,8 +48,8 @@ const std::error_category& handler_category() noexcept {
   return instance;
 }
 
-reply::reply(std::string bytes) : reply(owned<std::string>(std::move(bytes))) {}
-reply::reply(std::vector<std::byte> bytes) : reply(owned<std::vector<std::byte>>(std::move(bytes))) {}
+reply::reply(std::string bytes) : reply(detail::owned<std::string>(std::move(bytes))) {}
+reply::reply(std::vector<std::byte> bytes) : reply(detail::owned<std::vector<std::byte>>(std::move(bytes))) {}
 reply::reply(std::string_view bytes) : reply(std::string(bytes)) {}
 reply::reply(std::span<const std::byte> bytes) : reply(std::vector<std::byte>(bytes.begin(), bytes.end())) {}
 

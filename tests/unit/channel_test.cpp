@@ -60,6 +60,34 @@ TEST_CASE("a server that spawns a session for each client it accepts echoes to a
   });
 }
 
+TEST_CASE("a send keeps the bytes of a temporary until it is awaited") {
+  on_a_loop([](loop& lp) -> task<void> {
+    channel_pair p = co_await connected(lp);
+    const auto long_text = [](char c) { return std::string(1000, c); };
+    auto text = p.client.send(long_text('a'));
+    auto constant = p.client.sender().send(std::as_const(*std::make_unique<std::string>(long_text('b'))).substr(1));
+    auto bytes = p.client.send(std::vector<std::byte>(1000, std::byte{'c'}));
+    auto array = p.client.send([] {
+      std::array<std::byte, 1000> all{};
+      all.fill(std::byte{'d'});
+      return all;
+    }());
+    const std::string first = long_text('e');
+    auto pieces = p.client.send_gather(std::vector<std::span<const std::byte>>{as_bytes(first), as_bytes(first)});
+    co_await std::move(text);
+    co_await std::move(constant);
+    co_await std::move(bytes);
+    co_await std::move(array);
+    co_await std::move(pieces);
+    for (const std::string& expected :
+         {long_text('a'), long_text('b').substr(1), long_text('c'), long_text('d'), long_text('e') + long_text('e')}) {
+      const auto m = co_await p.server.recv();
+      REQUIRE(m);
+      CHECK(m->text() == expected);
+    }
+  });
+}
+
 TEST_CASE("messages of every size come back as they were sent") {
   on_a_loop([](loop& lp) -> task<void> {
     for (const std::uint64_t ring : {4096, 65536}) {

@@ -62,6 +62,23 @@ TEST_CASE("every code converts to an error_code of the category ringbell") {
   CHECK(error != errc::bad_peer);
 }
 
+TEST_CASE("a code of another copy of the library in this process equals the same errc, and no other") {
+  class copy final : public std::error_category {
+  public:
+    const char* name() const noexcept override { return "ringbell"; }
+    std::string message(int) const override { return {}; }
+  };
+  const copy theirs;
+  const std::error_code error(static_cast<int>(errc::peer_closed), theirs);
+  CHECK(error == errc::peer_closed);
+  CHECK(errc::peer_closed == error);
+  CHECK(error != errc::closed);
+  CHECK_FALSE(std::error_code(static_cast<int>(errc::peer_closed), std::generic_category()) == errc::peer_closed);
+  const std::error_condition condition(static_cast<int>(errc::end_of_stream), theirs);
+  CHECK(make_error_code(errc::end_of_stream) == condition);
+  CHECK(make_error_code(errc::closed) != condition);
+}
+
 TEST_CASE("every code compares equal to the std::errc that its documentation names") {
   for (const auto& [ours, standard] : documented()) {
     CAPTURE(static_cast<int>(ours));

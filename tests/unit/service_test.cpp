@@ -41,6 +41,41 @@ TEST_CASE("a call gets the reply to its request, of any size") {
   });
 }
 
+TEST_CASE("calls and parts keep temporaries until they are awaited") {
+  on_a_loop([](loop& lp) -> task<void> {
+    served s(lp, [](request r) -> task<reply> {
+      std::string all(r.text());
+      while (const auto part = co_await r.read()) all += part->text();
+      auto text = r.write(std::string(1000, 'p'));
+      auto value = r.write_value(std::string(1000, 'v'));
+      co_await std::move(text);
+      co_await std::move(value);
+      co_return reply(std::move(all));
+    });
+    client c = co_await s.connected();
+    auto text = c.call(1, std::string(1000, 'a'));
+    auto bytes = c.call(1, std::vector<std::byte>(1000, std::byte{'b'}), 1h);
+    auto value = c.call_with(1, std::string(1000, 'c'));
+    const std::string parts = std::string(1000, 'p') + std::string(1000, 'v');
+    const payload one = co_await std::move(text);
+    const payload two = co_await std::move(bytes);
+    const payload three = co_await std::move(value);
+    CHECK(one.text() == parts + std::string(1000, 'a'));
+    CHECK(two.text() == parts + std::string(1000, 'b'));
+    CHECK(three.text() == parts + std::string(1000, 'c'));
+
+    call_stream stream = c.open(1);
+    auto part = stream.write(std::string(1000, 'd'));
+    auto further = stream.write_value(std::vector<std::byte>(1000, std::byte{'e'}));
+    co_await std::move(part);
+    co_await std::move(further);
+    stream.finish();
+    while (co_await stream.read()) {}
+    const payload four = co_await stream.reply();
+    CHECK(four.text() == std::string(1000, 'd') + std::string(1000, 'e'));
+  });
+}
+
 TEST_CASE("replies overtake each other, and each reaches its own call") {
   on_a_loop([](loop& lp) -> task<void> {
     served s(lp, [](request r) -> task<reply> {

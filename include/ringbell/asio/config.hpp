@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/language.hpp>
+
+// Asio chooses how it allocates by what the standard library has said before (1.22): so something of that comes first, in each source file.
+#include <version>
+
 /// Which Asio the headers in this folder are built on: the standalone one, or with
 /// RINGBELL_BOOST_ASIO defined Boost's. `ringbell::net` names its namespace.
+
+// Qt's keyword, which Asio has for a member.
+#pragma push_macro("emit")
+#undef emit
 
 #ifdef RINGBELL_BOOST_ASIO
 #include <boost/asio.hpp>
@@ -27,6 +36,19 @@
 #endif
 #ifdef ASIO_HAS_WINDOWS_OBJECT_HANDLE
 #define RINGBELL_ASIO_WAITS_FOR_OBJECTS 1
+#endif
+#endif
+
+#pragma pop_macro("emit")
+
+#if defined(__clang__) && !defined(RINGBELL_ASIO_HAS_CO_AWAIT) && !defined(ASIO_DISABLE_CO_AWAIT) && !defined(BOOST_ASIO_DISABLE_CO_AWAIT)
+#ifdef RINGBELL_BOOST_ASIO
+#error \
+    "ringbell: this version of Boost's Asio does not see that clang has coroutines: define BOOST_ASIO_HAS_CO_AWAIT and BOOST_ASIO_HAS_STD_COROUTINE (or \
+BOOST_ASIO_DISABLE_CO_AWAIT, to do without)"
+#else
+#error "ringbell: this version of Asio does not see that clang has coroutines: define ASIO_HAS_CO_AWAIT and ASIO_HAS_STD_COROUTINE (or \
+ASIO_DISABLE_CO_AWAIT, to do without)"
 #endif
 #endif
 

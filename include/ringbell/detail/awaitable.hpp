@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/language.hpp>
+
 #include <coroutine>
 #include <functional>
 #include <tuple>
@@ -19,6 +21,7 @@ public:
   Awaiter operator co_await() && {
     return std::apply([](Args&... args) { return Awaiter(std::move(args)...); }, args_);
   }
+  Awaiter operator co_await() & = delete;  // an operation is awaited once, and given away for that: co_await std::move(op)
 
 private:
   std::tuple<Args...> args_;

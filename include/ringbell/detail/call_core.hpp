@@ -7,6 +7,7 @@
 #include <ringbell/payload.hpp>
 #include <ringbell/result.hpp>
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -160,13 +161,15 @@ private:
   std::exception_ptr thrown_;
 };
 
-template <class T>
+template <std::derived_from<outgoing> Part>
 class write_awaiter final : public write_wait {
 public:
-  write_awaiter(call_core* of, borrowed<T> what) noexcept : write_wait(of), value_(std::move(what)) { send_what(value_); }
+  write_awaiter(call_core* of, Part what) noexcept : write_wait(of), value_(std::move(what)) { send_what(value_); }
 
 private:
-  borrowed<T> value_;
+  Part value_;
 };
+template <class Part>
+using write_awaitable = awaitable<write_awaiter<Part>, call_core*, Part>;
 
 }  // namespace ringbell::detail

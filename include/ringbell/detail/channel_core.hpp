@@ -30,6 +30,11 @@ public:
   void lose_channel() noexcept { core_ = nullptr; }
 
 protected:
+  /// Decides before, or after, the coroutine is suspended.
+  bool fail(errc outcome) noexcept {
+    outcome_ = outcome;
+    return false;
+  }
   explicit channel_wait(channel_core* core) noexcept : core_(core) {}
   ~channel_wait() = default;
 
@@ -66,7 +71,10 @@ public:
 
   /// Tries once more; true when that has ended the wait.
   bool try_again() noexcept {
-    if (const errc e = attempt(); e != errc::would_block) return decide(e), true;
+    if (const errc e = attempt(); e != errc::would_block) {
+      decide(e);
+      return true;
+    }
     return false;
   }
   /// How many bytes are still to be sent, and whether the peer has a part of them already.
@@ -172,8 +180,8 @@ inline void receive_wait::leave() noexcept {
 }
 
 inline bool receive_wait::may_try() noexcept {
-  if (!core_) return outcome_ = errc::closed, false;
-  if (core_->receiving()) return outcome_ = errc::busy, false;
+  if (!core_) return fail(errc::closed);
+  if (core_->receiving()) return fail(errc::busy);
   return loop_access::may_continue(core_->owner());
 }
 
@@ -182,8 +190,8 @@ inline bool receive_wait::may_take() noexcept {
   leave();
   if (!undecided()) return false;
   // Nothing has been taken yet: so a stop wins, even if a message has come meanwhile.
-  if (stop_requested()) return outcome_ = errc::cancelled, false;
-  if (!core_) return outcome_ = errc::closed, false;
+  if (stop_requested()) return fail(errc::cancelled);
+  if (!core_) return fail(errc::closed);
   return true;
 }
 
@@ -208,8 +216,8 @@ inline errc send_wait::finish() noexcept {
 }
 
 inline bool send_wait::may_try() noexcept {
-  if (!core_) return outcome_ = errc::closed, false;
-  if (core_->sending()) return outcome_ = errc::busy, false;
+  if (!core_) return fail(errc::closed);
+  if (core_->sending()) return fail(errc::busy);
   return loop_access::may_continue(core_->owner());
 }
 

@@ -7,6 +7,7 @@
 #include <ringbell/detail/timer_heap.hpp>
 #include <ringbell/service_observer.hpp>
 
+#include <concepts>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -146,10 +147,10 @@ private:
   }
 };
 
-template <class T>
+template <std::derived_from<outgoing> Request>
 class call_awaiter final : public call_wait {
 public:
-  call_awaiter(client_ref of, std::uint32_t method, borrowed<T> request, call_options options) noexcept
+  call_awaiter(client_ref of, std::uint32_t method, Request request, call_options options) noexcept
       : call_wait(std::move(of), method, options), value_(std::move(request)) {
     set_request(value_);
   }
@@ -157,7 +158,10 @@ public:
   ~call_awaiter() override { leave(errc::cancelled); }
 
 private:
-  borrowed<T> value_;
+  Request value_;
 };
+
+template <class Request>
+using call_awaitable = awaitable<call_awaiter<Request>, client_ref, std::uint32_t, Request, call_options>;
 
 }  // namespace ringbell::detail

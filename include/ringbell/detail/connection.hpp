@@ -119,8 +119,8 @@ protected:
   /// parent's, who goes on using them.
   bool in_forked_child() noexcept { return own_page().process_id != sys::current_process(); }
 
-  control_page& own_page() noexcept { return *reinterpret_cast<control_page*>(parts_.own.data()); }
-  const control_page& peer_page() const noexcept { return *reinterpret_cast<const control_page*>(parts_.peer.data()); }
+  control_page& own_page() noexcept { return *static_cast<control_page*>(static_cast<void*>(parts_.own.data())); }
+  const control_page& peer_page() const noexcept { return *static_cast<const control_page*>(static_cast<const void*>(parts_.peer.data())); }
 
   connection_parts parts_;
   client_slot slot_;  // given back before the peer hears of the end: it may come again at once, to a listener in another thread

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/language.hpp>
+
 namespace ringbell::detail {
 
 /// A link of an intrusive doubly-linked list. Destroying or unlinking a node takes it out of whatever list it is in. Not movable.

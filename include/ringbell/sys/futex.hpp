@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/language.hpp>
+
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -14,7 +16,7 @@ enum class futex_scope : std::uint8_t { private_, shared };
 
 using futex_word = std::atomic<std::uint32_t>;
 using futex_deadline = std::chrono::steady_clock::time_point;
-inline constexpr futex_deadline no_deadline = futex_deadline::max();
+inline constexpr futex_deadline no_deadline = (futex_deadline::max)();
 inline constexpr std::uint32_t any_bits = ~std::uint32_t{0};
 
 /// Sleeps while `word == expected`. Returns success once the word was seen to differ or a wake arrived: look at the word again,

@@ -15,8 +15,8 @@ namespace ringbell::sys {
 /// `/tmp`). A variable counts only when it holds an absolute path, and in no program with set-user-id, set-group-id or file capabilities.
 /// Errors: `errc::bad_name` when the name is none of that, or the path does not fit a socket address (107 bytes; macOS, BSD: 103).
 ///
-/// On Windows a path is what begins with `\\.\pipe\`, up to 256 characters and no further backslash, and the service `name` of a user lives at
-/// `\\.\pipe\ringbell-SID-name`.
+/// On Windows a path is the name of a pipe (as `//./pipe/NAME`, with backslashes), up to 256 characters, and the service `name` of a user has the pipe
+/// `ringbell-SID-name`.
 /// Thread-safety: as getenv's.
 result<std::string> service_path(std::string_view name);
 

@@ -25,7 +25,7 @@ public:
   ~signal_handle() { reset(); }
 
   /// Errors: `std::errc::invalid_argument` when one is no signal number, or none of those that Windows has; else the system's.
-  static signal_handle create(std::span<const int> signals, std::error_code& error) noexcept;
+  static signal_handle create(std::span<const int> numbers, std::error_code& error) noexcept;
 
   /// Polls readable while a signal waits to be taken.
   native_handle native() const noexcept { return handle_.get(); }

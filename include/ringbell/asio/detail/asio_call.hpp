@@ -21,6 +21,10 @@
 #include <type_traits>
 #include <utility>
 
+// Qt's keyword, which Asio has for a member.
+#pragma push_macro("emit")
+#undef emit
+
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// Throws what left an Asio coroutine, in a native one's terms. `stopped`: it was asked to end.
@@ -40,7 +44,7 @@ public:
   void cancel() {
     std::optional<Executor> executor;
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       executor = executor_;
     }
     // Not under the lock: it may emit within this call.
@@ -50,7 +54,7 @@ public:
   void detach() noexcept {
     waiter_ = nullptr;
     {
-      const std::lock_guard lock(mutex_);
+      const std::lock_guard<std::mutex> lock(mutex_);
       loop_ = nullptr;
     }
     cancel();
@@ -76,7 +80,7 @@ private:
   void wake() {
     // Neither may outlive the context.
     signal_.slot().clear();
-    const std::lock_guard lock(mutex_);
+    const std::lock_guard<std::mutex> lock(mutex_);
     executor_.reset();
     if (!loop_) return;
     loop_->post([self = this->shared_from_this()] {
@@ -173,3 +177,5 @@ private:
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
+
+#pragma pop_macro("emit")

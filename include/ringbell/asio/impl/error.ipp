@@ -20,7 +20,7 @@ net_error_code to_net(errc e) noexcept {
   }
 }
 net_error_code to_net(std::error_code e) noexcept {
-  return e.category() == category() ? to_net(static_cast<errc>(e.value())) : net_error_code(e);
+  return same_category(e.category(), category()) ? to_net(static_cast<errc>(e.value())) : net_error_code(e);
 }
 
 net_error_code to_net(const std::exception_ptr& e) noexcept {
