@@ -62,6 +62,8 @@ task<void> server_call::run(server_call& call, const request_handler& handler) {
     failed = std::current_exception();
   }
   if (!r) r.emplace(reply::failure(failed));
+  // The deadline is the client's own, which may not have noticed it yet: it did not ask for an end.
+  if (call.cancelled_ == errc::timed_out && r->failed() && r->code() == errc::cancelled) r.emplace(reply::failure(errc::timed_out, ""));
   // Nobody listens, but the client waits for the end of the call before it uses the number again.
   if (call.cancelled_ != errc{} && call.cancelled_ != errc::timed_out) r.emplace(reply::failure(call.cancelled_, ""));
   task<void> answering = call.answer(std::move(*r));

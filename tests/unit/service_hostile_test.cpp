@@ -186,6 +186,24 @@ TEST_CASE("parts, credit and cancellations of calls that do not exist are passed
   });
 }
 
+TEST_CASE("a handler that ends because the deadline has passed says so, though its client has not noticed yet") {
+  on_a_loop([](loop& lp) -> task<void> {
+    scene now(lp);
+    co_await now.begin();
+    header request = of(kind::request, 1, hang);
+    request.deadline = static_cast<std::uint64_t>((loop::clock::now() + 5ms).time_since_epoch() / 1ns);
+    co_await now.say(bytes_of(request));
+    const auto answer = co_await timeout(patience, now.liar.recv());
+    REQUIRE(answer);
+    const std::vector<std::byte> copy(answer->bytes().begin(), answer->bytes().end());
+    const auto f = service_frame::decode(copy, false);
+    REQUIRE(f.has_value());
+    const auto failure = service_frame::decode_failure(f->payload);
+    REQUIRE(failure.has_value());
+    CHECK(service_frame::errc_of(failure->code) == errc::timed_out);
+  });
+}
+
 TEST_CASE("who floods and reads nothing is not served beyond his limits, and delays nobody") {
   on_a_loop([](loop& lp) -> task<void> {
     server_options options;
