@@ -67,15 +67,20 @@ void connection::abandon() noexcept {
 
 void connection::ring_bell(wake_set due) noexcept {
   count(ring_.counters().bells_rung);
-  // An error means that the peer has gone; the hang-up of the control socket tells whoever waits.
+  const auto wake = [](const sys::futex_word& word) {
+    return sys::futex_wake(word, std::numeric_limits<int>::max(), sys::futex_scope::shared) >= 0;
+  };
+  bool rung = true;
   switch (parts_.wakes_peer) {
-    case sys::bell_kind::eventfd: (void)parts_.peer_bell.ring(); break;
-    case sys::bell_kind::socket: (void)parts_.control.ring(); break;
+    case sys::bell_kind::eventfd: rung = !parts_.peer_bell.ring(); break;
+    case sys::bell_kind::socket: rung = !parts_.control.ring(); break;
     case sys::bell_kind::futex:
-      if (due & wake_receiver) sys::futex_wake(futex_half(own_page().tx_tail), std::numeric_limits<int>::max(), sys::futex_scope::shared);
-      if (due & wake_sender) sys::futex_wake(futex_half(own_page().rx_head), std::numeric_limits<int>::max(), sys::futex_scope::shared);
+      if (due & wake_receiver) rung = wake(futex_half(own_page().tx_tail));
+      if (due & wake_sender) rung = wake(futex_half(own_page().rx_head)) && rung;
       break;
   }
+  // Either the peer has gone, or it would sleep for ever on what it does not hear of: so it hears of an end.
+  if (!rung) parts_.control.shut_down();
 }
 
 void connection::orphan() noexcept {

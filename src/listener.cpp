@@ -104,7 +104,11 @@ std::optional<accepted_connection> listener_core::take() noexcept {
 }
 
 void listener_core::accepted(connection_parts parts, client_count of_user) {
-  ready_.push_back({std::move(parts), client_slot(clients_, std::move(of_user))});
+  try {
+    ready_.push_back({std::move(parts), client_slot(clients_, std::move(of_user))});
+  } catch (const std::bad_alloc&) {
+    return;  // the client sees a hang-up
+  }
   if (on_ready_) on_ready_();
 }
 

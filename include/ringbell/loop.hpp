@@ -115,7 +115,7 @@ public:
   /// Runs what is ready, without sleeping, then arms the native handle for whatever comes next: timers, posts, and what the foreign
   /// loop's own callbacks start or complete. After many turns it returns with work left, to be fair to the foreign loop; the handle
   /// then is readable at once. Returns whether anything ran. Throws `std::system_error` when the kernel cannot be asked, or told what to wait for (it may
-  /// be out of memory); the handle is readable then, so that the next call, which tries again, comes at once.
+  /// be out of memory): call again soon, since the handle may be silent about what comes until a call has succeeded.
   bool run_ready();
 
   /// The loop that is running on this thread; null outside of one.

@@ -38,6 +38,7 @@
 #include "io_uring_trial.hpp"
 #include "peer_set.hpp"
 #include "reactor.hpp"
+#include "sys/posix/syscall.hpp"
 #include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
@@ -132,9 +133,11 @@ private:
   bool kernel_has_work() const noexcept;
   void enable();
   void make_anew(unsigned flags);
+  bool set_timer(time_point due) noexcept;
   void run_deferred_work() noexcept;
   int submit() noexcept;
   void enter();
+  static void entered(int result);
   void sleep(nanoseconds limit);
   io_uring_sqe* next_entry() noexcept;
   bool prepare(uring_slot& slot) noexcept;
@@ -329,10 +332,14 @@ void io_uring_reactor::enter() {
   enable();
   const bool overflow = (io_uring_smp_load_acquire(ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
   if (!overflow) prepare_queued();
-  const int result = overflow ? ::io_uring_get_events(&ring_) : submit();
-  // Out of memory for requests, or (before 5.19) completions have overflowed: what is left goes with the next call, after a delivery.
-  if (result < 0 && result != -EAGAIN && result != -EBUSY && result != -EINTR)
-    throw std::system_error(system_error_of(result), "io_uring_enter");
+  entered(overflow ? ::io_uring_get_events(&ring_) : submit());
+}
+
+// The kernel is out of memory for requests, or (before 5.19) completions have overflowed: what is left goes with the next call, after a delivery.
+void io_uring_reactor::entered(int result) {
+  if (result >= 0 || result == -EBUSY || result == -EINTR || result == -ETIME) return;
+  if (result != -EAGAIN && result != -ENOMEM) throw std::system_error(system_error_of(result), "ringbell: io_uring_enter");
+  sys::wait_for_memory();
 }
 
 void io_uring_reactor::sleep(nanoseconds limit) {
@@ -344,10 +351,8 @@ void io_uring_reactor::sleep(nanoseconds limit) {
   const unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | (features_.no_iowait ? kernel_ioring_enter_no_iowait : 0);
   // Submitting in the same call is left to submit(): only liburing knows how to, and its call cannot say NO_IOWAIT everywhere.
   const unsigned completions = limit == nanoseconds(0) ? 0 : 1;  // none: not even a timer is started
-  const int result = ::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, completions, flags, reinterpret_cast<sigset_t*>(&argument),
-                                       sizeof(argument));
-  if (result < 0 && result != -ETIME && result != -EINTR && result != -EAGAIN && result != -EBUSY)
-    throw std::system_error(system_error_of(result), "io_uring_enter");
+  entered(::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, completions, flags, reinterpret_cast<sigset_t*>(&argument),
+                            sizeof(argument)));
 }
 
 bool io_uring_reactor::has_requests() const noexcept {
@@ -465,23 +470,33 @@ void io_uring_reactor::make_anew(unsigned flags) {
 void io_uring_reactor::arm(time_point due) {
   enable();
   if (peers_.has_more()) due = time_point::min();
+  // The foreign loop hears of nothing that the kernel has not taken. Where there are completions it hears of those, and calls again.
+  for (int attempts = 100;; --attempts) {
+    const bool set = set_timer(due);
+    if (has_requests()) enter();
+    if (set && (!has_requests() || ::io_uring_cq_ready(&ring_) != 0)) return;
+    if (attempts == 0) throw std::system_error(system_error_of(-EAGAIN), "ringbell: io_uring_enter");
+  }
+}
+
+// False when the submission queue is full and the kernel takes nothing.
+bool io_uring_reactor::set_timer(time_point due) noexcept {
   if (due != armed_ && armed_ != time_point::max()) {
-    if (io_uring_sqe* const entry = next_entry()) {
-      ::io_uring_prep_timeout_remove(entry, timer_, 0);
-      ::io_uring_sqe_set_data64(entry, nobodys_key);
-      armed_ = time_point::max();
-    }
+    io_uring_sqe* const entry = next_entry();
+    if (entry == nullptr) return false;
+    ::io_uring_prep_timeout_remove(entry, timer_, 0);
+    ::io_uring_sqe_set_data64(entry, nobodys_key);
+    armed_ = time_point::max();
   }
-  if (due != armed_) {
-    if (io_uring_sqe* const entry = next_entry()) {
-      timer_due_ = to_timespec(time_left(due));
-      if (++timer_ == nobodys_key) timer_ = first_timer;
-      ::io_uring_prep_timeout(entry, &timer_due_, 0, 0);
-      ::io_uring_sqe_set_data64(entry, timer_);
-      armed_ = due;
-    }
-  }
-  if (has_requests()) enter();
+  if (due == armed_) return true;
+  io_uring_sqe* const entry = next_entry();
+  if (entry == nullptr) return false;
+  timer_due_ = to_timespec(time_left(due));
+  if (++timer_ == nobodys_key) timer_ = first_timer;
+  ::io_uring_prep_timeout(entry, &timer_due_, 0, 0);
+  ::io_uring_sqe_set_data64(entry, timer_);
+  armed_ = due;
+  return true;
 }
 
 }  // namespace

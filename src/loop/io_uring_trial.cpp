@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "io_uring_trial.hpp"
 
+#include "sys/posix/syscall.hpp"
+
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/handle.hpp>
 
@@ -115,7 +117,7 @@ std::error_code trial::run(unsigned flags, ring_features& features, std::string&
 
 // liburing 2.3 declares io_uring_enable_rings, but its shared library does not have it.
 int enable_ring(const io_uring& ring) noexcept {
-  const long result = ::syscall(SYS_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  const long result = sys::insist([&] { return ::syscall(SYS_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); });
   return result < 0 ? -errno : 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <exception>
+#include <new>
 #include <utility>
 
 namespace ringbell {
@@ -57,6 +58,16 @@ constexpr int turns_per_run_ready = 64;
 
 // The affinity mask seldom changes, and asking is a system call.
 constexpr unsigned spins_per_cpu_look = 100'000;
+
+// Lack of memory as an error like others: whoever begins a watch in the course of something else has nobody to throw to.
+template <class F>
+std::error_code without_memory(F watch) noexcept {
+  try {
+    return watch();
+  } catch (const std::bad_alloc&) {
+    return std::make_error_code(std::errc::not_enough_memory);
+  }
+}
 
 }  // namespace
 
@@ -376,7 +387,7 @@ void loop::park() {
   posted_->set_asleep(false);
 }
 
-// A foreign loop is to hear of what is left, and of what comes. When the kernel refuses, it calls again at once: so an error costs no wake-up.
+// A foreign loop is to hear of what is left, and of what comes.
 void loop::arm() {
   try {
     if (!ready_.empty() || !prepare_to_sleep()) posted_->ring();
@@ -460,15 +471,15 @@ void loop::nudge() noexcept {
 }
 
 std::error_code detail::loop_access::watch(loop& lp, sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink,
-                                           watch_key& key) {
-  const std::error_code error = lp.reactor_->watch(h, events, mode, sink, key);
+                                           watch_key& key) noexcept {
+  const std::error_code error = without_memory([&] { return lp.reactor_->watch(h, events, mode, sink, key); });
   lp.changed();
   return error;
 }
 
 std::error_code detail::loop_access::watch_futex(loop& lp, const sys::futex_word& word, std::uint32_t expected, event_sink& sink,
-                                                 watch_key& key) {
-  const std::error_code error = lp.reactor_->watch_futex(word, expected, sink, key);
+                                                 watch_key& key) noexcept {
+  const std::error_code error = without_memory([&] { return lp.reactor_->watch_futex(word, expected, sink, key); });
   lp.changed();
   return error;
 }

@@ -104,11 +104,14 @@ struct loop_access {
     return static_cast<Attachment&>(*lp.attachment_);
   }
 
-  static std::error_code watch(loop& lp, sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key);
+  /// Begins a watch (`reactor::watch`). Errors: `std::errc::not_enough_memory`; else the system's.
+  static std::error_code watch(loop& lp, sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink,
+                               watch_key& key) noexcept;
   /// Ends a watch: its sink is not called any more. Must come before the handle is closed.
   static void unwatch(loop& lp, watch_key& key) noexcept;
   /// Waits, once, until a shared futex word is woken or differs from `expected`. Ends as a watch does. `errc::not_supported` on epoll.
-  static std::error_code watch_futex(loop& lp, const sys::futex_word& word, std::uint32_t expected, event_sink& sink, watch_key& key);
+  static std::error_code watch_futex(loop& lp, const sys::futex_word& word, std::uint32_t expected, event_sink& sink,
+                                     watch_key& key) noexcept;
 };
 
 }  // namespace ringbell::detail

@@ -67,11 +67,14 @@ public:
   result<std::size_t> receive(std::span<std::byte> into, received_handles& handles) noexcept;
 
   /// Rings the bell kind `socket`: sends one byte. Never blocks and raises no signal: a full buffer means "already rung".
-  /// Errors: `errc::peer_closed`; `errc::not_supported` on Windows, which has no such bell.
+  /// While the system lacks memory for the byte it is tried again, for a tenth of a second.
+  /// Errors: `errc::peer_closed`; `errc::not_supported` on Windows, which has no such bell; else the system's.
   std::error_code ring() noexcept;
   /// Takes the bytes that have been rung so far, without letting in handles that a hostile peer attached to them. Never blocks.
   /// True when the peer has hung up.
   bool drain() noexcept;
+  /// Hangs up: both sides see it, though this object is still there. Needs no memory. Does nothing on Windows.
+  void shut_down() noexcept;
 
 private:
   friend class doorbell;

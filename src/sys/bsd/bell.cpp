@@ -19,7 +19,7 @@ constexpr std::uintptr_t bell_ident = 1;
 int tell(native_handle queue, unsigned flags, unsigned fflags) noexcept {
   struct kevent change;
   EV_SET(&change, bell_ident, EVFILT_USER, static_cast<unsigned short>(flags), fflags, 0, nullptr);
-  return retry([&] { return ::kevent(queue, &change, 1, nullptr, 0, nullptr); });
+  return insist([&] { return ::kevent(queue, &change, 1, nullptr, 0, nullptr); });
 }
 
 }  // namespace

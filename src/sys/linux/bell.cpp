@@ -32,7 +32,7 @@ bool event_bell::is_event(native_handle h) noexcept {
 
 std::error_code event_bell::ring() noexcept {
   const std::uint64_t one = 1;
-  const auto written = retry([&] { return ::write(handle_.get(), &one, sizeof one); });
+  const auto written = insist([&] { return ::write(handle_.get(), &one, sizeof one); });
   return written >= 0 || errno == EAGAIN ? std::error_code() : last_error();
 }
 

@@ -69,8 +69,8 @@ std::error_code futex_wait(const futex_word& word, std::uint32_t expected, futex
 }
 
 int futex_wake(const futex_word& word, int count, futex_scope scope, std::uint32_t bits) noexcept {
-  const long woken = ::syscall(SYS_futex, &word, FUTEX_WAKE_BITSET | scope_flag(scope), count, nullptr, nullptr, bits);
-  return woken > 0 ? static_cast<int>(woken) : 0;
+  return static_cast<int>(
+      insist([&] { return ::syscall(SYS_futex, &word, FUTEX_WAKE_BITSET | scope_flag(scope), count, nullptr, nullptr, bits); }));
 }
 
 std::error_code futex_wait_any(std::span<const futex_target> targets, std::size_t& index, futex_deadline deadline) noexcept {

@@ -144,7 +144,7 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into, received_ha
 
 std::error_code local_socket::ring() noexcept {
   const std::byte bell{};
-  if (retry([&] { return ::send(native(), &bell, 1, send_flags()); }) >= 0) return {};
+  if (insist([&] { return ::send(native(), &bell, 1, send_flags()); }) >= 0) return {};
   const std::error_code error = transfer_error();
   return error == errc::would_block ? std::error_code() : error;
 }
@@ -157,10 +157,13 @@ bool local_socket::drain() noexcept {
   for (int i = 0; i < reads; ++i) {
     const auto n = retry([&] { return ::recv(native(), sink, sizeof sink, MSG_DONTWAIT); });
     if (n == 0) return true;
-    if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
+    // What is left for lack of memory is no harm: whoever drains looks at the ring next, and another byte is another event.
+    if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK && !lacks_memory(errno);
   }
   return false;
 }
+
+void local_socket::shut_down() noexcept { ::shutdown(native(), SHUT_RDWR); }
 
 // The listener.
 

@@ -103,6 +103,9 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into, received_ha
 // Events are the bells: a write would cost more, and could be left under way.
 std::error_code local_socket::ring() noexcept { return errc::not_supported; }
 
+// Its one use is where a bell cannot be rung, which events always can.
+void local_socket::shut_down() noexcept {}
+
 bool local_socket::drain() noexcept { return !end_ || end_->drain(); }
 
 }  // namespace ringbell::sys
