@@ -30,6 +30,10 @@ struct client_options {
   /// The pause after the first attempt to reconnect that failed, doubled with each further one, up to the longest.
   time_limit first_pause = std::chrono::milliseconds(10);
   time_limit longest_pause = std::chrono::seconds(1);
+  /// Bytes that are kept in all for what the service has sent and no coroutine has taken: parts of streams, and replies, also those that `call` joins of
+  /// parts. A part counts 320 bytes beside its own. A call for which more comes fails with `errc::refused_bytes`, unless it is alone. One message that is arriving
+  /// in fragments (at most `connection.max_message`) comes on top.
+  std::size_t max_buffered_bytes = std::size_t{64} << 20;
   /// Hears of connections and calls; must outlive the client. Null: nobody.
   client_observer* observer = nullptr;
 };

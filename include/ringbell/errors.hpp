@@ -37,10 +37,11 @@ enum class errc {
   refused_malformed,  ///< The server could not make sense of the greeting (std::errc::protocol_error).
   not_supported,      ///< This loop or kernel cannot do it (std::errc::operation_not_supported).
   refused_in_flight,  ///< The server has as many requests of this client under way as it allows (std::errc::resource_unavailable_try_again).
-  refused_bytes,      ///< ... or as many bytes of them (std::errc::resource_unavailable_try_again).
-  no_such_method,     ///< The service has no such method (std::errc::function_not_supported).
-  handler_failed,     ///< The service's handler threw something that has no code of its own.
-  dropped_idle,       ///< The server closed the connection, idle for longer than it allows (std::errc::connection_aborted).
+  /// ... or keeps as many bytes for it: `max_buffered_bytes`, of the server or of the client (std::errc::resource_unavailable_try_again).
+  refused_bytes,
+  no_such_method,  ///< The service has no such method (std::errc::function_not_supported).
+  handler_failed,  ///< The service's handler threw something that has no code of its own.
+  dropped_idle,    ///< The server closed the connection, idle for longer than it allows (std::errc::connection_aborted).
   unsafe_directory,  ///< The folder of this user's service names is another user's or open to others, or so is the server (std::errc::permission_denied).
 };
 

@@ -17,7 +17,7 @@ struct client_statistics {
   std::uint64_t failed = 0;           ///< of these, answered by an error
   std::uint64_t refused = 0;          ///< that were not begun
   std::uint64_t in_flight = 0;        ///< under way
-  std::uint64_t bytes_in_flight = 0;  ///< of the requests under way
+  std::uint64_t bytes_in_flight = 0;  ///< that are kept for it, as `server_options::max_buffered_bytes` counts
   std::uint64_t depth_to_server = 0;  ///< bytes in the client's ring that the server has not consumed
   std::uint64_t depth_to_client = 0;  ///< bytes in the server's ring that the client has not consumed
   std::uint64_t ring_to_server = 0;   ///< the sizes of these rings

@@ -8,6 +8,9 @@ namespace ringbell::detail {
 using service_frame::initial_window;
 using service_frame::part_cost;
 
+// With the links of the list, the frame's header, and what malloc takes twice.
+static_assert(sizeof(payload) + 2 * sizeof(void*) + service_frame::max_header_size + 2 * 16 <= call_core::part_memory);
+
 call_core::~call_core() {
   if (reader_) reader_->call_ = nullptr;
   if (writer_) writer_->call_ = nullptr;
@@ -16,9 +19,10 @@ call_core::~call_core() {
 bool call_core::part_arrived(payload p) {
   if (!more_to_come_ || not_credited_ >= initial_window) return false;
   const std::size_t cost = p.size() + part_cost;
+  const std::size_t memory = memory_of_part(p.size());
   parts_.push_back(std::move(p));
   not_credited_ += cost;
-  if (sum_) *sum_ += cost;
+  keep(memory);
   if (reader_) reader_->complete();
   return true;
 }
@@ -76,7 +80,7 @@ payload call_core::take_part() noexcept {
   parts_.pop_front();
   const std::size_t cost = first.size() + part_cost;
   consumed_ += cost;
-  if (sum_) *sum_ -= cost;
+  keep_no_more(memory_of_part(first.size()));
   if (consumed_ >= initial_window / 2 && over_ == errc{} && more_to_come_ && out_) {
     service_frame::header h;
     h.kind = service_frame::kind::credit;
@@ -132,8 +136,18 @@ bool write_wait::await_ready() {
   return outcome_ != errc::would_block;
 }
 
+namespace {
+
+std::size_t memory_of(const outgoing& what) { return call_core::memory_of_part(what.size()); }
+
+}  // namespace
+
 void write_wait::begin() {
+  // A server's handler keeps what it writes until the client has made room: that is counted, as the client may never.
+  const bool at_server = call_->sends_ == service_frame::kind::reply;
+  if (at_server && !call_->may_keep(memory_of(*what_))) return decide(errc::refused_bytes);
   call_->writer_ = this;
+  if (at_server) call_->keep(kept_ = memory_of(*what_));
   if (call_->out_ && may_go()) push();
 }
 
@@ -174,6 +188,7 @@ void write_wait::give_up(errc e) noexcept {
 void write_wait::leave() noexcept {
   if (!call_ || call_->writer_ != this) return;
   call_->writer_ = nullptr;
+  call_->keep_no_more(std::exchange(kept_, 0));
   if (!take_back()) outcome_ = errc{};
   if (call_->end_due_) call_->send_end();
 }

@@ -130,7 +130,9 @@ client_core::client_core(loop& lp, std::string name, const client_options& optio
       options_(options),
       reaping_(reap(std::unique_ptr<reaper>(reaper_ = new reaper(this)))),
       pause_(options.first_pause),
-      tasks_(lp, "ringbell client") {}
+      tasks_(lp, "ringbell client") {
+  kept_.most = options_.max_buffered_bytes;
+}
 
 client_core::~client_core() = default;
 
@@ -205,6 +207,8 @@ void client_core::submit(client_call& call) noexcept {
 task<void> client_core::receive(client_connection& from) {
   std::error_code why;
   while (!why) {
+    // Those whose replies have come may take them before it becomes too much.
+    if (kept_.used > kept_.most / 2) co_await yield();
     auto m = co_await as_result(from.ch.recv());
     const own_task here(*this);
     why = take(from, m);

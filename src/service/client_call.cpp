@@ -20,6 +20,9 @@ std::uint64_t on_the_wire(clock::time_point deadline) noexcept {
   return static_cast<std::uint64_t>(std::max<std::int64_t>(1, std::chrono::nanoseconds(deadline.time_since_epoch()).count()));
 }
 
+// What the server's side cuts such a text to; of another server it may be any.
+constexpr std::size_t longest_text = 4096;
+
 std::error_code code_of(const service_frame::failure& f) noexcept {
   using service_frame::code_domain;
   if (f.code == 0) return errc::handler_failed;  // an error that says "success"
@@ -41,6 +44,7 @@ client_call::client_call(client_ref of, std::uint32_t method, const call_options
       metadata_(options.metadata),
       streaming_(streaming) {
   more_will_come();
+  if (core_) count_in(core_->kept());
   if (options.timeout != std::chrono::nanoseconds(0)) deadline_ = from_now(options.timeout);
 }
 
@@ -115,6 +119,7 @@ bool client_call::reply_arrived(payload p, const service_frame::header& h) {
     sent(errc{}, nullptr);
   }
   if (h.flags & service_frame::more) {
+    if (receiving_parts() && streaming_ && !may_keep(memory_of_part(p.size()))) return too_much();
     if (!part_arrived(std::move(p))) return false;
     if (streaming_) return true;
     const errc e = join(take_part());
@@ -138,11 +143,28 @@ bool client_call::reply_arrived(payload p, const service_frame::header& h) {
     f.metadata = whole.bytes().first(metadata.size());
     f.payload = whole.bytes().subspan(metadata.size());
     reply_ = payload(std::move(whole), f);
-  } else {
+  } else if (keep_reply(p.size() + p.metadata().size())) {
     reply_ = std::move(p);
+  } else {
+    return too_much();
   }
   forget();
   last_part_arrived();
+  ended();
+  return true;
+}
+
+bool client_call::keep_reply(std::size_t bytes) noexcept {
+  if (!may_keep(bytes)) return false;
+  keep(bytes);
+  reply_bytes_ += bytes;
+  return true;
+}
+
+/// More than this client keeps, with what others have not taken yet: this call fails, and the connection goes on.
+bool client_call::too_much() {
+  if (answered_) return fail(errc::refused_bytes), true;
+  leave(errc::refused_bytes);
   ended();
   return true;
 }
@@ -151,13 +173,14 @@ bool client_call::error_arrived(const payload& p) {
   const auto failure = service_frame::decode_failure(p.bytes());
   if (!failure) return failed_there_ = false;
   error_ = code_of(*failure);
-  text_ = failure->text;
+  text_ = failure->text.substr(0, longest_text);
   return true;
 }
 
 errc client_call::join(const payload& p) {
   if (!joined_) joined_ = std::make_unique<std::vector<std::byte>>();
   if (joined_->size() + p.size() > core_->options().connection.max_message) return errc::message_too_large;
+  if (!keep_reply(p.size())) return errc::refused_bytes;
   joined_->insert(joined_->end(), p.bytes().begin(), p.bytes().end());
   return errc{};
 }

@@ -98,6 +98,7 @@ public:
   void close() noexcept;
 
   loop& owner() const noexcept { return loop_; }
+  byte_budget& kept() noexcept { return kept_; }
   const client_options& options() const noexcept { return options_; }
   bool connected() const noexcept { return current_ != nullptr; }
   std::size_t calls() const noexcept;
@@ -156,6 +157,7 @@ private:
   reaper* reaper_ = nullptr;
   task<void> reaping_;
   std::error_code why_;  // why there is no connection
+  byte_budget kept_;     // for the service, until somebody takes it
   bool closed_ = false;
   bool connecting_ = false;
   std::chrono::nanoseconds pause_;

@@ -53,6 +53,19 @@ void outbox::push(pending_frame& p) {
   start();
   queue_.push_back(p);
   p.in_ = this;
+  try {
+    p.bytes_ = size_of(p.frame);
+  } catch (...) {
+    p.bytes_ = 0;  // its codec throws, and will again when it is to be sent
+  }
+  bytes_ += p.bytes_;
+}
+
+gate& outbox::room_for(std::size_t bytes) noexcept {
+  room_.emplace();
+  room_at_ = bytes;
+  tell_room();
+  return *room_;
 }
 
 bool outbox::withdraw(pending_frame& p) noexcept {
@@ -100,6 +113,7 @@ void outbox::close(errc e) noexcept {
     take_out(p);
     p.sent(e, nullptr);
   }
+  tell_room();
 }
 
 task<void> outbox::flush() {

@@ -60,6 +60,13 @@ struct gathering {
   }
 };
 
+/// A client that has begun to send a message makes its server keep room for all of it.
+server_options sound(server_options o) noexcept {
+  constexpr std::size_t least = service_frame::max_header_size + service_frame::max_metadata;
+  o.listening.max_message = std::min<std::uint64_t>(o.listening.max_message, std::max(o.max_buffered_bytes, least));
+  return o;
+}
+
 /// The methods that every server has: its statistics, for its own user and root.
 task<reply> answer_own(server_core& core, request r) {
   if (r.method() != service_frame::method_statistics) throw std::system_error(errc::no_such_method);
@@ -75,7 +82,7 @@ task<reply> answer_own(server_core& core, request r) {
 }  // namespace
 
 server_core::server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler h, server_options o)
-    : options(std::move(o)),
+    : options(sound(std::move(o))),
       handler(std::move(h)),
       own_methods([this](request r) { return answer_own(*this, std::move(r)); }),
       loop_(lp),

@@ -61,7 +61,7 @@ task<void> server_call::run(server_call& call, const request_handler& handler) {
   } catch (...) {
     failed = std::current_exception();
   }
-  if (!r) r.emplace(reply::failure(failed));
+  if (!r) r.emplace(reply::failure(std::exchange(failed, nullptr)));
   // The deadline is the client's own, which may not have noticed it yet: it did not ask for an end.
   if (call.cancelled_ == errc::timed_out && r->failed() && r->code() == errc::cancelled) r.emplace(reply::failure(errc::timed_out, ""));
   // Nobody listens, but the client waits for the end of the call before it uses the number again.
@@ -81,21 +81,50 @@ outgoing_frame server_call::frame_of(const reply& r) const {
   return f;
 }
 
+/// A reply that waits to be sent is kept for the client.
+class server_call::keeping {
+public:
+  keeping(server_call& call, std::size_t bytes) noexcept : call_(call), bytes_(bytes) { call.keep(bytes); }
+  keeping(const keeping&) = delete;
+  keeping& operator=(const keeping&) = delete;
+  ~keeping() { call_.keep_no_more(bytes_); }
+
+private:
+  server_call& call_;
+  std::size_t bytes_;
+};
+
 /// Sends the reply, or the error that it cannot be sent.
 task<void> server_call::answer(reply r) {
-  for (int attempt = 0; attempt < 2; ++attempt) {
+  bool short_error = false;
+  for (int attempt = 0; attempt < 3; ++attempt) {
     errc e{};
     std::exception_ptr thrown;
     if (!out()) co_return;
     try {
-      e = co_await send_frame_awaiter(*out(), frame_of(r));
+      const outgoing_frame frame = frame_of(r);
+      e = out()->try_send(frame);
+      if (e == errc::would_block) {
+        const std::size_t bytes = short_error ? 0 : r.size() + r.metadata().size();
+        if (may_keep(bytes)) {
+          const keeping here(*this, bytes);
+          e = co_await send_frame_awaiter(*out(), frame);
+        } else {
+          e = errc::refused_bytes;
+        }
+      }
     } catch (...) {
       thrown = std::current_exception();
     }
     if (e == errc{} && !thrown) break;
     if (e == errc::peer_closed || e == errc::closed || e == errc::bad_peer) break;
-    // It is too long, or its codec threw: the client is to know.
-    r = thrown ? reply::failure(std::exchange(thrown, nullptr)) : reply::failure(e, "the reply is longer than the client takes");
+    // It is too long, its codec threw, or too much waits for the client: the client is to know.
+    short_error = !thrown;
+    if (thrown)
+      r = reply::failure(std::exchange(thrown, nullptr));
+    else
+      r = e == errc::refused_bytes && session_ ? session_->too_many_bytes()
+                                               : reply::failure(e, "the reply is longer than the client takes");
   }
   error_ = r.failed() ? r.code() : std::error_code();
   reply_bytes_ = r.size();

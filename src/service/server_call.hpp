@@ -32,12 +32,13 @@ public:
   void cancel(errc why) noexcept;
   /// The session goes: destroys what runs.
   void drop() noexcept;
+  using call_core::count_in;
   using call_core::count_no_more;
-  using call_core::count_parts_in;
+  using call_core::has_room;
+  using call_core::keep;
 
   std::uint32_t method() const noexcept { return method_; }
   const payload& content() const noexcept { return content_; }
-  std::size_t bytes() const noexcept { return content_.size(); }
   std::optional<timer::time_point> deadline() const noexcept { return deadline_; }
   bool stop_requested() const noexcept { return stop_.stop_requested(); }
   const sys::peer_identity& peer() const noexcept { return peer_; }
@@ -57,6 +58,7 @@ private:
   void ended(task_promise<void>& frame) noexcept override;
   static task<void> run(server_call& call, const request_handler& handler);
   task<void> answer(reply r);
+  class keeping;
   outgoing_frame frame_of(const reply& r) const;
   void tell_observer(server_session& session) const noexcept;
 

@@ -51,7 +51,7 @@ public:
   void client_came() noexcept { clients_.fetch_add(1, std::memory_order_relaxed); }
   void client_left() noexcept { clients_.fetch_sub(1, std::memory_order_relaxed); }
 
-  const server_options options;
+  const server_options options;  // with no longer messages than may be kept
   const request_handler handler;
   const request_handler own_methods;
 

@@ -19,11 +19,15 @@ constexpr unsigned frames_per_turn = 16;
 
 constexpr std::size_t first_buckets = 8;
 
+// A request under way beside its bytes: this library's objects and coroutine frames (some 1.5 KiB), and a short reply.
+constexpr std::size_t call_memory = 2048;
+
 std::string text_of(errc refused, const server_options& options) {
   switch (refused) {
     case errc::refused_in_flight: return "the server allows " + std::to_string(options.max_in_flight) + " requests of one client at a time";
     case errc::refused_bytes:
-      return "the server allows " + std::to_string(options.max_bytes_in_flight) + " bytes of requests of one client at a time";
+      return "the server keeps at most " + std::to_string(options.max_buffered_bytes) +
+             " bytes for one client (max_buffered_bytes): requests under way, parts that were not read, replies that the client has not";
     default: return make_error_code(refused).message();
   }
 }
@@ -71,6 +75,7 @@ server_call* server_calls::any() const noexcept {
 server_session::server_session(server_shard& of, channel ch)
     : shard_(of), ch_(std::move(ch)), peer_(ch_.peer()), out_(of.owner(), ch_.sender()), since_(loop::clock::now()) {
   out_.on_drained = [this] { close_when_done(); };
+  kept_.most = of.options().max_buffered_bytes;
 }
 
 server_session::~server_session() {
@@ -112,6 +117,8 @@ task<std::error_code> server_session::take_all() {
       task<void> refusing = send_refusal(*refusal_);
       co_await std::move(refusing);
     }
+    // Bytes that the client does not read: it waits for itself.
+    if (out_.bytes() > most_to_send()) co_await as_result(out_.room_for(most_to_send()).wait());
     if (taken % frames_per_turn == 0) co_await yield();
   }
 }
@@ -129,7 +136,7 @@ errc server_session::take(message m) {
   switch (h.kind) {
     case service_frame::kind::part:
       if (call->closed() != errc{}) break;  // nobody will read it
-      if ((h.flags & service_frame::more) && call->receiving_parts() && !may_keep(p.size()))
+      if ((h.flags & service_frame::more) && call->receiving_parts() && !call->has_room(call_core::memory_of_part(p.size())))
         call->cancel(errc::refused_bytes);
       else if (h.flags & service_frame::more)
         sound = call->part_arrived(std::move(p));
@@ -147,15 +154,20 @@ errc server_session::admit(const payload& content, const service_frame::header& 
   const server_options& options = shard_.options();
   if (leaving_ != errc{}) return leaving_;
   if (calls_.size() >= options.max_in_flight) return errc::refused_in_flight;
-  if (!may_keep(content.size())) return errc::refused_bytes;
+  if (kept_.used != 0 && !kept_.has_room(memory_of(content, h))) return errc::refused_bytes;
   if (h.method > service_frame::method_statistics || h.method == service_frame::reserved_methods) return errc::no_such_method;
   return errc{};
 }
 
-/// One alone it may always be.
-bool server_session::may_keep(std::size_t bytes) const noexcept {
-  return bytes_ == 0 || bytes_ + bytes <= shard_.options().max_bytes_in_flight;
+std::size_t server_session::memory_of(const payload& content, const service_frame::header& h) const noexcept {
+  const std::size_t rows = h.method == service_frame::method_statistics ? shard_.clients() * sizeof(client_statistics) : 0;
+  return call_memory + content.size() + content.metadata().size() + rows;
 }
+
+/// What may wait to be sent while requests are taken. A quarter, so that the reply to one more has room unless it is very long.
+std::size_t server_session::most_to_send() const noexcept { return kept_.most / 4; }
+
+reply server_session::too_many_bytes() const { return reply::failure(errc::refused_bytes, text_of(errc::refused_bytes, shard_.options())); }
 
 errc server_session::begin(payload content, const service_frame::header& h) {
   errc refused = admit(content, h);
@@ -170,16 +182,16 @@ errc server_session::begin(payload content, const service_frame::header& h) {
   }
   ++requests_;
   shard_.is_active(*this);
+  const std::size_t memory = memory_of(content, h);
   auto* const call = new server_call(*this, std::move(content), h);
-  bytes_ += call->bytes();
+  call->count_in(kept_);
+  call->keep(memory);
   try {
     calls_.add(*call);
-    call->count_parts_in(bytes_);
     call->start(shard_.handler(), h.method >= service_frame::reserved_methods);
   } catch (...) {
     // No memory, before the handler has begun.
     calls_.remove(*call);
-    bytes_ -= call->bytes();
     call->drop();
     throw;
   }
@@ -199,7 +211,6 @@ task<void> server_session::send_refusal(refusal what) {
 }
 
 void server_session::call_ended(server_call& call, bool failed) noexcept {
-  bytes_ -= call.bytes();
   call.count_no_more();
   shard_.is_active(*this);
   if (failed) ++failed_;
@@ -243,7 +254,7 @@ client_statistics server_session::statistics() noexcept {
   s.failed = failed_;
   s.refused = refused_;
   s.in_flight = calls_.size();
-  s.bytes_in_flight = bytes_;
+  s.bytes_in_flight = kept_.used;
   s.ring_to_server = parts.peer_ring_bytes;
   s.ring_to_client = parts.own_ring_bytes;
   s.depth_to_server = std::min(ch_.core()->unread_bytes(), s.ring_to_server);

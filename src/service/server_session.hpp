@@ -66,6 +66,8 @@ public:
   outbox& out() noexcept { return out_; }
   server_shard& shard() noexcept { return shard_; }
   const sys::peer_identity& peer() const noexcept { return peer_; }
+  /// What a client hears whose call would take more memory than is kept for it.
+  reply too_many_bytes() const;
   void call_ended(server_call& call, bool failed) noexcept;
   client_statistics statistics() noexcept;
 
@@ -78,7 +80,8 @@ private:
   errc take(message m);
   errc begin(payload content, const service_frame::header& h);
   errc admit(const payload& content, const service_frame::header& h) const noexcept;
-  bool may_keep(std::size_t bytes) const noexcept;
+  std::size_t memory_of(const payload& content, const service_frame::header& h) const noexcept;
+  std::size_t most_to_send() const noexcept;
   task<void> send_refusal(refusal what);
   void close_when_done() noexcept;
   void send_goaway() noexcept;
@@ -88,7 +91,7 @@ private:
   sys::peer_identity peer_;
   outbox out_;
   server_calls calls_;
-  std::size_t bytes_ = 0;  // of requests under way, and of their parts that were not read
+  byte_budget kept_;  // for this client
   std::uint64_t requests_ = 0;
   std::uint64_t failed_ = 0;
   std::uint64_t refused_ = 0;

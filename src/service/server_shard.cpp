@@ -29,6 +29,7 @@ server_shard::server_shard(loop& lp, server_core& core)
 server_shard::~server_shard() { drop(); }
 
 const server_options& server_shard::options() const noexcept { return core_.options; }
+std::size_t server_shard::clients() const noexcept { return core_.clients(); }
 const request_handler& server_shard::handler() const noexcept { return core_.handler; }
 const request_handler& server_shard::own_methods() const noexcept { return core_.own_methods; }
 

@@ -42,6 +42,8 @@ public:
 
   loop& owner() const noexcept { return loop_; }
   const server_options& options() const noexcept;
+  /// Of the server, on all its loops.
+  std::size_t clients() const noexcept;
   server_observer* observer() const noexcept { return options().observer; }
   const request_handler& handler() const noexcept;
   const request_handler& own_methods() const noexcept;

@@ -225,7 +225,7 @@ TEST_CASE("who floods and reads nothing is not served beyond his limits, and del
 TEST_CASE("parts that nobody reads are kept up to the limit of bytes, then their calls fail") {
   on_a_loop([](loop& lp) -> task<void> {
     server_options options;
-    options.max_bytes_in_flight = 1 << 20;
+    options.max_buffered_bytes = 1 << 20;
     scene now(lp, options);
     co_await now.begin();
     for (std::uint32_t call = 1; call <= 10; ++call) {
@@ -250,7 +250,7 @@ TEST_CASE("random frames of a hostile client harm nobody else") {
   on_a_loop([](loop& lp) -> task<void> {
     server_options options;
     options.max_in_flight = 16;
-    options.max_bytes_in_flight = 1 << 20;
+    options.max_buffered_bytes = 1 << 20;
     for (unsigned seed = 1; seed <= 60; ++seed) {
       CAPTURE(seed);
       scene now(lp, options);

@@ -70,11 +70,11 @@ TEST_CASE("requests beyond the limit are refused by its name, and the others go 
   });
 }
 
-TEST_CASE("bytes of requests beyond the limit are refused by its name; one request alone may exceed it") {
+TEST_CASE("bytes of requests beyond the limit are refused by its name; one request alone is always taken") {
   on_a_loop([](loop& lp) -> task<void> {
     event_flag go;
     server_options options;
-    options.max_bytes_in_flight = 1000;
+    options.max_buffered_bytes = 6000;
     served s(
         lp,
         [&](request r) -> task<reply> {
@@ -233,7 +233,7 @@ TEST_CASE("the statistics have a row for each client") {
       CHECK(row.failed == 1);
       CHECK(row.refused == 0);
       CHECK(row.in_flight == 1);
-      CHECK(row.bytes_in_flight == 10);
+      CHECK(row.bytes_in_flight >= 10);  // and what a call takes beside its bytes
       CHECK(row.channel.messages_received == 3);
     }
     CHECK(busy == 1);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/detail/awaitable.hpp>
+#include <ringbell/detail/byte_budget.hpp>
 #include <ringbell/detail/outbox.hpp>
 #include <ringbell/detail/wait_node.hpp>
 #include <ringbell/payload.hpp>
@@ -46,6 +47,10 @@ public:
   errc closed() const noexcept { return over_; }
   bool receiving_parts() const noexcept { return more_to_come_; }
 
+  /// What a part takes while it waits to be read: its bytes, and at most so many for its header and its place in the list.
+  static constexpr std::size_t part_memory = 320;
+  static std::size_t memory_of_part(std::size_t size) noexcept { return size + part_memory; }
+
 protected:
   /// `sending` says what the parts are sent as.
   explicit call_core(service_frame::kind sending) noexcept : sends_(sending) {}
@@ -59,12 +64,23 @@ protected:
   outbox* out() const noexcept { return out_; }
   void lose_outbox() noexcept { out_ = nullptr; }
   void more_will_come() noexcept { more_to_come_ = true; }
-  /// From now on the bytes of parts that were received and not taken are also part of `sum`; until count_no_more().
-  void count_parts_in(std::size_t& sum) noexcept { sum_ = &sum; }
+  /// What is kept for the call is part of `budget`; until count_no_more().
+  void count_in(byte_budget& budget) noexcept { budget_ = &budget; }
   void count_no_more() noexcept {
-    if (sum_) *sum_ -= not_credited_ - consumed_;
-    sum_ = nullptr;
+    if (budget_) budget_->used -= kept_;
+    budget_ = nullptr;
   }
+  void keep(std::size_t bytes) noexcept {
+    kept_ += bytes;
+    if (budget_) budget_->used += bytes;
+  }
+  void keep_no_more(std::size_t bytes) noexcept {
+    kept_ -= bytes;
+    if (budget_) budget_->used -= bytes;
+  }
+  /// Whether so much more may be kept. A call that is alone may always keep what this side itself makes.
+  bool may_keep(std::size_t bytes) const noexcept { return !budget_ || budget_->used == kept_ || budget_->has_room(bytes); }
+  bool has_room(std::size_t bytes) const noexcept { return !budget_ || budget_->has_room(bytes); }
   /// The request is sent, or queued: parts that were to be written before may follow.
   void begun() noexcept;
 
@@ -85,7 +101,8 @@ private:
   std::list<payload> parts_;
   std::size_t not_credited_ = 0;  // what was received, less what was credited
   std::size_t consumed_ = 0;      // what was taken and not yet credited
-  std::size_t* sum_ = nullptr;
+  byte_budget* budget_ = nullptr;
+  std::size_t kept_ = 0;  // of the budget
   read_awaiter* reader_ = nullptr;
   // sending
   std::size_t under_way_ = 0;  // what was sent, or waits to be, less what was credited
@@ -157,6 +174,7 @@ private:
   call_core* call_;
   const outgoing* what_ = nullptr;
   std::size_t cost_ = 0;
+  std::size_t kept_ = 0;
   errc outcome_ = errc::would_block;
   std::exception_ptr thrown_;
 };

@@ -50,18 +50,21 @@ public:
   /// Throws what went wrong, or gives the reply.
   payload take_reply() {
     rethrow();
-    return std::move(reply_);
+    return hand_over();
   }
   result<payload> take_result() noexcept {
     if (thrown_) return errc::handler_failed;
     if (error_) return error_;
-    return std::move(reply_);
+    return hand_over();
   }
 
 protected:
   /// `streaming`: parts of the request will follow, and parts of the reply are read one by one.
   client_call(client_ref of, std::uint32_t method, const call_options& options, bool streaming) noexcept;
-  ~client_call() override { leave(errc::cancelled); }
+  ~client_call() override {
+    leave(errc::cancelled);
+    count_no_more();
+  }
   client_call(const client_call&) = delete;
   client_call& operator=(const client_call&) = delete;
 
@@ -84,6 +87,12 @@ private:
   static void expired(timer& t) noexcept;
   void sent(errc e, std::exception_ptr thrown) noexcept override;
   void rethrow();
+  payload hand_over() noexcept {
+    keep_no_more(std::exchange(reply_bytes_, 0));
+    return std::move(reply_);
+  }
+  bool keep_reply(std::size_t bytes) noexcept;
+  bool too_much();
   // For the core.
   void begin(client_connection& on);
   bool reply_arrived(payload p, const service_frame::header& h);
@@ -102,6 +111,7 @@ private:
   loop::clock::time_point deadline_{};
   loop::clock::time_point begun_{};
   payload reply_;
+  std::size_t reply_bytes_ = 0;  // kept: of the reply, or of its parts that have been joined
   std::error_code error_;
   std::string text_;
   std::exception_ptr thrown_;

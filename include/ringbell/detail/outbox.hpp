@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/channel.hpp>
+#include <ringbell/detail/gate.hpp>
 #include <ringbell/detail/list.hpp>
 #include <ringbell/detail/outgoing.hpp>
 #include <ringbell/scope.hpp>
@@ -14,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ringbell::detail {
@@ -42,13 +44,14 @@ protected:
 
 private:
   friend class outbox;
-  outbox* in_ = nullptr;  // where it waits; it may be linked into other lists, too
+  outbox* in_ = nullptr;   // where it waits; it may be linked into other lists, too
+  std::size_t bytes_ = 0;  // as it counts there
 };
 
 /// All that goes out on the channel of a service: at once while there is space and nobody waits, else in order of arrival, but small
 /// frames of the protocol itself (credit, cancel, goaway) first. One thread: the channel's loop.
 ///
-/// Nothing waits in it without bound: a call has one pending frame at a time, and small frames answer those of a peer that is read only as long as this
+/// Nothing waits in it without bound: whoever reads from the peer waits for room first (server), a call has one pending frame at a time, and small frames answer those of a peer that is read only as long as this
 /// outbox is not stuck (server), or are as many as calls were cancelled (client).
 class outbox {
 public:
@@ -67,6 +70,10 @@ public:
   /// A frame without a payload, that nobody waits for.
   void send_small(const service_frame::header& h) noexcept;
 
+  /// How many bytes wait, in all.
+  std::size_t bytes() const noexcept { return bytes_; }
+  /// Waits until no more than `bytes` do, or nothing can be sent any more. One at a time.
+  gate& room_for(std::size_t bytes) noexcept;
   /// Whether frames are waiting.
   bool waiting() const noexcept { return flushing_; }
   /// Nothing more can be sent: everything that waits ends with `e`.
@@ -89,7 +96,15 @@ private:
   void take_out(pending_frame& p) noexcept {
     p.unlink();
     p.in_ = nullptr;
+    bytes_ -= std::exchange(p.bytes_, 0);
+    tell_room();
   }
+  void tell_room() noexcept {
+    if (room_ && (bytes_ <= room_at_ || closed_ != errc{})) room_->open();
+  }
+  std::size_t bytes_ = 0;
+  std::optional<gate> room_;  // of whoever waits until no more than room_at_ bytes do
+  std::size_t room_at_ = 0;
   pending_frame* current_ = nullptr;         // the first of the queue, being sent
   bool in_fragments_ = false;                // it is longer than a record
   std::optional<inplace_stop_source> stop_;  // of that
