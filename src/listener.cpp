@@ -216,7 +216,7 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   terms.max_message = options.max_message;
   terms.can_wait_on = usable_bells(options.bells, owner_.owner());
   terms.can_ring = sys::system_bells();
-  terms.same_user = who_.user == sys::current_user();
+  terms.same_user = sys::is_current_user(who_.user);
   const auto answer = handshake::answer(hello, terms);
   if (const auto* no = std::get_if<handshake::refused>(&answer)) return refuse(no->reason, no->limit_low, no->limit_high);
   // An error here is this side's lack of memory or descriptors, or a region that is not what it was said to be: the hang-up says no.

@@ -70,7 +70,7 @@ server_options sound(server_options o) noexcept {
 /// The methods that every server has: its statistics, for its own user and root.
 task<reply> answer_own(server_core& core, request r) {
   if (r.method() != service_frame::method_statistics) throw std::system_error(errc::no_such_method);
-  if (r.peer().user != sys::current_user() && !sys::is_superuser(r.peer().user))
+  if (!sys::is_current_user(r.peer().user) && !sys::is_superuser(r.peer().user))
     throw call_error(make_error_code(errc::refused_unauthorized), "statistics are for the service's own user and root");
   task<std::vector<client_statistics>> asking = core.statistics(session_of(r));
   const std::vector<client_statistics> rows = co_await std::move(asking);

@@ -48,6 +48,9 @@ user_id current_user() noexcept {
   return user;
 }
 
+bool names_one_user(const user_id&) noexcept { return true; }
+bool is_current_user(const user_id& user) noexcept { return user == current_user(); }
+
 std::string text_of(const user_id& user) {
   LPSTR text = nullptr;
   if (is_nobody(user) || !::ConvertSidToStringSidA(sid_in(user), &text)) return {};
