@@ -61,11 +61,16 @@ std::string text_of(const handshake::refused& r) {
     case errc::refused_ring_size: return "ringbell: the server accepts rings of " + range + " bytes";
     case errc::refused_too_many: return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients";
     case errc::refused_too_many_of_user: return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients of one user";
+    case errc::refused_no_resources:
+      if (r.limit_high != 0)
+        return "ringbell: the server has all descriptors in use that it may have (" + std::to_string(r.limit_high) + ")";
+      return "ringbell: the server has no memory for another client";
     default: return "ringbell: refused by the server";
   }
 }
 
-/// Sends the whole greeting; it is smaller than any socket buffer.
+/// Sends the whole greeting; it is smaller than any socket buffer. A server that refuses need not read it, and may have hung up: so whoever is told
+/// `errc::peer_closed` looks for an answer first.
 std::error_code send_greeting(sys::local_socket& socket, greeting& g) noexcept {
   const handshake::encoded_frame frame = handshake::encode(g.hello);
   const sys::native_handle handles[] = {g.region.shared_handle(), g.bell.native()};
@@ -77,7 +82,7 @@ std::error_code send_greeting(sys::local_socket& socket, greeting& g) noexcept {
 
 /// Waits for the server's answer. Throws `errc::peer_closed` when it hung up instead.
 task<handshake::frame> read_answer(sys::local_socket& socket, sys::received_handles& handles) {
-  handshake::frame_reader reader;
+  handshake::frame_reader reader(handshake::answer_size);
   for (;;) {
     const auto got = socket.receive(reader.want(), handles);
     if (!got && got.error() == errc::would_block) {
@@ -98,6 +103,7 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   std::error_code error = handshake::check(w, g.hello);
   if (!error && handles.count != handshake::expected_handles(w)) error = errc::bad_peer;
   if (!error && w.wakes_server == sys::bell_kind::eventfd && !sys::event_bell::is_event(handles.items[1].get())) error = errc::bad_peer;
+  if (!error && !socket.let_no_handles_in()) error = errc::bad_peer;
   if (error) throw std::system_error(error, "ringbell: the server's answer");
 
   detail::connection_parts parts;
@@ -107,7 +113,7 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   parts.own.close_handle();
   parts.control = std::move(socket);
   if (w.wakes_client == sys::bell_kind::eventfd) parts.own_bell = std::move(g.bell);
-  if (w.wakes_server == sys::bell_kind::eventfd) parts.peer_bell = sys::event_bell(std::move(handles.items[1]));
+  if (w.wakes_server == sys::bell_kind::eventfd) parts.peer_bell = sys::event_bell(handles.items[1].trusted());
   parts.wakes_this = w.wakes_client;
   parts.wakes_peer = w.wakes_server;
   parts.own_ring_bytes = options.ring_bytes;
@@ -141,7 +147,8 @@ task<detail::connection_parts> greet(loop& lp, const connect_options& options, s
   greeting g;
   g.region = std::move(region);
   prepare(g, lp, options, server);
-  if (const std::error_code error = send_greeting(socket, g)) throw std::system_error(error, "ringbell: the greeting");
+  const std::error_code unsent = send_greeting(socket, g);
+  if (unsent && unsent != errc::peer_closed) throw std::system_error(unsent, "ringbell: the greeting");
   sys::received_handles handles;
   const handshake::frame answer = co_await read_answer(socket, handles);
   if (const auto* no = std::get_if<handshake::refused>(&answer)) throw std::system_error(no->reason, text_of(*no));
@@ -161,6 +168,10 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
 
   sys::region region;  // waits for a server; who was sent it once may read it, so nobody else gets it
   for (std::chrono::nanoseconds pause = first_pause;; pause *= 2) {
+    if (sys::closing_elsewhere() >= sys::most_closing_elsewhere)
+      throw std::system_error(
+          std::make_error_code(std::errc::too_many_files_open),
+          "ringbell: connecting to " + *path + ": what servers have sent is still to be closed, and does not let itself be");
     if (!region) region = make_region(options);
     std::error_code error = sys::check_service_folder(name);
     sys::local_socket socket;

@@ -33,7 +33,7 @@ sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error)
   return region;
 }
 
-sys::peer_region map_ring_region(sys::handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept {
+sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept {
   sys::peer_region region = sys::peer_region::map(std::move(from_peer), control_bytes + static_cast<std::size_t>(ring_bytes), error);
   if (error) return region;
   const auto* page = reinterpret_cast<const control_page*>(region.data());

@@ -42,6 +42,8 @@ const char* text_of(errc e) noexcept {
       return "the server has as many clients of this user as it allows one user; close another one, or raise its limit";
     case errc::refused_ring_size: return "the server does not accept rings of that size; ask for one within its limits";
     case errc::refused_bell: return sys::advice::refused_bell;
+    case errc::refused_no_resources:
+      return "the server has no descriptors, or no memory, left for another client; try again later, or raise its limits (see its `ulimit -n`)";
     case errc::refused_stopping: return "the server is going away; connect again once it has been restarted";
     case errc::refused_malformed:
       return "the server could not make sense of the greeting; check that what listens there is a ringbell server of a compatible version";
@@ -100,6 +102,7 @@ public:
       case errc::refused_too_many:
       case errc::refused_too_many_of_user:
       case errc::refused_bell:
+      case errc::refused_no_resources:
       case errc::refused_stopping: return std::errc::connection_refused;
       case errc::refused_unauthorized:
       case errc::unsafe_directory: return std::errc::permission_denied;

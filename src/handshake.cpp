@@ -18,10 +18,12 @@ constexpr std::size_t hello_size = 48;
 constexpr std::size_t welcome_size = 32;
 constexpr std::size_t refused_size = 32;
 static_assert(max_frame == std::max({hello_size, welcome_size, refused_size}));
+static_assert(answer_size == welcome_size && answer_size == refused_size);
 
 // The code of a reason on the wire is its index here plus one: the values of `errc` may change with the library, the protocol may not.
-constexpr std::array reasons = {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many,  errc::refused_ring_size,
-                                errc::refused_bell,    errc::refused_stopping,     errc::refused_malformed, errc::refused_too_many_of_user};
+constexpr std::array reasons = {
+    errc::refused_version,  errc::refused_unauthorized, errc::refused_too_many,         errc::refused_ring_size,   errc::refused_bell,
+    errc::refused_stopping, errc::refused_malformed,    errc::refused_too_many_of_user, errc::refused_no_resources};
 
 std::uint16_t code_of(errc reason) noexcept {
   if (std::ranges::find(reasons, reason) == reasons.end()) reason = errc::refused_malformed;
@@ -208,18 +210,17 @@ std::span<std::byte> frame_reader::want() noexcept { return std::span{buffer_}.s
 result<frame> frame_reader::received(std::size_t n) noexcept {
   assert(n <= need_ - have_);
   have_ += n;
-  if (have_ < need_) return errc::would_block;
+  if (have_ < header_size) return errc::would_block;
 
   const std::span<const std::byte> so_far = std::span{buffer_}.first(have_);
-  if (have_ == header_size) {
-    const std::size_t size = announced_size(so_far);
-    if (size != 0) {
-      need_ = size;
-      return errc::would_block;
-    }
-  } else if (const auto whole = decode(so_far)) {
-    return *whole;
+  if (size_ == 0) size_ = announced_size(so_far);
+  if (size_ < have_) {  // no frame, or shorter than it had to be
+    need_ = have_;
+    return errc::bad_peer;
   }
+  need_ = size_;
+  if (have_ < need_) return errc::would_block;
+  if (const auto whole = decode(so_far)) return *whole;
   return errc::bad_peer;
 }
 

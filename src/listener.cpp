@@ -8,6 +8,7 @@
 #include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/service_path.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <new>
 #include <system_error>
@@ -20,20 +21,40 @@ namespace {
 // Out of descriptors or memory: the connection stays in the backlog, and accepting goes on after a moment.
 constexpr std::chrono::milliseconds accept_again{50};
 
+// What clients have sent is closed by another thread; this is how soon that is looked at again when it has much to do.
+constexpr std::chrono::milliseconds closed_by_then{1};
+
 // A handshake costs some hundred microseconds: a crowd at the door must not keep those inside waiting.
 constexpr int accepted_per_turn = 8;
+
+// A connection that goes through at once has no place. Of the others' each has one, and one more for each handle that it has sent: that is how many descriptors it
+// holds. All together hold at most so many of those that the process may have, and one user's so many of these places.
+constexpr std::size_t part_of_descriptors = 4;
+constexpr std::size_t part_of_user = 4;
+constexpr std::size_t most_of_one = 1 + sys::received_handles::capacity;
+
+bool is_out_of_descriptors(const std::error_code& error) noexcept {
+  return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system;
+}
+
+void send_refusal(sys::local_socket& socket, const handshake::refused& no) noexcept {
+  (void)socket.send(handshake::encode(no).bytes());  // a client that has gone need not be told
+}
 
 }  // namespace
 
 namespace detail {
 
-/// A connection whose client has not said yet what it wants.
+/// A connection of a client that may connect, and has not said yet what it wants.
 class half_open final : public event_sink, public timer, public list_node<half_open> {
 public:
-  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who, client_count of_user, errc verdict) noexcept
-      : timer(&expired), owner_(owner), socket_(std::move(socket)), who_(who), of_user_(std::move(of_user)), verdict_(verdict) {}
+  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who, client_count of_user) noexcept
+      : timer(&expired), owner_(owner), socket_(std::move(socket)), who_(who), of_user_(std::move(of_user)) {}
   ~half_open();
   bool start();
+
+  const sys::user_id& user() const noexcept { return who_.user; }
+  std::size_t places() const noexcept { return 1 + handles_.count; }
 
 private:
   static void expired(timer& t) noexcept { delete static_cast<half_open*>(&t); }
@@ -41,15 +62,16 @@ private:
   bool read() noexcept;
   void greeted(const handshake::hello& hello) noexcept;
   std::error_code welcome(const handshake::hello& hello, const handshake::welcome& answer) noexcept;
-  std::error_code send(const handshake::frame& frame, std::span<const sys::native_handle> handles = {}) noexcept;
+  template <class F>
+  auto with_reserve(F make, std::error_code& error) noexcept;
   void refuse(errc reason, std::uint64_t low = 0, std::uint64_t high = 0) noexcept;
+  void refuse_for_lack(const std::error_code& of) noexcept;
 
   listener_core& owner_;
   sys::local_socket socket_;
   sys::peer_identity who_;
   client_count of_user_;
-  errc verdict_;  // the authorizer's, delivered when the greeting has been read
-  handshake::frame_reader reader_;
+  handshake::frame_reader reader_{handshake::max_frame};  // a HELLO is the longest
   sys::received_handles handles_;
   watch_key key_;
 };
@@ -82,9 +104,11 @@ listener_core::listener_core(loop& lp, sys::local_listener socket, listener_opti
       loop_(lp),
       socket_(std::move(socket)),
       options_(std::move(options)),
+      places_(std::max(std::min(options_.max_half_open, sys::descriptor_limit() / part_of_descriptors), most_of_one)),
       clients_(std::make_shared<std::atomic<std::size_t>>(0)) {
   const std::error_code error = loop_access::watch(loop_, socket_.native(), event_read, watch_mode::edge, *this, key_);
   if (error) throw sys::failure(error, "ringbell: listening on " + socket_.path());
+  reserve_.fill();
 }
 
 listener_core::~listener_core() {
@@ -103,17 +127,16 @@ std::optional<accepted_connection> listener_core::take() noexcept {
   return first;
 }
 
-void listener_core::accepted(connection_parts parts, client_count of_user) {
+void listener_core::accepted(connection_parts parts, client_count of_user) noexcept {
   try {
     ready_.push_back({std::move(parts), client_slot(clients_, std::move(of_user))});
   } catch (const std::bad_alloc&) {
-    return;  // the client sees a hang-up
+    return;  // too late for a refusal: the hang-up says it
   }
   if (on_ready_) on_ready_();
 }
 
 void listener_core::ended() noexcept {
-  --half_open_;
   if (!closing_) accept_all();
 }
 
@@ -130,19 +153,23 @@ void listener_core::accept_at(loop::clock::time_point when) noexcept {
 void listener_core::accept_all() noexcept {
   // A handshake that fails at its first step ends within begin(), and calls back.
   if (std::exchange(accepting_, true)) return;
-  for (int left = accepted_per_turn; more_ && half_open_ + ready_.size() < options_.max_half_open; --left) {
+  reserve_.fill();
+  for (int left = accepted_per_turn; more_ && ready_.size() < options_.max_half_open; --left) {
     if (left == 0) {
       accept_soon();
       break;
     }
+    if (sys::closing_elsewhere() >= sys::most_closing_elsewhere) {
+      accept_at(loop::clock::now() + closed_by_then);
+      break;
+    }
     std::error_code error;
     sys::local_socket socket = socket_.accept(error);
-    if (!error) try {
-        begin(std::move(socket));
-        continue;
-      } catch (...) {
-        error = std::make_error_code(std::errc::not_enough_memory);
-      }
+    if (is_out_of_descriptors(error) && reserve_.give_one()) socket = socket_.accept(error);
+    if (!error) {
+      begin(std::move(socket));
+      continue;
+    }
     more_ = false;
     if (error != errc::would_block) accept_at(loop::clock::now() + accept_again);
   }
@@ -157,21 +184,56 @@ bool listener_core::allowed(const sys::peer_identity& who) noexcept {
   }
 }
 
-void listener_core::begin(sys::local_socket socket) {
+void listener_core::begin(sys::local_socket socket) noexcept {
   const auto who = socket.peer();
   if (!who) return;  // gone already
-  const errc verdict = allowed(*who) ? errc{} : errc::refused_unauthorized;
-  auto connection = std::make_unique<half_open>(*this, std::move(socket), *who, users_.of(who->user), verdict);
-  handshakes_.push_back(*connection);
-  ++half_open_;
-  if (!connection->start()) (void)connection.release();  // owns itself from now on: ends with its handshake, or its time
+  // A client that may not connect is told so at once, whatever it sends: it takes no place, and nothing of it is received.
+  if (!allowed(*who)) return send_refusal(socket, {errc::refused_unauthorized, 0, 0});
+  try {
+    auto connection = std::make_unique<half_open>(*this, std::move(socket), *who, users_.of(who->user));
+    handshakes_.push_back(*connection);
+    if (connection->start()) return;
+    (void)connection.release();  // owns itself from now on: ends with its handshake, its time, or because others need its place
+    make_room_for(who->user);
+  } catch (const std::bad_alloc&) {
+    if (socket) send_refusal(socket, {errc::refused_no_resources, 0, 0});
+  }
+}
+
+/// Whoever says nothing gives way to those who come later: the oldest connection of the user, when the user has more than its share of the places, and the oldest of
+/// all, when all have too many.
+void listener_core::make_room_for(const sys::user_id& user) noexcept {
+  const std::size_t share = std::max(places_ / part_of_user, most_of_one);
+  for (;;) {
+    std::size_t all = 0;
+    std::size_t of_user = 0;
+    half_open* oldest_of_user = nullptr;
+    handshakes_.for_each([&](half_open& one) {
+      all += one.places();
+      if (one.user() != user) return;
+      of_user += one.places();
+      if (!oldest_of_user) oldest_of_user = &one;
+    });
+    if (of_user > share)
+      delete oldest_of_user;
+    else if (all > places_)
+      delete &handshakes_.front();
+    else
+      return;
+  }
 }
 
 // True when it is over already: most greetings are there by the time that their connection is accepted, and need not be waited for.
 bool half_open::start() {
   if (read()) return true;
-  loop_access::add_timer(owner_.owner(), *this, from_now(owner_.options_.handshake_timeout));
-  return static_cast<bool>(loop_access::watch(owner_.owner(), socket_.native(), event_read, watch_mode::edge, *this, key_));
+  try {
+    loop_access::add_timer(owner_.owner(), *this, from_now(owner_.options_.handshake_timeout));
+  } catch (const std::bad_alloc&) {
+    return refuse_for_lack(std::make_error_code(std::errc::not_enough_memory)), true;
+  }
+  const std::error_code error = loop_access::watch(owner_.owner(), socket_.native(), event_read, watch_mode::edge, *this, key_);
+  if (error) refuse_for_lack(error);
+  return static_cast<bool>(error);
 }
 
 half_open::~half_open() {
@@ -181,14 +243,23 @@ half_open::~half_open() {
 }
 
 void half_open::on_event(std::uint32_t) noexcept {
-  if (read()) delete this;
+  if (read()) {
+    delete this;
+    return;
+  }
+  owner_.make_room_for(who_.user);  // for the handles that it may have sent; this connection itself may have to give way
 }
 
 /// Takes what has come. True when the handshake is over, well or not.
 bool half_open::read() noexcept {
   for (;;) {
     const auto got = socket_.receive(reader_.want(), handles_);
-    if (!got) return got.error() != errc::would_block;
+    if (!got) {
+      if (got.error() == errc::would_block) return false;
+      if (is_out_of_descriptors(got.error()) && owner_.reserve_.give_one()) continue;
+      refuse_for_lack(got.error());
+      return true;
+    }
     if (*got == 0) return true;
     const auto frame = reader_.received(*got);
     if (!frame && frame.error() == errc::would_block) continue;
@@ -202,12 +273,13 @@ bool half_open::read() noexcept {
 }
 
 void half_open::greeted(const handshake::hello& hello) noexcept {
-  if (verdict_ != errc{}) return refuse(verdict_);
   const listener_options& options = owner_.options_;
   if (owner_.clients() >= options.max_clients) return refuse(errc::refused_too_many, 0, options.max_clients);
   if (of_user_->load(std::memory_order_relaxed) >= options.max_clients_per_user)
     return refuse(errc::refused_too_many_of_user, 0, options.max_clients_per_user);
   if (handles_.count != handshake::expected_handles(hello)) return refuse(errc::refused_malformed);
+  // All that it has to send is there.
+  if (!socket_.let_no_handles_in()) return refuse(errc::refused_malformed);
 
   handshake::server_terms terms;
   terms.min_ring_bytes = options.min_ring_bytes;
@@ -219,10 +291,18 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   terms.same_user = sys::is_current_user(who_.user);
   const auto answer = handshake::answer(hello, terms);
   if (const auto* no = std::get_if<handshake::refused>(&answer)) return refuse(no->reason, no->limit_low, no->limit_high);
-  // An error here is this side's lack of memory or descriptors, or a region that is not what it was said to be: the hang-up says no.
-  if (const std::error_code error = welcome(hello, std::get<handshake::welcome>(answer));
-      error == errc::bad_region || error == errc::bad_peer)
-    refuse(errc::refused_malformed);
+  const std::error_code error = welcome(hello, std::get<handshake::welcome>(answer));
+  // A region, or a bell, that is not what it was said to be.
+  if (error == errc::bad_region || error == errc::bad_peer) return refuse(errc::refused_malformed);
+  if (error) refuse_for_lack(error);
+}
+
+/// Makes something that takes a descriptor, of the reserve if there is no other.
+template <class F>
+auto half_open::with_reserve(F make, std::error_code& error) noexcept {
+  auto made = make(error);
+  if (is_out_of_descriptors(error) && owner_.reserve_.give_one()) made = make(error);
+  return made;
 }
 
 std::error_code half_open::welcome(const handshake::hello& hello, const handshake::welcome& answer) noexcept {
@@ -230,11 +310,12 @@ std::error_code half_open::welcome(const handshake::hello& hello, const handshak
   connection_parts parts;
   if (answer.wakes_client == sys::bell_kind::eventfd) {
     if (!sys::event_bell::is_event(handles_.items[1].get())) return errc::bad_peer;
-    parts.peer_bell = sys::event_bell(std::move(handles_.items[1]));
+    parts.peer_bell = sys::event_bell(handles_.items[1].trusted());
   }
   parts.peer = map_ring_region(std::move(handles_.items[0]), hello.ring_bytes, error);
-  if (!error) parts.own = create_ring_region(answer.ring_bytes, error);
-  if (!error && answer.wakes_server == sys::bell_kind::eventfd) parts.own_bell = sys::event_bell::create(error);
+  if (!error) parts.own = with_reserve([&](std::error_code& e) { return create_ring_region(answer.ring_bytes, e); }, error);
+  if (!error && answer.wakes_server == sys::bell_kind::eventfd)
+    parts.own_bell = with_reserve([](std::error_code& e) { return sys::event_bell::create(e); }, error);
   if (error) return error;
   parts.wakes_this = answer.wakes_server;
   parts.wakes_peer = answer.wakes_client;
@@ -245,8 +326,10 @@ std::error_code half_open::welcome(const handshake::hello& hello, const handshak
   parts.who = who_;
 
   const sys::native_handle handles[] = {parts.own.shared_handle(), parts.own_bell.native()};
-  error = send(answer, std::span(handles).first(handshake::expected_handles(answer)));
-  if (error) return error;
+  const handshake::encoded_frame frame = handshake::encode(answer);
+  const auto sent = socket_.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(answer)));
+  if (!sent) return sent.error();
+  if (*sent != frame.size) return errc::peer_closed;
   parts.own.close_handle();
   loop_access::unwatch(owner_.owner(), key_);
   parts.control = std::move(socket_);
@@ -254,19 +337,20 @@ std::error_code half_open::welcome(const handshake::hello& hello, const handshak
   return {};
 }
 
-std::error_code half_open::send(const handshake::frame& frame, std::span<const sys::native_handle> handles) noexcept {
-  const handshake::encoded_frame bytes = handshake::encode(frame);
-  const auto sent = socket_.send(bytes.bytes(), handles);
-  if (!sent) return sent.error();
-  return *sent == bytes.size ? std::error_code() : errc::peer_closed;
-}
-
 void half_open::refuse(errc reason, std::uint64_t low, std::uint64_t high) noexcept {
   handshake::refused no;
   no.reason = reason;
   no.limit_low = low;
   no.limit_high = high;
-  (void)send(no);  // a client that has gone need not be told
+  send_refusal(socket_, no);
+}
+
+/// Refuses for what this process lacks; what is the client's fault, or a hang-up, needs no answer.
+void half_open::refuse_for_lack(const std::error_code& of) noexcept {
+  if (is_out_of_descriptors(of))
+    refuse(errc::refused_no_resources, 0, sys::descriptor_limit());
+  else if (of == std::errc::not_enough_memory || of == std::errc::no_space_on_device)
+    refuse(errc::refused_no_resources);
 }
 
 // -- accept --

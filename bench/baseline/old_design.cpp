@@ -62,9 +62,9 @@ struct client::invitation {
     const std::size_t got = socket.receive(std::as_writable_bytes(std::span(&said, 1)), handles).value();
     if (got == 0) throw std::system_error(errc::peer_closed);
     if (got != sizeof said || said.magic != hello().magic || handles.count != handles_passed) throw std::system_error(errc::bad_peer);
-    memory = std::move(handles.items[0]);
-    servers = std::move(handles.items[1]);
-    clients = std::move(handles.items[2]);
+    memory = handles.items[0].trusted();
+    servers = handles.items[1].trusted();
+    clients = handles.items[2].trusted();
   }
 
   sys::local_socket socket;

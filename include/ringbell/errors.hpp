@@ -43,6 +43,8 @@ enum class errc {
   handler_failed,  ///< The service's handler threw something that has no code of its own.
   dropped_idle,    ///< The server closed the connection, idle for longer than it allows (std::errc::connection_aborted).
   unsafe_directory,  ///< The folder of this user's service names is another user's or open to others, or so is the server (std::errc::permission_denied).
+  /// The server has no descriptors, or no memory, left for another client (std::errc::connection_refused).
+  refused_no_resources,
 };
 
 /// The category of `errc`. Its messages say what happened and what to do. Thread-safe.

@@ -31,6 +31,8 @@ inline constexpr std::uint16_t protocol_version = 1;
 inline constexpr std::size_t header_size = 8;
 /// The longest frame, in bytes (a HELLO). A reader never needs more buffer than this.
 inline constexpr std::size_t max_frame = 48;
+/// The length, in bytes, of a WELCOME and of a REFUSED.
+inline constexpr std::size_t answer_size = 32;
 
 struct hello {
   std::uint16_t version_min = oldest_version;
@@ -55,7 +57,8 @@ struct welcome {
 struct refused {
   errc reason = errc::refused_malformed;  ///< one of errc::refused_*
   std::uint64_t limit_low = 0;            ///< refused_version: lowest known; refused_ring_size: smallest accepted
-  std::uint64_t limit_high = 0;           ///< ... highest known; largest accepted; refused_too_many[_of_user]: clients allowed
+  /// ... highest known; largest accepted; refused_too_many[_of_user]: clients allowed; refused_no_resources: descriptors allowed, when these ran out
+  std::uint64_t limit_high = 0;
   friend bool operator==(const refused&, const refused&) = default;
 };
 
@@ -74,6 +77,10 @@ encoded_frame encode(const frame& f) noexcept;
 /// Collects one frame from a stream, in pieces of any size. Reads not one byte beyond the frame's end (what follows are bells).
 class frame_reader {
 public:
+  frame_reader() noexcept = default;
+  /// Wants `shortest` bytes at once (`header_size` to `max_frame`): for who is sent no shorter frame. A shorter one is `errc::bad_peer`.
+  explicit frame_reader(std::size_t shortest) noexcept : need_(shortest) {}
+
   /// Where the next bytes from the socket go, and at most how many. Empty once the frame is complete or has turned out to be none.
   std::span<std::byte> want() noexcept;
   /// Says that `n` bytes were put there; `n` is at most `want().size()`. The frame once it is complete; `errc::would_block` when more
@@ -85,6 +92,7 @@ private:
   std::array<std::byte, max_frame> buffer_{};
   std::size_t have_ = 0;
   std::size_t need_ = header_size;
+  std::size_t size_ = 0;  // as the header says; 0 before there is one
 };
 
 /// What a server accepts. Ring sizes are data bytes, each a `valid_ring_size`, with min <= default <= max; `check` says whether they are.

@@ -26,14 +26,16 @@ struct listener_options {
   std::size_t max_clients = 65536;
   /// How many clients of one user (by its id) may be connected at the same time; the next one gets `errc::refused_too_many_of_user`.
   std::size_t max_clients_per_user = 65536;
-  /// How many connections may be in their handshake, or wait to be accepted; more wait in the kernel's backlog.
+  /// How many clients may wait to be accepted by the program; more wait in the kernel's backlog. Also how many connections may be in their handshake (each counts once,
+  /// and once more for each handle that it has sent): at least 5, and at most a quarter of the descriptors that this process may have when it begins to listen. One user
+  /// has a quarter of these places. Over that the oldest connection gives way: its client sees a hang-up, after which `connect` tries again by itself.
   std::size_t max_half_open = 256;
   /// How long a client may take to say who it is and what it wants.
   time_limit handshake_timeout = std::chrono::seconds(5);
   /// Whether other users can reach the socket at all (its file's mode). They then have to pass the authorizer.
   bool for_all_users = false;
-  /// Says whether this process may connect; asked before anything of the client is mapped. Empty: all whom the socket lets in. Called on the
-  /// loop's thread; an exception means no.
+  /// Says whether this process may connect; asked before anything of the client is received. Empty: all whom the socket lets in. A client that may not is told at
+  /// once, and takes neither a place nor a descriptor. Called on the loop's thread; an exception means no.
   std::function<bool(const sys::peer_identity&)> authorize;
   /// The bells that this side may be woken by; those that its loop cannot wait on are left out.
   sys::bell_set bells = default_bells;

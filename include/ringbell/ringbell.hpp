@@ -49,6 +49,7 @@
 #include <ringbell/sys/bell_kind.hpp>
 #include <ringbell/sys/cpu.hpp>
 #include <ringbell/sys/doorbell.hpp>
+#include <ringbell/sys/foreign_handle.hpp>
 #include <ringbell/sys/futex.hpp>
 #include <ringbell/sys/handle.hpp>
 #include <ringbell/sys/local_socket.hpp>

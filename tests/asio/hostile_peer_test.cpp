@@ -315,8 +315,9 @@ TEST_CASE("a server whose answer is garbage, hostile, or none, is given up by an
 }
 
 TEST_CASE("a refusal reaches an Asio client by its reason") {
-  for (const errc reason : {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size,
-                            errc::refused_bell, errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user}) {
+  for (const errc reason :
+       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size, errc::refused_bell,
+        errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources}) {
     CHECK(error_of_connect(
               [](raw_peer& c, errc why) {
                 handshake::refused no;

@@ -264,12 +264,14 @@ TEST_CASE("a flood of bytes and handles on the control socket harms nobody, and 
     std::uint64_t sent = 0;
     const auto until = clock_type::now() + 150ms;
     while (clock_type::now() < until) {
+      // Where the kernel keeps handles out, they make the whole send fail.
       if (const auto n = attacker.socket.send(bytes, handles)) sent += *n;
+      if (const auto n = attacker.socket.send(bytes)) sent += *n;
     }
     CHECK(sent > 0);
     CHECK(v.server_descriptors() <= held + static_cast<int>(sys::received_handles::capacity));
-    // The channel still works.
-    if (kind == sys::bell_kind::socket) {
+    // The channel still works, where bytes were all that came.
+    if (kind == sys::bell_kind::socket && keeps_handles_out()) {
       publish(attacker, header(8, 0), 16);
       CHECK(eventually([&] { return attacker.peer_page().tx_tail.load() == 16; }));
     }
@@ -405,8 +407,9 @@ TEST_CASE("a server that chooses what was not offered, or sends the wrong handle
 }
 
 TEST_CASE("a refusal reaches the client by its reason") {
-  for (const errc reason : {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size,
-                            errc::refused_bell, errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user}) {
+  for (const errc reason :
+       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size, errc::refused_bell,
+        errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources}) {
     handshake::refused no;
     no.reason = reason;
     CHECK(connect_to_hostile_server([&](raw_peer& c) { c.send(no); }) == reason);

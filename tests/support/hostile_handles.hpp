@@ -3,16 +3,26 @@
 
 #include <doctest/doctest.h>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <functional>
+#include <iterator>
 #include <new>
+#include <span>
 #include <vector>
 
 #include "support/raw_peer.hpp"
@@ -53,6 +63,80 @@ inline sys::handle event() { return sys::handle(::eventfd(0, EFD_CLOEXEC | EFD_N
 
 /// The peer says nothing any more, but listens on. False where connections are closed as a whole only.
 inline bool says_no_more(raw_peer& p) { return ::shutdown(p.socket.native(), SHUT_WR) == 0; }
+
+/// Whether the kernel lets a process keep handles out of its sockets (6.16): then nothing can travel with bells.
+inline bool keeps_handles_out() {
+  std::error_code error;
+  const auto ends = sys::local_socket::pair(error);
+  const int off = 0;
+  return ::setsockopt(ends[0].native(), SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &off, sizeof off) == 0;
+}
+
+/// From now on this process is told that its kernel does not know that option. False when it may not filter its system calls.
+inline bool forget_how_to_keep_handles_out() {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_setsockopt, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[2])), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 83, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOPROTOOPT),          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  sock_fprog program{static_cast<unsigned short>(std::size(filter)), filter};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/// A TCP connection with bytes that nobody reads: whoever closes `near` last waits for them, for an hour.
+class lingering_connection {
+public:
+  lingering_connection() {
+    const sys::handle listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof name;
+    auto* const address = reinterpret_cast<sockaddr*>(&name);
+    REQUIRE(::bind(listening.get(), address, size) == 0);
+    REQUIRE(::listen(listening.get(), 1) == 0);
+    REQUIRE(::getsockname(listening.get(), address, &size) == 0);
+    near = sys::handle(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(near.get(), address, size) == 0);
+    far = sys::handle(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const std::vector<char> block(65536);
+    while (::send(near.get(), block.data(), block.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {}
+    const linger for_an_hour{1, 3600};
+    REQUIRE(::setsockopt(near.get(), SOL_SOCKET, SO_LINGER, &for_an_hour, sizeof for_an_hour) == 0);
+  }
+  sys::handle near;
+  sys::handle far;
+};
+
+/// As many handles as the kernel lets travel, with any flags: what a peer can do that does not use this library.
+inline bool send_with_handles(sys::native_handle socket, std::span<const std::byte> bytes, const std::vector<sys::native_handle>& handles,
+                              int flags = 0) {
+  std::vector<std::byte> control(CMSG_SPACE(sizeof(int) * handles.size()));
+  iovec payload{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &payload;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* const header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof(int) * handles.size());
+  std::memcpy(CMSG_DATA(header), handles.data(), sizeof(int) * handles.size());
+  return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT | flags) == static_cast<ssize_t>(bytes.size());
+}
+/// The most that travel with one message.
+inline constexpr std::size_t most_handles = 253;
+
+/// A Unix socket with this handle in its backlog.
+inline sys::handle socket_with(sys::native_handle inside) {
+  int ends[2];
+  REQUIRE(socket_pair_closed_on_exec(ends) == 0);
+  const sys::handle sender(ends[0]);
+  sys::handle receiver(ends[1]);
+  REQUIRE(send_with_handles(sender.get(), std::as_bytes(std::span("x")), {inside}));
+  return receiver;
+}
 
 /// What may travel with any bytes.
 inline std::vector<sys::native_handle> for_a_flood(sys::native_handle memory) { return {0, 1, 2, memory}; }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/sys/foreign_handle.hpp>
+
 #include "support/descriptors.hpp"
 #include "support/os_process.hpp"
 #include "support/patience.hpp"
@@ -123,15 +125,6 @@ inline std::vector<std::string> left_in(const temporary_folder& folder) {
 /// How many descriptors the system may take for itself meanwhile.
 inline constexpr int handles_of_the_system = 0;
 
-/// How many descriptors this process has open.
-inline int open_descriptors() {
-  DIR* const folder = ::opendir("/dev/fd");
-  int count = 0;
-  while (::readdir(folder)) ++count;
-  ::closedir(folder);
-  return count;
-}
-
 /// Looks again and again, without assuming how long it takes, until `condition` holds; false when it does not for too long.
 template <class F>
 bool eventually(F condition) {
@@ -141,6 +134,16 @@ bool eventually(F condition) {
     ::usleep(50);
   }
   return true;
+}
+
+/// How many descriptors this process has open. What another thread is about to close does not count.
+inline int open_descriptors() {
+  (void)eventually([] { return sys::closing_elsewhere() == 0; });
+  DIR* const folder = ::opendir("/dev/fd");
+  int count = 0;
+  while (::readdir(folder)) ++count;
+  ::closedir(folder);
+  return count;
 }
 
 }  // namespace ringbell::test

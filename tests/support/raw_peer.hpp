@@ -88,9 +88,10 @@ public:
     if (!frame) return;
     if (const auto* w = std::get_if<handshake::welcome>(&*frame)) {
       welcome = *w;
-      peer_region_handle = handles.items[0].duplicate(error);
-      peer = detail::map_ring_region(std::move(handles.items[0]), w->ring_bytes, error);
-      if (w->wakes_server == sys::bell_kind::eventfd) peer_bell = sys::event_bell(std::move(handles.items[1]));
+      sys::handle memory = handles.items[0].trusted();
+      peer_region_handle = memory.duplicate(error);
+      peer = detail::map_ring_region(std::move(memory), w->ring_bytes, error);
+      if (w->wakes_server == sys::bell_kind::eventfd) peer_bell = sys::event_bell(handles.items[1].trusted());
     }
   }
 

@@ -91,7 +91,11 @@ inline listener_options for_tests() {
   return options;
 }
 
+/// What servers that are forked from now on do first; they end when it is false. Where there is no fork, nothing.
+inline bool (*servers_prepare)() = nullptr;
+
 inline int be_server(const std::string& path, const shared_object<outcomes>& to) {
+  if (servers_prepare && !servers_prepare()) return 1;
   loop lp;
   lp.run(serve(lp, path, for_tests(), *to));
   return 0;

@@ -44,12 +44,13 @@ const std::vector<std::pair<errc, std::errc>>& documented() {
       {errc::no_such_method, std::errc::function_not_supported},
       {errc::dropped_idle, std::errc::connection_aborted},
       {errc::unsafe_directory, std::errc::permission_denied},
+      {errc::refused_no_resources, std::errc::connection_refused},
   };
   return table;
 }
 
 constexpr int first = static_cast<int>(errc::peer_closed);
-constexpr int last = static_cast<int>(errc::unsafe_directory);
+constexpr int last = static_cast<int>(errc::refused_no_resources);
 
 }  // namespace
 

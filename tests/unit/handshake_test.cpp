@@ -52,8 +52,9 @@ welcome some_welcome() {
 
 std::vector<frame> one_of_each() {
   std::vector<frame> frames{some_hello(), some_welcome()};
-  for (const auto reason : {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size,
-                            errc::refused_bell, errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user})
+  for (const auto reason :
+       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size, errc::refused_bell,
+        errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources})
     frames.push_back(refused{reason, 4096, ~std::uint64_t{0}});
   return frames;
 }
@@ -158,8 +159,9 @@ TEST_CASE("the bytes of a REFUSED are those of the specification") {
 
 TEST_CASE("each reason has the code of the specification") {
   const std::pair<errc, unsigned> codes[] = {
-      {errc::refused_version, 1}, {errc::refused_unauthorized, 2}, {errc::refused_too_many, 3},  {errc::refused_ring_size, 4},
-      {errc::refused_bell, 5},    {errc::refused_stopping, 6},     {errc::refused_malformed, 7}, {errc::refused_too_many_of_user, 8},
+      {errc::refused_version, 1},      {errc::refused_unauthorized, 2}, {errc::refused_too_many, 3},  {errc::refused_ring_size, 4},
+      {errc::refused_bell, 5},         {errc::refused_stopping, 6},     {errc::refused_malformed, 7}, {errc::refused_too_many_of_user, 8},
+      {errc::refused_no_resources, 9},
   };
   for (const auto& [reason, code] : codes) {
     const auto bytes = bytes_of(refused{reason, 0, 0});
@@ -288,7 +290,34 @@ TEST_CASE("a bell that does not exist is bad_peer in a WELCOME") {
 
 TEST_CASE("a reason that does not exist is bad_peer in a REFUSED") {
   for (unsigned reason = 0; reason <= 0xffff; ++reason)
-    REQUIRE(with_field(refused{}, 8, static_cast<std::uint16_t>(reason)).has_value() == (reason >= 1 && reason <= 8));
+    REQUIRE(with_field(refused{}, 8, static_cast<std::uint16_t>(reason)).has_value() == (reason >= 1 && reason <= 9));
+}
+
+TEST_CASE("a reader that is sent no shorter frame wants all of it at once") {
+  frame_reader of_answers(answer_size);
+  CHECK(of_answers.want().size() == answer_size);
+  const encoded_frame no = encode(refused{errc::refused_stopping, 1, 2});
+  std::memcpy(of_answers.want().data(), no.bytes().data(), 5);
+  CHECK(of_answers.received(5).error() == errc::would_block);
+  CHECK(of_answers.want().size() == answer_size - 5);
+  std::memcpy(of_answers.want().data(), no.bytes().data() + 5, answer_size - 5);
+  CHECK(std::get<refused>(of_answers.received(answer_size - 5).value()) == refused{errc::refused_stopping, 1, 2});
+  CHECK(of_answers.want().empty());
+
+  // A longer one has its end to come; a shorter one is none.
+  const encoded_frame greeting = encode(hello{});
+  frame_reader longer(answer_size);
+  std::memcpy(longer.want().data(), greeting.bytes().data(), answer_size);
+  CHECK(longer.received(answer_size).error() == errc::would_block);
+  CHECK(longer.want().size() == max_frame - answer_size);
+  frame_reader of_greetings(max_frame);
+  std::memcpy(of_greetings.want().data(), no.bytes().data(), answer_size);
+  CHECK(of_greetings.received(answer_size).has_value());
+  frame_reader too_much(max_frame);
+  std::memcpy(too_much.want().data(), no.bytes().data(), answer_size);
+  CHECK(too_much.received(answer_size + 1).error() == errc::bad_peer);
+  CHECK(too_much.want().empty());
+  CHECK(too_much.received(0).error() == errc::bad_peer);
 }
 
 TEST_CASE("a reader stays broken after bad_peer and wants no more") {

@@ -102,7 +102,7 @@ int exchange_as_client(std::string path) {
   expect(signalled(bell.native()), "to be rung");
   memory.data()[7] = peer.data()[9];
   expect(event_bell::is_event(handles.items[1].get()), "the server's bell");
-  expect(!event_bell(std::move(handles.items[1])).ring(), "to ring");
+  expect(!event_bell(handles.items[1].trusted()).ring(), "to ring");
   expect(receive(socket).text.empty(), "the server's hang-up");
   return 0;
 }
@@ -269,16 +269,17 @@ TEST_CASE("handles travel with the first bytes, whoever is the server, and have 
     received_handles handles;
     CHECK(receive(ends[1 - first], handles).text == "x");
     REQUIRE(handles.count == 2);
-    CHECK_FALSE(can_be_mapped_for_writing(handles.items[0]));
-    CHECK_FALSE(can_become_writable(handles.items[0]));
-    const peer_region peer = peer_region::map(std::move(handles.items[0]), 4096, error);
+    handle section = handles.items[0].trusted();
+    CHECK_FALSE(can_be_mapped_for_writing(section));
+    CHECK_FALSE(can_become_writable(section));
+    const peer_region peer = peer_region::map(std::move(section), 4096, error);
     REQUIRE_FALSE(error);
     CHECK(peer.data()[7] == std::byte{9});
     memory.data()[7] = std::byte{10};
     CHECK(peer.data()[7] == std::byte{10});
     CHECK(event_bell::is_event(handles.items[1].get()));
     CHECK_FALSE(is_signalled(bell.native()));
-    CHECK_FALSE(event_bell(std::move(handles.items[1])).ring());
+    CHECK_FALSE(event_bell(handles.items[1].trusted()).ring());
     CHECK(signalled(bell.native()));
   }
 }
@@ -303,7 +304,7 @@ TEST_CASE("handles go between two processes, in both directions") {
   const event_bell bell = make_bell();
   REQUIRE(socket.send(bytes_of("back"), std::array{memory.shared_handle(), bell.native()}));
   REQUIRE(event_bell::is_event(handles.items[1].get()));
-  CHECK_FALSE(event_bell(std::move(handles.items[1])).ring());
+  CHECK_FALSE(event_bell(handles.items[1].trusted()).ring());
   CHECK(signalled(bell.native()));
   CHECK(peer.data()[7] == std::byte{11});
   socket = local_socket();

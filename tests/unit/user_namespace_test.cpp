@@ -6,6 +6,7 @@
 #include <ringbell/listener.hpp>
 #include <ringbell/server.hpp>
 #include <ringbell/service_statistics.hpp>
+#include <ringbell/sys/service_path.hpp>
 #include <ringbell/sys/user_id.hpp>
 
 #include <doctest/doctest.h>
@@ -14,8 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/channel_pair.hpp"
@@ -157,6 +160,24 @@ TEST_CASE("a service in a namespace does not tell its statistics to users that t
           }(lp, path));
         }) == 0);
   CHECK(wait_for(inside) == 0);
+}
+
+TEST_CASE("in a namespace, a folder of names is one's own only when it is one's own outside as well") {
+  if (!may_make_namespaces()) return;
+  const open_folder folder;
+  for (const uid_t owner : {uid_t{4100}, uid_t{4300}}) {
+    CAPTURE(owner);
+    const std::string runtime = folder / std::to_string(owner);
+    for (const auto& [path, of] : {std::pair(runtime, uid_t{4100}), std::pair(runtime + "/ringbell", owner)}) {
+      REQUIRE(::mkdir(path.c_str(), 0700) == 0);
+      REQUIRE(::chown(path.c_str(), of, of) == 0);
+    }
+    CHECK(wait_for(start_in_namespace([&] {
+            ::setenv("XDG_RUNTIME_DIR", runtime.c_str(), 1);
+            const std::error_code expected = owner == 4100 ? std::error_code() : errc::unsafe_directory;
+            return sys::prepare_service_folder("name") == expected && sys::check_service_folder("name") == expected ? 0 : 1;
+          })) == 0);
+  }
 }
 
 }  // TEST_SUITE("user_namespace")

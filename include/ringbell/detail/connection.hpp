@@ -54,7 +54,7 @@ struct connection_parts {
 sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error) noexcept;
 /// Maps a peer's region for a ring of `ring_bytes`, as it said, and checks the page's constants. Closes the handle. Errors:
 /// `errc::bad_region`, and as `sys::peer_region::map`.
-sys::peer_region map_ring_region(sys::handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept;
+sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept;
 
 /// Ends a connection that no front end has taken up: the peer sees both directions closed in order.
 void end_connection(connection_parts parts) noexcept;

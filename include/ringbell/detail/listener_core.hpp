@@ -64,17 +64,19 @@ private:
   void accept_soon() noexcept;
   void accept_at(loop::clock::time_point when) noexcept;
   bool allowed(const sys::peer_identity& who) noexcept;
-  void begin(sys::local_socket socket);
-  void accepted(connection_parts parts, client_count of_user);
+  void begin(sys::local_socket socket) noexcept;
+  void make_room_for(const sys::user_id& user) noexcept;
+  void accepted(connection_parts parts, client_count of_user) noexcept;
   void ended() noexcept;
 
   loop& loop_;
   sys::local_listener socket_;
   listener_options options_;
+  std::size_t places_;               // that connections in their handshake may have
+  sys::descriptor_reserve reserve_;  // for clients that may connect, and to tell others that they may not
   client_count clients_;
   clients_by_user users_;
   list<half_open> handshakes_;
-  std::size_t half_open_ = 0;
   std::deque<accepted_connection> ready_;
   std::function<void()> on_ready_;
   watch_key key_;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/result.hpp>
+#include <ringbell/sys/foreign_handle.hpp>
 #include <ringbell/sys/handle.hpp>
 #include <ringbell/sys/peer_identity.hpp>
 
@@ -19,10 +20,10 @@ std::uint64_t current_process() noexcept;
 
 class doorbell;
 
-/// The handles that came with a frame, at most `capacity`; closed on destruction unless taken.
+/// The handles that came with a frame, at most `capacity`; those that nobody has taken are closed elsewhere.
 struct received_handles {
   static constexpr std::size_t capacity = 4;
-  std::array<handle, capacity> items;
+  std::array<foreign_handle, capacity> items;
   std::size_t count = 0;
 };
 
@@ -32,8 +33,9 @@ struct received_handles {
 /// puts what it sends there. Each direction has room for handles at its beginning only, so they go with the first `send` or not at all. What arrives has
 /// fewer rights: memory can be read, events can be set.
 ///
-/// Thread-safety: `ring` from any thread; the rest from one. Lifetime: closed on destruction; the peer then sees a hang-up. On one that is empty everything
-/// fails with `std::errc::bad_file_descriptor`, and `drain` sees a hang-up.
+/// Thread-safety: `ring` from any thread; the rest from one. Lifetime: closed on destruction; the peer then sees a hang-up. When handles are in it that were not
+/// received, `close_elsewhere` closes it, so that its destruction does not wait for what the peer sent. On one that is empty everything fails with
+/// `std::errc::bad_file_descriptor`, and `drain` sees a hang-up.
 class local_socket {
 public:
   local_socket() noexcept = default;
@@ -63,15 +65,19 @@ public:
   /// Receives at most `into.size()` bytes (not 0), and adds the handles that travel with them to `handles`; they are closed on exec.
   /// Zero bytes is the peer's hang-up. Errors: `errc::would_block`; `errc::peer_closed`; `errc::bad_peer` when there were more
   /// handles than fit, or when they are not what they have to be, `std::errc::too_many_files_open` when this process may not have that many: `handles`
-  /// is then emptied and the bytes are lost; else the system's.
+  /// is then emptied, and all that is left to do is to close the socket (on Linux also to try again, once there are descriptors); else the system's.
   result<std::size_t> receive(std::span<std::byte> into, received_handles& handles) noexcept;
+
+  /// From now on the peer can send bytes only, where the system can see to that (Linux 6.16: its sends of handles then fail with EPERM). False when it has sent
+  /// handles already, or more than bells, that were not received: it has broken the protocol. To be called once, by each side when it has received all that its peer
+  /// has to send with handles.
+  bool let_no_handles_in() noexcept;
 
   /// Rings the bell kind `socket`: sends one byte. Never blocks and raises no signal: a full buffer means "already rung".
   /// While the system lacks memory for the byte it is tried again, for a tenth of a second.
   /// Errors: `errc::peer_closed`; `errc::not_supported` on Windows, which has no such bell; else the system's.
   std::error_code ring() noexcept;
-  /// Takes the bytes that have been rung so far, without letting in handles that a hostile peer attached to them. Never blocks.
-  /// True when the peer has hung up.
+  /// Takes the bytes that have been rung so far. Never blocks. True when the peer has hung up, or has attached handles to its bells, which counts as such.
   bool drain() noexcept;
   /// Hangs up: both sides see it, though this object is still there. Needs no memory. Does nothing on Windows.
   void shut_down() noexcept;
@@ -80,6 +86,24 @@ private:
   friend class doorbell;
   socket_end end_;
 };
+
+/// Descriptors that are open for nothing: closed when none is left for something that matters. Without effect on Windows, where handles do not run out.
+/// Thread-safety: one thread.
+class descriptor_reserve {
+public:
+  static constexpr std::size_t size = 6;
+  /// Takes what is missing. Nothing happens when there is none.
+  void fill() noexcept;
+  /// Gives one up, or all. False when there was none.
+  bool give_one() noexcept;
+  void give_all() noexcept;
+
+private:
+  std::array<handle, size> spare_;
+};
+
+/// How many descriptors this process may have; the largest number where they do not run out. Thread-safety: any thread.
+std::size_t descriptor_limit() noexcept;
 
 /// A listening Unix stream socket on a path, and the lock that says its server lives. On Windows a named pipe, some of whose instances wait for clients; it
 /// has no files, and what follows on files does not apply.

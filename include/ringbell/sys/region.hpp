@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/sys/foreign_handle.hpp>
 #include <ringbell/sys/handle.hpp>
 
 #include <cstddef>
@@ -58,11 +59,11 @@ public:
   peer_region& operator=(peer_region&& other) noexcept;
   ~peer_region();
 
-  /// Maps what the peer handed over; the handle is closed in any case. Errors: `errc::bad_region` when it is not a memfd sealed
+  /// Maps what the peer handed over; the handle is closed in any case, elsewhere when it is not what it should be. Errors: `errc::bad_region` when it is not a memfd sealed
   /// against shrinking, growing, future writing and unsealing (on Windows: no section of committed memory; elsewhere: not shared memory), when it is on
   /// huge pages, or when it is not exactly
   /// `expected_bytes` (more than 0, rounded up to whole pages) long; else the system's.
-  static peer_region map(handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept;
+  static peer_region map(foreign_handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept;
 
   const std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }

@@ -63,8 +63,12 @@ descriptors create_shared_memory(std::error_code& error) noexcept {
   return {};
 }
 
-// Shared memory and of the right size. On macOS it is the one thing without a type, elsewhere it looks like a file.
+// Shared memory and of the right size. On macOS it is the one thing without a type, elsewhere it looks like a file. Where shared memory has seals, they tell it
+// from files whose server may not answer.
 bool is_shared_memory(native_handle fd, std::size_t size) noexcept {
+#ifdef F_GET_SEALS
+  if (::fcntl(fd, F_GET_SEALS) < 0) return false;
+#endif
   struct stat file{};
   if (::fstat(fd, &file) != 0 || static_cast<std::uintmax_t>(file.st_size) != size) return false;
 #ifdef __APPLE__
@@ -107,14 +111,15 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
   return made;
 }
 
-peer_region peer_region::map(handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
+peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
   error.clear();
   const std::size_t size = whole_pages(expected_bytes);
   if (size == 0 || !is_shared_memory(from_peer.get(), size)) {
     error = errc::bad_region;
     return {};
   }
-  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, from_peer.get(), 0);
+  const handle shared = from_peer.trusted();
+  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, shared.get(), 0);
   if (memory == MAP_FAILED) {
     // EACCES, EPERM: opened for writing only. EBADF: opened for neither.
     error = errno == EACCES || errno == EPERM || errno == EBADF ? make_error_code(errc::bad_region) : last_error();

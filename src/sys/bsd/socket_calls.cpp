@@ -4,6 +4,7 @@
 #include "sys/posix/syscall.hpp"
 
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,6 +68,32 @@ int send_flags() noexcept {
 }
 
 int receive_flags() noexcept { return MSG_DONTWAIT; }
+bool take_received(native_handle, std::span<std::byte>) noexcept { return true; }  // it was
+
+// All handles are taken, and closed elsewhere.
+ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept {
+  alignas(cmsghdr) std::byte control[control_room];
+  iovec bytes{into.data(), into.size()};
+  msghdr message{};
+  const auto n = retry([&] {
+    message = {};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    return ::recvmsg(socket, &message, receive_flags());
+  });
+  received_handles dropped;
+  return n > 0 && collect(message, dropped) != 0 ? 0 : n;
+}
+
+handles_kept_out keep_handles_out(native_handle) noexcept { return handles_kept_out::cannot; }
+
+// Not shut down before: that would close what is in it, here. So what the peer sends between this look and the close is closed here after all.
+bool may_hold_handles(native_handle socket, bool) noexcept {
+  int bytes = 0;
+  return ::ioctl(socket, FIONREAD, &bytes) != 0 || bytes != 0;
+}
 
 // Later than it came: a child that another thread starts in between inherits it.
 void close_on_exec(native_handle received) noexcept { (void)::fcntl(received, F_SETFD, FD_CLOEXEC); }

@@ -47,7 +47,7 @@ int create_memfd() noexcept {
 void fetch_first_page(void* memory, int advice) noexcept { (void)::madvise(memory, page_size(), advice); }
 
 // Every byte of such memory is there, now and later. The seals come first: with them in place the size cannot change between these
-// checks and the mapping.
+// checks and the mapping, and what has seals is the kernel's own memory, which answers (and is closed) without asking anybody.
 bool safe_to_read(native_handle fd, std::size_t size) noexcept {
   const int seals = ::fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & required_seals) != required_seals) return false;
@@ -104,7 +104,7 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
   return made;
 }
 
-peer_region peer_region::map(handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
+peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
   error.clear();
   const std::size_t size = whole_pages(expected_bytes);
   if (size == 0 || !safe_to_read(from_peer.get(), size)) {
@@ -112,7 +112,8 @@ peer_region peer_region::map(handle from_peer, std::size_t expected_bytes, std::
     return {};
   }
 
-  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, from_peer.get(), 0);
+  const handle sealed = from_peer.trusted();
+  void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, sealed.get(), 0);
   if (memory == MAP_FAILED) {
     // EACCES: the peer passed a descriptor that was opened for writing only.
     error = errno == EACCES ? make_error_code(errc::bad_region) : last_error();

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/sys/local_socket.hpp>
 
+#include "sys/posix/closing_thread.hpp"
 #include "sys/posix/socket_calls.hpp"
 #include "sys/posix/syscall.hpp"
 #include "sys/posix/unix_address.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,7 +41,13 @@ std::error_code connect_error() noexcept {
   return last_error();
 }
 
-// Takes ownership of the handles in a received message; returns how many there were. Those that do not fit are closed.
+void close_all(received_handles& handles) noexcept {
+  for (foreign_handle& h : handles.items) h.reset();
+  handles.count = 0;
+}
+
+}  // namespace
+
 std::size_t collect(msghdr& message, received_handles& into) noexcept {
   std::size_t count = 0;
   for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
@@ -47,20 +56,13 @@ std::size_t collect(msghdr& message, received_handles& into) noexcept {
     for (std::size_t i = 0; i < here; ++i, ++count) {
       int fd;
       std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      handle owned(fd);
+      foreign_handle owned{handle(fd)};
       close_on_exec(fd);
       if (into.count < into.items.size()) into.items[into.count++] = std::move(owned);
     }
   }
   return count;
 }
-
-void close_all(received_handles& handles) noexcept {
-  for (handle& h : handles.items) h.reset();
-  handles.count = 0;
-}
-
-}  // namespace
 
 local_socket local_socket::connect(const std::string& path, std::error_code& error) noexcept {
   const unix_address address(path);
@@ -139,8 +141,11 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into, received_ha
     if (truncated && came < received_handles::capacity) return std::make_error_code(std::errc::too_many_files_open);
     return errc::bad_peer;
   }
+  if (!take_received(native(), into.first(static_cast<std::size_t>(received)))) return errc::bad_peer;
   return static_cast<std::size_t>(received);
 }
+
+bool local_socket::let_no_handles_in() noexcept { return end_.let_no_handles_in(); }
 
 std::error_code local_socket::ring() noexcept {
   const std::byte bell{};
@@ -150,12 +155,13 @@ std::error_code local_socket::ring() noexcept {
 }
 
 bool local_socket::drain() noexcept {
-  // Without a control buffer the kernel drops attached handles before they become ours. The bound is far above what a socket buffer
-  // holds by default, so only a peer that never stops ringing reaches it; each read made room, so its next ring is an event again.
+  // The bound is far above what a socket buffer holds by default, so only a peer that never stops ringing reaches it; each read made room, so its next ring is an
+  // event again.
   constexpr int reads = 64;
   std::byte sink[4096];
   for (int i = 0; i < reads; ++i) {
-    const auto n = retry([&] { return ::recv(native(), sink, sizeof sink, MSG_DONTWAIT); });
+    const auto n =
+        retry([&] { return end_.lets_handles_in() ? receive_bytes(native(), sink) : ::recv(native(), sink, sizeof sink, MSG_DONTWAIT); });
     if (n == 0) return true;
     // What is left for lack of memory is no harm: whoever drains looks at the ring next, and another byte is another event.
     if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK && !lacks_memory(errno);
@@ -164,6 +170,32 @@ bool local_socket::drain() noexcept {
 }
 
 void local_socket::shut_down() noexcept { ::shutdown(native(), SHUT_RDWR); }
+
+// Descriptors.
+
+void descriptor_reserve::fill() noexcept {
+  for (handle& one : spare_)
+    if (!one && !(one = open_socket())) return;
+}
+
+bool descriptor_reserve::give_one() noexcept {
+  for (handle& one : spare_)
+    if (one) {
+      one.reset();
+      return true;
+    }
+  return false;
+}
+
+void descriptor_reserve::give_all() noexcept {
+  for (handle& one : spare_) one.reset();
+}
+
+std::size_t descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::numeric_limits<std::size_t>::max();
+  return static_cast<std::size_t>(limit.rlim_cur);
+}
 
 // The listener.
 
@@ -248,7 +280,7 @@ std::error_code remove_stale(const std::string& path, const unix_address& addres
   if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? std::error_code() : path_error();
   if (!is_socket(found)) return errc::bad_name;
 
-  const handle probe(open_socket());
+  const socket_end probe(open_socket());
   if (!probe) return last_error();
   if (retry([&] { return ::connect(probe.get(), address.get(), address.size()); }) == 0) return errc::name_in_use;
   // A full backlog, or a socket of another type, is alive as well.
@@ -300,6 +332,17 @@ std::string local_listener::obstacles(const std::string& path) {
   return obstacle("socket", path, is_socket) + obstacle("lock file", path + ".lock", is_lock_file);
 }
 
+namespace {
+
+// Nobody gets into the backlog afterwards. But for a forked child, whose parent goes on to listen; it does not close the last descriptor.
+bool has_clients(native_handle listening, bool end) noexcept {
+  if (end) ::shutdown(listening, SHUT_RDWR);
+  pollfd p{listening, POLLIN, 0};
+  return ::poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
+}
+
+}  // namespace
+
 local_listener& local_listener::operator=(local_listener&& other) noexcept {
   if (this != &other) {
     close();
@@ -318,11 +361,14 @@ void local_listener::close() noexcept {
   // A child that was forked shares the lock, but the name is its parent's. And when the lock file is not ours any more (somebody
   // cleaned the folder), the name may be another server's by now.
   struct stat locked{};
-  if (lock_ && process_ == ::getpid() && ::fstat(lock_.get(), &locked) == 0 && is_at(locked, lock_path_)) {
+  const bool ours = process_ == ::getpid();
+  if (lock_ && ours && ::fstat(lock_.get(), &locked) == 0 && is_at(locked, lock_path_)) {
     // The lock goes last: until then nobody else can take the name.
     if (socket_) ::unlink(path_.c_str());
     ::unlink(lock_path_.c_str());
   }
+  // Whoever is in the backlog may have sent handles already, which are closed with it.
+  if (socket_ && has_clients(socket_.get(), ours)) close_unread(std::move(socket_));
   socket_.reset();
   lock_.reset();
 }

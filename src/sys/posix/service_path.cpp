@@ -56,6 +56,12 @@ std::string service_folder() {
 
 bool is_this_user(uid_t user) noexcept { return user == current_user(); }
 
+// Where an id may stand for several users: only the owner may set a mode, be it the one that is set. A link has none.
+bool is_ours(const std::string& path, const struct stat& found) noexcept {
+  if (!is_this_user(found.st_uid) || names_one_user(found.st_uid)) return is_this_user(found.st_uid);
+  return !S_ISLNK(found.st_mode) && ::chmod(path.c_str(), found.st_mode & 07777) == 0;
+}
+
 std::string octal(mode_t mode) {
   char text[16];
   std::snprintf(text, sizeof text, "%04o", static_cast<unsigned>(mode & 07777));
@@ -87,7 +93,7 @@ fault fault_around(const std::string& parent, struct stat& found) {
     return {error, parent + " does not exist: create it for user " + text_of(current_user()) +
                        " with mode 0700, or choose another folder of that user's"};
   }
-  const auto trusted = [](const struct stat& s) { return is_this_user(s.st_uid) || s.st_uid == 0; };
+  const auto trusted = [&](const struct stat& s) { return is_ours(parent, s) || s.st_uid == 0; };
   if (!S_ISDIR(found.st_mode)) return unsafe(parent, "is no folder, and " + whose(found));
   if (!trusted(named)) return unsafe(parent, whose_and_mode(named) + ": expected " + this_user_or_root());
   if (!trusted(found)) return unsafe(parent, "leads to a folder that " + whose_and_mode(found) + ": expected " + this_user_or_root());
@@ -109,7 +115,7 @@ fault fault_of(const std::string& folder, const std::string& parent, const struc
   }
   if (S_ISLNK(found.st_mode)) return unsafe(folder, "is a link, and " + whose(found));
   if (!S_ISDIR(found.st_mode)) return unsafe(folder, "is no folder, and " + whose(found));
-  if (!is_this_user(found.st_uid) || (found.st_mode & 077) != 0)
+  if (!is_ours(folder, found) || (found.st_mode & 077) != 0)
     return unsafe(folder, whose_and_mode(found) + ": expected user " + text_of(current_user()) + " and mode 0700");
   return {};
 }

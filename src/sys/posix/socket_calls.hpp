@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include <cstddef>
+#include <span>
 #include <string>
 
 /// Where the systems' Unix sockets differ; a file per system.
@@ -34,6 +35,22 @@ void close_on_exec(native_handle received) noexcept;
 /// How much room to give the control data of a message for `received_handles::capacity` descriptors: at most `control_room`.
 inline constexpr std::size_t control_room = 2560;
 std::size_t control_bytes() noexcept;
+
+/// Takes ownership of the handles in a received message; returns how many there were. Those that do not fit are closed elsewhere.
+std::size_t collect(msghdr& message, received_handles& into) noexcept;
+
+/// After a recvmsg with `receive_flags` that gave `bytes`: takes them off the socket, where the flags leave them in it. False when that cannot be.
+bool take_received(native_handle socket, std::span<std::byte> bytes) noexcept;
+
+/// As recv(2) of what has come, without waiting. What comes with handles ends it: 0.
+ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept;
+
+/// Has the kernel let in no more handles. Whether it does so, or does not know how, or handles are in the socket already.
+enum class handles_kept_out { yes, cannot, too_late };
+handles_kept_out keep_handles_out(native_handle socket) noexcept;
+
+/// Whether handles may be in a socket that is about to be closed. When it is this process's own to end, nothing comes any more afterwards (Linux).
+bool may_hold_handles(native_handle socket, bool end) noexcept;
 
 result<peer_identity> identity_of_peer(native_handle socket) noexcept;
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <ringbell/sys/foreign_handle.hpp>
 #include <ringbell/sys/handle.hpp>
 
 #include "sys/windows/win32.hpp"
@@ -12,6 +13,10 @@ void handle::reset() noexcept {
 }
 
 handle handle::duplicate(std::error_code& error) const noexcept { return duplicate_of(h_, error); }
+
+// Only sections and events come from peers, with rights that have nobody wait for their closing.
+void close_elsewhere(handle from_peer) noexcept { from_peer.reset(); }
+std::size_t closing_elsewhere() noexcept { return 0; }
 
 handle duplicate_of(native_handle h, std::error_code& error) noexcept {
   const HANDLE here = ::GetCurrentProcess();

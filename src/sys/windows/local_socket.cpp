@@ -7,6 +7,7 @@
 #include "sys/windows/service_pipe.hpp"
 
 #include <atomic>
+#include <limits>
 #include <new>
 
 namespace ringbell::sys {
@@ -99,6 +100,14 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into, received_ha
   if (!end_) return std::make_error_code(std::errc::bad_file_descriptor);
   return end_->receive(into, handles);
 }
+
+// A pipe carries bytes alone, and handles with the first of them.
+bool local_socket::let_no_handles_in() noexcept { return true; }
+
+void descriptor_reserve::fill() noexcept {}
+bool descriptor_reserve::give_one() noexcept { return false; }
+void descriptor_reserve::give_all() noexcept {}
+std::size_t descriptor_limit() noexcept { return std::numeric_limits<std::size_t>::max(); }
 
 // Events are the bells: a write would cost more, and could be left under way.
 std::error_code local_socket::ring() noexcept { return errc::not_supported; }

@@ -31,7 +31,7 @@ void end(native_handle pipe, OVERLAPPED& call) noexcept {
 }
 
 void close_all(received_handles& handles) noexcept {
-  for (handle& h : handles.items) h.reset();
+  for (foreign_handle& h : handles.items) h.reset();
   handles.count = 0;
 }
 

@@ -95,7 +95,7 @@ region& region::operator=(region&& other) noexcept {
 
 region::~region() { unmap(data_); }
 
-peer_region peer_region::map(handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
+peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
   error.clear();
   const std::size_t size = whole_pages(expected_bytes);
   if (size == 0 || !safe_to_read(from_peer.get(), size)) {

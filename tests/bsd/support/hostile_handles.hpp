@@ -47,6 +47,9 @@ inline sys::handle event() {
 /// The peer says nothing any more, but listens on. False where connections are closed as a whole only.
 inline bool says_no_more(raw_peer& p) { return ::shutdown(p.socket.native(), SHUT_WR) == 0; }
 
+/// Nobody can keep handles out of a socket: a peer that sends some with a bell has ended the channel.
+inline bool keeps_handles_out() { return false; }
+
 /// What may travel with any bytes.
 inline std::vector<sys::native_handle> for_a_flood(sys::native_handle memory) { return {0, 1, 2, memory}; }
 

@@ -41,6 +41,9 @@ inline sys::handle event() { return sys::handle(::CreateEventW(nullptr, FALSE, F
 /// The peer says nothing any more, but listens on. False where connections are closed as a whole only.
 inline bool says_no_more(raw_peer&) { return false; }
 
+/// Nothing travels with bells.
+inline bool keeps_handles_out() { return true; }
+
 /// What may travel with any bytes.
 inline std::vector<sys::native_handle> for_a_flood(sys::native_handle) { return {}; }
 

@@ -19,7 +19,8 @@ inline constexpr bool event_is_safe_between_users = false;
 inline constexpr bool sent_handles_travel = true;
 
 // What control sockets consist of: a descriptor.
-using socket_end = handle;
 using listening_end = handle;
 
 }  // namespace ringbell::sys
+
+#include <ringbell/sys/posix/socket_end.hpp>

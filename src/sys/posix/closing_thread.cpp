@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSL-1.0
+#include "sys/posix/closing_thread.hpp"
+
+#include "sys/posix/socket_calls.hpp"
+#include "sys/posix/syscall.hpp"
+
+#include <ringbell/sys/quiet_thread.hpp>
+
+#include <dlfcn.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <thread>
+
+namespace ringbell::sys {
+
+namespace {
+
+/// A set of descriptors. Adding allocates nothing and locks nothing, so it cannot fail.
+class descriptor_set {
+public:
+  /// As many as a process can have by default (fs.nr_open).
+  static constexpr int capacity = 1 << 20;
+
+  void add(int fd) noexcept {
+    const auto word = static_cast<std::size_t>(fd) / 64;
+    std::size_t used = used_.load();
+    while (used <= word && !used_.compare_exchange_weak(used, word + 1)) {}
+    words_[word].fetch_or(bit(fd));
+  }
+  bool remove(int fd) noexcept { return (words_[static_cast<std::size_t>(fd) / 64].fetch_and(~bit(fd)) & bit(fd)) != 0; }
+
+  std::size_t size() const noexcept {
+    std::size_t n = 0;
+    for (std::size_t i = 0; i < used_; ++i) n += static_cast<std::size_t>(std::popcount(words_[i].load()));
+    return n;
+  }
+  template <class F>
+  void for_each(F f) const noexcept {
+    for (std::size_t i = 0; i < used_; ++i)
+      for (std::uint64_t left = words_[i]; left != 0; left &= left - 1) f(static_cast<int>(i) * 64 + std::countr_zero(left));
+  }
+
+  void clear() noexcept {
+    for (std::size_t i = 0; i < used_; ++i) words_[i] = 0;
+  }
+
+private:
+  static std::uint64_t bit(int fd) noexcept { return std::uint64_t{1} << (fd % 64); }
+  std::array<std::atomic<std::uint64_t>, capacity / 64> words_{};
+  std::atomic<std::size_t> used_{0};
+};
+
+// Never destroyed: the thread uses all this until the process ends.
+constinit descriptor_set to_close;
+constinit descriptor_set unread;  // those of them that are sockets of this library's, with handles in them
+constinit std::atomic<std::uint32_t> additions{0};
+constinit std::atomic<bool> closing_one{false};
+constinit std::atomic<bool> has_thread{false};
+
+// The process that all this is about, or, with `being_cleared`, the one that is about to forget what its parent left in its memory.
+constinit std::atomic<std::uint64_t> owner{0};
+constexpr std::uint64_t being_cleared = std::uint64_t{1} << 63;
+
+/// A forked child has none of its parent's threads, and may have closed its copies of the descriptors: the numbers mean nothing in it.
+void forget_the_parents() noexcept {
+  const std::uint64_t here = current_process();
+  std::uint64_t known = owner.load();
+  while (known != here) {
+    if (known == (here | being_cleared)) {  // by another thread
+      std::this_thread::yield();
+      known = owner.load();
+    } else if (owner.compare_exchange_strong(known, here | being_cleared)) {
+      to_close.clear();
+      unread.clear();
+      closing_one = false;
+      has_thread = false;
+      owner = here;
+      return;
+    }
+  }
+}
+
+void close_foreign(handle h, int depth) noexcept;
+
+// Sockets in sockets in sockets: the kernel allows few levels.
+constexpr int deepest = 8;
+
+/// Takes the handles out of a socket and closes them, each as if it had come alone.
+void empty(native_handle socket, int depth) noexcept {
+  // More than a peer can have put into one of ours. Another's may be written to all the time.
+  constexpr int reads = 100'000;
+  for (int i = 0; i < reads; ++i) {
+    std::byte sink[4096];
+    alignas(cmsghdr) std::byte control[control_room];
+    iovec bytes{sink, sizeof sink};
+    msghdr message{};
+    message.msg_iov = &bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (retry([&] { return ::recvmsg(socket, &message, MSG_DONTWAIT); }) <= 0) return;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
+      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
+      for (std::size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+        int fd;
+        std::memcpy(&fd, CMSG_DATA(c) + at, sizeof fd);
+        close_foreign(handle(fd), depth + 1);
+      }
+    }
+  }
+}
+
+void close_foreign(handle h, int depth) noexcept {
+  int type = 0;
+  socklen_t size = sizeof type;
+  if (::getsockopt(h.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return;  // no socket
+  const linger at_once{};
+  (void)::setsockopt(h.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+  sockaddr_storage name{};
+  size = sizeof name;
+  const bool local = ::getsockname(h.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0 && name.ss_family == AF_UNIX;
+  if (local && depth < deepest) empty(h.get(), depth);
+}
+
+void close_one(int fd) noexcept {
+  // Off both sets before the number is free for others.
+  const bool ours = unread.remove(fd);
+  to_close.remove(fd);
+  handle closing(fd);
+  if (!ours) return close_foreign(std::move(closing), 0);
+  while (handle client = accept_socket(fd)) empty(client.get(), 0);  // of a listening one
+  empty(fd, 0);
+}
+
+void run() noexcept {
+  for (;;) {
+    const std::uint32_t seen = additions.load();
+    to_close.for_each([](int fd) {
+      closing_one = true;
+      close_one(fd);
+      closing_one = false;
+    });
+    additions.wait(seen);
+  }
+}
+
+/// The code of the thread must stay where it is, when this is part of a library that is unloaded.
+void keep_loaded() noexcept {
+#ifdef RTLD_NODELETE
+  Dl_info here{};
+  if (::dladdr(reinterpret_cast<void*>(&keep_loaded), &here) != 0 && here.dli_fname)
+    (void)::dlopen(here.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+#endif
+}
+
+void start_thread() noexcept {
+  if (has_thread.exchange(true)) return;
+  try {
+    keep_loaded();
+    quiet_thread(&run).detach();
+  } catch (...) {
+    has_thread = false;  // what is to be closed waits for the next attempt
+  }
+}
+
+void add(handle closing, bool ours) noexcept {
+  // A larger number than any process has by default: closed here, after all.
+  if (!closing || closing.get() >= descriptor_set::capacity) return;
+  forget_the_parents();
+  const native_handle fd = closing.release();
+  if (ours) unread.add(fd);
+  to_close.add(fd);
+  additions.fetch_add(1);
+  additions.notify_one();
+  start_thread();
+}
+
+}  // namespace
+
+void close_elsewhere(handle from_peer) noexcept { add(std::move(from_peer), false); }
+void close_unread(handle socket) noexcept { add(std::move(socket), true); }
+
+std::size_t closing_elsewhere() noexcept {
+  forget_the_parents();
+  const std::size_t left = to_close.size() + (closing_one ? 1 : 0);
+  if (left != 0) start_thread();
+  return left;
+}
+
+}  // namespace ringbell::sys
