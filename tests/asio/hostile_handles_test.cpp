@@ -6,13 +6,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <optional>
+#include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "support/applies.hpp"
 #include "support/asio_victims.hpp"
 #include "support/bells.hpp"
+#include "support/lingering_connection.hpp"
 
 TEST_SUITE("asio hostile_handles") {
 
@@ -77,6 +83,38 @@ TEST_CASE("a peer that shuts down one half, or all, of the control socket is gon
       }
       ++expected;
       CHECK(eventually([&] { return v.counts().peer_closed == expected; }));
+    }
+  CHECK(eventually([&] { return v.descriptors() <= before; }));
+}
+
+TEST_CASE("a peer that sends what cannot be closed at once, with its greeting or with bells, keeps no other client waiting" *
+          not_on(bsd | darwin, "no process is seen to stand still")) {
+  const asio_victims v;
+  const int before = v.descriptors();
+  const std::byte bell{};
+  for (const auto kind : bells_here())
+    for (const bool with_greeting : {true, false}) {
+      CAPTURE(std::string(sys::name_of(kind)));
+      CAPTURE(with_greeting);
+      std::optional<raw_peer> attacker;
+      if (with_greeting) {
+        attacker.emplace(raw_peer::connected_to(v.path()));
+      } else {
+        raw_client greeted(v.path(), kind);
+        REQUIRE(greeted.greeted());
+        attacker.emplace(std::move(greeted.socket));
+      }
+      lingering_connection c;
+      {
+        const stopped s(v.id());
+        const std::vector<sys::native_handle> handles(2, c.near.get());
+        const bool sent =
+            with_greeting ? attacker->send(raw_client::greeting(kind), handles) : attacker->send(std::span(&bell, 1), handles);
+        if (!sent) c.calm_down();  // the kernel did not let it in
+        c.near.reset();            // the last ones are in the server's socket
+      }
+      raw_client next(v.path(), kind);  // an hour later, if that were waited for
+      CHECK(next.greeted());
     }
   CHECK(eventually([&] { return v.descriptors() <= before; }));
 }

@@ -4,13 +4,11 @@
 
 #include <doctest/doctest.h>
 
-#include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <array>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -121,26 +119,6 @@ const trick after_the_handshake[] = {
     {"with a bell out of band", [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}, MSG_OOB); }},
 };
 
-/// A process that stands still.
-class stopped {
-public:
-  explicit stopped(pid_t process) : process_(process) {
-    ::kill(process_, SIGSTOP);
-    REQUIRE(eventually([&] {
-      std::ifstream status("/proc/" + std::to_string(process_) + "/stat");
-      std::string id, name, state;
-      status >> id >> name >> state;
-      return state == "T";
-    }));
-  }
-  stopped(const stopped&) = delete;
-  stopped& operator=(const stopped&) = delete;
-  ~stopped() { ::kill(process_, SIGCONT); }
-
-private:
-  pid_t process_;
-};
-
 /// Handles that are dangerous to close, each in its own way.
 struct danger {
   explicit danger(int nested) {
@@ -150,10 +128,7 @@ struct danger {
   danger(const danger&) = delete;
   danger& operator=(const danger&) = delete;
   ~danger() {
-    if (!away) {
-      const linger none{};
-      (void)::setsockopt(connection.near.get(), SOL_SOCKET, SO_LINGER, &none, sizeof none);
-    }
+    if (!away) connection.calm_down();
   }
   lingering_connection connection;
   sys::handle h;

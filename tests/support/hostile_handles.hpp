@@ -3,11 +3,9 @@
 
 #include <doctest/doctest.h>
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <netinet/in.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -25,6 +23,7 @@
 #include <span>
 #include <vector>
 
+#include "support/lingering_connection.hpp"
 #include "support/raw_peer.hpp"
 
 /// Handles of every kind, as a hostile peer may send them.
@@ -82,31 +81,6 @@ inline bool forget_how_to_keep_handles_out() {
   sock_fprog program{static_cast<unsigned short>(std::size(filter)), filter};
   return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
-
-/// A TCP connection with bytes that nobody reads: whoever closes `near` last waits for them, for an hour.
-class lingering_connection {
-public:
-  lingering_connection() {
-    const sys::handle listening(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof name;
-    auto* const address = reinterpret_cast<sockaddr*>(&name);
-    REQUIRE(::bind(listening.get(), address, size) == 0);
-    REQUIRE(::listen(listening.get(), 1) == 0);
-    REQUIRE(::getsockname(listening.get(), address, &size) == 0);
-    near = sys::handle(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    REQUIRE(::connect(near.get(), address, size) == 0);
-    far = sys::handle(::accept4(listening.get(), nullptr, nullptr, SOCK_CLOEXEC));
-    const std::vector<char> block(65536);
-    while (::send(near.get(), block.data(), block.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0) {}
-    const linger for_an_hour{1, 3600};
-    REQUIRE(::setsockopt(near.get(), SOL_SOCKET, SO_LINGER, &for_an_hour, sizeof for_an_hour) == 0);
-  }
-  sys::handle near;
-  sys::handle far;
-};
 
 /// As many handles as the kernel lets travel, with any flags: what a peer can do that does not use this library.
 inline bool send_with_handles(sys::native_handle socket, std::span<const std::byte> bytes, const std::vector<sys::native_handle>& handles,
