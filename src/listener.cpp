@@ -22,7 +22,7 @@ namespace {
 constexpr std::chrono::milliseconds accept_again{50};
 
 // What clients have sent is closed by another thread; this is how soon that is looked at again when it has much to do.
-constexpr std::chrono::milliseconds closed_by_then{1};
+constexpr std::chrono::milliseconds closed_by_then{10};
 
 // A handshake costs some hundred microseconds: a crowd at the door must not keep those inside waiting.
 constexpr int accepted_per_turn = 8;

@@ -370,4 +370,30 @@ TEST_CASE("accepting without descriptors to spare is the system's error") {
   CHECK(listener.accept(error));
 }
 
+TEST_CASE("handles of clients that a listener has not accepted are closed, but not by a forked child") {
+  const temporary_folder folder;
+  std::error_code error;
+  local_listener l = local_listener::bind(folder / "socket", false, error);
+  REQUIRE_FALSE(error);
+  local_socket client = local_socket::connect(l.path(), error);
+  REQUIRE_FALSE(error);
+  int fds[2];
+  REQUIRE(pipe_closed_on_exec(fds) == 0);
+  const handle reading(fds[0]);
+  {
+    const handle writing(fds[1]);
+    const std::array sent{writing.get()};
+    REQUIRE(client.send(std::as_bytes(std::span("x")), sent));
+  }
+  CHECK(run_in_child([&] {
+          l = local_listener();
+          return eventually([] { return closing_elsewhere() == 0; }) ? 0 : 1;
+        }) == 0);
+  pollfd p{reading.get(), POLLIN, 0};
+  CHECK(::poll(&p, 1, 0) == 0);
+  l = local_listener();
+  CHECK(::poll(&p, 1, 60'000) == 1);
+  CHECK(p.revents == POLLHUP);
+}
+
 }  // TEST_SUITE("sys_local_listener")

@@ -319,6 +319,61 @@ TEST_CASE("a peer that attaches handles to its rings has hung up, and they are c
   CHECK(open_descriptors() == before - 1);
 }
 
+TEST_CASE("a forked child that closes its copy of a socket takes nothing out of it") {
+  auto [a, b] = make_pair();
+  const pipe_ends p;
+  const std::array sent{p.write.get()};
+  REQUIRE(a.send(bytes_of("hello"), sent));
+  CHECK(run_in_child([&] {
+          b = local_socket();
+          return eventually([] { return closing_elsewhere() == 0; }) ? 0 : 1;
+        }) == 0);
+  std::array<std::byte, 16> buffer;
+  received_handles handles;
+  CHECK(b.receive(buffer, handles).value() == 5);
+  CHECK(handles.count == 1);
+  CHECK(a.send(bytes_of("more")).value() == 4);  // nor has it been shut down
+}
+
+TEST_CASE("handles in a socket that is closed unread are closed") {
+  auto [a, b] = make_pair();
+  pipe_ends p;
+  REQUIRE(a.send(bytes_of("bytes")));
+  send_raw(a, "x", p.write.get(), 253);
+  send_raw(a, "x", p.write.get(), 1);
+  p.write.reset();
+  const int before = open_descriptors();
+  b = local_socket();
+  CHECK(eventually([&] { return p.hung_up(); }));
+  CHECK(open_descriptors() == before - 1);
+  CHECK(a.send(bytes_of("more")).error() == errc::peer_closed);
+}
+
+TEST_CASE("once no handles are let in, bytes still come, and handles are not sent or end the connection") {
+  auto [a, b] = make_pair();
+  CHECK(b.let_no_handles_in());
+  REQUIRE_FALSE(a.ring());
+  CHECK_FALSE(b.drain());
+  const pipe_ends p;
+  const std::array sent{p.write.get()};
+  const auto late = a.send(bytes_of("x"), sent);
+  CHECK(b.drain() == late.has_value());
+}
+
+TEST_CASE("handles that have come before no more are let in are told" * not_on(kqueue_hosts, "they are found when they are read")) {
+  for (const bool bytes_first : {false, true}) {
+    auto [a, b] = make_pair();
+    const pipe_ends p;
+    if (bytes_first) REQUIRE(a.send(bytes_of("bells")));
+    const std::array sent{p.write.get()};
+    REQUIRE(a.send(bytes_of("x"), sent));
+    CHECK_FALSE(b.let_no_handles_in());
+  }
+  auto [a, b] = make_pair();
+  REQUIRE(a.send(bytes_of("bells")));
+  CHECK(b.let_no_handles_in());
+}
+
 TEST_CASE("a drain ends while a hostile peer goes on ringing") {
   auto ends = make_pair();
   local_socket& mine = ends[0];

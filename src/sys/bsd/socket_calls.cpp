@@ -90,7 +90,7 @@ ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept 
 handles_kept_out keep_handles_out(native_handle) noexcept { return handles_kept_out::cannot; }
 
 // Not shut down before: that would close what is in it, here. So what the peer sends between this look and the close is closed here after all.
-bool may_hold_handles(native_handle socket, bool) noexcept {
+bool may_hold_handles(native_handle socket) noexcept {
   int bytes = 0;
   return ::ioctl(socket, FIONREAD, &bytes) != 0 || bytes != 0;
 }

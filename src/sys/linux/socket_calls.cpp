@@ -113,8 +113,8 @@ handles_kept_out keep_handles_out(native_handle socket) noexcept {
   return empty || holds_bytes_only(socket) ? done : handles_kept_out::too_late;
 }
 
-bool may_hold_handles(native_handle socket, bool end) noexcept {
-  if (end) ::shutdown(socket, SHUT_RD);
+bool may_hold_handles(native_handle socket) noexcept {
+  ::shutdown(socket, SHUT_RD);
   return !holds_bytes_only(socket);
 }
 

@@ -137,6 +137,7 @@ void close_one(int fd) noexcept {
   if (!ours) return close_foreign(std::move(closing), 0);
   while (handle client = accept_socket(fd)) empty(client.get(), 0);  // of a listening one
   empty(fd, 0);
+  ::shutdown(fd, SHUT_RDWR);  // a doorbell may have a second descriptor of it
 }
 
 void run() noexcept {

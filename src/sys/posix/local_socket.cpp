@@ -334,9 +334,9 @@ std::string local_listener::obstacles(const std::string& path) {
 
 namespace {
 
-// Nobody gets into the backlog afterwards. But for a forked child, whose parent goes on to listen; it does not close the last descriptor.
-bool has_clients(native_handle listening, bool end) noexcept {
-  if (end) ::shutdown(listening, SHUT_RDWR);
+// Nobody gets into the backlog afterwards.
+bool has_clients(native_handle listening) noexcept {
+  ::shutdown(listening, SHUT_RDWR);
   pollfd p{listening, POLLIN, 0};
   return ::poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
 }
@@ -367,8 +367,8 @@ void local_listener::close() noexcept {
     if (socket_) ::unlink(path_.c_str());
     ::unlink(lock_path_.c_str());
   }
-  // Whoever is in the backlog may have sent handles already, which are closed with it.
-  if (socket_ && has_clients(socket_.get(), ours)) close_unread(std::move(socket_));
+  // Whoever is in the backlog may have sent handles already, which are closed with it. (A child's copy closes nothing.)
+  if (socket_ && ours && has_clients(socket_.get())) close_unread(std::move(socket_));
   socket_.reset();
   lock_.reset();
 }

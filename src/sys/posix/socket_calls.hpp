@@ -49,8 +49,8 @@ ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept;
 enum class handles_kept_out { yes, cannot, too_late };
 handles_kept_out keep_handles_out(native_handle socket) noexcept;
 
-/// Whether handles may be in a socket that is about to be closed. When it is this process's own to end, nothing comes any more afterwards (Linux).
-bool may_hold_handles(native_handle socket, bool end) noexcept;
+/// Whether handles may be in a socket that is about to be closed. On Linux nothing comes into it any more afterwards.
+bool may_hold_handles(native_handle socket) noexcept;
 
 result<peer_identity> identity_of_peer(native_handle socket) noexcept;
 

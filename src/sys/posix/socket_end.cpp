@@ -16,7 +16,8 @@ bool socket_end::let_no_handles_in() noexcept {
 
 void socket_end::close() noexcept {
   handle closing(std::exchange(fd_, invalid_handle));
-  if (closing && lets_handles_in_ && may_hold_handles(closing.get(), process_ == current_process())) close_unread(std::move(closing));
+  // A forked child closes a copy only: what is in the socket is its parent's to take out.
+  if (closing && lets_handles_in_ && process_ == current_process() && may_hold_handles(closing.get())) close_unread(std::move(closing));
 }
 
 }  // namespace ringbell::sys
