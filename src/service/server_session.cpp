@@ -118,7 +118,7 @@ task<std::error_code> server_session::take_all() {
       co_await std::move(refusing);
     }
     // Bytes that the client does not read: it waits for itself.
-    if (out_.bytes() > most_to_send()) co_await as_result(out_.room_for(most_to_send()).wait());
+    if (out_.bytes() > most_to_send()) (void)co_await as_result(out_.room_for(most_to_send()).wait());
     if (taken % frames_per_turn == 0) co_await yield();
   }
 }
