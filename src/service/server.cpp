@@ -199,13 +199,15 @@ void server_core::drop_shards() noexcept {
 /// Drops each on its thread, and waits for that, at the most until the pool is stopped. Where memory is lacking it tries again.
 void server_core::drop_each_shard() noexcept {
   {
-    const std::lock_guard lock(mutex_);
-    not_dropped_ = shards_.size();
+    const std::lock_guard lock(ending_->mutex);
+    ending_->not_dropped = shards_.size();
   }
+  // Two pointers: what is posted takes no memory of its own.
   const auto drop = [this](server_shard& shard) {
+    const std::shared_ptr<server_ending> told = ending_;
     shard.drop();
-    const std::lock_guard lock(mutex_);
-    if (--not_dropped_ == 0) dropped_.notify_all();
+    const std::lock_guard lock(told->mutex);
+    if (--told->not_dropped == 0) told->dropped.notify_all();
   };
   for (std::size_t asked = 0; asked < shards_.size() && !pool_stopped();) {
     server_shard& shard = *shards_[asked];
@@ -216,8 +218,8 @@ void server_core::drop_each_shard() noexcept {
       std::this_thread::sleep_for(look_again_after);
     }
   }
-  std::unique_lock lock(mutex_);
-  while (!dropped_.wait_for(lock, look_again_after, [this] { return not_dropped_ == 0; }) && !pool_->stopped()) {}
+  std::unique_lock lock(ending_->mutex);
+  while (!ending_->dropped.wait_for(lock, look_again_after, [this] { return ending_->not_dropped == 0; }) && !pool_->stopped()) {}
 }
 
 }  // namespace detail

@@ -25,6 +25,10 @@ struct server_ending {
   nudge changed;
   std::atomic<std::size_t> shards_left{0};
   std::atomic<bool> forced{false};  // not all ended by themselves
+  // For drop_each_shard(): a thread of a pool that has dropped the last may still be in here when the server is gone.
+  std::mutex mutex;
+  std::condition_variable dropped;
+  std::size_t not_dropped = 0;
   // acquire and release: whoever sees that none is left sees whether one was forced.
   bool over() const noexcept { return shards_left.load(std::memory_order_acquire) == 0; }
 };
@@ -72,10 +76,6 @@ private:
   std::vector<std::unique_ptr<server_shard>> shards_;
   std::size_t next_ = 0;
   std::shared_ptr<server_ending> ending_;
-  // for drop_each_shard(): here and not on its stack, as a pool that is stopped meanwhile may still run what was posted
-  std::mutex mutex_;
-  std::condition_variable dropped_;
-  std::size_t not_dropped_ = 0;
 };
 
 }  // namespace ringbell::detail
