@@ -37,6 +37,12 @@ bool is_out_of_descriptors(const std::error_code& error) noexcept {
   return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system;
 }
 
+// What is to be closed must leave descriptors for closing it: to look into a socket takes some.
+bool too_much_is_to_be_closed() noexcept {
+  constexpr std::size_t part = 8;
+  return sys::closing_elsewhere() >= std::min(sys::most_closing_elsewhere, std::max<std::size_t>(1, sys::descriptor_limit() / part));
+}
+
 void send_refusal(sys::local_socket& socket, const handshake::refused& no) noexcept {
   (void)socket.send(handshake::encode(no).bytes());  // a client that has gone need not be told
 }
@@ -153,13 +159,13 @@ void listener_core::accept_at(loop::clock::time_point when) noexcept {
 void listener_core::accept_all() noexcept {
   // A handshake that fails at its first step ends within begin(), and calls back.
   if (std::exchange(accepting_, true)) return;
-  reserve_.fill();
+  if (sys::closing_elsewhere() == 0) reserve_.fill();  // to look at what is to be closed takes descriptors as well
   for (int left = accepted_per_turn; more_ && ready_.size() < options_.max_half_open; --left) {
     if (left == 0) {
       accept_soon();
       break;
     }
-    if (sys::closing_elsewhere() >= sys::most_closing_elsewhere) {
+    if (too_much_is_to_be_closed()) {
       accept_at(loop::clock::now() + closed_by_then);
       break;
     }

@@ -207,7 +207,7 @@ TEST_CASE("nor does it where the kernel cannot keep handles out") {
 
 TEST_CASE("nor does it when the server has no descriptors left for what it sends") {
   const preparing p([] {
-    const rlimit few{24, 24};
+    const rlimit few{32, 32};
     return ::setrlimit(RLIMIT_NOFILE, &few) == 0;
   });
   const victims v;

@@ -14,8 +14,10 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <thread>
 
 namespace ringbell::sys {
@@ -92,10 +94,15 @@ void close_foreign(handle h, int depth) noexcept;
 // Sockets in sockets in sockets: the kernel allows few levels.
 constexpr int deepest = 8;
 
-/// Takes the handles out of a socket and closes them, each as if it had come alone.
+/// Takes the handles out of a socket and closes them, each as if it had come alone. Where they are looked at before they are taken (Linux), sockets among them have
+/// been kept from lingering by the time that the kernel lets go of them.
 void empty(native_handle socket, int depth) noexcept {
   // More than a peer can have put into one of ours. Another's may be written to all the time.
   constexpr int reads = 100'000;
+  // When there is no descriptor for any: some may become free.
+  constexpr int attempts = 100;
+  constexpr std::chrono::milliseconds pause{10};
+  int waited = 0;
   for (int i = 0; i < reads; ++i) {
     std::byte sink[4096];
     alignas(cmsghdr) std::byte control[control_room];
@@ -105,15 +112,23 @@ void empty(native_handle socket, int depth) noexcept {
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    if (retry([&] { return ::recvmsg(socket, &message, MSG_DONTWAIT); }) <= 0) return;
+    const auto n = retry([&] { return ::recvmsg(socket, &message, receive_flags()); });
+    if (n <= 0) return;
+    bool any = false;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c)) {
       if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) continue;
       for (std::size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
         int fd;
         std::memcpy(&fd, CMSG_DATA(c) + at, sizeof fd);
         close_foreign(handle(fd), depth + 1);
+        any = true;
       }
     }
+    if (!any && (message.msg_flags & MSG_CTRUNC) != 0 && waited++ < attempts) {
+      std::this_thread::sleep_for(pause);
+      continue;
+    }
+    if (!take_received(socket, std::span(sink).first(static_cast<std::size_t>(n)))) return;
   }
 }
 
