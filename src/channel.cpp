@@ -2,8 +2,37 @@
 #include <ringbell/channel.hpp>
 
 #include <new>
+#include <string>
+#include <system_error>
 
 namespace ringbell {
+
+// -- what is too long says how long it may be --
+
+namespace {
+
+[[noreturn]] void fail_with(errc e, const char* what, std::size_t size, std::size_t most, const char* advice) {
+  throw std::system_error(e, std::string("ringbell: ") + what + " of " + std::to_string(size) + " bytes, where at most " +
+                                 std::to_string(most) + " are allowed" + advice);
+}
+
+}  // namespace
+
+void detail::fail_to_send(errc e, std::size_t size, channel_core* core) {
+  if (e != errc::message_too_large || !core) throw std::system_error(e);
+  fail_with(e, "a message", size, core->ring().max_message(), " (the peer's max_message)");
+}
+
+void detail::fail_to_claim(errc e, std::size_t size, channel_core* core) {
+  if (e != errc::message_too_large || !core) throw std::system_error(e);
+  fail_with(e, "a claim", size, core->ring().max_claim(), " (send() takes longer messages, and a larger ring longer claims)");
+}
+
+void detail::fail_to_receive_into(const std::error_code& error, std::size_t buffer) {
+  if (error != errc::message_too_large) throw std::system_error(error);
+  throw std::system_error(error, "ringbell: the next message does not fit the buffer of " + std::to_string(buffer) +
+                                     " bytes; it is still there, for recv() or a larger buffer");
+}
 
 sys::peer_identity channel::peer() const noexcept { return core() ? core()->parts().who : sys::peer_identity(); }
 sys::bell_kind channel::woken_by() const noexcept { return core() ? core()->parts().wakes_this : sys::bell_kind::socket; }

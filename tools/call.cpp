@@ -179,10 +179,16 @@ int run_call(const call_command& command) {
     complain(error.what());
     return exit_usage;
   } catch (const std::system_error& error) {
+    if (error.code() == errc::bad_peer) {
+      complain("'" + command.name +
+               "' did not answer as a service does: a bare listener, such as that of 'ringbell echo' or 'ringbell pipe', is none; "
+               "is it a ringbell::server?");
+      return exit_peer_died;
+    }
     if (error.code() != errc::timed_out || command.timeout.count() == 0) throw;
   }
   complain("no answer from '" + command.name + "' to '" + command.method_text + "' within " + format_duration(command.timeout) +
-           "; give --timeout more, or check that the service is not stuck");
+           "; give --timeout more, or check that the service is not stuck, and that it is one (a bare listener may say nothing at all)");
   return exit_no_answer;
 }
 

@@ -4,7 +4,10 @@
 #include "json.hpp"
 #include "system_calls.hpp"
 
+#include <ringbell/call_error.hpp>
+#include <ringbell/client.hpp>
 #include <ringbell/connect.hpp>
+#include <ringbell/service_frame.hpp>
 #include <ringbell/signals.hpp>
 #include <ringbell/sleep.hpp>
 #include <ringbell/when_any.hpp>
@@ -16,6 +19,8 @@
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ringbell::tool {
@@ -126,6 +131,29 @@ void print_summary(const loop& lp, const ping_options& options, const progress& 
               per_message(p.statistics.parks, p.sent));
 }
 
+task<> call_once(loop& lp, const ping_options& options) {
+  client_options how;
+  how.connection.timeout = options.timeout;
+  task<client> connecting = client::connect(lp, options.name, how);
+  const client there = co_await std::move(connecting);
+  call_options limit;
+  limit.timeout = options.timeout;
+  co_await there.call(service_frame::method_statistics, std::string_view(), limit);
+}
+
+/// Whether what does not answer as an echo server does is a service: only such a one answers a call, be it with an error.
+bool is_service(const ping_options& options) {
+  try {
+    loop lp(options.common.for_loop());
+    lp.run(call_once(lp, options));
+    return true;
+  } catch (const call_error& answer) {
+    return answer.code() != errc::timed_out;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
 /// The number of the signal that ended it, or 0.
 task<int> ping_until_signal(loop& lp, const ping_options& options, progress& so_far) {
   auto first = co_await when_any(ping(lp, options, so_far), watch_for_silence(options, so_far), signalled(signal_set(stopping_signals())));
@@ -147,7 +175,15 @@ int run_ping(const ping_options& options) {
   }
   if (so_far.connected) options.as_json ? print_json(lp, options, so_far) : print_summary(lp, options, so_far);
   std::fflush(stdout);
-  return failure ? complain(*failure) : code;
+  if (!failure) return code;
+  const std::error_code why = failure->code();
+  if (so_far.connected && so_far.received == 0 && (why == errc::peer_closed || why == errc::bad_peer || why == errc::timed_out) &&
+      is_service(options)) {
+    complain("'" + options.name + "' is a service (a ringbell::server), no echo server; 'ringbell call " + options.name +
+             " METHOD' asks it, and 'ringbell echo' is what to ping");
+    return exit_peer_died;
+  }
+  return complain(*failure);
 }
 
 }  // namespace ringbell::tool

@@ -40,6 +40,9 @@ private:
   message_view view_;
 };
 
+/// Throws for a receive into a buffer of that many bytes.
+[[noreturn]] void fail_to_receive_into(const std::error_code& error, std::size_t buffer);
+
 class recv_into_awaiter final : public receive_wait {
 public:
   recv_into_awaiter(channel_core* core, std::span<std::byte> buffer) noexcept : receive_wait(core), buffer_(buffer) {}
@@ -55,7 +58,11 @@ public:
     if (outcome_ == errc::end_of_stream) return std::optional<std::size_t>();
     return outcome_;
   }
-  std::optional<std::size_t> await_resume() { return take_result().value(); }
+  std::optional<std::size_t> await_resume() {
+    const auto received = take_result();
+    if (!received) fail_to_receive_into(received.error(), buffer_.size());
+    return *received;
+  }
 
 private:
   void take() noexcept {

@@ -21,6 +21,10 @@ inline std::size_t size_of(gather_list pieces) noexcept {
   return size;
 }
 
+/// Throws for a send or a claim of `size` bytes; for one that is too long with the limit, while the channel is there to tell it.
+[[noreturn]] void fail_to_send(errc e, std::size_t size, channel_core* core);
+[[noreturn]] void fail_to_claim(errc e, std::size_t size, channel_core* core);
+
 /// Sends bytes that lie elsewhere.
 class bytes_send_wait : public send_wait {
 public:
@@ -35,7 +39,10 @@ public:
     const errc e = finish();
     return e == errc{} ? result<void>() : result<void>(e);
   }
-  void await_resume() { take_result().value(); }
+  void await_resume() {
+    channel_core* const core = core_;
+    if (const errc e = finish(); e != errc{}) fail_to_send(e, size_, core);
+  }
 
 protected:
   bytes_send_wait(channel_core* core, std::span<const std::byte> bytes) noexcept : send_wait(core, bytes.size()), one_(bytes) {}
@@ -83,7 +90,11 @@ public:
     if (const errc e = finish(); e != errc{}) return e;
     return std::move(claim_);
   }
-  claim await_resume() { return take_result().value(); }
+  claim await_resume() {
+    channel_core* const core = core_;
+    if (const errc e = finish(); e != errc{}) fail_to_claim(e, size_, core);
+    return std::move(claim_);
+  }
 
 private:
   errc attempt() noexcept override {

@@ -185,11 +185,24 @@ errc client_call::join(const payload& p) {
   return errc{};
 }
 
+/// What the error's own message cannot know.
+std::string client_call::advice() const {
+  if (!core_) return {};
+  if (error_ == errc::bad_peer)
+    return '\'' + core_->name() + "' does not answer as a service does: a ringbell::server, or a bare listener?";
+  if (error_ != errc::message_too_large) return {};
+  return "a request may have " + std::to_string(core_->max_message()) + " bytes here, its metadata " +
+         std::to_string(service_frame::max_metadata) + ", a reply with its parts joined " +
+         std::to_string(core_->options().connection.max_message);
+}
+
 void client_call::rethrow() {
   if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
   if (!error_) return;
   if (failed_there_) throw call_error(error_, text_);
-  throw std::system_error(error_);
+  const std::string text = advice();
+  if (text.empty()) throw std::system_error(error_);
+  throw std::system_error(error_, "ringbell: " + text);
 }
 
 void client_call::fail(std::error_code e) noexcept {

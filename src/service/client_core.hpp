@@ -99,6 +99,7 @@ public:
 
   loop& owner() const noexcept { return loop_; }
   byte_budget& kept() noexcept { return kept_; }
+  const std::string& name() const noexcept { return name_; }
   const client_options& options() const noexcept { return options_; }
   bool connected() const noexcept { return current_ != nullptr; }
   std::size_t calls() const noexcept;

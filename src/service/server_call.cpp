@@ -123,8 +123,10 @@ task<void> server_call::answer(reply r) {
     if (thrown)
       r = reply::failure(std::exchange(thrown, nullptr));
     else
-      r = e == errc::refused_bytes && session_ ? session_->too_many_bytes()
-                                               : reply::failure(e, "the reply is longer than the client takes");
+      r = e == errc::refused_bytes && session_
+              ? session_->too_many_bytes()
+              : reply::failure(
+                    e, "the reply is longer than the " + std::to_string(out() ? out()->max_message() : 0) + " bytes that the client takes");
   }
   error_ = r.failed() ? r.code() : std::error_code();
   reply_bytes_ = r.size();

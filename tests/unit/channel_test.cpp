@@ -4,6 +4,10 @@
 
 #include <doctest/doctest.h>
 
+#include <system_error>
+
+#include <string>
+
 #include <array>
 #include <vector>
 
@@ -146,6 +150,37 @@ TEST_CASE("a message longer than the peer takes is refused at the sender") {
     CHECK((co_await as_result(p.client.claim(1001))).error() == errc::message_too_large);
     co_await p.client.send("still in order");
     CHECK((co_await p.server.recv())->text() == "still in order");
+  });
+}
+
+TEST_CASE("what is too long says how long it may be") {
+  on_a_loop([](loop& lp) -> task<void> {
+    listener_options of_server;
+    of_server.max_message = 1000;
+    channel_pair p = co_await connected(lp, of_server);
+    const auto bytes = patterned(1001, 0);
+    std::string said;
+    const auto note = [&](const std::exception& e) { said += e.what(); };
+    try {
+      co_await p.client.send(bytes);
+    } catch (const std::system_error& e) {
+      note(e);
+    }
+    try {
+      (void)co_await p.client.claim(1002);
+    } catch (const std::system_error& e) {
+      note(e);
+    }
+    co_await p.server.send(bytes);
+    std::array<std::byte, 77> small;
+    try {
+      co_await p.client.recv_into(small);
+    } catch (const std::system_error& e) {
+      note(e);
+    }
+    for (const char* part : {"a message of 1001 bytes, where at most 1000 are allowed",
+                             "a claim of 1002 bytes, where at most 1000 are allowed", "does not fit the buffer of 77 bytes"})
+      CHECK_MESSAGE(said.find(part) != std::string::npos, said);
   });
 }
 

@@ -126,6 +126,7 @@ TEST_CASE("a request longer than the server takes fails at the client, before an
     const auto failed = co_await error_of(c.call(1, large));
     CHECK(failed.first == errc::message_too_large);
     CHECK(failed.second.starts_with("(not from the service)"));
+    CHECK(failed.second.find("a request may have 1000 bytes here, its metadata 4096") != std::string::npos);
     CHECK(c.statistics().messages_sent == 0);
     const payload p = co_await c.call(1, "short");
     CHECK(p.text() == "short");

@@ -194,6 +194,7 @@ TEST_CASE("a reply longer than the client takes becomes an error that says so") 
     client c = co_await s.connected(options);
     const auto failed = co_await error_of(c.call(1));
     CHECK(failed.first == errc::message_too_large);
+    CHECK_MESSAGE(failed.second.find("10000 bytes") != std::string::npos, failed.second);
     const auto text = co_await error_of(c.call(2));
     CHECK(text.first == std::error_code(1, handler_category()));
     CHECK(text.second.size() == 4096);

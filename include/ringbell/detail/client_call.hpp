@@ -93,6 +93,7 @@ private:
   }
   bool keep_reply(std::size_t bytes) noexcept;
   bool too_much();
+  std::string advice() const;
   // For the core.
   void begin(client_connection& on);
   bool reply_arrived(payload p, const service_frame::header& h);

@@ -61,6 +61,8 @@ public:
   /// What waits ends with `errc::closed`.
   ~outbox();
 
+  /// The longest frame that the peer takes.
+  std::size_t max_message() const noexcept { return sender_.max_message(); }
   /// Sends now: `errc::would_block` when it has to wait, and so is to be pushed. Throws what the payload throws.
   errc try_send(const outgoing_frame& f);
   /// Sends it in its turn, then calls `sent`, never from within this call. Throws `std::bad_alloc`.
