@@ -54,7 +54,7 @@ void server_process::start(const own_names& names, const common_options& common,
 
   const pid_t self = ::getpid();
   const pid_t server = ::fork();
-  if (server < 0) throw_errno(errno, "starting the server process");
+  if (server < 0) throw_errno(errno, "starting the server process" + ringbell::sys::limit_of_threads());
   if (server == 0) {
     orders[0].reset();
     sockets[0].reset();
