@@ -52,6 +52,7 @@
 #include <ringbell/sys/foreign_handle.hpp>
 #include <ringbell/sys/futex.hpp>
 #include <ringbell/sys/handle.hpp>
+#include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/local_socket.hpp>
 #include <ringbell/sys/peer_identity.hpp>
 #include <ringbell/sys/platform.hpp>
