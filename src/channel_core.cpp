@@ -30,26 +30,48 @@ void send_wait::undo() noexcept {
 // -- the channel --
 
 channel_core::channel_core(loop& lp, connection_parts parts, client_slot slot) noexcept
-    : connection(std::move(parts), std::move(slot)), loop_(lp), bell_(*this), control_(*this), data_futex_(*this), space_futex_(*this) {}
+    : connection(std::move(parts), std::move(slot)),
+      loop_(&lp),
+      budget_(&loop_access::budget_of(lp)),
+      bell_(*this),
+      control_(*this),
+      data_futex_(*this),
+      space_futex_(*this) {
+  loop_access::add_resident(lp, *this);
+}
 
 std::error_code channel_core::start() noexcept {
   compare_cpus();
   const bool by_socket = parts_.wakes_this == sys::bell_kind::socket;
   const std::uint32_t interest = by_socket ? event_read | event_hangup : event_hangup;
-  std::error_code error = loop_access::watch(loop_, parts_.control.native(), interest, watch_mode::edge, control_, control_key_);
+  std::error_code error = loop_access::watch(*loop_, parts_.control.native(), interest, watch_mode::edge, control_, control_key_);
   if (!error && parts_.wakes_this == sys::bell_kind::eventfd)
-    error = loop_access::watch(loop_, parts_.own_bell.native(), event_read, watch_mode::edge, bell_, bell_key_);
+    error = loop_access::watch(*loop_, parts_.own_bell.native(), event_read, watch_mode::edge, bell_, bell_key_);
   return error;
 }
 
 void channel_core::hang_up() noexcept {
+  if (loop_ && !in_forked_child()) stop_watching();
+  awake_source::unlink();
+}
+
+void channel_core::stop_watching() noexcept {
+  loop_access::unwatch(*loop_, control_key_);
+  loop_access::unwatch(*loop_, bell_key_);
+  loop_access::unwatch(*loop_, data_futex_.key);
+  loop_access::unwatch(*loop_, space_futex_.key);
+}
+
+// The peer sees that this side has closed; messages and claims that live on go on.
+void channel_core::loop_gone() noexcept {
   if (!in_forked_child()) {
-    loop_access::unwatch(loop_, control_key_);
-    loop_access::unwatch(loop_, bell_key_);
-    loop_access::unwatch(loop_, data_futex_.key);
-    loop_access::unwatch(loop_, space_futex_.key);
+    close_send();
+    close_receive();
+    stop_watching();
   }
-  unlink();
+  awake_source::unlink();
+  loop_ = nullptr;
+  budget_ = &no_budget_;
 }
 
 void channel_core::on_control(std::uint32_t events) noexcept {
@@ -57,7 +79,7 @@ void channel_core::on_control(std::uint32_t events) noexcept {
   // Drained before looking, so that a bell rung after the look is a new event. Also where the socket is no bell, but its handle does not tell what came.
   if (events & event_read) hung_up |= parts_.control.drain();
   if (hung_up) {
-    loop_access::unwatch(loop_, control_key_);
+    loop_access::unwatch(*loop_, control_key_);
     ring().peer_gone();
   }
   look_again();
@@ -85,7 +107,7 @@ bool channel_core::poll() noexcept {
   ring_if_due();
   if (any) {
     if (!std::exchange(parked_, false)) count(ring().counters().spins_paid);
-    loop_access::woken(loop_, *this);
+    loop_access::woken(*loop_, *this);
   }
   return any;
 }
@@ -114,24 +136,25 @@ bool channel_core::wait_on_futexes() noexcept {
   // The kernel compares the word once more when the wait begins: an index that has moved by then ends it at once.
   std::error_code error;
   if (waiting_to_receive() && !data_futex_.key)
-    error = loop_access::watch_futex(loop_, futex_half(peer_page().tx_tail), static_cast<std::uint32_t>(ring().read_position()),
+    error = loop_access::watch_futex(*loop_, futex_half(peer_page().tx_tail), static_cast<std::uint32_t>(ring().read_position()),
                                      data_futex_, data_futex_.key);
   if (!error && waiting_to_send() && !space_futex_.key)
-    error = loop_access::watch_futex(loop_, futex_half(peer_page().rx_head), static_cast<std::uint32_t>(ring().known_head()), space_futex_,
+    error = loop_access::watch_futex(*loop_, futex_half(peer_page().rx_head), static_cast<std::uint32_t>(ring().known_head()), space_futex_,
                                      space_futex_.key);
   return !error;
 }
 
 void channel_core::compare_cpus() noexcept {
-  const int own = loop_access::only_cpu(loop_);
+  const int own = loop_access::only_cpu(*loop_);
   own_page().only_cpu.store(own, std::memory_order_relaxed);
   same_cpu_ = own >= 0 && peer_page().only_cpu.load(std::memory_order_relaxed) == own;
 }
 
 void channel_core::publish_later() noexcept {
-  if (linked()) return;
+  if (!loop_) return ring().publish();  // nobody else will
+  if (awake_source::linked()) return;
   pollable = false;  // nobody waits: it only has something to tell the peer before the loop sleeps
-  loop_access::keep_awake(loop_, *this);
+  loop_access::keep_awake(*loop_, *this);
 }
 
 // -- the halves --

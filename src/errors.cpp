@@ -58,6 +58,8 @@ const char* text_of(errc e) noexcept {
     case errc::dropped_idle:
       return "the server closed the connection because nothing was asked for as long as it allows; connect again, or raise its idle timeout";
     case errc::unsafe_directory: return sys::advice::unsafe_directory;
+    case errc::wrong_loop:
+      return "this channel (or listener, client, stream, server or scope) belongs to another loop; await it in a coroutine that its own loop runs";
   }
   return nullptr;
 }
@@ -111,6 +113,7 @@ public:
       case errc::refused_bytes: return std::errc::resource_unavailable_try_again;
       case errc::no_such_method: return std::errc::function_not_supported;
       case errc::dropped_idle: return std::errc::connection_aborted;
+      case errc::wrong_loop: return std::errc::operation_not_permitted;
       case errc::handler_failed: break;
     }
     return {value, *this};

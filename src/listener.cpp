@@ -362,18 +362,15 @@ void half_open::refuse_for_lack(const std::error_code& of) noexcept {
 // -- accept --
 
 /// Makes channels of a listener's clients, one at a time and only while somebody waits for it.
-class acceptor {
+class acceptor final : private resident {
 public:
-  explicit acceptor(std::unique_ptr<listener_core> of) : core(std::move(of)) {
+  explicit acceptor(std::unique_ptr<listener_core> of) : core(std::move(of)), path(core->path()) {
     core->on_ready([this] { offer(); });
+    loop_access::add_resident(core->owner(), *this);
   }
   acceptor(const acceptor&) = delete;
   acceptor& operator=(const acceptor&) = delete;
-  ~acceptor() {
-    if (!waiting) return;
-    waiting->lose_listener();
-    waiting->complete();
-  }
+  ~acceptor() { end_wait(); }
 
   void wait(accept_awaiter& a) noexcept {
     waiting = &a;
@@ -381,10 +378,20 @@ public:
   }
   channel take() noexcept { return std::move(next_); }
 
-  const std::unique_ptr<listener_core> core;
+  std::unique_ptr<listener_core> core;  // null when the loop has gone
+  const std::string path;
   accept_awaiter* waiting = nullptr;
 
 private:
+  void loop_gone() noexcept override {
+    end_wait();
+    core.reset();
+  }
+  void end_wait() noexcept {
+    if (!waiting) return;
+    waiting->lose_listener();
+    std::exchange(waiting, nullptr)->complete();
+  }
   void offer() noexcept {
     if (!waiting) return;
     while (!next_) {
@@ -402,7 +409,7 @@ private:
 loop& accept_awaiter::owner() const noexcept { return from_->core->owner(); }
 
 bool accept_awaiter::await_ready() noexcept {
-  if (!from_)
+  if (!from_ || !from_->core)
     outcome_ = errc::closed;
   else if (from_->waiting)
     outcome_ = errc::busy;
@@ -438,7 +445,10 @@ listener::listener(listener&&) noexcept = default;
 listener& listener::operator=(listener&&) noexcept = default;
 listener::~listener() = default;
 
-const std::string& listener::path() const noexcept { return acceptor_->core->path(); }
-std::size_t listener::clients() const noexcept { return acceptor_->core->clients(); }
+const std::string& listener::path() const noexcept {
+  static const std::string none;
+  return acceptor_ ? acceptor_->path : none;
+}
+std::size_t listener::clients() const noexcept { return acceptor_ && acceptor_->core ? acceptor_->core->clients() : 0; }
 
 }  // namespace ringbell

@@ -71,7 +71,8 @@ inline int exit_code_of(const std::error_code& error) noexcept {
       case errc::cancelled:
       case errc::would_block:
       case errc::busy:
-      case errc::closed: return exit_failure;
+      case errc::closed:
+      case errc::wrong_loop: return exit_failure;
     }
   return error == std::errc::permission_denied || error == std::errc::operation_not_permitted ? exit_refused : exit_failure;
 }

@@ -38,12 +38,14 @@ public:
   explicit reply_awaiter(streamed_call* of) noexcept : call_(of) {}
   ~reply_awaiter() { leave(); }
   bool await_ready() noexcept {
-    busy_ = call_ && call_->waiting_;
-    return !call_ || busy_ || call_->over();
+    if (!call_) outcome_ = errc::closed;
+    if (call_ && call_->waiting_) outcome_ = errc::busy;
+    return outcome_ != errc{} || call_->over();
   }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    if (!arm(h)) return false;
+    outcome_ = call_->admits(environment_of(h));
+    if (outcome_ != errc{} || !arm(h)) return false;
     call_->waiting_ = this;
     return true;
   }
@@ -62,7 +64,7 @@ private:
   errc settle() noexcept {
     disarm();
     leave();
-    if (busy_) return errc::busy;
+    if (outcome_ != errc{}) return outcome_;
     if (!call_) return errc::closed;
     return call_->over() ? errc{} : errc::cancelled;
   }
@@ -70,7 +72,7 @@ private:
     if (call_ && call_->waiting_ == this) call_->waiting_ = nullptr;
   }
   streamed_call* call_;
-  bool busy_ = false;
+  errc outcome_{};
 };
 }  // namespace detail
 
@@ -115,7 +117,9 @@ public:
     return detail::write_awaitable<content>(call_.get(), content(std::forward<T>(temporary)));
   }
   /// No further parts of the request. Idempotent.
-  void finish() noexcept { call_->finish_request(); }
+  void finish() noexcept {
+    if (call_) call_->finish_request();
+  }
 
   /// The next part of the reply: `std::optional<payload>`, empty when there are no more.
   read_awaitable read() noexcept { return read_awaitable(call_.get()); }

@@ -31,7 +31,8 @@ namespace ringbell {
 /// `connect` when it is.
 ///
 /// Cancellation: a stop ends a call at once; the server is told, its handler sees its own stop token fire, and a reply that still comes is dropped.
-/// Thread-safety: the loop's thread; any number of its coroutines. Lifetime: the loop outlives the client and its calls.
+/// Thread-safety: the loop's thread; any number of its coroutines. Lifetime: a client that outlives its
+/// loop is closed. Awaited on another loop than its own a call ends with `errc::wrong_loop`.
 class client {
 public:
   /// Not connected; to be assigned to.

@@ -25,7 +25,8 @@ inline sys::bell_set usable_bells(sys::bell_set wanted, const loop& lp) noexcept
 /// answer, `errc::refused_*` with the server's limits in the text, `errc::unsafe_directory` when the name's folder is not safe or another user's server
 /// listens there (`sys::check_service_folder`, `sys::check_server`; a path may lead to anybody), `errc::bad_name`, `errc::bad_ring_size`, `errc::bad_peer`, `errc::bad_region`,
 /// `errc::cancelled`, the system's (no permission, out of descriptors or memory).
-/// Thread-safety: the loop's thread. Cancellation: at any point; nothing is left behind. Lifetime: the loop outlives the channel.
+/// Also `errc::wrong_loop` when another loop than `lp` runs the coroutine that awaits it.
+/// Thread-safety: the loop's thread. Cancellation: at any point; nothing is left behind. Lifetime: a channel that outlives its loop is closed.
 task<channel> connect(loop& lp, std::string name, connect_options options = {});
 
 namespace detail {

@@ -45,6 +45,7 @@ enum class errc {
   unsafe_directory,  ///< The folder of this user's service names is another user's or open to others, or so is the server (std::errc::permission_denied).
   /// The server has no descriptors, or no memory, left for another client (std::errc::connection_refused).
   refused_no_resources,
+  wrong_loop,  ///< Awaited in a coroutine of another loop than its own (std::errc::operation_not_permitted).
 };
 
 /// The category of `errc`. Its messages say what happened and what to do. Thread-safe.

@@ -26,7 +26,13 @@ public:
   bool await_ready() noexcept;
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    return arm(h, owner()) && (begin(), true);
+    if (!at_home(environment_of(h), owner())) {
+      outcome_ = errc::wrong_loop;
+      return false;
+    }
+    if (!arm(h, owner())) return false;
+    begin();
+    return true;
   }
   result<channel> take_result() noexcept;
   channel await_resume() { return take_result().value(); }
@@ -47,9 +53,9 @@ private:
 /// Accepts connections to a service. Handshakes go on by themselves while the loop runs, side by side and each within its time: a client that
 /// is slow, or says nonsense, delays nobody.
 ///
-/// Thread-safety: the loop's thread. One accept may be pending at a time; a second one fails with `errc::busy`. Lifetime: the loop outlives
-/// the listener; destruction removes the socket file, drops unfinished handshakes and channels not accepted, and ends a pending accept
-/// with `errc::closed`. Accepted channels live on.
+/// Thread-safety: the loop's thread. One accept may be pending at a time; a second one fails with `errc::busy`. Lifetime: a listener
+/// that outlives its loop is closed; destruction removes the socket file, drops unfinished handshakes and channels not accepted, and ends a pending accept
+/// with `errc::closed`. Accepted channels live on. Awaited on another loop than its own an accept ends with `errc::wrong_loop`.
 class listener {
 public:
   using accept_awaitable = detail::awaitable<detail::accept_awaiter, detail::acceptor*>;

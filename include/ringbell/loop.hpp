@@ -3,6 +3,7 @@
 
 #include <ringbell/detail/list.hpp>
 #include <ringbell/detail/ready.hpp>
+#include <ringbell/detail/resident.hpp>
 #include <ringbell/detail/spin_history.hpp>
 #include <ringbell/detail/timer_heap.hpp>
 #include <ringbell/environment.hpp>
@@ -70,7 +71,8 @@ struct loop_statistics {
 /// Thread-safety: `post` and `stop` from any thread; everything else from one thread at a time: the one that runs the loop, and while none does, any other.
 /// So a program may set up on one thread and go on running the loop on the next, as long as one happens after the other (`std::thread::join`, a mutex);
 /// with io_uring the first run on another thread than the last takes a fraction of a millisecond more.
-/// Lifetime: outlives everything that waits on it.
+/// Lifetime: outlives everything that waits on it. What belongs to it and is there longer (a
+/// channel, a listener, a client, a server, a scope) is closed with it; whatever is asked of it then ends with `errc::closed`.
 ///
 /// In the child after fork() a loop may be destroyed, with all that waits on it: the parent's goes on as if nothing had happened. A run there throws
 /// `std::errc::operation_not_permitted`; a child that needs a loop makes its own.
@@ -170,6 +172,7 @@ private:
 
   std::uint64_t process_;
   std::uint64_t thread_ = 0;  // the one that ran it last
+  detail::list<detail::resident> residents_;
   detail::ready_list ready_;
   int budget_ = 0;                   // synchronous completions left to the running coroutine before it must yield
   unsigned resumes_since_look_ = 0;  // at the clock and the awake rings

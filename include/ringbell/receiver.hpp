@@ -81,6 +81,7 @@ private:
 /// Cancellation: a stop ends a pending receive with `errc::cancelled`; it has taken nothing. A receive that need not wait looks at the
 /// stop token only now and then. Lifetime: destruction ends the direction (the peer's sends fail with `errc::peer_closed`) and
 /// cancels what is pending; messages received may live on.
+/// On another loop than its own a receive ends with `errc::wrong_loop`, at the latest where it has to wait; a receiver that outlives its loop is closed.
 class receiver {
 public:
   using recv_awaitable = detail::awaitable<detail::recv_awaiter, detail::channel_core*>;

@@ -3,6 +3,7 @@
 
 #include <ringbell/detail/awaitable.hpp>
 #include <ringbell/detail/nursery.hpp>
+#include <ringbell/detail/resident.hpp>
 #include <ringbell/errors.hpp>
 
 #include <coroutine>
@@ -33,15 +34,19 @@ namespace ringbell {
 /// Destruction without join() requests a stop, then destroys the children that are still suspended, whatever they wait for.
 /// Not to be destroyed by one of its own children, nor while somebody waits in join().
 ///
-/// Thread-safety: none; the loop's thread. Lifetime: the loop and the parent's stop source outlive the scope.
+/// Thread-safety: none; the loop's thread. Lifetime: the parent's stop source outlives the scope. A scope that outlives
+/// its loop has no children any more, and takes none.
 class scope {
 public:
   explicit scope(loop& lp, inplace_stop_token parent = {}) noexcept : children_(lp, parent) {}
   /// The same with a name, which is printed beside a failure that no handler hears of. Must stay: usually it is a literal.
   scope(loop& lp, std::string_view name, inplace_stop_token parent = {}) noexcept : children_(lp, parent) { children_.name = name; }
 
-  /// Starts a task; it begins on the loop's next turn. Allocates nothing.
-  void spawn(task<void> child) { children_.spawn(std::move(child)); }
+  /// Starts a task; it begins on the loop's next turn. Allocates nothing. Throws `errc::closed` when the scope has outlived its loop.
+  void spawn(task<void> child) {
+    if (children_.loop_has_gone) throw std::system_error(errc::closed, "ringbell: the loop of this scope has gone");
+    children_.spawn(std::move(child));
+  }
   /// Asks all children, also those spawned later, to stop. False when that was done before.
   bool request_stop() noexcept { return children_.request_stop(); }
   inplace_stop_token stop_token() noexcept { return children_.stop_token(); }
@@ -55,14 +60,16 @@ public:
 
   class join_awaiter;
   /// Waits until all children have ended, also those spawned meanwhile; then throws the first kept exception, once.
-  /// Cancellation: passed on to the children; once they have ended, `errc::cancelled` unless one of them failed.
+  /// Cancellation: passed on to the children; once they have ended, `errc::cancelled` unless one of them failed. Throws also `errc::wrong_loop`.
   auto join() noexcept { return detail::awaitable<join_awaiter, scope*>(this); }
 
 private:
-  class children final : public detail::nursery {
+  class children final : public detail::nursery, private detail::resident {
   public:
-    using nursery::nursery;
+    children(loop& lp, inplace_stop_token parent) noexcept : nursery(lp, parent) { detail::loop_access::add_resident(lp, *this); }
     ~children() { clear(); }
+    using nursery::home;
+    bool loop_has_gone = false;
     std::exception_ptr first;
     std::function<void(std::exception_ptr)> handler;
     std::string_view name;
@@ -70,6 +77,10 @@ private:
 
   private:
     void failed(std::exception_ptr error) noexcept override;
+    void loop_gone() noexcept override {
+      clear();
+      loop_has_gone = true;
+    }
   };
 
   children children_;
@@ -80,12 +91,16 @@ public:
   explicit join_awaiter(scope* s) noexcept : end_awaiter(s->children_), scope_(*s) {}
   using end_awaiter::await_ready;
   template <class Promise>
-  void await_suspend(std::coroutine_handle<Promise> h) noexcept {
+  bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
+    at_home_ = detail::at_home(environment_of(h), scope_.children_.home());
+    if (!at_home_) return false;
     end_awaiter::await_suspend(h);
     stop_ = environment_of(h).stop;
     on_stop_.emplace(stop_, stop_function(scope_));
+    return true;
   }
   void await_resume() {
+    if (!at_home_) throw std::system_error(errc::wrong_loop);
     on_stop_.reset();
     if (scope_.children_.first) std::rethrow_exception(std::exchange(scope_.children_.first, nullptr));
     if (stop_.stop_requested()) throw std::system_error(errc::cancelled);
@@ -102,6 +117,7 @@ private:
   };
 
   scope& scope_;
+  bool at_home_ = true;
   inplace_stop_token stop_;
   std::optional<inplace_stop_callback<stop_function>> on_stop_;
 };

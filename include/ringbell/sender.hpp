@@ -113,7 +113,8 @@ private:
 /// Thread-safety: the loop's thread. One send or claim may be pending at a time; another one fails with `errc::busy`.
 /// Cancellation: a stop ends a pending send with `errc::cancelled`; the message was then not sent, and the peer receives nothing of it. A
 /// send that need not wait looks at the stop token only now and then. Lifetime: destruction ends the stream in order, after what
-/// was sent, and ends what is pending with `errc::closed`.
+/// was sent, and ends what is pending with `errc::closed`. On another loop than its own an operation that has to wait ends with `errc::wrong_loop`; a
+/// sender that outlives its loop is closed.
 class sender {
 public:
   using send_awaitable = detail::awaitable<detail::send_awaiter, detail::channel_core*, std::span<const std::byte>>;

@@ -40,7 +40,7 @@ using request_handler = std::function<task<reply>(request)>;
 ///
 /// A client that is slow, floods, lies or dies harms its own calls only. An idle one costs a descriptor, its shared memory, and no time at all.
 ///
-/// Thread-safety: the thread of `lp`; with a pool, handlers run on the pool's threads. Lifetime: `lp` and the pool outlive the server; when the pool was stopped,
+/// Thread-safety: the thread of `lp`; with a pool, handlers run on the pool's threads. Lifetime: a server that outlives `lp` or the pool has ended with it; when the pool was stopped,
 /// the server's destruction joins it.
 /// Destruction ends it at once: the socket goes, handlers are destroyed where they wait (with a pool this waits for its threads), clients see `errc::peer_closed`.
 class server {

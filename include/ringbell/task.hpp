@@ -6,6 +6,7 @@
 #include <ringbell/fwd.hpp>
 
 #include <coroutine>
+#include <stdexcept>
 #include <utility>
 
 namespace ringbell {
@@ -43,7 +44,11 @@ public:
   explicit operator bool() const noexcept { return static_cast<bool>(frame_); }
 
   class awaiter;
-  awaiter operator co_await() && noexcept { return awaiter(std::move(*this)); }
+  /// Throws `std::logic_error` when there is no coroutine.
+  awaiter operator co_await() && {
+    require_coroutine();
+    return awaiter(std::move(*this));
+  }
   awaiter operator co_await() & = delete;  // a task is awaited once, and given away for that: co_await std::move(t)
 
 private:
@@ -52,6 +57,9 @@ private:
   using frame = std::coroutine_handle<promise_type>;
 
   explicit task(frame f) noexcept : frame_(f) {}
+  void require_coroutine() const {
+    if (!frame_) throw std::logic_error("ringbell: this task has no coroutine: it was moved from, awaited or spawned before");
+  }
   void reset() noexcept {
     if (frame_) std::exchange(frame_, {}).destroy();
   }
@@ -80,12 +88,15 @@ namespace detail {
 
 /// How loops and nurseries get at a task's frame.
 struct task_access {
+  /// Both throw `std::logic_error` when there is no coroutine.
   template <class T>
-  static std::coroutine_handle<task_promise<T>> frame(const task<T>& t) noexcept {
+  static std::coroutine_handle<task_promise<T>> frame(const task<T>& t) {
+    t.require_coroutine();
     return t.frame_;
   }
   template <class T>
-  static std::coroutine_handle<task_promise<T>> release(task<T>& t) noexcept {
+  static std::coroutine_handle<task_promise<T>> release(task<T>& t) {
+    t.require_coroutine();
     return std::exchange(t.frame_, {});
   }
 };

@@ -124,6 +124,13 @@ loop::~loop() {
   if (attachment_) attachment_->shut_down();
   // What is destroyed may spawn and post in turn: so until nothing of either is left.
   while (discard()) {}
+  // And what is there longer than the loop lets go of it.
+  while (!residents_.empty()) {
+    detail::resident& last = residents_.front();
+    last.unlink();
+    last.loop_gone();
+    while (discard()) {}
+  }
   attachment_.reset();
 }
 
@@ -187,6 +194,7 @@ void loop::step() {
 
 void loop::turn() {
   ++statistics_.turns;
+  budget_ = completions_per_resume;
   posted_->run_all();
 
   // Those that become ready meanwhile wait for the next turn. A coroutine type that lets an exception out of resume() costs the
@@ -209,6 +217,8 @@ void loop::turn() {
     node.waiting.resume();
     completions += completions_per_resume - budget_;
   }
+  // Whoever finds the budget spent suspends, and then it shows whether this is the loop of his coroutine.
+  budget_ = 0;
 
   const bool much_was_done = resumes_since_look_ >= resumes_per_look;
   if (much_was_done || statistics_.turns % turns_per_clock_read == 0 || (completions >= completions_per_clock_read && long_since_look())) {

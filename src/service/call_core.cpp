@@ -96,6 +96,7 @@ payload call_core::take_part() noexcept {
 // -- reading --
 
 bool read_awaiter::await_ready() noexcept {
+  if (!call_) return true;
   if (call_->reader_) {
     outcome_ = errc::busy;
     return true;
@@ -118,6 +119,10 @@ result<std::optional<payload>> read_awaiter::take_result() noexcept {
 // -- writing --
 
 bool write_wait::await_ready() {
+  if (!call_) {
+    outcome_ = errc::closed;
+    return true;
+  }
   call_core& call = *call_;
   if (call.writer_) {
     outcome_ = errc::busy;

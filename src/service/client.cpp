@@ -132,6 +132,7 @@ client_core::client_core(loop& lp, std::string name, const client_options& optio
       pause_(options.first_pause),
       tasks_(lp, "ringbell client") {
   kept_.most = options_.max_buffered_bytes;
+  loop_access::add_resident(lp, *this);
 }
 
 client_core::~client_core() = default;
@@ -262,6 +263,13 @@ void client_core::close() noexcept {
     each->fail_all(errc::closed);
     each->ch.close();
   }
+}
+
+void client_core::loop_gone() noexcept {
+  const client_ref keep(*this);
+  close();
+  current_.reset();
+  leaving_.clear();
 }
 
 std::size_t client_core::calls() const noexcept {

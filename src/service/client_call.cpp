@@ -37,7 +37,7 @@ std::error_code code_of(const service_frame::failure& f) noexcept {
 }  // namespace
 
 client_call::client_call(client_ref of, std::uint32_t method, const call_options& options, bool streaming) noexcept
-    : call_core(service_frame::kind::part),
+    : call_core(service_frame::kind::part, of && !of->closed() ? &of->owner() : nullptr),
       timer(&expired),
       core_(std::move(of)),
       method_(method),
@@ -49,7 +49,7 @@ client_call::client_call(client_ref of, std::uint32_t method, const call_options
 }
 
 void client_call::submit() noexcept {
-  if (!core_) return fail(errc::closed);
+  if (!core_ || core_->closed()) return fail(errc::closed);
   if (metadata_.size() > service_frame::max_metadata) return fail(errc::message_too_large);
   try {
     if (deadline_ != clock::time_point()) loop_access::add_timer(core_->owner(), *this, deadline_);

@@ -83,7 +83,7 @@ private:
 ///   closed       fails with errc::closed
 ///
 /// After a goodbye the old connection goes on until its last call has ended, while calls that come later are for the next one.
-class client_core {
+class client_core final : private resident {
 public:
   client_core(loop& lp, std::string name, const client_options& options);
   client_core(const client_core&) = delete;
@@ -101,6 +101,7 @@ public:
   byte_budget& kept() noexcept { return kept_; }
   const std::string& name() const noexcept { return name_; }
   const client_options& options() const noexcept { return options_; }
+  bool closed() const noexcept { return closed_; }
   bool connected() const noexcept { return current_ != nullptr; }
   std::size_t calls() const noexcept;
   sys::peer_identity peer() const noexcept;
@@ -119,6 +120,7 @@ public:
   }
 
 private:
+  void loop_gone() noexcept override;
   /// While a task of the core's own calls what may call an observer: the core stays, even without a reference.
   class own_task {
   public:

@@ -96,12 +96,16 @@ server_core::server_core(loop& lp, loop_pool* pool, std::string_view name, reque
   ending_ = std::make_shared<server_ending>(this);
   ending_->shards_left = shards_.size();
   listener_->on_ready([this] { spread(); });
+  loop_access::add_resident(lp, *this);
 }
 
-server_core::~server_core() {
+server_core::~server_core() { end(); }
+
+void server_core::end() noexcept {
   ending_->core = nullptr;
   listener_.reset();
   drop_shards();
+  pool_ = nullptr;
   ending_->changed.give();
 }
 
@@ -125,6 +129,7 @@ void server_core::spread() noexcept {
 task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit grace) {
   const environment env = co_await current_environment();
   if (!ending || !ending->core) co_return true;
+  require_home(env, ending->core->loop_);
   ending->core->listener_.reset();
   if (ending->over()) co_return true;
   auto until = from_now(grace);

@@ -24,7 +24,7 @@ std::optional<timer::time_point> deadline_of(std::uint64_t on_the_wire) noexcept
 }  // namespace
 
 server_call::server_call(server_session& of, payload content, const service_frame::header& h) noexcept
-    : call_core(service_frame::kind::reply),
+    : call_core(service_frame::kind::reply, &of.shard().owner()),
       timer(&expired),
       session_(&of),
       peer_(of.peer()),
@@ -186,17 +186,24 @@ void server_call::drop() noexcept {
 
 namespace ringbell {
 
-const detail::server_session* detail::session_of(const request& r) noexcept { return r.call_->session(); }
+const detail::server_session* detail::session_of(const request& r) noexcept { return r.call_ ? r.call_->session() : nullptr; }
 
 request::request(detail::server_call& call) noexcept : call_(&call) { call.hold(); }
 request::~request() {
   if (call_) call_->let_go();
 }
-std::uint32_t request::method() const noexcept { return call_->method(); }
-const payload& request::content() const noexcept { return call_->content(); }
+// One that was moved from has nothing to say.
+std::uint32_t request::method() const noexcept { return call_ ? call_->method() : 0; }
+const payload& request::content() const noexcept {
+  static const payload none;
+  return call_ ? call_->content() : none;
+}
 detail::call_core* request::core() noexcept { return call_; }
-const sys::peer_identity& request::peer() const noexcept { return call_->peer(); }
-std::optional<std::chrono::steady_clock::time_point> request::deadline() const noexcept { return call_->deadline(); }
-bool request::stop_requested() const noexcept { return call_->stop_requested(); }
+const sys::peer_identity& request::peer() const noexcept {
+  static const sys::peer_identity nobody;
+  return call_ ? call_->peer() : nobody;
+}
+std::optional<std::chrono::steady_clock::time_point> request::deadline() const noexcept { return call_ ? call_->deadline() : std::nullopt; }
+bool request::stop_requested() const noexcept { return !call_ || call_->stop_requested(); }
 
 }  // namespace ringbell

@@ -34,7 +34,7 @@ struct server_ending {
 };
 
 /// A server: its listener, and the shards on the loops that its connections are spread over.
-class server_core {
+class server_core final : private resident {
 public:
   server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler handler, server_options options);
   server_core(const server_core&) = delete;
@@ -45,6 +45,11 @@ public:
   const std::shared_ptr<server_ending>& ending() const noexcept { return ending_; }
   /// The clients of a shard have gone, after a stop; on its thread.
   void shard_ended(bool forced) noexcept;
+  /// The loop of a shard is going, and with it the pool if there is one: ends all of it, for good.
+  void loops_gone() noexcept {
+    pool_ = nullptr;
+    end();
+  }
   /// Of all clients, on whatever loop they are; the row of `asking` says so.
   task<std::vector<client_statistics>> statistics(const server_session* asking);
 
@@ -60,6 +65,8 @@ public:
   const request_handler own_methods;
 
 private:
+  void loop_gone() noexcept override { end(); }
+  void end() noexcept;
   void spread() noexcept;
   template <class F>
   void on_each_shard(const F& f);
@@ -69,7 +76,7 @@ private:
   void drop_each_shard() noexcept;
 
   loop& loop_;
-  loop_pool* const pool_;
+  loop_pool* pool_;
   std::string path_;
   std::unique_ptr<listener_core> listener_;
   std::atomic<std::size_t> clients_{0};

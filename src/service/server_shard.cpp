@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds last_moment{100};
 server_shard::server_shard(loop& lp, server_core& core)
     : timer(&look), loop_(lp), core_(core), stop_timer_(*this), tasks_(std::in_place, lp) {
   tasks_->on_error([](const std::exception_ptr&) {});  // out of memory: that client's connection has ended
+  loop_access::add_resident(lp, *this);
 }
 
 server_shard::~server_shard() { drop(); }
@@ -121,6 +122,8 @@ void server_shard::set_stop_timer(loop::clock::time_point due) noexcept {
 void server_shard::ended() noexcept {
   if (!std::exchange(told_, true)) core_.shard_ended(forced_);
 }
+
+void server_shard::loop_gone() noexcept { core_.loops_gone(); }
 
 void server_shard::drop() noexcept {
   stopping_ = true;

@@ -20,7 +20,7 @@ namespace ringbell::detail {
 class server_core;
 
 /// The part of a server that is on one loop: the sessions of the connections there. All of it on that loop's thread.
-class server_shard final : private timer {
+class server_shard final : private timer, private resident {
 public:
   server_shard(loop& lp, server_core& core);
   ~server_shard();
@@ -50,6 +50,7 @@ public:
   bool stopping() const noexcept { return stopping_; }
 
 private:
+  void loop_gone() noexcept override;
   static void look(timer& t) noexcept { static_cast<server_shard&>(t).drop_idle(); }
   static void time_is_up(timer& t) noexcept { static_cast<stop_timer&>(t).shard.grace_is_over(); }
   struct stop_timer final : timer {

@@ -4,6 +4,7 @@
 #include <ringbell/detail/awaitable.hpp>
 #include <ringbell/detail/connection.hpp>
 #include <ringbell/detail/loop_access.hpp>
+#include <ringbell/detail/resident.hpp>
 #include <ringbell/detail/wait_node.hpp>
 
 #include <coroutine>
@@ -99,13 +100,21 @@ private:
 };
 
 /// A connection on a native loop: who waits on it, and how they are woken.
-class channel_core final : public connection, public awake_source {
+class channel_core final : public connection, public awake_source, private resident {
 public:
   channel_core(loop& lp, connection_parts parts, client_slot slot = {}) noexcept;
   /// Begins to listen for the bell and for a hang-up. Errors: the system's (no memory, too many watches); then orphan() the object.
   std::error_code start() noexcept;
 
-  loop& owner() const noexcept { return loop_; }
+  /// Null when the channel has outlived its loop.
+  loop* owner() const noexcept { return loop_; }
+  /// As `loop_access::may_continue`; false when the loop is not running coroutines.
+  bool may_continue() noexcept { return --*budget_ > 0; }
+  /// Whether a coroutine of `env` may wait here; else says why not.
+  errc admits(const environment& env) const noexcept {
+    if (!loop_) return errc::closed;
+    return at_home(env, *loop_) ? errc{} : errc::wrong_loop;
+  }
   bool receiving() const noexcept { return receiving_ != nullptr; }
   bool sending() const noexcept { return sending_ != nullptr; }
   /// Whether the pending send has succeeded, and its coroutine only has to run to see that.
@@ -148,10 +157,12 @@ private:
 
   void publish_later() noexcept override;
   void hang_up() noexcept override;
+  void loop_gone() noexcept override;
+  void stop_watching() noexcept;
   void look_again() noexcept;
   void stay_awake() noexcept {
     pollable = !same_cpu_;
-    loop_access::keep_awake(loop_, *this);
+    loop_access::keep_awake(*loop_, *this);
   }
   void compare_cpus() noexcept;
   void on_control(std::uint32_t events) noexcept;
@@ -160,7 +171,9 @@ private:
   bool waiting_to_receive() const noexcept { return receiving_ && !receiving_->linked(); }
   bool waiting_to_send() const noexcept { return sending_ && !sending_->linked(); }
 
-  loop& loop_;
+  loop* loop_;
+  int* budget_;
+  int no_budget_ = 0;  // when the loop has gone
   receive_wait* receiving_ = nullptr;
   send_wait* sending_ = nullptr;
   unsigned halves_ = 2;
@@ -182,7 +195,7 @@ inline void receive_wait::leave() noexcept {
 inline bool receive_wait::may_try() noexcept {
   if (!core_) return fail(errc::closed);
   if (core_->receiving()) return fail(errc::busy);
-  return loop_access::may_continue(core_->owner());
+  return core_->may_continue();
 }
 
 inline bool receive_wait::may_take() noexcept {
@@ -197,7 +210,8 @@ inline bool receive_wait::may_take() noexcept {
 
 template <class Promise>
 bool receive_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
-  if (!arm(h, core_->owner())) return false;
+  if (const errc e = core_->admits(environment_of(h)); e != errc{}) return fail(e);
+  if (!arm(h, *core_->owner())) return false;
   begin();
   return true;
 }
@@ -218,7 +232,7 @@ inline errc send_wait::finish() noexcept {
 inline bool send_wait::may_try() noexcept {
   if (!core_) return fail(errc::closed);
   if (core_->sending()) return fail(errc::busy);
-  return loop_access::may_continue(core_->owner());
+  return core_->may_continue();
 }
 
 inline send_wait::~send_wait() {
@@ -227,7 +241,8 @@ inline send_wait::~send_wait() {
 
 template <class Promise>
 bool send_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
-  if (!arm(h, core_->owner())) return false;
+  if (const errc e = core_->admits(environment_of(h)); e != errc{}) return fail(e);
+  if (!arm(h, *core_->owner())) return false;
   core_->sending_ = this;
   core_->stay_awake();
   return true;

@@ -129,13 +129,15 @@ private:
 /// A call with one request and one reply.
 class call_wait : public wait_node, public client_call {
 public:
-  bool await_ready() noexcept {
-    submit();
-    return over();
-  }
+  bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    return arm(h);
+    if (const errc e = admits(environment_of(h)); e != errc{}) {
+      leave(e);
+      return false;
+    }
+    submit();
+    return !over() && arm(h);
   }
   result<payload> take_result() noexcept {
     disarm();

@@ -61,6 +61,11 @@ struct loop_access {
     if (source.waits < awake_source::first_waits) ++source.waits;
   }
 
+  /// `item` hears of the loop's end.
+  static void add_resident(loop& lp, resident& item) noexcept { lp.residents_.push_back(item); }
+  /// What may_continue() counts, for those who keep a pointer to it.
+  static int& budget_of(loop& lp) noexcept { return lp.budget_; }
+
   static void keep_awake(loop& lp, awake_source& source) noexcept {
     if (!source.linked()) lp.awake_.push_front(source);
     lp.changed();

@@ -49,13 +49,15 @@ protected:
   void clear() noexcept {
     stop_.request_stop();
     children_.clear();
+    size_ = 0;
   }
+  const loop& home() const noexcept { return loop_; }
   virtual void failed(std::exception_ptr error) noexcept = 0;
   /// Whether somebody waits until no child is left.
   bool awaited() const noexcept { return !joiners_.empty(); }
 
 private:
-  task_promise<void>& adopt(task<void>& child) noexcept {
+  task_promise<void>& adopt(task<void>& child) {
     task_promise<void>& promise = task_access::release(child).promise();
     children_.add(promise, *this, environment(&loop_, stop_.get_token()));
     ++size_;
