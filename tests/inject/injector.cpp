@@ -2,6 +2,7 @@
 #include "inject/injector.hpp"
 
 #include <dlfcn.h>
+#include <linux/futex.h>
 #include <sys/syscall.h>
 #include <cerrno>
 #include <cstddef>
@@ -188,11 +189,11 @@ constexpr injected_call* all_calls[] = {
     &call_new,
 };
 
-// What is called by its number.
-injected_call* numbered(long number) noexcept {
+// What is called by its number. Of futexes that which wakes other processes: the C++ library has others, which need no memory.
+injected_call* numbered(long number, long operation) noexcept {
   switch (number) {
     case SYS_epoll_pwait2: return &call_epoll_pwait2;
-    case SYS_futex: return &call_futex;
+    case SYS_futex: return operation == FUTEX_WAKE_BITSET ? &call_futex : nullptr;
     case SYS_io_uring_register: return &call_io_uring_register;
     default: return nullptr;
   }
@@ -230,7 +231,7 @@ RINGBELL_INJECT_AS(pthread_create, call_pthread_create, plain)
 extern "C" long injected_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
 extern "C" long injected_syscall(long number, long a, long b, long c, long d, long e, long f) {
   static auto* const real = ringbell::test::original<long(long, long, long, long, long, long, long)>("syscall");
-  if (ringbell::test::injected_call* const call = ringbell::test::numbered(number))
+  if (ringbell::test::injected_call* const call = ringbell::test::numbered(number, b))
     if (const int error = ringbell::test::strikes(*call, __builtin_return_address(0))) return ringbell::test::set_errno(error);
   return real(number, a, b, c, d, e, f);
 }
