@@ -114,7 +114,7 @@ TEST_CASE("a server that takes the connection but does not answer is given up af
   REQUIRE_FALSE(error);
   attempt client(context, folder / "silent", patient_for(20ms));
   CHECK(run_until(context, [&] { return client.ended(); }));
-  CHECK(std_error(client.error) == errc::timed_out);
+  CHECK(client.error == net::error::timed_out);
 }
 
 TEST_CASE("connecting and accepting can be cancelled at any point, and leave nothing behind") {
@@ -207,7 +207,7 @@ TEST_CASE("connecting that runs out of descriptors later says so, and leaves not
     if (client.error) {
       // Its own lack, or the server's, which hangs up, or does not even get to know of it.
       const std::error_code e = std_error(client.error);
-      CHECK((e == std::errc::too_many_files_open || e == errc::timed_out || client.error == net::error::connection_reset));
+      CHECK((e == std::errc::too_many_files_open || e == std::errc::timed_out || client.error == net::error::connection_reset));
     }
     l.cancel();
     CHECK(run_until(context, [&] { return server.ended(); }));

@@ -490,7 +490,7 @@ TEST_CASE("without a pending accept clients wait, and are served once there is o
   options.timeout = 10ms;
   attempt impatient(context, l.path(), options);
   CHECK(run_until(context, [&] { return impatient.ended(); }));
-  CHECK(std_error(impatient.error) == errc::timed_out);
+  CHECK(impatient.error == net::error::timed_out);
 }
 
 TEST_CASE("a client whose channel cannot be started is dropped, and the accept goes on to the next" * needs_scarce_handles) {

@@ -22,6 +22,17 @@ struct run_signature<void> {
 /// What a handler can be given, also when there was an error and no value.
 template <class T>
 concept run_value = std::is_void_v<T> || (std::default_initializable<T> && std::movable<T>);
+
+template <class Executor, class T, class Token>
+auto begin_run(const Executor& executor, run_start<T> start, Token&& token) {
+  return net::async_initiate<Token, typename run_signature<T>::type>(initiate_run<T, Executor>(executor, executor), token,
+                                                                     std::move(start));
+}
+/// `home`: what drives the loop, when the object is on another executor.
+template <class Executor, class T, class Token>
+auto begin_run(const Executor& executor, run_start<T> start, Token&& token, const net::any_io_executor& home) {
+  return net::async_initiate<Token, typename run_signature<T>::type>(initiate_run<T, Executor>(executor, home), token, std::move(start));
+}
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
@@ -45,8 +56,7 @@ template <class Executor, class T, class Token = net::default_completion_token_t
   requires detail::is_executor<Executor>
 auto async_run(const Executor& executor, loop& lp, task<T> work, Token&& token = net::default_completion_token_t<Executor>()) {
   static_assert(detail::run_value<T>, "ringbell: async_run gives its handler a T made by T() when there is an error");
-  return net::async_initiate<Token, typename detail::run_signature<T>::type>(detail::initiate_run<T, Executor>(executor), token, &lp,
-                                                                             std::move(work));
+  return detail::begin_run(executor, detail::run_start<T>(lp, std::move(work)), std::forward<Token>(token));
 }
 template <class ExecutionContext, class T, class... Token>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>

@@ -5,7 +5,9 @@
 #include <ringbell/asio/detail/gathered.hpp>
 #include <ringbell/asio/detail/handled_operation.hpp>
 #include <ringbell/asio/detail/initiate_send.hpp>
+#include <ringbell/asio/detail/limited.hpp>
 #include <ringbell/channel_statistics.hpp>
+#include <ringbell/time_limit.hpp>
 
 #include <cstddef>
 #include <memory>
@@ -90,8 +92,15 @@ public:
 
   /// Waits for the next message: `void(error_code, message)`.
   template <class Token = net::default_completion_token_t<Executor>>
+    requires(!std::is_convertible_v<Token, time_limit>)
   auto async_recv(Token&& token = net::default_completion_token_t<Executor>()) {
     return initiate<detail::recv_operation, void(net_error_code, message)>(std::forward<Token>(token), this);
+  }
+  /// The same for at most `limit`: then `timed_out`, and what comes later is there for the next receive. The peer's end and death are heard of as
+  /// without a limit. Whatever is there already is received, with a limit of zero or less as well.
+  template <class Token = net::default_completion_token_t<Executor>>
+  auto async_recv(time_limit limit, Token&& token = net::default_completion_token_t<Executor>()) {
+    return initiate<detail::limited<detail::recv_operation>, void(net_error_code, message)>(std::forward<Token>(token), this, limit);
   }
   /// Waits for the next message and copies it to `buffer`: `void(error_code, size_t)`, its length. For bytes that a peer must not be able to
   /// change while they are looked at. `message_size` when it does not fit; it is then still there.
@@ -103,12 +112,14 @@ public:
   /// Sends the buffers as one message; waits only while the ring is full: `void(error_code)`. The memory must stay until then. Any length up to
   /// `max_message()`: one longer than `max_claim()` goes in fragments, which the peer joins.
   template <class Buffers, class Token = net::default_completion_token_t<Executor>>
+    requires(!std::is_convertible_v<Token, time_limit>)
   auto async_send(const Buffers& buffers, Token&& token = net::default_completion_token_t<Executor>()) {
-    using initiation = detail::initiate_send<Executor>;
-    if constexpr (std::is_convertible_v<const Buffers&, net::const_buffer>)
-      return net::async_initiate<Token, void(net_error_code)>(initiation(executor_), token, this, net::const_buffer(buffers));
-    else
-      return net::async_initiate<Token, void(net_error_code)>(initiation(executor_), token, this, buffers);
+    return initiate_send<detail::send_operation>(std::forward<Token>(token), buffers);
+  }
+  /// The same for at most `limit`, for a peer that may not read: then `timed_out`, and nothing was sent.
+  template <class Buffers, class Token = net::default_completion_token_t<Executor>>
+  auto async_send(const Buffers& buffers, time_limit limit, Token&& token = net::default_completion_token_t<Executor>()) {
+    return initiate_send<detail::limited<detail::send_operation>>(std::forward<Token>(token), buffers, limit);
   }
   /// Waits for space in the ring for one message of `size` bytes (at most `max_claim()`), to be written in place: `void(error_code, claim)`.
   template <class Token = net::default_completion_token_t<Executor>>
@@ -126,6 +137,8 @@ public:
   /// empty optional when the peer has closed in order; throws the other errors. Every now and then it lets the executor's other work go first.
   /// Where somebody can cancel the coroutine (as in `a || b`) it is an `async_recv`, so that no message is lost.
   net::awaitable<std::optional<message>, Executor> recv();
+  /// The same for at most `limit`: throws `timed_out` when nothing has come by then.
+  net::awaitable<std::optional<message>, Executor> recv(time_limit limit);
   /// As `async_send` in a coroutine: does not suspend while there is space. Throws.
   template <class Buffers>
   net::awaitable<void, Executor> send(Buffers buffers);
@@ -176,6 +189,15 @@ private:
   auto initiate(Token&& token, Arguments&&... arguments) {
     return net::async_initiate<Token, Signature>(detail::initiate<Operation, detail::as_taken, Executor>(executor_, {}), token,
                                                  std::forward<Arguments>(arguments)...);
+  }
+
+  template <class Operation, class Token, class Buffers, class... Limit>
+  auto initiate_send(Token&& token, const Buffers& buffers, Limit... limit) {
+    using initiation = detail::initiate_send<Operation, Executor>;
+    if constexpr (std::is_convertible_v<const Buffers&, net::const_buffer>)
+      return net::async_initiate<Token, void(net_error_code)>(initiation(executor_), token, this, net::const_buffer(buffers), limit...);
+    else
+      return net::async_initiate<Token, void(net_error_code)>(initiation(executor_), token, this, buffers, limit...);
   }
 
   Executor executor_;
@@ -248,6 +270,21 @@ net::awaitable<std::optional<message>, Executor> basic_asio_channel<Executor>::r
   net_error_code error;
   message received = co_await initiate<detail::recv_operation, void(net_error_code, message)>(
       net::redirect_error(net::use_awaitable_t<Executor>(), error), this, polled);
+  if (error == net::error::eof) co_return std::nullopt;
+  if (error) throw net_system_error(error);
+  co_return std::optional<message>(std::move(received));
+}
+
+template <class Executor>
+net::awaitable<std::optional<message>, Executor> basic_asio_channel<Executor>::recv(time_limit limit) {
+  const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
+  net_error_code error = net::error::would_block;
+  message received;
+  if (core_ && !cancellation.slot().is_connected() && core_->may_continue(detail::towards_us, 0)) received = try_recv(error);
+  if (error == net::error::would_block) {
+    error = {};
+    received = co_await async_recv(limit, net::redirect_error(net::use_awaitable_t<Executor>(), error));
+  }
   if (error == net::error::eof) co_return std::nullopt;
   if (error) throw net_system_error(error);
   co_return std::optional<message>(std::move(received));

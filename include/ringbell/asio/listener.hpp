@@ -53,7 +53,7 @@ public:
   ~basic_asio_listener() { close(); }
 
   executor_type get_executor() const noexcept { return executor_; }
-  bool is_open() const noexcept { return static_cast<bool>(core_); }
+  bool is_open() const noexcept { return core_ && core_->is_open(); }
 
   /// Waits for the next client: `void(error_code, basic_asio_channel<Executor>)`. Cancellation: of any type; no client is lost.
   template <class Token = net::default_completion_token_t<Executor>>
@@ -78,10 +78,10 @@ public:
     core_ = {};
   }
 
-  /// The socket's path, for messages. The listener must be open.
-  const std::string& path() const noexcept { return core_->path(); }
-  /// How many clients are connected, those not accepted yet included. The listener must be open.
-  std::size_t clients() const noexcept { return core_->clients(); }
+  /// The socket's path, for messages; empty when the listener is not open.
+  const std::string& path() const noexcept { return detail::path_of(core_.get()); }
+  /// How many clients are connected, those not accepted yet included.
+  std::size_t clients() const noexcept { return core_ ? core_->clients() : 0; }
 
   /// For the library's own use.
   detail::asio_acceptor* core() const noexcept { return core_.get(); }
@@ -96,7 +96,7 @@ private:
     using result = detail::as_channel<Other>;
     return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Other>)>(
         detail::initiate<detail::accept_operation, result, Executor>(executor_, result(executor)), token, this,
-        &detail::context_of(executor));
+        detail::context_if_any(executor));
   }
 
   Executor executor_;

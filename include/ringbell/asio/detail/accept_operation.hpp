@@ -26,6 +26,7 @@ public:
   /// Throws as `listener::bind`.
   asio_acceptor(net::execution_context& context, std::string_view name, listener_options options);
 
+  bool is_open() const noexcept { return core_ != nullptr; }
   const std::string& path() const noexcept;
   std::size_t clients() const noexcept;
   void close() noexcept;
@@ -33,9 +34,13 @@ public:
 private:
   friend class accept_operation;
   ~asio_acceptor() override;
+  void context_ends() noexcept override { close(); }
 
   std::unique_ptr<listener_core> core_;
 };
+
+/// Empty when there is none.
+const std::string& path_of(const asio_acceptor* acceptor) noexcept;
 
 class accept_operation : public operation {
 public:
@@ -44,9 +49,9 @@ public:
   asio_connection* take() noexcept { return std::exchange(connection_, nullptr); }
 
 protected:
-  /// `context`: of the channel that it makes.
+  /// `context`: of the channel that it makes; null when there is none to make it on.
   accept_operation(asio_acceptor* from, net::execution_context* context) noexcept
-      : operation(from, towards_us), acceptor_(waits_on() ? from : nullptr), context_(*context) {}
+      : operation(context ? from : nullptr, towards_us), acceptor_(waits_on() ? from : nullptr), context_(context) {}
   ~accept_operation() override;
   progress advance(bool rung) override;
 
@@ -54,7 +59,7 @@ private:
   bool start_channel(accepted_connection& client);
 
   asio_acceptor* acceptor_;
-  net::execution_context& context_;
+  net::execution_context* context_;
   asio_connection* connection_ = nullptr;
 };
 

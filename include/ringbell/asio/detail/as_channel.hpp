@@ -15,6 +15,10 @@ public:
   basic_asio_channel<Executor> of(Operation& o) const {
     return basic_asio_channel<Executor>(executor_, o.take());
   }
+  template <class Operation>
+  basic_asio_channel<Executor> none() const {
+    return basic_asio_channel<Executor>(executor_);
+  }
 
 private:
   Executor executor_;

@@ -21,14 +21,15 @@ public:
   asio_connection* take() noexcept { return std::exchange(connection_, nullptr); }
 
 protected:
-  connect_operation(net::execution_context& context, std::string name, const connect_options& options);
+  /// `context`: null when there is none.
+  connect_operation(net::execution_context* context, std::string name, const connect_options& options);
   ~connect_operation() override;
   progress advance(bool rung) override;
 
 private:
-  connect_operation(net::execution_context& context, asio_connector* connector);
+  connect_operation(net::execution_context* context, asio_connector* connector);
 
-  net::execution_context& context_;
+  net::execution_context* context_;
   asio_connector* connector_;
   asio_connection* connection_ = nullptr;
 };
@@ -42,7 +43,7 @@ public:
   template <class Handler>
   void operator()(Handler&& handler, std::string name, const connect_options& options) const {
     handled_operation<connect_operation, as_channel<Executor>, std::decay_t<Handler>, Executor>::begin(
-        std::forward<Handler>(handler), executor_, as_channel<Executor>(executor_), context_of(executor_), std::move(name), options);
+        std::forward<Handler>(handler), executor_, as_channel<Executor>(executor_), context_if_any(executor_), std::move(name), options);
   }
 
 private:

@@ -20,15 +20,14 @@ template <class Executor>
 concept goes_anywhere =
     !net::can_require<Executor, net::execution::blocking_t::never_t>::value || requires { Executor::query(net::execution::blocking); };
 
-/// Whether an executor frees the memory for a function before it calls that: Asio's do.
+/// Whether an executor frees the memory for a function before it calls or destroys that: those of Asio's contexts do. (A strand does not: when
+/// its context ends, what it posts of its own outlives the function.)
 template <class Executor>
 inline constexpr bool frees_before_call = false;
 template <class Allocator, auto Bits>
 inline constexpr bool frees_before_call<net::io_context::basic_executor_type<Allocator, Bits>> = true;
 template <class Allocator, auto Bits>
 inline constexpr bool frees_before_call<net::thread_pool::basic_executor_type<Allocator, Bits>> = true;
-template <class Executor>
-inline constexpr bool frees_before_call<net::strand<Executor>> = frees_before_call<Executor>;
 
 template <class Executor>
 void execute_on(const Executor& executor, turn&& t) {
@@ -73,10 +72,23 @@ net::any_io_executor with_work(const net::any_io_executor& executor);
 template <class Executor>
 using working = std::decay_t<decltype(with_work(std::declval<const Executor&>()))>;
 
+/// Whether it is none: of an object made by its default constructor.
+template <class Executor>
+bool is_empty(const Executor&) noexcept {
+  return false;
+}
+inline bool is_empty(const net::any_io_executor& executor) noexcept { return !executor; }
+
+/// Throws `bad_executor` for one that is none.
 template <class Executor>
 net::execution_context& context_of(const Executor& executor) {
   return net::query(executor, net::execution::context);
 }
 net::execution_context& context_of(const net::any_io_executor& executor);
+/// Null for one that is none.
+template <class Executor>
+net::execution_context* context_if_any(const Executor& executor) {
+  return is_empty(executor) ? nullptr : &context_of(executor);
+}
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

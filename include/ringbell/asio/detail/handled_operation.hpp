@@ -2,11 +2,15 @@
 #pragma once
 
 #include <ringbell/asio/detail/executors.hpp>
+#include <ringbell/asio/detail/limited.hpp>
 #include <ringbell/asio/detail/operation.hpp>
 #include <ringbell/asio/detail/operation_memory.hpp>
+#include <ringbell/asio/error.hpp>
 
+#include <exception>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -25,6 +29,11 @@ struct as_taken {
   static auto of(Operation& o) {
     return o.take();
   }
+  /// What it gets when there is not even an operation.
+  template <class Operation>
+  static auto none() {
+    return typename Operation::value_type();
+  }
 };
 
 /// An operation with its handler, in memory of the handler's allocator. `Result` makes what the handler
@@ -37,10 +46,26 @@ public:
 
   template <class H, class... Arguments>
   static void begin(H&& handler, const Executor& executor, const Result& result, Arguments&&... arguments) {
-    memory_for<handled_operation, allocator_type> memory(net::get_associated_allocator(handler));
-    auto* const o = new (memory.get()) handled_operation(std::forward<H>(handler), executor, result, std::forward<Arguments>(arguments)...);
-    memory.release();
-    o->start(executor);
+    Handler owned(std::forward<H>(handler));
+    handled_operation* o = nullptr;
+    net_error_code error;
+    try {
+      memory_for<handled_operation, allocator_type> memory(net::get_associated_allocator(owned));
+      o = new (memory.get()) handled_operation(owned, executor, result, std::forward<Arguments>(arguments)...);
+      memory.release();
+    } catch (...) {
+      error = to_net(std::current_exception());
+      if (!error) throw;
+    }
+    if (o) return o->start(executor);
+    refuse(std::move(owned), error, result);
+  }
+  /// Calls the handler now, for lack of memory to do so later.
+  static void refuse(Handler handler, net_error_code error, [[maybe_unused]] const Result& result) {
+    if constexpr (std::is_void_v<typename Operation::value_type>)
+      std::move(handler)(std::move(error));
+    else
+      std::move(handler)(std::move(error), result.template none<Operation>());
   }
 
   void destroy() noexcept override {
@@ -49,6 +74,7 @@ public:
   }
   void defer() override {
     if constexpr (goes_anywhere<executor_type>) {
+      if (!work_) return hop();
       const working<Executor> here = *work_;
       run_later(here, turn(*this, true), std::allocator<void>());
     } else {
@@ -57,6 +83,7 @@ public:
   }
   void dispatch() override {
     if constexpr (goes_anywhere<executor_type>) {
+      if (!work_) return hop();
       const working<Executor> here = *work_;
       run_soon(here, turn(*this, true), std::allocator<void>());
     } else {
@@ -68,16 +95,21 @@ public:
   }
 
 private:
-  template <class H, class... Arguments>
-  handled_operation(H&& handler, const Executor& executor, const Result& result, Arguments&&... arguments)
+  /// Takes the handler when nothing can fail any more.
+  template <class... Arguments>
+  handled_operation(Handler& handler, const Executor& executor, const Result& result, Arguments&&... arguments)
       : Operation(std::forward<Arguments>(arguments)...),
-        handler_(std::forward<H>(handler)),
-        executor_(net::get_associated_executor(handler_, executor)),
-        result_(result) {
-    // The object's context has to go on running while this is under way in another one.
+        executor_(net::get_associated_executor(handler, executor)),
+        result_(result),
+        work_(work_for(executor, executor_)),
+        handler_(std::move(handler)) {}
+  /// The object's context has to go on running while this is under way in another one.
+  static std::optional<working<Executor>> work_for(const Executor& executor, const executor_type& handlers) {
+    if (is_empty(handlers)) throw std::system_error(errc::closed);  // there is nothing that it could be called by
+    if (is_empty(executor)) return std::nullopt;
     if constexpr (!goes_anywhere<executor_type>)
-      if (&context_of(executor_) == &context_of(executor)) return;
-    work_.emplace(with_work(executor));
+      if (&context_of(handlers) == &context_of(executor)) return std::nullopt;
+    return with_work(executor);
   }
   ~handled_operation() override = default;
 
@@ -92,12 +124,14 @@ private:
     }
 #endif
     this->connect(net::get_associated_cancellation_slot(handler_));
-    self.release()->defer();
+    operation* const o = self.release();
+    if (!this->launch()) operation::run_by(o, &operation::defer);
   }
 
   void complete() override {
     std::unique_ptr<operation, destroys> self(this);
     this->disconnect(net::get_associated_cancellation_slot(handler_));
+    this->rethrow();
     // The contexts have work until the handler has returned.
     const auto work = std::move(work_);
     net_error_code outcome = this->outcome();
@@ -152,6 +186,15 @@ private:
         executors_work_.reset();
     }
   }
+  std::exception_ptr waits() override {
+    if constexpr (is_limited<Operation>) {
+      if constexpr (goes_anywhere<executor_type>)
+        this->watch_time(*work_);
+      else
+        this->watch_time(executor_);
+    }
+    return nullptr;
+  }
   void* allocate_elsewhere(std::size_t bytes) override { return handler_memory<allocator_type>::allocate(allocator(), bytes); }
   void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override {
     handler_memory<allocator_type>::free(allocator(), memory, bytes);
@@ -167,10 +210,10 @@ private:
     void operator()(operation* o) const noexcept { o->destroy(); }
   };
 
-  Handler handler_;
   executor_type executor_;
   [[no_unique_address]] Result result_;
   std::optional<working<Executor>> work_;
+  Handler handler_;
   std::optional<std::conditional_t<goes_anywhere<executor_type>, char, working<executor_type>>> executors_work_;
 };
 

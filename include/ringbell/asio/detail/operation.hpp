@@ -6,6 +6,7 @@
 #include <ringbell/asio/error.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -30,9 +31,14 @@
 // It lies in one piece of memory of the handler's allocator, which is free again when the handler is
 // called. What Asio allocates for each turn lies inside of it, where Asio's executors are known to
 // free that before they call.
+//
+// Nothing that an initiation needs is missed without a word: when there is no memory, not even for a
+// turn, the handler is called at once, with `no_memory`. (An exception would end the program, where
+// the initiation is part of an `await_suspend`.)
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 enum class progress { finished, again, sleep };
+class end_at_limit;
 
 class operation {
 public:
@@ -41,6 +47,11 @@ public:
 
   /// Takes it on by one turn, and away from its owner.
   static void run(operation* o);
+  /// Lets it have its turn later (`defer`) or soon (`dispatch`). Without the memory for that it completes
+  /// now, with `no_memory`.
+  static void run_by(operation* o, void (operation::*how)());
+  /// The same, but false without the memory; the operation is then as it was.
+  static bool try_run_by(operation* o, void (operation::*how)());
   /// Ends it without a call of its handler, and frees its memory.
   virtual void destroy() noexcept = 0;
   /// Lets it have its turn where its handler runs: later, or now where that may be.
@@ -56,6 +67,8 @@ public:
 protected:
   /// Begins an operation on `object`, which is null when that was closed.
   operation(waitable* object, directions d) noexcept;
+  /// One that waits for no object.
+  operation() noexcept : directions_(0) {}
   virtual ~operation();
 
   /// Goes on. Only while it is pending on its object.
@@ -79,16 +92,39 @@ protected:
 
   /// Whether there is nothing to wait for, as far as can be told at the initiation.
   virtual bool finished_at_once() { return !object_; }
-  /// Lets the slot cancel it.
-  void connect(net::cancellation_slot slot) const;
+  /// Lets the slot cancel it. It ends without the memory for that.
+  void connect(net::cancellation_slot slot) noexcept;
+  /// Begins what goes on elsewhere. False when there is nothing of the kind: its turns follow each other.
+  bool launch() noexcept { return false; }
+  /// It has to wait. Throws for lack of memory. Gives what its executor's thread is to hear of, which it goes on without.
+  virtual std::exception_ptr waits() { return nullptr; }
+  /// What its timer calls. Only while it waits.
+  end_at_limit at_limit() const noexcept;
+  /// Throws what has no code.
+  void rethrow() const noexcept {}
   /// The slot may emit until the handler says that the operation is over: so it is cleared first. A
   /// cancelled one leaves it alone: it may be the next operation's by now.
   void disconnect(net::cancellation_slot slot) noexcept;
   /// The object may have its next operation.
   void end() noexcept;
+  /// It ends with that.
+  void fail(const net_error_code& why) noexcept {
+    end();
+    outcome_ = why;
+  }
+  /// It goes on when something else lets it run.
+  void sleep() {
+    keep_executor_busy(true);
+    asleep_ = true;
+  }
 
 private:
+  friend class turn;
   friend class wake_up;
+  class posting;
+  /// Of a turn that is not taken.
+  static void drop(operation* o) noexcept;
+  void sleep_on_object();
   /// Whether it was not cancelled. Otherwise the outcome is decided.
   bool goes_on() noexcept;
 
@@ -136,7 +172,7 @@ public:
   turn(turn&& other) noexcept : of_(std::exchange(other.of_, nullptr)), hops_(other.hops_) {}
   turn& operator=(turn&&) = delete;
   ~turn() {
-    if (of_) of_->destroy();
+    if (of_) operation::drop(of_);
   }
   allocator_type get_allocator() const noexcept { return allocator_type(*of_); }
   void operator()();
@@ -154,13 +190,27 @@ public:
   wake_up(wake_up&& other) noexcept : of_(std::exchange(other.of_, nullptr)) {}
   wake_up& operator=(wake_up&&) = delete;
   ~wake_up() {
-    if (of_) of_->destroy();
+    if (of_) operation::drop(of_);
   }
   allocator_type get_allocator() const noexcept { return allocator_type(*of_); }
   void operator()(const net_error_code& error);
 
 private:
   operation* of_;
+};
+
+/// Ends a pending operation of one direction whose time has passed. It keeps the object alive as well.
+class end_at_limit {
+public:
+  end_at_limit(waitable& object, ticket t, directions d) noexcept : object_(&object), ticket_(t), directions_(d) {}
+  void operator()(const net_error_code& error) noexcept {
+    if (!error) object_->time_out(ticket_, directions_);
+  }
+
+private:
+  held<waitable> object_;
+  ticket ticket_;
+  directions directions_;
 };
 
 /// Cancels a pending operation on behalf of its cancellation slot. It keeps the object alive, maybe for

@@ -17,11 +17,23 @@ protected:
   ~pending_operation() = default;
 };
 
-/// What an execution context keeps of such operations.
-class pending_operations;
-pending_operations& pending_operations_of(net::execution_context& context);
-/// Thread-safe, both. Until it is removed, the operation is destroyed with the context.
-void add(pending_operations& to, pending_operation& operation);
-void remove(pending_operations& from, pending_operation& operation) noexcept;
+/// An object that uses its context, and may be kept for longer than that lives. The context tells it.
+class context_object : public list_node<context_object> {
+public:
+  /// The context ends, and its operations have gone: this is the last moment to use it.
+  virtual void context_ends() noexcept = 0;
+
+protected:
+  ~context_object() = default;
+};
+
+/// What an execution context keeps of both.
+class context_entries;
+context_entries& entries_of(net::execution_context& context);
+/// Thread-safe, all of them. Nothing happens when it was removed, or its context has ended.
+void add(context_entries& to, pending_operation& operation) noexcept;
+void add(context_entries& to, context_object& object) noexcept;
+void remove(context_entries& from, pending_operation& operation) noexcept;
+void remove(context_entries& from, context_object& object) noexcept;
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -2,16 +2,18 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
-#include <ringbell/asio/detail/executors.hpp>
+#include <ringbell/asio/detail/handled_operation.hpp>
 #include <ringbell/asio/detail/pending_operation.hpp>
 #include <ringbell/asio/error.hpp>
 #include <ringbell/detail/awaitable.hpp>
 #include <ringbell/detail/loop_access.hpp>
 #include <ringbell/loop.hpp>
+#include <ringbell/sleep.hpp>
 #include <ringbell/stop_token.hpp>
 #include <ringbell/task.hpp>
 #include <ringbell/timeout.hpp>
 
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -27,235 +29,176 @@
 // is destroyed" and "the context is destroyed" takes the operation away from the others.
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// How a task has ended.
-template <class T>
-struct run_outcome {
-  run_outcome() noexcept = default;
-  explicit run_outcome(errc e) noexcept : error(to_net(e)) {}
-  net_error_code error;
-  std::exception_ptr exception;  // which has no code
-  [[no_unique_address]] typename stored<T>::type value{};
-};
+class run_base;
 
-/// What takes the outcome.
+/// What an operation is to run; or why it cannot.
 template <class T>
-class run_handler : public pending_operation {
+class run_start {
 public:
-  virtual void finish(run_outcome<T>&& outcome) = 0;
+  run_start(loop& lp, task<T> work) noexcept : lp_(&lp), work_(std::move(work)) {}
+  explicit run_start(const net_error_code& error) noexcept : error_(error) {}
+  const net_error_code& error() const noexcept { return error_; }
+  loop* lp() const noexcept { return lp_; }
+  task<T> take() noexcept { return std::move(*work_); }
 
-protected:
-  ~run_handler() = default;
+private:
+  loop* lp_ = nullptr;
+  std::optional<task<T>> work_;
+  net_error_code error_;
 };
 
 /// The two halves' common knowledge.
-template <class T>
 class running_task {
 public:
-  explicit running_task(const net::any_io_executor& executor) : executor_(executor) {}
+  running_task(run_base& of, const net::any_io_executor& executor) noexcept : operation_(&of), executor_(executor) {}
 
   // -- on the executor --
-  void finish(run_outcome<T>&& outcome) {
-    if (run_handler<T>* const handler = std::exchange(handler_, nullptr)) handler->finish(std::move(outcome));
-  }
-  /// The operation is there, or is gone. Also before the start, on the initiating thread.
-  void handle_by(run_handler<T>* handler) noexcept { handler_ = handler; }
+  /// The operation, unless somebody else has taken it.
+  run_base* of() const noexcept { return operation_; }
+  run_base* take() noexcept { return std::exchange(operation_, nullptr); }
+  void give_back(run_base* of) noexcept { operation_ = of; }
   inplace_stop_token stop_token() noexcept { return stop_.get_token(); }
 
   // -- where the handler runs --
-  static void cancel(const std::shared_ptr<running_task>& self) {
-    if (self->executor_) net::dispatch(*self->executor_, [self] { self->stop_.request_stop(); });
-  }
+  static void cancel(const std::shared_ptr<running_task>& self);
   /// Cancellation slots may keep this object for longer than there is a context.
   void leave_executor() noexcept { executor_.reset(); }
 
+  /// There may be no memory to begin with. Then, and only then, it is read by the thread that has set it.
+  std::atomic<bool> beginning = false;
+
 private:
+  run_base* operation_;
   std::optional<net::any_io_executor> executor_;
-  run_handler<T>* handler_ = nullptr;
   inplace_stop_source stop_;
+};
+
+/// What the operations for all types of values have in common.
+class run_base : public operation, public pending_operation {
+public:
+  /// The task has ended with that.
+  void ends(const net_error_code& error, std::exception_ptr exception) noexcept {
+    finish(error);
+    exception_ = std::move(exception);
+  }
+  /// Calls the handler soon. False without the memory for it.
+  bool deliver();
+  /// The same, but calls it now then.
+  void deliver_anyhow();
+  void destroy() noexcept override = 0;
+
+protected:
+  run_base(const net::any_io_executor& executor, const net_error_code& error);
+  ~run_base() override;
+  progress advance(bool) override { return progress::finished; }
+  void connect(net::cancellation_slot slot) noexcept;
+  void disconnect(net::cancellation_slot slot) noexcept {
+    if (slot.is_connected()) slot.clear();
+  }
+  void rethrow() {
+    if (exception_) std::rethrow_exception(std::move(exception_));
+  }
+  bool launch() noexcept;
+  void set_work(loop& lp, task<void> all) noexcept {
+    loop_ = &lp;
+    all_.emplace(std::move(all));
+  }
+  const std::shared_ptr<running_task>& running() const noexcept { return running_; }
+
+private:
+  net::any_io_executor executor_;
+  context_entries* context_ = nullptr;
+  std::shared_ptr<running_task> running_;
+  loop* loop_ = nullptr;
+  std::optional<task<void>> all_;
+  std::exception_ptr exception_;
+};
+
+/// With the value that a task gives, which its handler gets.
+template <class T>
+class run_result : public run_base {
+public:
+  using value_type = T;
+  using stored_type = typename stored<T>::type;
+  void keep(stored_type&& value) { value_ = std::move(value); }
+  T take() {
+    if constexpr (!std::is_void_v<T>) return std::move(value_);
+  }
+
+protected:
+  using run_base::run_base;
+
+private:
+  [[no_unique_address]] stored_type value_{};
 };
 
 /// Ends the operation, at the latest when it is destroyed.
 template <class T>
 class run_end {
 public:
-  explicit run_end(std::shared_ptr<running_task<T>> running) noexcept : running_(std::move(running)) {}
+  explicit run_end(std::shared_ptr<running_task> running) noexcept : running_(std::move(running)) {}
   run_end(run_end&&) noexcept = default;
   run_end& operator=(run_end&&) = delete;
   ~run_end() {
-    if (running_) running_->finish(run_outcome<T>(errc::cancelled));
+    if (!running_) return;
+    if (run_base* const of = running_->take()) {
+      of->ends(running_->beginning ? net_error_code(net::error::no_memory) : to_net(errc::cancelled), nullptr);
+      of->deliver_anyhow();
+    }
   }
-  void finish(run_outcome<T>&& outcome) {
+  void set(const net_error_code& error, std::exception_ptr exception, typename stored<T>::type&& value) {
+    run_base* const of = running_->of();
+    if (!of) return;
+    of->ends(error, std::move(exception));
+    static_cast<run_result<T>*>(of)->keep(std::move(value));
+  }
+  /// False without the memory to call the handler: to be tried again.
+  bool finish() {
     if (loop* const lp = loop::current()) loop_access::hand_over(*lp);
-    const std::shared_ptr<running_task<T>> running = std::move(running_);
-    running->finish(std::move(outcome));
+    const std::shared_ptr<running_task> running = running_;
+    if (run_base* const of = running->take(); of && !of->deliver()) {
+      running->give_back(of);
+      return false;
+    }
+    running_ = nullptr;
+    return true;
   }
   inplace_stop_token stop_token() const noexcept { return running_->stop_token(); }
 
 private:
-  std::shared_ptr<running_task<T>> running_;
+  std::shared_ptr<running_task> running_;
 };
 
 template <class T>
 task<void> run_task(task<T> work, run_end<T> end) {
-  run_outcome<T> outcome;
+  net_error_code error;
+  std::exception_ptr exception;
+  typename stored<T>::type value{};
   co_await adopt_stop_token(end.stop_token());
   try {
     if constexpr (std::is_void_v<T>)
       co_await std::move(work);
     else
-      outcome.value = co_await std::move(work);
+      value = co_await std::move(work);
   } catch (...) {
-    outcome.exception = std::current_exception();
+    exception = std::current_exception();
   }
-  if (outcome.exception) {
-    outcome.error = to_net(outcome.exception);
-    if (outcome.error) outcome.exception = nullptr;
+  if (exception) {
+    error = to_net(exception);
+    if (error) exception = nullptr;
   }
-  end.finish(std::move(outcome));
+  end.set(error, std::move(exception), std::move(value));
+  while (!end.finish()) co_await yield();
 }
 
-/// What a cancellation slot gets.
+/// Runs a task, and ends with what that gives.
 template <class T>
-class cancel_run {
-public:
-  explicit cancel_run(std::shared_ptr<running_task<T>> running) noexcept : running_(std::move(running)) {}
-  void operator()(net::cancellation_type_t type) const {
-    if ((type & (net::cancellation_type::terminal | net::cancellation_type::partial | net::cancellation_type::total)) !=
-        net::cancellation_type::none)
-      running_->cancel(running_);
+class run_operation : public run_result<T> {
+protected:
+  /// Throws without memory.
+  run_operation(const net::any_io_executor& executor, run_start<T>&& start) : run_result<T>(executor, start.error()) {
+    if (start.lp()) this->set_work(*start.lp(), run_task<T>(start.take(), run_end<T>(this->running())));
   }
-
-private:
-  std::shared_ptr<running_task<T>> running_;
-};
-
-/// An executor whose context goes on running as long as it lives. (Not Asio's work guard, which does
-/// not destroy what it was moved from.)
-template <class Executor>
-auto keeping_busy(const Executor& executor) {
-  if constexpr (goes_anywhere<Executor>)
-    return executor;  // nothing to be kept running
-  else
-    return with_work(executor);
-}
-
-/// A handler on its way to being called, and what keeps its contexts running until then.
-template <class T, class Executor, class Handler>
-class run_delivery {
-public:
-  using executor_type = typename net::associated_executor<Handler, Executor>::type;
-  using allocator_type = typename net::associated_allocator<Handler>::type;
-
-  template <class H>
-  run_delivery(H&& handler, const Executor& executor, std::shared_ptr<running_task<T>> running)
-      : handler_(std::forward<H>(handler)),
-        executor_(net::get_associated_executor(handler_, executor)),
-        busy_(keeping_busy(executor)),
-        handlers_busy_(keeping_busy(executor_)),
-        running_(std::move(running)) {}
-  run_delivery(run_delivery&&) = default;
-  run_delivery& operator=(run_delivery&&) = delete;
-  ~run_delivery() {
-    if (running_) running_->leave_executor();
-  }
-
-  executor_type get_executor() const noexcept { return executor_; }
-  allocator_type get_allocator() const noexcept { return net::get_associated_allocator(handler_); }
-
-  void connect() {
-    net::cancellation_slot slot = net::get_associated_cancellation_slot(handler_);
-    if (slot.is_connected()) slot.template emplace<cancel_run<T>>(running_);
-  }
-  void deliver_soon(run_outcome<T>&& outcome) && {
-    outcome_ = std::move(outcome);
-    if constexpr (goes_anywhere<executor_type>) {
-      const auto here = busy_;
-      net::defer(here, std::move(*this));
-    } else {
-      net::defer(std::move(*this));
-    }
-  }
-  void operator()() {
-    net::cancellation_slot slot = net::get_associated_cancellation_slot(handler_);
-    if (slot.is_connected()) slot.clear();
-    if (outcome_.exception) std::rethrow_exception(std::move(outcome_.exception));
-    Handler handler(std::move(handler_));
-    if constexpr (std::is_void_v<T>)
-      std::move(handler)(std::move(outcome_.error));
-    else
-      std::move(handler)(std::move(outcome_.error), std::move(outcome_.value));
-  }
-
-private:
-  Handler handler_;
-  executor_type executor_;
-  decltype(keeping_busy(std::declval<const Executor&>())) busy_;
-  decltype(keeping_busy(std::declval<const executor_type&>())) handlers_busy_;
-  std::shared_ptr<running_task<T>> running_;
-  run_outcome<T> outcome_;
-};
-
-/// A handler that waits for a task. In memory of the handler's allocator.
-template <class T, class Executor, class Handler>
-class run_operation final : public run_handler<T> {
-public:
-  using delivery = run_delivery<T, Executor, Handler>;
-
-  template <class H>
-  static void begin(H&& handler, const Executor& executor, const std::shared_ptr<running_task<T>>& running) {
-    delivery d(std::forward<H>(handler), executor, running);
-    d.connect();
-    memory_of all(d.get_allocator());
-    run_operation* const memory = all.allocate(1);
-    run_operation* operation;
-    try {
-      operation = new (memory) run_operation(std::move(d), executor, running);
-    } catch (...) {
-      all.deallocate(memory, 1);
-      throw;
-    }
-    add(operation->contexts_, *operation);
-    running->handle_by(operation);
-  }
-
-  void finish(run_outcome<T>&& outcome) override {
-    remove(contexts_, *this);
-    delivery d(std::move(delivery_));
-    free(d.get_allocator());  // before the handler is called
-    std::move(d).deliver_soon(std::move(outcome));
-  }
-  void destroy() noexcept override {
-    running_->handle_by(nullptr);
-    const delivery d(std::move(delivery_));
-    free(d.get_allocator());
-  }
-
-private:
-  using memory_of = typename std::allocator_traits<typename delivery::allocator_type>::template rebind_alloc<run_operation>;
-
-  run_operation(delivery&& d, const Executor& executor, std::shared_ptr<running_task<T>> running)
-      : delivery_(std::move(d)), contexts_(pending_operations_of(context_of(executor))), running_(std::move(running)) {}
-  ~run_operation() = default;
-  void free(const typename delivery::allocator_type& allocator) noexcept {
-    memory_of all(allocator);
-    this->~run_operation();
-    all.deallocate(this, 1);
-  }
-
-  delivery delivery_;
-  pending_operations& contexts_;
-  std::shared_ptr<running_task<T>> running_;
-};
-
-/// Begins a task on the executor's thread.
-class spawn_on_loop {
-public:
-  spawn_on_loop(loop& lp, task<void> t) noexcept : loop_(&lp), task_(std::move(t)) {}
-  void operator()() { loop_->spawn(std::move(task_)); }
-
-private:
-  loop* loop_;
-  task<void> task_;
 };
 
 /// What `async_initiate` calls.
@@ -263,19 +206,18 @@ template <class T, class Executor>
 class initiate_run {
 public:
   using executor_type = Executor;
-  explicit initiate_run(const Executor& executor) noexcept : executor_(executor) {}
+  initiate_run(const Executor& executor, const net::any_io_executor& home) : executor_(executor), home_(home) {}
   executor_type get_executor() const noexcept { return executor_; }
 
   template <class Handler>
-  void operator()(Handler&& handler, loop* lp, task<T> work) const {
-    const auto running = std::make_shared<running_task<T>>(executor_);
-    task<void> all = run_task<T>(std::move(work), run_end<T>(running));
-    run_operation<T, Executor, std::decay_t<Handler>>::begin(std::forward<Handler>(handler), executor_, running);
-    net::dispatch(executor_, spawn_on_loop(*lp, std::move(all)));
+  void operator()(Handler&& handler, run_start<T> start) const {
+    handled_operation<run_operation<T>, as_taken, std::decay_t<Handler>, Executor>::begin(std::forward<Handler>(handler), executor_,
+                                                                                          as_taken(), home_, std::move(start));
   }
 
 private:
   Executor executor_;
+  net::any_io_executor home_;  // runs the loop
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
+#include <ringbell/asio/detail/pending_operation.hpp>
 #include <ringbell/asio/detail/waited_handle.hpp>
 #include <ringbell/sys/handle.hpp>
 
@@ -22,13 +23,14 @@ using ticket = std::uint64_t;
 class wake_up;
 
 /// An object that operations wait on: one descriptor, and which operations are pending. It lives as
-/// long as its owner or an operation holds it.
+/// long as its owner or an operation holds it. When its execution context ends first, nothing waits
+/// on it any more.
 ///
 /// Thread-safety: one thread, or one strand. An operation that has slept goes on in its own executor;
 /// the object's user has seen to it that this is the strand in which everything else happens.
-class waitable {
+class waitable : private context_object {
 public:
-  explicit waitable(net::execution_context& context) : descriptor_(std::in_place, context) {}
+  explicit waitable(net::execution_context& context);
   waitable(const waitable&) = delete;
   waitable& operator=(const waitable&) = delete;
 
@@ -45,6 +47,9 @@ public:
   }
   /// Ends an operation. No effect when it was cancelled.
   virtual void end(ticket t) noexcept;
+  /// Ends an operation of one direction that has had its time.
+  void time_out(ticket t, directions d) noexcept;
+  bool timed_out(ticket t) const noexcept { return timed_out_[0] == t || timed_out_[1] == t; }
   /// Ends all that is pending in these directions with `operation_aborted`.
   virtual void cancel(directions d) noexcept;
 
@@ -65,16 +70,24 @@ protected:
   /// As `sleep`, for the object's own use: `operation` is a handler without an executor.
   template <class Operation>
   void wait_for_descriptor(Operation&& operation) {
-    ++sleeping_;
-    descriptor_->async_wait(std::forward<Operation>(operation));
+    ++sleeping_;  // before, because another thread may wake it at once
+    try {
+      descriptor_->async_wait(std::forward<Operation>(operation));
+    } catch (...) {
+      --sleeping_;
+      throw;
+    }
   }
+  void context_ends() noexcept override { unwatch(); }
 
 private:
+  context_entries& context_;
   std::optional<waited_handle> descriptor_;
   ticket last_ = 0;
   ticket receiving_ = 0;
   ticket sending_ = 0;
-  unsigned sleeping_ = 0;  // operations that wait for the descriptor, cancelled ones included
+  ticket timed_out_[2] = {};  // the last one of each direction
+  unsigned sleeping_ = 0;     // operations that wait for the descriptor, cancelled ones included
 };
 
 /// Keeps an object alive that counts what holds it.

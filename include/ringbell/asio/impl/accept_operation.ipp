@@ -5,6 +5,7 @@
 #include <ringbell/detail/listener_core.hpp>
 #include <ringbell/loop.hpp>
 
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -15,8 +16,12 @@ asio_acceptor::asio_acceptor(net::execution_context& context, std::string_view n
 
 asio_acceptor::~asio_acceptor() { asio_acceptor::close(); }
 
+const std::string& path_of(const asio_acceptor* acceptor) noexcept {
+  static const std::string none;
+  return acceptor && acceptor->is_open() ? acceptor->path() : none;
+}
 const std::string& asio_acceptor::path() const noexcept { return core_->path(); }
-std::size_t asio_acceptor::clients() const noexcept { return core_->clients(); }
+std::size_t asio_acceptor::clients() const noexcept { return core_ ? core_->clients() : 0; }
 
 void asio_acceptor::close() noexcept {
   core_.reset();
@@ -43,7 +48,11 @@ progress accept_operation::advance(bool) {
 /// A client that cannot be served for lack of memory or descriptors is hung up on; the next one may
 /// have more luck.
 bool accept_operation::start_channel(accepted_connection& client) {
-  connection_ = new asio_connection(context_, std::move(client.parts), std::move(client.slot));
+  try {
+    connection_ = new asio_connection(*context_, std::move(client.parts), std::move(client.slot));
+  } catch (const std::bad_alloc&) {
+    return false;
+  }
   net_error_code error;
   connection_->start(error);
   if (error) take()->orphan();

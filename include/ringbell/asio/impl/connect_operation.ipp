@@ -48,10 +48,15 @@ private:
   }
 };
 
-connect_operation::connect_operation(net::execution_context& context, std::string name, const connect_options& options)
-    : connect_operation(context, new asio_connector(context, std::move(name), options)) {}
+/// Null without a context; throws without descriptors or memory.
+static asio_connector* make_connector(net::execution_context* context, std::string name, const connect_options& options) {
+  return context ? new asio_connector(*context, std::move(name), options) : nullptr;
+}
 
-connect_operation::connect_operation(net::execution_context& context, asio_connector* connector)
+connect_operation::connect_operation(net::execution_context* context, std::string name, const connect_options& options)
+    : connect_operation(context, make_connector(context, std::move(name), options)) {}
+
+connect_operation::connect_operation(net::execution_context* context, asio_connector* connector)
     : operation(connector, towards_us), context_(context), connector_(connector) {}
 
 connect_operation::~connect_operation() {
@@ -61,7 +66,7 @@ connect_operation::~connect_operation() {
 progress connect_operation::advance(bool) {
   if (!connector_->ended()) return progress::sleep;
   if (connector_->error) return finish(to_net(connector_->error));
-  connection_ = new asio_connection(context_, std::move(*connector_->parts), client_slot());
+  connection_ = new asio_connection(*context_, std::move(*connector_->parts), client_slot());
   net_error_code error;
   connection_->start(error);
   if (error) take()->orphan();

@@ -13,6 +13,7 @@ net_error_code to_net(errc e) noexcept {
     case errc::end_of_stream: return net::error::eof;
     case errc::peer_closed: return net::error::connection_reset;
     case errc::cancelled: return net::error::operation_aborted;
+    case errc::timed_out: return net::error::timed_out;
     case errc::would_block: return net::error::would_block;
     case errc::message_too_large: return net::error::message_size;
     case errc::closed: return net::error::bad_descriptor;
@@ -32,6 +33,8 @@ net_error_code to_net(const std::exception_ptr& e) noexcept {
   } catch (const net_system_error& error) {
     return error.code();
 #endif
+  } catch (const net::execution::bad_executor&) {
+    return to_net(errc::closed);
   } catch (const std::bad_alloc&) {
     return net::error::no_memory;
   } catch (...) {

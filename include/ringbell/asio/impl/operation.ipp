@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <new>
+#include <typeinfo>
 #include <utility>
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
@@ -32,25 +33,91 @@ operation::operation(waitable* object, directions d) noexcept : directions_(d) {
 
 operation::~operation() { end(); }
 
+/// An operation that this thread hands to an executor or to a reactor. When these throw, they destroy what
+/// they were given; the operation is not to go with it.
+class operation::posting {
+public:
+  explicit posting(operation* o) noexcept : of_(o), outer_(std::exchange(innermost, this)) {}
+  posting(const posting&) = delete;
+  posting& operator=(const posting&) = delete;
+  ~posting() { innermost = outer_; }
+  bool dropped() const noexcept { return dropped_; }
+  bool has_begun() const noexcept { return !of_; }
+
+  /// Its turn has begun, within the same call.
+  static void begun(const operation* o) noexcept {
+    for (posting* p = innermost; p; p = p->outer_)
+      if (p->of_ == o) p->of_ = nullptr;
+  }
+  /// Whether it stays.
+  static bool drop(const operation* o) noexcept {
+    if (!innermost || innermost->of_ != o) return false;
+    innermost->dropped_ = true;
+    return true;
+  }
+
+private:
+  static thread_local posting* innermost;
+  const operation* of_;
+  posting* outer_;
+  bool dropped_ = false;
+};
+thread_local operation::posting* operation::posting::innermost = nullptr;
+
+void operation::drop(operation* o) noexcept {
+  if (!posting::drop(o)) o->destroy();
+}
+
+bool operation::try_run_by(operation* o, void (operation::*how)()) {
+  posting p(o);
+  try {
+    (o->*how)();
+  } catch (...) {
+    if (p.has_begun()) throw;  // it comes from the handler
+    return false;
+  }
+  return !p.dropped();
+}
+
+void operation::run_by(operation* o, void (operation::*how)()) {
+  if (try_run_by(o, how)) return;
+  o->fail(net::error::no_memory);
+  o->complete();
+}
+
+void operation::sleep_on_object() {
+  waitable& object = *object_;
+  object.sleep(wake_up(*this));
+}
+
 void operation::run(operation* o) {
   owned_operation self(o);
+  posting::begun(o);
   const bool slept = std::exchange(self->asleep_, false);
   if (slept) {
     self->keep_executor_busy(false);
-    self->object_->awake();
+    if (self->object_) self->object_->awake();
   }
   progress next = progress::finished;
-  if (self->object_ && self->goes_on()) next = self->advance(slept && self->rung_);
+  std::exception_ptr thrown;
+  if (self->object_ && self->goes_on()) {
+    try {
+      next = self->advance(slept && self->rung_);
+      if (next != progress::finished) thrown = self->waits();
+      if (next == progress::sleep) self->sleep();
+    } catch (...) {
+      const net_error_code why = to_net(std::current_exception());
+      if (!why) throw;
+      self->fail(why);
+      next = progress::finished;
+    }
+  }
   switch (next) {
     case progress::finished: self.release()->complete(); break;
-    case progress::again: self.release()->defer(); break;
-    case progress::sleep:
-      self->asleep_ = true;
-      self->keep_executor_busy(true);
-      waitable& object = *self->object_;
-      object.sleep(wake_up(*self.release()));
-      break;
+    case progress::again: run_by(self.release(), &operation::defer); break;
+    case progress::sleep: run_by(self.release(), &operation::sleep_on_object); break;
   }
+  if (thrown) std::rethrow_exception(std::move(thrown));
 }
 
 void* operation::allocate(std::size_t bytes) {
@@ -66,8 +133,13 @@ void operation::deallocate(void* memory, std::size_t bytes) noexcept {
     deallocate_elsewhere(memory, bytes);
 }
 
-void operation::connect(net::cancellation_slot slot) const {
-  if (object_ && slot.is_connected()) slot.emplace<cancel_on_signal>(*object_, ticket_, directions_);
+void operation::connect(net::cancellation_slot slot) noexcept {
+  if (!object_ || !slot.is_connected()) return;
+  try {
+    slot.emplace<cancel_on_signal>(*object_, ticket_, directions_);
+  } catch (...) {
+    fail(net::error::no_memory);
+  }
 }
 
 void operation::disconnect(net::cancellation_slot slot) noexcept {
@@ -76,7 +148,7 @@ void operation::disconnect(net::cancellation_slot slot) noexcept {
 
 bool operation::goes_on() noexcept {
   if (object_->goes_on(ticket_, directions_)) return true;
-  outcome_ = to_net(errc::cancelled);
+  outcome_ = object_->timed_out(ticket_) ? net_error_code(net::error::timed_out) : to_net(errc::cancelled);
   return false;
 }
 
@@ -85,10 +157,12 @@ void operation::end() noexcept {
   object_ = {};
 }
 
+end_at_limit operation::at_limit() const noexcept { return end_at_limit(*object_, ticket_, directions_); }
+
 void turn::operator()() {
   operation* const o = std::exchange(of_, nullptr);
   if (hops_)
-    o->hop();
+    operation::run_by(o, &operation::hop);
   else
     operation::run(o);
 }
@@ -96,7 +170,7 @@ void turn::operator()() {
 void wake_up::operator()(const net_error_code& error) {
   operation* const o = std::exchange(of_, nullptr);
   o->rung_ = !error;
-  o->dispatch();
+  operation::run_by(o, &operation::dispatch);
 }
 
 void cancel_on_signal::operator()(net::cancellation_type_t type) noexcept {
@@ -106,13 +180,24 @@ void cancel_on_signal::operator()(net::cancellation_type_t type) noexcept {
   object_ = {};  // it stays in the slot, maybe for longer than the object should
 }
 
-void run_later(const net::any_io_executor& executor, turn&& t, const std::allocator<void>&) {
+/// The io_context's executor in an `any_io_executor`; null when it is another one. What an any_io_executor runs needs memory of its own,
+/// and for what a context runs the operation has it.
+static const context_executor* as_context_executor([[maybe_unused]] const net::any_io_executor& executor) noexcept {
+#if defined(__cpp_rtti) || defined(_CPPRTTI)
+  if (executor.target_type() == typeid(context_executor)) return executor.target<context_executor>();
+#endif
+  return nullptr;
+}
+
+void run_later(const net::any_io_executor& executor, turn&& t, const std::allocator<void>& a) {
+  if (const auto* const context = as_context_executor(executor)) return run_later<context_executor>(*context, std::move(t), a);
   execute_on(net::prefer(net::require(executor, net::execution::blocking.never), net::execution::relationship.continuation), std::move(t));
 }
 void run_later(const context_executor& executor, turn&& t, const std::allocator<void>& a) {
   run_later<context_executor>(executor, std::move(t), a);
 }
-void run_soon(const net::any_io_executor& executor, turn&& t, const std::allocator<void>&) {
+void run_soon(const net::any_io_executor& executor, turn&& t, const std::allocator<void>& a) {
+  if (const auto* const context = as_context_executor(executor)) return run_soon<context_executor>(*context, std::move(t), a);
   execute_on(net::prefer(executor, net::execution::blocking.possibly), std::move(t));
 }
 void run_soon(const context_executor& executor, turn&& t, const std::allocator<void>& a) {

@@ -7,43 +7,62 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-class pending_operations final : public net::execution_context::service {
+class context_entries final : public net::execution_context::service {
 public:
   static inline net::execution_context::id id;
 
-  explicit pending_operations(net::execution_context& context) : service(context) {}
-  ~pending_operations() override { clear(); }
+  explicit context_entries(net::execution_context& context) : service(context) {}
+  ~context_entries() override { clear(); }
 
-  /// Thread-safe, as remove() is. Until it is removed, the operation is destroyed with the context.
-  void add(pending_operation& operation) {
+  template <class Entry>
+  void add(Entry& e) noexcept {
     const std::lock_guard lock(mutex_);
-    list_.push_back(operation);
+    list_of(e).push_back(e);
   }
-  void remove(pending_operation& operation) noexcept {
+  template <class Entry>
+  void remove(Entry& e) noexcept {
     const std::lock_guard lock(mutex_);
-    operation.unlink();
+    e.unlink();
   }
 
 private:
   void shutdown() override { clear(); }
-  /// Handlers that are destroyed may begin and end others: one after the other, until none is left.
+  /// What ends may begin and end others: one after the other, until none is left.
   void clear() noexcept {
-    while (pending_operation* const first = take_first()) first->destroy();
+    for (;;) {
+      if (pending_operation* const operation = take_first(operations_))
+        operation->destroy();
+      else if (context_object* const object = take_first(objects_))
+        object->context_ends();
+      else
+        return;
+    }
   }
-  pending_operation* take_first() noexcept {
+  template <class Entry>
+  Entry* take_first(list<Entry>& from) noexcept {
     const std::lock_guard lock(mutex_);
-    if (list_.empty()) return nullptr;
-    pending_operation& first = list_.front();
+    if (from.empty()) return nullptr;
+    Entry& first = from.front();
     first.unlink();
     return &first;
   }
+  list<pending_operation>& list_of(const pending_operation&) noexcept { return operations_; }
+  list<context_object>& list_of(const context_object&) noexcept { return objects_; }
 
   std::mutex mutex_;
-  list<pending_operation> list_;
+  list<pending_operation> operations_;
+  list<context_object> objects_;
 };
 
-pending_operations& pending_operations_of(net::execution_context& context) { return net::use_service<pending_operations>(context); }
-void add(pending_operations& to, pending_operation& operation) { to.add(operation); }
-void remove(pending_operations& from, pending_operation& operation) noexcept { from.remove(operation); }
+context_entries& entries_of(net::execution_context& context) { return net::use_service<context_entries>(context); }
+void add(context_entries& to, pending_operation& operation) noexcept { to.add(operation); }
+void add(context_entries& to, context_object& object) noexcept { to.add(object); }
+// Only a context that ends takes out what others may still remove: so there is no race for the link.
+void remove(context_entries& from, pending_operation& operation) noexcept {
+  if (operation.linked()) from.remove(operation);
+}
+void remove(context_entries& from, context_object& object) noexcept {
+  if (object.linked()) from.remove(object);
+}
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -2,10 +2,15 @@
 #pragma once
 
 #include <ringbell/asio/detail/executors.hpp>
+#include <ringbell/asio/detail/operation.hpp>
 #include <ringbell/asio/detail/waitable.hpp>
 #include <ringbell/asio/run_in.hpp>
 #include <ringbell/detail/loop_access.hpp>
 
+#include <exception>
+#include <memory>
+#include <new>
+#include <optional>
 #include <utility>
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
@@ -13,7 +18,7 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 /// Runs a loop whenever its handle says that there is something to do, and again and again while its rings are worth polling.
 class loop_driver final : public waitable {
 public:
-  loop_driver(loop& lp, net::any_io_executor executor) : waitable(context_of(executor)), executor_(std::move(executor)), loop_(&lp) {
+  loop_driver(loop& lp, const net::any_io_executor& executor) : waitable(context_of(executor)), loop_(&lp) {
     net_error_code error;
     watch(lp.native_handle(), error);
     if (error) throw net_system_error(error, "ringbell: watching a loop");
@@ -23,57 +28,95 @@ public:
     if (--holds_ == 0) delete this;
   }
 
-  void start() { net::post(executor_, drive_once(*this)); }
+  /// Null when it was stopped.
+  loop* driven() const noexcept { return loop_; }
   void stop() noexcept {
     unwatch();
     loop_ = nullptr;
   }
+  /// Calls `what(of)` when the loop's turn is over, which this thread is in.
+  void after_turn(void (*what)(void* of) noexcept, void* of) noexcept {
+    after_turn_ = what;
+    of_ = of;
+  }
+  void turn_is_over() noexcept {
+    if (const auto what = std::exchange(after_turn_, nullptr)) what(of_);
+  }
 
 private:
   ~loop_driver() = default;
+  void context_ends() noexcept override { stop(); }
 
-  /// The handler of its own waits.
-  class drive_once {
-  public:
-    using executor_type = net::any_io_executor;
-    explicit drive_once(loop_driver& of) noexcept : driver_(&of) {}
-    executor_type get_executor() const noexcept { return driver_->executor_; }
-    void operator()(const net_error_code& = {}) {
-      if (!driver_->loop_) return;
-      // Also when a function that was posted to the loop throws.
-      struct go_on {
-        explicit go_on(loop_driver& d) noexcept : driver(&d) {}
-        ~go_on() {
-          if (!driver->loop_) return;
-          if (soon)
-            net::defer(drive_once(*driver));
-          else
-            driver->wait_for_descriptor(drive_once(*driver));
-        }
-        held<loop_driver> driver;
-        bool soon = false;
-      } afterwards(*driver_);
-      afterwards.soon = loop_access::drive(*driver_->loop_);
-    }
-
-  private:
-    held<loop_driver> driver_;
-  };
-
-  net::any_io_executor executor_;
   loop* loop_;
   unsigned holds_ = 0;
+  void (*after_turn_)(void*) noexcept = nullptr;
+  void* of_ = nullptr;
 };
+
+/// What a driver does, until it is stopped: an operation, so that its turns take no memory on Asio's own executors.
+class drive_operation final : public operation {
+public:
+  drive_operation(loop_driver& driver, net::any_io_executor executor)
+      : operation(&driver, towards_us), driver_(&driver), executor_(std::move(executor)) {}
+  void destroy() noexcept override { delete this; }
+  void defer() override { run_later(executor_, turn(*this), std::allocator<void>()); }
+  void dispatch() override { run_soon(executor_, turn(*this), std::allocator<void>()); }
+  void hop() override {}
+
+private:
+  progress advance(bool) override {
+    const progress next = drive();
+    driver_->turn_is_over();
+    return driver_->driven() ? next : progress::finished;
+  }
+  progress drive() noexcept {
+    try {
+      return loop_access::drive(*driver_->driven()) ? progress::again : progress::sleep;
+    } catch (...) {
+      thrown_ = std::current_exception();  // by a function that was posted to the loop, which goes on
+      return progress::sleep;
+    }
+  }
+  std::exception_ptr waits() override { return std::exchange(thrown_, nullptr); }
+  /// It was stopped; or there was no memory for its next turn, which then is now.
+  void complete() override {
+    while (driver_->driven()) {
+      (void)advance(false);
+      if (driver_->driven() && try_run_by(this, &operation::defer)) return;
+    }
+    delete this;
+  }
+  void keep_executor_busy(bool busy) override {
+    busy_.reset();
+    if (!busy) return;
+    try {
+      busy_.emplace(with_work(executor_));
+    } catch (const std::bad_alloc&) {
+      // Its context may return from run() too early: better than to leave the loop alone.
+    }
+  }
+  void* allocate_elsewhere(std::size_t bytes) override { return ::operator new(bytes); }
+  void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override { ::operator delete(memory, bytes); }
+
+  held<loop_driver> driver_;
+  net::any_io_executor executor_;
+  std::optional<net::any_io_executor> busy_;
+  std::exception_ptr thrown_;
+};
+
+/// Runs a loop until the result is stopped.
+held<loop_driver> drive(loop& lp, const net::any_io_executor& executor) {
+  held<loop_driver> driver(new loop_driver(lp, executor));
+  auto operation = std::make_unique<drive_operation>(*driver, executor);
+  operation.release()->defer();
+  return driver;
+}
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-running_loop::running_loop(detail::loop_driver& driver) : driver_(&driver) {
-  const detail::held<detail::loop_driver> until_started(&driver);
-  driver.start();
-  driver.hold();
-}
+running_loop::running_loop(detail::loop_driver& driver) : driver_(&driver) { driver.hold(); }
 
 running_loop& running_loop::operator=(running_loop&& other) noexcept {
   if (this != &other) {
@@ -90,6 +133,6 @@ void running_loop::stop() noexcept {
   driver->let_go();
 }
 
-running_loop run_in(loop& lp, net::any_io_executor executor) { return running_loop(*new detail::loop_driver(lp, std::move(executor))); }
+running_loop run_in(loop& lp, net::any_io_executor executor) { return running_loop(*detail::drive(lp, executor)); }
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -20,5 +20,7 @@
 #include <ringbell/asio/impl/operation.ipp>
 #include <ringbell/asio/impl/pending_operation.ipp>
 #include <ringbell/asio/impl/run_in.ipp>
+#include <ringbell/asio/impl/run_operation.ipp>
 #include <ringbell/asio/impl/server.ipp>
+#include <ringbell/asio/impl/service_state.ipp>
 #include <ringbell/asio/impl/waitable.ipp>

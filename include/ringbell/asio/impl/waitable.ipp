@@ -31,7 +31,10 @@ void waited_handle::release() {
 }
 #endif
 
-waitable::~waitable() = default;
+waitable::waitable(net::execution_context& context) : context_(entries_of(context)), descriptor_(std::in_place, context) {
+  add(context_, *this);
+}
+waitable::~waitable() { remove(context_, *this); }
 
 ticket waitable::begin(directions d) noexcept {
   if (pending(d)) return 0;
@@ -44,6 +47,12 @@ ticket waitable::begin(directions d) noexcept {
 void waitable::end(ticket t) noexcept {
   if (receiving_ == t) receiving_ = 0;
   if (sending_ == t) sending_ = 0;
+}
+
+void waitable::time_out(ticket t, directions d) noexcept {
+  if (!goes_on(t, d)) return;
+  timed_out_[d == towards_us ? 0 : 1] = t;
+  cancel(d);
 }
 
 void waitable::cancel(directions d) noexcept {
@@ -62,6 +71,7 @@ void waitable::kick() noexcept {
 }
 
 void waitable::unwatch() noexcept {
+  remove(context_, *this);
   receiving_ = 0;
   sending_ = 0;
   if (descriptor_) descriptor_->release();
