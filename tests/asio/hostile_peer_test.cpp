@@ -305,8 +305,8 @@ TEST_CASE("a server whose answer is garbage, hostile, or none, is given up by an
   CHECK(error_of_connect([](raw_peer& c, auto) { welcome(c, event().get()); }) == errc::bad_region);
   CHECK(error_of_connect([](raw_peer& c, auto) { welcome(c, weak_memory().get()); }) == errc::bad_region);
   CHECK(error_of_connect([](raw_peer& c, auto) { c.send(handshake::encode(good_welcome()).bytes().first(20)); }, {}, some_time) ==
-        std::errc::timed_out);
-  CHECK(error_of_connect([](raw_peer&, auto) {}, {}, some_time) == std::errc::timed_out);
+        std_error(net::error::timed_out));
+  CHECK(error_of_connect([](raw_peer&, auto) {}, {}, some_time) == std_error(net::error::timed_out));
   CHECK_FALSE(error_of_connect([](raw_peer& c, auto) {  // the honest one
     std::error_code failed;
     const sys::region region = detail::create_ring_region(raw_client::ring_bytes, failed);

@@ -331,7 +331,7 @@ net::awaitable<void> survive_as_client(std::string path, const fate& peer, way w
   } else {
     expect(peer.doing == state::handshake, "to connect to a server that lives for a while");
     const std::error_code e = std_error(error);
-    expect(e == errc::no_server || e == std::errc::timed_out || error == net::error::connection_reset, e.message().c_str());
+    expect(e == errc::no_server || error == net::error::timed_out || error == net::error::connection_reset, e.message().c_str());
   }
   while (!me.peer_died) co_await pause(1ms);
 }

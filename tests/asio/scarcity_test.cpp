@@ -24,9 +24,7 @@ namespace {
 
 net::awaitable<reply> echo(asio_request r) { co_return reply(r.bytes()); }
 
-bool is_scarcity(const net_error_code& e) {
-  return e == net::error::no_descriptors || e == std::errc::too_many_files_open || e == std::errc::too_many_files_open_in_system;
-}
+bool is_scarcity(const net_error_code& e) { return e == net::error::no_descriptors; }
 
 /// A handler of an allocator that has nothing to give.
 template <class T>

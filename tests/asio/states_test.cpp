@@ -280,7 +280,9 @@ TEST_CASE("a server that has stopped is not open any more") {
 TEST_CASE("closing a server ends a stop that is pending") {
   const temporary_folder folder;
   net::io_context context;
-  const auto never = [](asio_request r) -> net::awaitable<reply> {
+  bool begun = false;
+  const auto never = [&](asio_request r) -> net::awaitable<reply> {
+    begun = true;
     net::steady_timer timer(r.get_executor(), 1h);
     co_await timer.async_wait(net::use_awaitable);
     co_return reply();
@@ -290,11 +292,12 @@ TEST_CASE("closing a server ends a stop that is pending") {
   errors call, stop;
   call.wanted = net::error::connection_reset;
   stop.wanted = net::error::operation_aborted;
-  c.async_connect(folder / "service", [&](net_error_code) {
-    c.async_call(1, net::buffer("q", 1), call.handler());
-    s.async_stop(1h, stop.handler());
-    net::defer(context, [&] { s.close(); });
-  });
+  c.async_connect(folder / "service", [&](net_error_code) { c.async_call(1, net::buffer("q", 1), call.handler()); });
+  CHECK(run_until(context, [&] { return begun; }));
+  s.async_stop(1h, stop.handler());
+  for (int i = 0; i < 100; ++i) context.poll_one();
+  CHECK(stop.called == 0);
+  s.close();
   CHECK(run_until(context, [&] { return call.called + stop.called == 2; }));
   CHECK(stop.right == 1);
   CHECK(call.right == 1);

@@ -42,7 +42,7 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 /// with an error. The task has its loop from here, and begins on a coming turn of that.
 ///
 /// Errors: the code of the `std::system_error` that left the task, in Asio's terms as those of `basic_asio_channel`; `no_memory` for
-/// `std::bad_alloc`. Any other exception is thrown in place of the handler's call, where that would have been made: it leaves the `run()` of the
+/// `std::bad_alloc`, also when there is none to begin with. Any other exception is thrown in place of the handler's call, where that would have been made: it leaves the `run()` of the
 /// handler's context, as an exception of the handler's own would. Let the task catch what its caller shall hear of.
 ///
 /// Cancellation: by the handler's slot, of any type, requests a stop of the task; the task ends when and as it sees fit, with `operation_aborted`

@@ -33,18 +33,20 @@ inline net::mutable_buffer buffer(const claim& c) noexcept { return {c.bytes().d
 ///
 /// Errors, as `error_code`: `asio::error::eof` when the peer has closed in order and all was received, `connection_reset` when it died
 /// (after everything that it had published was received), `operation_aborted` when cancelled, or when the channel was closed, moved or destroyed
-/// meanwhile, `bad_descriptor` on a channel that is not open, `message_size`; and of ringbell's own `errc::busy` for a second operation
+/// meanwhile, `bad_descriptor` on a channel that is not open, `timed_out` after a limit, `message_size`, `no_memory`; and of ringbell's own `errc::busy` for a second operation
 /// of the same direction (receiving: async_recv, async_recv_into, async_wait; sending: async_send, async_claim, async_wait),
 /// `errc::bad_peer`.
 ///
 /// Cancellation: each operation by its handler's cancellation slot, of any type (terminal, partial, total); all of them by `cancel`. A cancelled
 /// receive has consumed nothing; a cancelled send has published nothing, and the peer sees nothing of it.
 ///
-/// Handlers are called by the executor, never from within the initiating function. Operations run in the handler's associated executor, and
+/// Handlers are called by the executor, never from within the initiating function, except where there is no executor (a channel made by its default
+/// constructor), or no memory for a turn. Nothing throws when it is begun. Operations run in the handler's associated executor, and
 /// take their memory from its associated allocator.
 ///
 /// Thread-safety: as a socket's: distinct objects in distinct threads, one object in one strand (explicit, or implicit as in a chain of operations);
-/// messages and claims belong to the same strand. Lifetime: the execution context outlives the channel; messages and claims may outlive both.
+/// messages and claims belong to the same strand. Lifetime: operations are begun while the execution context lives; the other
+/// members, closing and destruction may come after it. Messages and claims may outlive both.
 template <class Executor = net::any_io_executor>
 class basic_asio_channel {
 public:

@@ -13,8 +13,8 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 /// Connects to the service `name` (a name, or a path when it contains a slash):
 /// `void(error_code, basic_asio_channel<Executor>)`. While nothing listens there it tries again, until
 /// the options' timeout.
-/// Errors: as `connect`, with `operation_aborted` when cancelled. Throws, from the initiating function,
-/// when there are not even the descriptors to begin with.
+/// Errors: as `connect`, with `operation_aborted` when cancelled, and `timed_out`. Also for lack of
+/// descriptors or memory to begin with.
 /// Cancellation: by the handler's slot, of any type; nothing is left behind.
 /// Handlers, thread-safety: as `basic_asio_channel`.
 template <class Executor, class Token = net::default_completion_token_t<Executor>>

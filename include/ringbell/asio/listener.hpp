@@ -17,7 +17,7 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 /// an accept is pending; no handshake delays another.
 ///
 /// Errors, cancellation, handlers, thread-safety: as `basic_asio_channel` says; the authorizer is called on the strand of the accept. Lifetime:
-/// the execution context outlives it. Destruction removes the socket file, drops unfinished handshakes and channels not accepted, and
+/// accepts are begun while the execution context lives, with which it is closed at the latest. Destruction removes the socket file, drops unfinished handshakes and channels not accepted, and
 /// ends a pending accept with `operation_aborted`. Accepted channels live on.
 template <class Executor = net::any_io_executor>
 class basic_asio_listener {

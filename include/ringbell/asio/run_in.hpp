@@ -33,7 +33,8 @@ private:
 /// Before it sleeps the loop polls its rings as its `spin_policy` says, for 2 us at a time; in between the context's other handlers have their turn.
 /// Throws the system's error, for lack of descriptors.
 ///
-/// Thread-safety: with several threads give a strand, and touch the loop only there. Lifetime: `lp` and the execution context outlive the result.
+/// Thread-safety: with several threads give a strand, and touch the loop only there. Lifetime: `lp` outlives the result; the loop is driven until its
+/// execution context ends.
 running_loop run_in(loop& lp, net::any_io_executor executor);
 template <class ExecutionContext>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>

@@ -8,6 +8,7 @@
 #include <ringbell/payload.hpp>
 #include <ringbell/reply.hpp>
 #include <ringbell/server_options.hpp>
+#include <ringbell/stop_token.hpp>
 #include <ringbell/sys/peer_identity.hpp>
 #include <ringbell/task.hpp>
 #include <ringbell/time_limit.hpp>
@@ -40,13 +41,15 @@ const payload& content_of(const shared_request& r) noexcept;
 const sys::peer_identity& peer_of(const shared_request& r) noexcept;
 std::optional<std::chrono::steady_clock::time_point> deadline_of(const shared_request& r) noexcept;
 bool stop_requested(const shared_request& r) noexcept;
+/// Passes a stop on to a handler: first for its eyes, then as its cancellation.
 class stop_request {
 public:
-  explicit stop_request(const shared_request& r) noexcept : request_(r.get()) {}
+  stop_request(const shared_request& r, inplace_stop_source& handler) noexcept : request_(r.get()), handler_(&handler) {}
   void operator()() noexcept;
 
 private:
   asio_request_state* request_;
+  inplace_stop_source* handler_;
 };
 /// The executor of the server; none without a request.
 net::any_io_executor home_of(const shared_request& r);
@@ -140,7 +143,7 @@ public:
 
   /// Listens under `name`. Throws as `listener::bind`.
   basic_asio_server(const Executor& executor, std::string_view name, handler_type handler, server_options options = {})
-      : basic_asio_server(executor, name, std::move(handler), std::move(options), [executor] { return executor; }) {}
+      : basic_asio_server(executor, name, std::move(handler), std::move(options), [executor] { return executor; }, false) {}
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
   basic_asio_server(ExecutionContext& context, std::string_view name, handler_type handler, server_options options = {})
@@ -151,8 +154,9 @@ public:
              std::is_constructible_v<Executor, net::strand<typename HandlersContext::executor_type>>)
   basic_asio_server(const Executor& executor, HandlersContext& handlers, std::string_view name, handler_type handler,
                     server_options options = {})
-      : basic_asio_server(executor, name, std::move(handler), std::move(options),
-                          [on = handlers.get_executor()] { return Executor(net::make_strand(on)); }) {}
+      : basic_asio_server(
+            executor, name, std::move(handler), std::move(options),
+            [on = handlers.get_executor()] { return Executor(net::make_strand(on)); }, true) {}
   template <class ExecutionContext, class HandlersContext>
     requires(std::is_convertible_v<ExecutionContext&, net::execution_context&> &&
              std::is_convertible_v<HandlersContext&, net::execution_context&>)
@@ -192,24 +196,29 @@ private:
   using shared_handler = std::shared_ptr<const handler_type>;
   template <class ExecutorOfRequest>
   basic_asio_server(const Executor& executor, std::string_view name, handler_type handler, server_options options,
-                    ExecutorOfRequest executor_of_request)
+                    ExecutorOfRequest executor_of_request, bool elsewhere)
       : executor_(executor),
-        state_(detail::make_server_state(executor, name, bridge(std::move(handler), std::move(executor_of_request)), std::move(options))) {}
+        state_(detail::make_server_state(executor, name, bridge(std::move(handler), std::move(executor_of_request), elsewhere),
+                                         std::move(options))) {}
 
   /// A handler that is cancelled because the server goes ends later than that: what it is stays until then.
-  static net::awaitable<reply, Executor> run_handler(shared_handler handler, basic_asio_request<Executor> r) {
+  /// `elsewhere`: it must not keep the thread that begins it.
+  static net::awaitable<reply, Executor> run_handler(shared_handler handler, basic_asio_request<Executor> r, bool elsewhere) {
+    if (elsewhere) co_await net::post(net::use_awaitable_t<Executor>());
     co_return co_await (*handler)(std::move(r));
   }
-  static task<reply> answer(Executor executor, shared_handler handler, detail::shared_request r) {
+  static task<reply> answer(Executor executor, shared_handler handler, detail::shared_request r, bool elsewhere) {
     // Its thread cannot ask a stop token, which is the loop's.
     const environment here = co_await current_environment();
-    const inplace_stop_callback<detail::stop_request> on_stop(here.stop, detail::stop_request(r));
-    co_return co_await from_asio(executor, run_handler(std::move(handler), basic_asio_request<Executor>(executor, r)));
+    inplace_stop_source stop;
+    const inplace_stop_callback<detail::stop_request> on_stop(here.stop, detail::stop_request(r, stop));
+    co_await detail::adopt_stop_token(stop.get_token());
+    co_return co_await from_asio(executor, run_handler(std::move(handler), basic_asio_request<Executor>(executor, r), elsewhere));
   }
   template <class ExecutorOfRequest>
-  static detail::shared_request_handler bridge(handler_type handler, ExecutorOfRequest executor_of_request) {
-    return [executor_of_request, shared = std::make_shared<const handler_type>(std::move(handler))](detail::shared_request r) {
-      return answer(executor_of_request(), shared, std::move(r));
+  static detail::shared_request_handler bridge(handler_type handler, ExecutorOfRequest executor_of_request, bool elsewhere) {
+    return [executor_of_request, elsewhere, shared = std::make_shared<const handler_type>(std::move(handler))](detail::shared_request r) {
+      return answer(executor_of_request(), shared, std::move(r), elsewhere);
     };
   }
 

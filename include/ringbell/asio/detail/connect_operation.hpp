@@ -27,6 +27,7 @@ protected:
   progress advance(bool rung) override;
 
 private:
+  connect_operation(net::execution_context* context, std::string name, const connect_options& options, net_error_code error);
   connect_operation(net::execution_context* context, asio_connector* connector);
 
   net::execution_context* context_;

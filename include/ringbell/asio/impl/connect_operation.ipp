@@ -6,6 +6,7 @@
 #include <ringbell/connect.hpp>
 #include <ringbell/loop.hpp>
 
+#include <exception>
 #include <new>
 #include <optional>
 #include <string>
@@ -48,13 +49,29 @@ private:
   }
 };
 
-/// Null without a context; throws without descriptors or memory.
-static asio_connector* make_connector(net::execution_context* context, std::string name, const connect_options& options) {
-  return context ? new asio_connector(*context, std::move(name), options) : nullptr;
+/// Null without a context, and with an `error` for lack of descriptors. Throws without memory.
+static asio_connector* make_connector(net::execution_context* context, std::string name, const connect_options& options,
+                                      net_error_code& error) {
+  if (!context) return nullptr;
+  try {
+    return new asio_connector(*context, std::move(name), options);
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (...) {
+    error = to_net(std::current_exception());
+    if (!error) throw;
+    return nullptr;
+  }
 }
 
 connect_operation::connect_operation(net::execution_context* context, std::string name, const connect_options& options)
-    : connect_operation(context, make_connector(context, std::move(name), options)) {}
+    : connect_operation(context, std::move(name), options, net_error_code()) {}
+
+connect_operation::connect_operation(net::execution_context* context, std::string name, const connect_options& options,
+                                     net_error_code error)
+    : connect_operation(context, make_connector(context, std::move(name), options, error)) {
+  if (error) fail(error);
+}
 
 connect_operation::connect_operation(net::execution_context* context, asio_connector* connector)
     : operation(connector, towards_us), context_(context), connector_(connector) {}

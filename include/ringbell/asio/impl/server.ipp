@@ -98,7 +98,10 @@ std::optional<std::chrono::steady_clock::time_point> deadline_of(const shared_re
   return r ? r->native.deadline() : std::nullopt;
 }
 bool stop_requested(const shared_request& r) noexcept { return r && r->stopped.load(std::memory_order_relaxed); }
-void stop_request::operator()() noexcept { request_->stopped.store(true, std::memory_order_relaxed); }
+void stop_request::operator()() noexcept {
+  request_->stopped.store(true, std::memory_order_relaxed);  // the cancellation comes to the handler's thread by a lock
+  handler_->request_stop();
+}
 net::any_io_executor home_of(const shared_request& r) { return r ? r->server->executor : net::any_io_executor(); }
 
 namespace {

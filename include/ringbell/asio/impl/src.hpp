@@ -2,7 +2,7 @@
 #pragma once
 
 /// The compiled part of the Asio front end. ringbell's library has it for the Asio that it was built
-/// with. A program that sees another one (Boost's instead of the standalone, another version, another
+/// with, or for both, where both were there. A program that sees another one (another version, another
 /// reactor) does not link: `undefined reference to ringbell::detail::asio_...`. It includes this header
 /// in one of its source files, and so compiles the part itself.
 
