@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "support/asio.hpp"
@@ -59,6 +60,13 @@ void destroyed_in_the_middle(net::io_context& peer, const std::string& path, F s
 
 std::int64_t descriptors() { return resources::now().descriptors; }
 
+/// Whether so many are open, now or soon: a thread of the library's own closes what a peer has sent.
+bool open_again(std::int64_t before) {
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  while (descriptors() > before && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  return descriptors() <= before;
+}
+
 /// A context, and Asio's own descriptors that a process keeps.
 void warm_up() {
   net::io_context context;
@@ -100,9 +108,9 @@ TEST_CASE("a client's call: the server sees the end, and its handler is cancelle
     };
     destroyed_in_the_middle(s.context, s.path, call, [&] { return s.begun == 1; });
     CHECK(run_until(s.context, [&] { return s.server.clients() == 0 && s.cancelled == 1; }));
-    CHECK(descriptors() == open);
+    CHECK(open_again(open));
   }
-  CHECK(descriptors() == before);
+  CHECK(open_again(before));
 }
 
 TEST_CASE("a client that is kept elsewhere is closed when its context ends, and harmless afterwards") {
@@ -131,7 +139,7 @@ TEST_CASE("a client that is kept elsewhere is closed when its context ends, and 
     client.reset();
     CHECK_FALSE(copy.is_open());
   }
-  CHECK(descriptors() == before);
+  CHECK(open_again(before));
 }
 
 TEST_CASE("a client's connect, with nobody there") {
@@ -148,7 +156,7 @@ TEST_CASE("a client's connect, with nobody there") {
     co_await c.async_connect(path, net::use_awaitable);
   };
   destroyed_in_the_middle(none, folder / "nobody", connect, [&] { return begun == 1; });
-  CHECK(descriptors() == open);
+  CHECK(open_again(open));
   CHECK(open >= before);
 }
 
@@ -192,7 +200,7 @@ TEST_CASE("a server with a call under way: the client sees the end, and no socke
     CHECK_FALSE(std::filesystem::exists(path));
     client.close();
     run_out(peer);
-    CHECK(descriptors() <= before);
+    CHECK(open_again(before));
   }
 }
 
@@ -214,7 +222,7 @@ TEST_CASE("a server that is kept elsewhere is closed when its context ends, and 
     server.close();
     server.close();
   }
-  CHECK(descriptors() == before);
+  CHECK(open_again(before));
 }
 
 TEST_CASE("each operation of a channel: the peer sees the end, also when the channel is kept elsewhere") {
@@ -285,7 +293,7 @@ TEST_CASE("each operation of a channel: the peer sees the end, also when the cha
         }
         CHECK(seen == net::error::eof);
       }
-      CHECK(descriptors() == before);
+      CHECK(open_again(before));
     }
 }
 
@@ -309,7 +317,7 @@ TEST_CASE("a listener that is kept elsewhere is closed when its context ends, an
     listener.cancel();
     listener.close();
   }
-  CHECK(descriptors() == before);
+  CHECK(open_again(before));
 }
 
 TEST_CASE("async_run, from_asio and run_in: the loop can go before its context, and after it") {
@@ -346,7 +354,7 @@ TEST_CASE("async_run, from_asio and run_in: the loop can go before its context, 
       }
       CHECK(held.use_count() == 1);
     }
-    CHECK(descriptors() == before);
+    CHECK(open_again(before));
   }
 }
 

@@ -87,7 +87,7 @@ TEST_CASE("without descriptors a client's connect tells its handler, and connect
   asio_client c(context);
   int failed = 0;
   const auto body = [&]() -> net::awaitable<void> {
-    for (std::size_t spare = 0; spare < 4; ++spare) {
+    for (std::size_t spare = 0; spare < 3; ++spare) {  // with three it gets as far as the server, which has its own
       net_error_code error;
       {
         const no_descriptors_left none(spare);
@@ -105,7 +105,7 @@ TEST_CASE("without descriptors a client's connect tells its handler, and connect
   };
   net::co_spawn(context, body(), rethrow);
   run_out(context);
-  CHECK(failed == 4);
+  CHECK(failed == 3);
 }
 
 TEST_CASE("without descriptors what a constructor needs is thrown by it" * needs_scarce_handles) {
