@@ -51,6 +51,7 @@ const std::map<errc, int> table{
     {errc::would_block, 1},
     {errc::busy, 1},
     {errc::closed, 1},
+    {errc::wrong_loop, 1},
 };
 
 std::string document() {

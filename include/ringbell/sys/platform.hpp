@@ -5,8 +5,10 @@
 // sources. Each platform header defines `native_handle` and `invalid_handle`, `user_id`, and what a control socket consists of.
 #if defined(__linux__)
 #include <ringbell/sys/linux/platform.hpp>
+#include <ringbell/sys/posix/socket_end.hpp>
 #elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
 #include <ringbell/sys/bsd/platform.hpp>
+#include <ringbell/sys/posix/socket_end.hpp>
 #elif defined(_WIN32)
 #include <ringbell/sys/windows/platform.hpp>
 #else

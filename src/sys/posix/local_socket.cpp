@@ -7,7 +7,6 @@
 #include "sys/posix/unix_address.hpp"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -334,11 +333,17 @@ std::string local_listener::obstacles(const std::string& path) {
 
 namespace {
 
-// Nobody gets into the backlog afterwards.
-bool has_clients(native_handle listening) noexcept {
-  ::shutdown(listening, SHUT_RDWR);
-  pollfd p{listening, POLLIN, 0};
-  return ::poll(&p, 1, 0) > 0 && (p.revents & POLLIN) != 0;
+/// Hangs up on who waits in the backlog, each as `socket_end` closes what nobody has read. False when some may be left: there is no descriptor for
+/// them, or they are too many.
+bool hang_up_on_clients(native_handle listening) noexcept {
+  ::shutdown(listening, SHUT_RDWR);  // on Linux nobody gets into the backlog afterwards, and accept() says EINVAL when it is empty
+  constexpr int most = 4096;         // Linux' largest backlog, unless somebody has changed it
+  for (int i = 0; i < most; ++i) {
+    handle client = accept_socket(listening);
+    if (!client && errno != EINTR && errno != ECONNABORTED) return errno == EINVAL || errno == EAGAIN || errno == EWOULDBLOCK;
+    const socket_end unread(std::move(client));
+  }
+  return false;
 }
 
 }  // namespace
@@ -368,7 +373,7 @@ void local_listener::close() noexcept {
     ::unlink(lock_path_.c_str());
   }
   // Whoever is in the backlog may have sent handles already, which are closed with it. (A child's copy closes nothing.)
-  if (socket_ && ours && has_clients(socket_.get())) close_unread(std::move(socket_));
+  if (socket_ && ours && !hang_up_on_clients(socket_.get())) close_unread(std::move(socket_));
   socket_.reset();
   lock_.reset();
 }

@@ -22,5 +22,3 @@ inline constexpr bool sent_handles_travel = true;
 using listening_end = handle;
 
 }  // namespace ringbell::sys
-
-#include <ringbell/sys/posix/socket_end.hpp>
