@@ -33,7 +33,7 @@ using action = std::function<int()>;
 
 constexpr std::uint64_t largest_message = std::uint64_t{64} << 20;
 // More than anybody means.
-constexpr std::uint32_t most = 1'000'000'000;
+constexpr std::uint32_t largest_number = 1'000'000'000;
 
 // -- kinds of options --
 
@@ -187,7 +187,7 @@ void add_ping(CLI::App& app, action& chosen) {
   auto options = std::make_shared<ping_options>();
   sub->add_option("name", options->name, "Where the echo server listens")->required()->type_name("NAME");
   add_size_option(*sub, "--size", options->size, 0, largest_message, "Bytes in each message")->default_str("64");
-  add_number_option<std::uint64_t>(*sub, "--count", options->count, 0, most, "How many messages; 0: until Ctrl-C");
+  add_number_option<std::uint64_t>(*sub, "--count", options->count, 0, largest_number, "How many messages; 0: until Ctrl-C");
   add_duration_option(*sub, "--interval", options->interval, "From one message to the next; 0: at once after the reply")
       ->default_str("100ms");
   add_duration_option(*sub, "--timeout", options->timeout, "How long to wait for a server, and for each reply")->default_str("5s");
@@ -207,9 +207,9 @@ void add_serve(CLI::App& app, action& chosen) {
   auto options = std::make_shared<serve_options>();
   sub->add_option("name", options->name, "Where to listen")->required()->type_name("NAME");
   add_number_option<std::size_t>(*sub, "--threads", options->threads, 0, 1024, "How many threads answer; 0: one for each processor");
-  add_number_option<std::size_t>(*sub, "--max-clients", options->max_clients, 1, most,
+  add_number_option<std::size_t>(*sub, "--max-clients", options->max_clients, 1, largest_number,
                                  "How many clients at the same time; further ones are refused");
-  add_number_option<std::size_t>(*sub, "--max-in-flight", options->max_in_flight, 1, most,
+  add_number_option<std::size_t>(*sub, "--max-in-flight", options->max_in_flight, 1, largest_number,
                                  "How many requests of one client at the same time; further ones are refused");
   add_duration_option(*sub, "--idle-timeout", options->idle_timeout, "When a client that asks nothing is disconnected; 0: never")
       ->default_str("30s");

@@ -341,7 +341,7 @@ bool hang_up_on_clients(native_handle listening) noexcept {
   for (int i = 0; i < most; ++i) {
     handle client = accept_socket(listening);
     if (!client && errno != EINTR && errno != ECONNABORTED) return errno == EINVAL || errno == EAGAIN || errno == EWOULDBLOCK;
-    const socket_end unread(std::move(client));
+    const socket_end closing(std::move(client));
   }
   return false;
 }
