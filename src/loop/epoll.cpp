@@ -14,16 +14,15 @@
 // - Nothing tells without a system call that an event is there. poll() is called on every turn of the loop, and must not cost one
 //   each time; see look_pace.hpp for how long it may be blind.
 
-#include <ringbell/sys/limit.hpp>
 #include "ask_until.hpp"
 #include "look_pace.hpp"
 #include "reactor.hpp"
-
 #include "sys/posix/syscall.hpp"
 #include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/handle.hpp>
+#include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/local_socket.hpp>
 
 #include <fcntl.h>
