@@ -9,7 +9,7 @@ using service_frame::initial_window;
 using service_frame::part_cost;
 
 // With the links of the list, the frame's header, and what malloc takes twice.
-static_assert(sizeof(payload) + 2 * sizeof(void*) + service_frame::max_header_size + 2 * 16 <= call_core::part_memory);
+static_assert(sizeof(payload) + 2 * sizeof(void*) + service_frame::max_header_size + std::size_t{2} * 16 <= call_core::part_memory);
 
 call_core::~call_core() {
   if (reader_) reader_->call_ = nullptr;

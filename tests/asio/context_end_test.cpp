@@ -281,7 +281,6 @@ TEST_CASE("each operation of a channel: the peer sees the end, also when the cha
           CHECK_FALSE(client.is_open());
         }
         net_error_code seen;
-        int messages = 0;
         while (!seen) {
           bool called = false;
           accepted.async_recv([&](net_error_code error, const message&) {
@@ -289,7 +288,6 @@ TEST_CASE("each operation of a channel: the peer sees the end, also when the cha
             called = true;
           });
           REQUIRE(run_until(peer, [&] { return called; }));
-          ++messages;
         }
         CHECK(seen == net::error::eof);
       }

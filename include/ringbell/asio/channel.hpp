@@ -84,7 +84,8 @@ public:
   template <class Other>
     requires std::is_convertible_v<Other, Executor>
   basic_asio_channel& operator=(basic_asio_channel<Other>&& other) {
-    return *this = basic_asio_channel(std::move(other));
+    *this = basic_asio_channel(std::move(other));
+    return *this;
   }
   /// As `close`.
   ~basic_asio_channel() { close(); }

@@ -35,7 +35,7 @@ private:
 ///
 /// Thread-safety: with several threads give a strand, and touch the loop only there. Lifetime: `lp` outlives the result; the loop is driven until its
 /// execution context ends.
-running_loop run_in(loop& lp, net::any_io_executor executor);
+running_loop run_in(loop& lp, const net::any_io_executor& executor);
 template <class ExecutionContext>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
 running_loop run_in(loop& lp, ExecutionContext& context) {

@@ -176,7 +176,7 @@ std::string describe_service_folder() {
 }
 
 std::string describe_service(std::string_view name) {
-  const std::string quoted = '\'' + std::string(name) + '\'';
+  std::string quoted = '\'' + std::string(name) + '\'';
   if (!valid_name(name)) return quoted;
   const std::size_t length = service_folder().size() + 1 + name.size();
   const bool fits = length <= max_socket_path;

@@ -50,7 +50,7 @@ public:
     object_.async_wait(object::wait_read, std::forward<Operation>(operation));
 #endif
   }
-  void cancel(net_error_code& error) { object_.cancel(error); }
+  void cancel(net_error_code& error) { (void)object_.cancel(error); }
   /// Gives the handle back unclosed.
   void release();
 

@@ -133,6 +133,6 @@ void running_loop::stop() noexcept {
   driver->let_go();
 }
 
-running_loop run_in(loop& lp, net::any_io_executor executor) { return running_loop(*detail::drive(lp, executor)); }
+running_loop run_in(loop& lp, const net::any_io_executor& executor) { return running_loop(*detail::drive(lp, executor)); }
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -25,7 +25,7 @@ void waited_handle::release() {
   if (object_.is_open()) object_.close(ignored);
 }
 #else
-void waited_handle::assign(sys::native_handle h, net_error_code& error) { object_.assign(h, error); }
+void waited_handle::assign(sys::native_handle h, net_error_code& error) { (void)object_.assign(h, error); }
 void waited_handle::release() {
   if (object_.is_open()) (void)object_.release();
 }
