@@ -21,13 +21,23 @@ enum host : unsigned {
   darwin = 8,
   windows = 16,
   thread_sanitizer = 32,  ///< on whichever of them, with that
+  address_sanitizer = 64,
 };
 
-#ifdef RINGBELL_UNDER_TSAN
-inline constexpr unsigned here_and_now = RINGBELL_TEST_HOST | thread_sanitizer;
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr unsigned sanitizers = address_sanitizer;
+#elif defined(RINGBELL_UNDER_TSAN)
+inline constexpr unsigned sanitizers = thread_sanitizer;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+inline constexpr unsigned sanitizers = address_sanitizer;
 #else
-inline constexpr unsigned here_and_now = RINGBELL_TEST_HOST;
+inline constexpr unsigned sanitizers = 0;
 #endif
+#else
+inline constexpr unsigned sanitizers = 0;
+#endif
+inline constexpr unsigned here_and_now = RINGBELL_TEST_HOST | sanitizers;
 
 /// A decorator for TEST_CASE and TEST_CASE_TEMPLATE. Hosts are combined by `|`.
 class not_on {

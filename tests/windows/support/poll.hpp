@@ -10,8 +10,8 @@
 namespace ringbell::test {
 
 /// Whether the object is signalled within that time; an auto-reset event is reset then.
-inline bool readable_within(sys::native_handle h, std::chrono::milliseconds patience) {
-  return ::WaitForSingleObject(h, static_cast<DWORD>(patience.count())) == WAIT_OBJECT_0;
+inline bool readable_within(sys::native_handle h, std::chrono::milliseconds limit) {
+  return ::WaitForSingleObject(h, static_cast<DWORD>(limit.count())) == WAIT_OBJECT_0;
 }
 
 }  // namespace ringbell::test
