@@ -6,9 +6,23 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
+class context_entries;
+
+/// Something that an execution context keeps in a list.
+template <class T>
+class context_entry : public list_node<T> {
+public:
+  /// Whether it does. Not to be read from the links: these change with the neighbours, in other threads.
+  bool kept() const noexcept { return kept_; }
+
+private:
+  friend class context_entries;
+  bool kept_ = false;  // written by its own side, and by the context that ends, which are never at work at the same time
+};
+
 /// An operation that waits for something of which Asio knows nothing, with its handler. Its context
 /// keeps it, and destroys it before what it refers to.
-class pending_operation : public list_node<pending_operation> {
+class pending_operation : public context_entry<pending_operation> {
 public:
   /// Destroys it, and its handler, which is not called.
   virtual void destroy() noexcept = 0;
@@ -18,7 +32,7 @@ protected:
 };
 
 /// An object that uses its context, and may be kept for longer than that lives. The context tells it.
-class context_object : public list_node<context_object> {
+class context_object : public context_entry<context_object> {
 public:
   /// The context ends, and its operations have gone: this is the last moment to use it.
   virtual void context_ends() noexcept = 0;
@@ -28,7 +42,6 @@ protected:
 };
 
 /// What an execution context keeps of both.
-class context_entries;
 context_entries& entries_of(net::execution_context& context);
 /// Thread-safe, all of them. Nothing happens when it was removed, or its context has ended.
 void add(context_entries& to, pending_operation& operation) noexcept;

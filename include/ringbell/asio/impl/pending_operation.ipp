@@ -18,11 +18,13 @@ public:
   void add(Entry& e) noexcept {
     const std::lock_guard lock(mutex_);
     list_of(e).push_back(e);
+    e.kept_ = true;
   }
   template <class Entry>
   void remove(Entry& e) noexcept {
     const std::lock_guard lock(mutex_);
     e.unlink();
+    e.kept_ = false;
   }
 
 private:
@@ -44,6 +46,7 @@ private:
     if (from.empty()) return nullptr;
     Entry& first = from.front();
     first.unlink();
+    first.kept_ = false;
     return &first;
   }
   list<pending_operation>& list_of(const pending_operation&) noexcept { return operations_; }
@@ -57,12 +60,12 @@ private:
 context_entries& entries_of(net::execution_context& context) { return net::use_service<context_entries>(context); }
 void add(context_entries& to, pending_operation& operation) noexcept { to.add(operation); }
 void add(context_entries& to, context_object& object) noexcept { to.add(object); }
-// Only a context that ends takes out what others may still remove: so there is no race for the link.
+// Only a context that ends takes out what others may still remove, and then nothing else of it is at work: so there is no race.
 void remove(context_entries& from, pending_operation& operation) noexcept {
-  if (operation.linked()) from.remove(operation);
+  if (operation.kept()) from.remove(operation);
 }
 void remove(context_entries& from, context_object& object) noexcept {
-  if (object.linked()) from.remove(object);
+  if (object.kept()) from.remove(object);
 }
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
