@@ -7,6 +7,7 @@
 #include "sys/posix/syscall.hpp"
 
 #include <stdlib.h>
+#include <sys/auxv.h>
 
 namespace ringbell::sys {
 
@@ -18,6 +19,7 @@ result<peer_identity> identity_of_peer(native_handle socket) noexcept {
 }
 
 const char* trusted_variable(const char* name) noexcept { return ::secure_getenv(name); }
+bool environment_counts() noexcept { return ::getauxval(AT_SECURE) == 0; }
 const char* root_service_folder() noexcept { return "/run/ringbell"; }
 
 }  // namespace ringbell::sys
