@@ -23,6 +23,7 @@
 #include <span>
 #include <vector>
 
+#include "support/applies.hpp"
 #include "support/lingering_connection.hpp"
 #include "support/raw_peer.hpp"
 
@@ -65,6 +66,7 @@ inline bool says_no_more(raw_peer& p) { return ::shutdown(p.socket.native(), SHU
 
 /// Whether the kernel lets a process keep handles out of its sockets (6.16): then nothing can travel with bells.
 inline bool keeps_handles_out() {
+  if constexpr ((here_and_now & kqueue_hosts) != 0) return false;  // the sources of the BSDs do not ask for it
   std::error_code error;
   const auto ends = sys::local_socket::pair(error);
   const int off = 0;

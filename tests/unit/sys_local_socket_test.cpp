@@ -131,7 +131,16 @@ TEST_CASE("a peer that hung up without reading is peer_closed, after what it sen
   std::array<std::byte, 16> buffer;
   received_handles handles;
   CHECK(b.receive(buffer, handles).value() == 4);
-  CHECK(b.receive(buffer, handles).error() == errc::peer_closed);
+  // Where the kernel does not tell whether there are handles among what is unread, a thread reads it, and hangs up.
+  ringbell::result<std::size_t> end = errc::would_block;
+  CHECK(eventually([&] {
+    end = b.receive(buffer, handles);
+    return end.has_value() || end.error() != errc::would_block;
+  }));
+  if (end.has_value() && (here_and_now & kqueue_hosts) != 0)
+    CHECK(*end == 0);
+  else
+    CHECK(end.error() == errc::peer_closed);
 }
 
 TEST_CASE("sending to and ringing a peer that hung up is peer_closed and raises no signal") {
@@ -301,7 +310,7 @@ TEST_CASE("a drain sees the hang-up of a peer that had not read its rings") {
   auto [a, b] = make_pair();
   REQUIRE_FALSE(b.ring());
   a = local_socket();
-  CHECK(b.drain());
+  CHECK(eventually([&] { return static_cast<bool>(b.drain()); }));
 }
 
 TEST_CASE("a peer that attaches handles to its rings has hung up, and they are closed") {
