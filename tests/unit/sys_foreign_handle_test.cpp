@@ -44,7 +44,8 @@ struct pipe_ends {
 
 // In a process of its own each: they count its threads.
 
-TEST_CASE("there is no thread before something is to be closed, and one from then on") {
+TEST_CASE("there is no thread before something is to be closed, and one from then on" *
+          not_on(thread_sanitizer, "the sanitizer has a thread of its own")) {
   CHECK(run_in_child([] {
           if (threads() != 1 || closing_elsewhere() != 0) return 1;
           for (int i = 0; i < 100; ++i) {
@@ -57,7 +58,7 @@ TEST_CASE("there is no thread before something is to be closed, and one from the
         }) == 0);
 }
 
-TEST_CASE("what is trusted is closed at once, and starts no thread") {
+TEST_CASE("what is trusted is closed at once, and starts no thread" * not_on(thread_sanitizer, "the sanitizer has a thread of its own")) {
   CHECK(run_in_child([] {
           pipe_ends p;
           foreign_handle from_peer(std::move(p.write));
