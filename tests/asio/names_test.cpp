@@ -8,6 +8,7 @@
 
 #include "support/asio_meeting.hpp"
 #include "support/foreign_server.hpp"
+#include "support/is_root.hpp"
 
 TEST_SUITE("asio names") {
 
@@ -38,12 +39,6 @@ std::error_code client_refused(const std::string& name) {
   client.async_connect(name, options, [&](net_error_code e) { error = e; });
   REQUIRE(run_until(context, [&] { return error.has_value(); }));
   return std_error(*error);
-}
-
-bool is_root() {
-  if (::geteuid() == 0) return true;
-  MESSAGE("skipped: only root can play two users");
-  return false;
 }
 
 }  // namespace

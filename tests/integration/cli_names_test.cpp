@@ -2,6 +2,7 @@
 // Where names live, as a shell sees it: each command refuses a place that is not safe, with exit code 4 and a line that says which place, whose, and why.
 #include "support/applies.hpp"
 #include "support/foreign_server.hpp"
+#include "support/is_root.hpp"
 #include "support/service_process.hpp"
 
 #include <doctest/doctest.h>
@@ -59,12 +60,6 @@ int run_as(uid_t user, const std::string& program, words arguments, int err) {
     ::execv(program.c_str(), argv.data());
     return 99;
   });
-}
-
-bool is_root() {
-  if (::geteuid() == 0) return true;
-  MESSAGE("skipped: only root can play two users");
-  return false;
 }
 
 }  // namespace

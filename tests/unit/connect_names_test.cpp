@@ -12,6 +12,7 @@
 
 #include "support/channel_pair.hpp"
 #include "support/foreign_server.hpp"
+#include "support/is_root.hpp"
 #include "support/service.hpp"
 
 TEST_SUITE("connect_names") {
@@ -58,12 +59,6 @@ refusal client_refused(std::string name) {
 }
 refusal listener_refused(std::string name) {
   return refused([&](loop& lp) { listener::bind(lp, name); });
-}
-
-bool is_root() {
-  if (::geteuid() == 0) return true;
-  MESSAGE("skipped: only root can play two users");
-  return false;
 }
 
 }  // namespace

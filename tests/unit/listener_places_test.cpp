@@ -19,6 +19,7 @@
 #include "support/applies.hpp"
 #include "support/channel_pair.hpp"
 #include "support/child_process.hpp"
+#include "support/is_root.hpp"
 #include "support/os_usage.hpp"
 #include "support/patient.hpp"
 #include "support/raw_peer.hpp"
@@ -32,12 +33,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr uid_t nobody = 65534;
-
-bool is_root() {
-  if (::geteuid() == 0) return true;
-  MESSAGE("skipped: only root can become another user");
-  return false;
-}
 
 task<void> until_it_goes(channel ch) { (void)co_await as_result(ch.recv()); }
 

@@ -3,6 +3,7 @@
 // setting refuses, and more.
 #include <ringbell/sys/local_socket.hpp>
 
+#include "support/is_root.hpp"
 #include "support/process.hpp"
 
 #include <doctest/doctest.h>
@@ -57,12 +58,6 @@ void die_as(uid_t user, const std::string& path) {
           ::_exit(error ? 2 : 0);
           return 3;
         }) == 0);
-}
-
-bool is_root() {
-  if (::geteuid() == 0) return true;
-  MESSAGE("skipped: only root can play two users");
-  return false;
 }
 
 }  // namespace

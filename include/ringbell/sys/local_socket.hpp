@@ -94,9 +94,8 @@ public:
   static constexpr std::size_t size = 6;
   /// Takes what is missing. Nothing happens when there is none.
   void fill() noexcept;
-  /// Gives one up, or all. False when there was none.
+  /// Gives one up. False when there was none.
   bool give_one() noexcept;
-  void give_all() noexcept;
 
 private:
   std::array<handle, size> spare_;

@@ -186,10 +186,6 @@ bool descriptor_reserve::give_one() noexcept {
   return false;
 }
 
-void descriptor_reserve::give_all() noexcept {
-  for (handle& one : spare_) one.reset();
-}
-
 std::size_t descriptor_limit() noexcept {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::numeric_limits<std::size_t>::max();

@@ -106,7 +106,6 @@ bool local_socket::let_no_handles_in() noexcept { return true; }
 
 void descriptor_reserve::fill() noexcept {}
 bool descriptor_reserve::give_one() noexcept { return false; }
-void descriptor_reserve::give_all() noexcept {}
 std::size_t descriptor_limit() noexcept { return std::numeric_limits<std::size_t>::max(); }
 
 // Events are the bells: a write would cost more, and could be left under way.
