@@ -4,6 +4,7 @@
 #include "support/foreign_server.hpp"
 #include "support/is_root.hpp"
 #include "support/service_process.hpp"
+#include "support/tool_as_user.hpp"
 
 #include <doctest/doctest.h>
 
@@ -45,21 +46,6 @@ void all_say(int code, const words& expected) {
     CHECK(t.out().empty());
     for (const std::string& part : expected) CHECK_MESSAGE(t.err().find(part) != std::string::npos, t.err());
   }
-}
-
-/// Runs a copy of the tool as another user; what it says on standard error goes to `err`.
-int run_as(uid_t user, const std::string& program, words arguments, int err) {
-  arguments.insert(arguments.begin(), "ringbell");
-  std::vector<char*> argv;
-  for (std::string& a : arguments) argv.push_back(a.data());
-  argv.push_back(nullptr);
-  return run_in_child([&] {
-    ::dup2(err, STDERR_FILENO);
-    ::dup2(::open("/dev/null", O_RDWR), STDOUT_FILENO);
-    if (::setgid(user) != 0 || ::setuid(user) != 0) return 98;
-    ::execv(program.c_str(), argv.data());
-    return 99;
-  });
 }
 
 }  // namespace

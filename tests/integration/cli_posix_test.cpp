@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The command line tool with what only POSIX has: sockets for streams, terminals that a program can make, other users that root can become.
 #include "support/service_process.hpp"
+#include "support/tool_as_user.hpp"
 #include "support/tool_on_terminal.hpp"
 
 #include <doctest/doctest.h>
@@ -13,6 +14,7 @@
 
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 TEST_SUITE("cli_posix") {
@@ -29,17 +31,7 @@ int run_as_nobody(std::vector<std::string> arguments, int err) {
   const std::string program = folder / "ringbell";
   REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
   std::filesystem::copy_file(path_of_tool(), program);
-  arguments.insert(arguments.begin(), "ringbell");
-  std::vector<char*> argv;
-  for (std::string& a : arguments) argv.push_back(a.data());
-  argv.push_back(nullptr);
-  return run_in_child([&] {
-    ::dup2(err, STDERR_FILENO);
-    ::dup2(::open("/dev/null", O_RDWR), STDOUT_FILENO);
-    if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) return 98;
-    ::execv(program.c_str(), argv.data());
-    return 99;
-  });
+  return run_as(nobody, program, std::move(arguments), err);
 }
 
 constexpr const char* other_screen = "\x1b[?1049h";
