@@ -151,7 +151,7 @@ void channel_core::compare_cpus() noexcept {
 }
 
 void channel_core::publish_later() noexcept {
-  if (!loop_) return ring().publish();  // nobody else will
+  if (!loop_) return ring().publish();  // nothing else will
   if (awake_source::linked()) return;
   pollable = false;  // nobody waits: it only has something to tell the peer before the loop sleeps
   loop_access::keep_awake(*loop_, *this);

@@ -69,7 +69,7 @@ std::string text_of(const handshake::refused& r) {
   }
 }
 
-/// Sends the whole greeting; it is smaller than any socket buffer. A server that refuses need not read it, and may have hung up: so whoever is told
+/// Sends the whole greeting; it is smaller than any socket buffer. A server that refuses need not read it, and may have hung up: so a client that is told
 /// `errc::peer_closed` looks for an answer first.
 std::error_code send_greeting(sys::local_socket& socket, greeting& g) noexcept {
   const handshake::encoded_frame frame = handshake::encode(g.hello);
@@ -131,7 +131,7 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   throw sys::failure(error, text);
 }
 
-/// Nothing is sent to somebody else who listens in the place of this user's services.
+/// Nothing is sent to another user's server that listens in the place of this user's services.
 sys::peer_identity expected_server(const std::string& name, const sys::local_socket& socket) {
   const auto server = socket.peer();
   if (!server) throw std::system_error(server.error(), "ringbell: asking who the server is");

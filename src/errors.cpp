@@ -51,7 +51,7 @@ const char* text_of(errc e) noexcept {
     case errc::refused_in_flight:
       return "the server has as many requests of this client under way as it allows; wait for replies before the next, or raise its limit";
     case errc::refused_bytes:
-      return "as many bytes as max_buffered_bytes allows are kept for that peer already: requests under way, and parts and replies that nobody has read; "
+      return "as many bytes as max_buffered_bytes allows are kept for that peer already: requests under way, and parts and replies that were not read; "
              "read them sooner, send less at once, or raise the limit";
     case errc::no_such_method: return "the service has no such method; check its number or name, and the version of the service";
     case errc::handler_failed: return "the service's handler failed; its log, or the text of this error, says why";

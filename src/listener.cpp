@@ -206,7 +206,7 @@ void listener_core::begin(sys::local_socket socket) noexcept {
   }
 }
 
-/// Whoever says nothing gives way to those who come later: the oldest connection of the user, when the user has more than its share of the places, and the oldest of
+/// A connection that says nothing gives way to later ones: the oldest connection of the user, when the user has more than its share of the places, and the oldest of
 /// all, when all have too many.
 void listener_core::make_room_for(const sys::user_id& user) noexcept {
   const std::size_t share = std::max(places_ / part_of_user, most_of_one);

@@ -53,7 +53,7 @@ bool has_operation(int ring, unsigned operation) noexcept {
 }
 
 finding look_at_io_uring() {
-  // Who has chosen another loop may have done so because a filter kills for this one.
+  // Another loop may have been chosen because a filter kills for this one.
   const char* const chosen = std::getenv("RINGBELL_LOOP");
   if (chosen && *chosen && std::strcmp(chosen, "io_uring") != 0)
     return {"io_uring", verdict::limited, std::string("not tried, because $RINGBELL_LOOP is ") + chosen};
@@ -123,7 +123,7 @@ findings look_at_limits() {
   const auto memory = sys::control_group_memory();
   all.push_back({"memory", memory && *memory < little_memory ? verdict::limited : verdict::ok,
                  memory ? "the control group allows " + std::to_string(*memory) +
-                              " bytes, and the kernel kills who needs more: rings count once they are used"
+                              " bytes, and the kernel kills a process that needs more: rings count once they are used"
                         : std::string("no limit by a control group")});
   return all;
 }

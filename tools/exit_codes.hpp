@@ -29,7 +29,7 @@ inline constexpr const char* exit_codes_help = R"(Exit codes:
   0  success
   1  failure of the system (out of memory, descriptors or disk, output that cannot be written)
   2  usage: an option, name or size that cannot be used
-  3  no such service: nobody listened there in time
+  3  no such service: no server listened there in time
   4  refused by the server or by file permissions, or the folder of service names is not safe
   5  the peer died or broke the protocol
   6  no answer in time

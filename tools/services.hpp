@@ -19,7 +19,7 @@ struct running_service {
 
 /// The folder in which the names of services live.
 std::string service_folder();
-/// Those who listen there, by name. Each sees somebody come and go. Throws the system's error, and `errc::unsafe_directory`; a folder that is not there is an empty
+/// The services that listen there, by name. Each sees a client come and go. Throws the system's error, and `errc::unsafe_directory`; a folder that is not there is an empty
 /// one.
 std::vector<running_service> running_services();
 

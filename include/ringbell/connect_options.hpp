@@ -22,7 +22,7 @@ struct connect_options {
   std::uint64_t peer_ring_bytes = 0;
   /// The longest message that this side takes, in bytes. A peer that sends more has broken the protocol.
   std::uint64_t max_message = std::uint64_t{64} << 20;
-  /// How long to go on trying while nobody listens, and to wait for the greeting's answer. Zero or less: one attempt, and no waiting.
+  /// How long to go on trying while no server listens, and to wait for the greeting's answer. Zero or less: one attempt, and no waiting.
   time_limit timeout = std::chrono::seconds(5);
   /// The bells that this side may be woken by; those that its loop cannot wait on are left out.
   sys::bell_set bells = default_bells;

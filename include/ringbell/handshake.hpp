@@ -78,7 +78,7 @@ encoded_frame encode(const frame& f) noexcept;
 class frame_reader {
 public:
   frame_reader() noexcept = default;
-  /// Wants `shortest` bytes at once (`header_size` to `max_frame`): for who is sent no shorter frame. A shorter one is `errc::bad_peer`.
+  /// Wants `shortest` bytes at once (`header_size` to `max_frame`): for a side that is sent no shorter frame. A shorter one is `errc::bad_peer`.
   explicit frame_reader(std::size_t shortest) noexcept : need_(shortest) {}
 
   /// Where the next bytes from the socket go, and at most how many. Empty once the frame is complete or has turned out to be none.

@@ -91,7 +91,7 @@ using futex_awaitable = detail::awaitable<detail::futex_awaiter, const sys::fute
 /// Cancellation: `errc::cancelled`. Errors: the system's, when the handle cannot be watched.
 inline readiness_awaitable readable(sys::native_handle h) noexcept { return readiness_awaitable(h, detail::event_read); }
 
-/// Suspends until writing to `h` would not block; that is also so when nobody is left to read what is written: the write then says so (EPIPE). Else as
+/// Suspends until writing to `h` would not block; that is also so when no reader is left: the write then says so (EPIPE). Else as
 /// `readable`; both may be awaited on one handle at the same time.
 inline readiness_awaitable writable(sys::native_handle h) noexcept { return readiness_awaitable(h, detail::event_write); }
 

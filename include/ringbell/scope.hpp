@@ -27,7 +27,7 @@ namespace ringbell {
 ///     co_await clients.join();
 ///
 /// Failures. A child's exception stops neither its siblings nor the scope. With `on_error` each is handed to the handler, and join()
-/// throws none. Without it the first is kept, and join() throws it; when nobody waits in join() at that moment, it is also printed to
+/// throws none. Without it the first is kept, and join() throws it; when no coroutine waits in join() at that moment, it is also printed to
 /// stderr, once for each scope, with its text and the scope's name, so that it does not vanish. All are counted (`failures`). A child
 /// that ends by `errc::cancelled` after a stop was requested has done as it was asked: that is no failure.
 ///

@@ -30,7 +30,7 @@ struct server_options {
   /// is arriving in fragments comes on top. A reply that is alone may exceed it. Not counted: the rings, and what handlers keep for themselves.
   std::size_t max_buffered_bytes = std::size_t{64} << 20;
   /// A client that has no request under way, and has made none for this long, is disconnected (`errc::dropped_idle` at its next call, unless it may
-  /// reconnect), within a quarter of that time; who does not take the goodbye is hung up on as much later. Zero or less: never. A matter of house-keeping; that a
+  /// reconnect), within a quarter of that time; a client that does not take the goodbye is hung up on as much later. Zero or less: never. A matter of house-keeping; that a
   /// client is alive, the kernel says.
   time_limit idle_timeout = std::chrono::seconds(30);
   /// Hears what happens; must outlive the server. Null: nobody.

@@ -59,7 +59,7 @@ constexpr int turns_per_run_ready = 64;
 // The affinity mask seldom changes, and asking is a system call.
 constexpr unsigned spins_per_cpu_look = 100'000;
 
-// Lack of memory as an error like others: whoever begins a watch in the course of something else has nobody to throw to.
+// Lack of memory as an error like others: code that begins a watch in the course of something else has no caller to throw to.
 template <class F>
 std::error_code without_memory(F watch) noexcept {
   try {
@@ -217,7 +217,7 @@ void loop::turn() {
     node.waiting.resume();
     completions += completions_per_resume - budget_;
   }
-  // Whoever finds the budget spent suspends, and then it shows whether this is the loop of his coroutine.
+  // An operation that finds the budget spent suspends, and then it shows whether this is the loop of its coroutine.
   budget_ = 0;
 
   const bool much_was_done = resumes_since_look_ >= resumes_per_look;

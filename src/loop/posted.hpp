@@ -63,7 +63,7 @@ public:
   }
   void stop() noexcept {
     const call inside(callers_);
-    stop_.store(true, std::memory_order_release);  // with take_stop(): whoever has seen it sees that we are inside
+    stop_.store(true, std::memory_order_release);  // with take_stop(): a thread that has seen it sees that this one is inside
     notify();
   }
   bool stop_requested() const noexcept { return stop_.load(std::memory_order_relaxed); }

@@ -10,7 +10,7 @@
 
 namespace ringbell::detail {
 
-/// Something has changed: whoever waits looks again. A hint: a wait also ends after a while, without one. One thread.
+/// Something has changed: the waiting coroutines look again. A hint: a wait also ends after a while, without one. One thread.
 class nudge {
 public:
   class awaiter;

@@ -27,7 +27,7 @@ constexpr std::size_t rows_per_part = 64;
 // from asking can be asked now.
 constexpr std::chrono::milliseconds look_again_after{20};
 
-// What a stop waits for beyond its grace: handlers have 100 ms for their last words. Whoever has not ended by then keeps the thread of a pool to himself.
+// What a stop waits for beyond its grace: handlers have 100 ms for their last words. A handler that has not ended by then keeps a pool's thread to itself.
 constexpr std::chrono::milliseconds after_the_grace{200};
 
 /// Wakes a coroutine on its loop, from any thread; where there is no memory for that it finds out by itself.
@@ -45,7 +45,7 @@ struct gathering {
   std::mutex mutex;
   std::vector<client_statistics> all;
   std::atomic<bool> failed{false};
-  std::atomic<std::size_t> left;  // release and acquire: whoever sees none left sees all
+  std::atomic<std::size_t> left;  // release and acquire: a thread that sees none left sees all
 
   /// From the thread of the shard.
   static void add(const std::shared_ptr<gathering>& to, loop& back, server_shard& from, const server_session* asking) noexcept {

@@ -18,7 +18,7 @@
 
 namespace ringbell::detail {
 
-/// How far the stop of a server has come. Its shards tell, from their threads; whoever awaits it looks. Outlives the server where one of these does.
+/// How far the stop of a server has come. Its shards tell, from their threads; the coroutine that awaits it looks. Outlives the server where one of these does.
 struct server_ending {
   explicit server_ending(server_core* of) noexcept : core(of) {}
   server_core* core;  // null when the server is gone; its loop's thread only, as is the nudge
@@ -29,7 +29,7 @@ struct server_ending {
   std::mutex mutex;
   std::condition_variable dropped;
   std::size_t not_dropped = 0;
-  // acquire and release: whoever sees that none is left sees whether one was forced.
+  // acquire and release: a thread that sees that none is left sees whether one was forced.
   bool over() const noexcept { return shards_left.load(std::memory_order_acquire) == 0; }
 };
 

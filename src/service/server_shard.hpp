@@ -71,7 +71,7 @@ private:
   list<server_session> sessions_;  // who was active longest ago comes first
   std::uint64_t look_number_ = 0;
   bool stopping_ = false;
-  bool told_ = false;    // the core, that nobody is left
+  bool told_ = false;    // the core, that no client is left
   bool asked_ = false;   // the handlers, to stop
   bool forced_ = false;  // some had to be
   loop::clock::time_point stop_at_ = loop::clock::time_point::max();

@@ -210,7 +210,7 @@ public:
     if (state_) detail::close(*state_);
     state_.reset();
   }
-  /// Who serves, by the kernel's word; nobody when it is not open.
+  /// The server's identity, by the kernel's word; an empty one when the client is not open.
   sys::peer_identity peer() const noexcept { return state_ ? detail::peer_of(*state_) : sys::peer_identity(); }
 
 private:

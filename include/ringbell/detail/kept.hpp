@@ -23,7 +23,7 @@ inline constexpr bool is_view = std::is_same_v<T, std::string_view>;
 template <class T, std::size_t Extent>
 inline constexpr bool is_view<std::span<T, Extent>> = true;
 
-/// A temporary that has the bytes of a `View`, as a `std::string` has. Who is given one to send keeps it until it is sent: the operation may be awaited
+/// A temporary that has the bytes of a `View`, as a `std::string` has. An operation that is given one to send keeps it until it is sent: the operation may be awaited
 /// only after the end of the expression in which it was made. (For what is no temporary `T` is a reference, and it is not kept.)
 template <class T, class View>
 concept owner_of = std::is_class_v<T> && !is_view<std::remove_const_t<T>> && std::convertible_to<const T&, View>;

@@ -63,7 +63,7 @@ struct loop_access {
 
   /// `item` hears of the loop's end.
   static void add_resident(loop& lp, resident& item) noexcept { lp.residents_.push_back(item); }
-  /// What may_continue() counts, for those who keep a pointer to it.
+  /// What may_continue() counts, for objects that keep a pointer to it.
   static int& budget_of(loop& lp) noexcept { return lp.budget_; }
 
   static void keep_awake(loop& lp, awake_source& source) noexcept {

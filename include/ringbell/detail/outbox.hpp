@@ -51,7 +51,7 @@ private:
 /// All that goes out on the channel of a service: at once while there is space and nobody waits, else in order of arrival, but small
 /// frames of the protocol itself (credit, cancel, goaway) first. One thread: the channel's loop.
 ///
-/// Nothing waits in it without bound: whoever reads from the peer waits for room first (server), a call has one pending frame at a time, and small frames answer those of a peer that is read only as long as this
+/// Nothing waits in it without bound: a server waits for room before it reads from the peer, a call has one pending frame at a time, and small frames answer those of a peer that is read only as long as this
 /// outbox is not stuck (server), or are as many as calls were cancelled (client).
 class outbox {
 public:
@@ -105,7 +105,7 @@ private:
     if (room_ && (bytes_ <= room_at_ || closed_ != errc{})) room_->open();
   }
   std::size_t bytes_ = 0;
-  std::optional<gate> room_;  // of whoever waits until no more than room_at_ bytes do
+  std::optional<gate> room_;  // of the coroutine that waits until no more than room_at_ bytes do
   std::size_t room_at_ = 0;
   pending_frame* current_ = nullptr;         // the first of the queue, being sent
   bool in_fragments_ = false;                // it is longer than a record

@@ -65,7 +65,7 @@ protected:
   ~task_promise_base() {
     if (uses_ != use::nothing) leave();
   }
-  /// Who goes on.
+  /// The coroutine that goes on.
   std::coroutine_handle<> ended() noexcept {
     if (uses_ == use::first_run) {
       *first_run_ = first_run::ended;

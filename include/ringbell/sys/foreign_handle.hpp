@@ -20,10 +20,10 @@ void close_elsewhere(handle from_peer) noexcept;
 /// How many handles `close_elsewhere` has taken and not closed yet. Thread-safety: any thread.
 std::size_t closing_elsewhere() noexcept;
 
-/// With so many of them a server lets nobody in, and a client does not connect: what peers sent must not take all descriptors.
+/// With so many of them a server admits no client, and a client does not connect: what peers sent must not take all descriptors.
 inline constexpr std::size_t most_closing_elsewhere = 128;
 
-/// Owns a handle that a peer sent, as long as nobody knows what it is. Nothing may be asked of it that its file answers (`fstat`, `lseek`, `read`): the answer may
+/// Owns a handle that a peer sent, as long as it is not known what it is. Nothing may be asked of it that its file answers (`fstat`, `lseek`, `read`): the answer may
 /// not come. `close_elsewhere` closes it.
 /// Thread-safety: none, as an int's.
 class foreign_handle {

@@ -27,7 +27,7 @@ inline constexpr std::uint32_t any_bits = ~std::uint32_t{0};
 std::error_code futex_wait(const futex_word& word, std::uint32_t expected, futex_scope scope, futex_deadline deadline = no_deadline,
                            std::uint32_t bits = any_bits) noexcept;
 
-/// Wakes up to `count` sleepers that share a bit with `bits`. Returns how many it woke, or less than 0 when the kernel refused; on macOS and Windows 1 for any number, and more may wake than were meant. Cost: one system call, also when nobody sleeps.
+/// Wakes up to `count` sleepers that share a bit with `bits`. Returns how many it woke, or less than 0 when the kernel refused; on macOS and Windows 1 for any number, and more may wake than were meant. Cost: one system call, also when no thread sleeps.
 int futex_wake(const futex_word& word, int count, futex_scope scope, std::uint32_t bits = any_bits) noexcept;
 
 /// One of the words that `futex_wait_any` sleeps on.

@@ -20,7 +20,7 @@ std::uint64_t current_process() noexcept;
 
 class doorbell;
 
-/// The handles that came with a frame, at most `capacity`; those that nobody has taken are closed elsewhere.
+/// The handles that came with a frame, at most `capacity`; those that were not taken are closed elsewhere.
 struct received_handles {
   static constexpr std::size_t capacity = 4;
   std::array<foreign_handle, capacity> items;

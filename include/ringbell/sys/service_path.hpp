@@ -32,7 +32,7 @@ std::error_code prepare_service_folder(std::string_view name);
 std::error_code check_service_folder(std::string_view name);
 
 /// Whether the server that a client found there is one that the name stands for: this user's own or root's (Windows: LocalSystem's). An explicit path
-/// stands for whoever listens there.
+/// stands for any server that listens there.
 /// Errors: `errc::unsafe_directory` when it is another user's.
 std::error_code check_server(std::string_view name, const peer_identity& server);
 

@@ -99,8 +99,8 @@ ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept 
   return retry([&] { return ::recv(socket, into.data(), static_cast<std::size_t>(seen.bytes), MSG_DONTWAIT); });
 }
 
-// A sender looks at the option and adds its message to the queue under one and the same lock, and a read takes that lock as well. So whoever saw the option set has
-// its message in the queue when the read after the change is done, and whoever comes later sees that it is not.
+// A sender looks at the option and adds its message to the queue under one and the same lock, and a read takes that lock as well. So a sender that saw the option set has
+// its message in the queue when the read after the change is done, and a later one sees that it is not.
 handles_kept_out keep_handles_out(native_handle socket) noexcept {
   handles_kept_out done = handles_kept_out::cannot;
 #ifdef SO_PASSRIGHTS

@@ -162,7 +162,7 @@ bool local_socket::drain() noexcept {
     const auto n =
         retry([&] { return end_.lets_handles_in() ? receive_bytes(native(), sink) : ::recv(native(), sink, sizeof sink, MSG_DONTWAIT); });
     if (n == 0) return true;
-    // What is left for lack of memory is no harm: whoever drains looks at the ring next, and another byte is another event.
+    // What is left for lack of memory is no harm: the drain is followed by a look at the ring, and another byte is another event.
     if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK && !lacks_memory(errno);
   }
   return false;
@@ -329,10 +329,10 @@ std::string local_listener::obstacles(const std::string& path) {
 
 namespace {
 
-/// Hangs up on who waits in the backlog, each as `socket_end` closes what nobody has read. False when some may be left: there is no descriptor for
+/// Hangs up on the clients in the backlog, each as `socket_end` closes a socket that was not read. False when some may be left: there is no descriptor for
 /// them, or they are too many.
 bool hang_up_on_clients(native_handle listening) noexcept {
-  ::shutdown(listening, SHUT_RDWR);  // on Linux nobody gets into the backlog afterwards, and accept() says EINVAL when it is empty
+  ::shutdown(listening, SHUT_RDWR);  // on Linux no client gets into the backlog afterwards, and accept() says EINVAL when it is empty
   constexpr int most = 4096;         // Linux' largest backlog, unless somebody has changed it
   for (int i = 0; i < most; ++i) {
     handle client = accept_socket(listening);
@@ -368,7 +368,7 @@ void local_listener::close() noexcept {
     if (socket_) ::unlink(path_.c_str());
     ::unlink(lock_path_.c_str());
   }
-  // Whoever is in the backlog may have sent handles already, which are closed with it. (A child's copy closes nothing.)
+  // Clients in the backlog may have sent handles already, which are closed with it. (A child's copy closes nothing.)
   if (socket_ && ours && !hang_up_on_clients(socket_.get())) close_unread(std::move(socket_));
   socket_.reset();
   lock_.reset();

@@ -83,7 +83,7 @@ struct fault {
 fault unsafe(const std::string& path, const std::string& what) { return {errc::unsafe_directory, path + ' ' + what}; }
 fault cannot_look(const std::string& path, std::error_code error) { return {error, path + " cannot be looked at"}; }
 
-// The folder around must be its user's or root's, and nobody else may put something else in the place of what is in it. A link counts as what it leads to,
+// The folder around must be its user's or root's, and no other user may put something else in the place of what is in it. A link counts as what it leads to,
 // unless somebody else can let it lead elsewhere.
 fault fault_around(const std::string& parent, struct stat& found) {
   struct stat named{};
@@ -102,7 +102,7 @@ fault fault_around(const std::string& parent, struct stat& found) {
   return {};
 }
 
-// Whether it was there or not: in a temporary directory everybody could have been faster. Once it is seen to be ours, nobody else can put another in its
+// Whether it was there or not: in a temporary directory any user could have been faster. Once it is seen to be ours, no other user can put another in its
 // place.
 fault fault_of(const std::string& folder, const std::string& parent, const struct stat& around) {
   struct stat found{};

@@ -14,7 +14,7 @@ void handle::reset() noexcept {
 
 handle handle::duplicate(std::error_code& error) const noexcept { return duplicate_of(h_, error); }
 
-// Only sections and events come from peers, with rights that have nobody wait for their closing.
+// Only sections and events come from peers, with rights that let their closing wait for no process.
 void close_elsewhere(handle from_peer) noexcept { from_peer.reset(); }
 std::size_t closing_elsewhere() noexcept { return 0; }
 

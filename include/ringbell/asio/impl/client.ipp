@@ -39,7 +39,7 @@ struct asio_client_state final : service_state {
     try {
       if (may_run) lp().run_ready();
     } catch (...) {
-      // Of what a codec or an observer has thrown nobody hears.
+      // What a codec or an observer has thrown is not reported.
     }
   }
   void drop() noexcept override { connection = {}; }

@@ -48,7 +48,7 @@ run_base::run_base(const net::any_io_executor& executor, const net_error_code& e
 }
 
 run_base::~run_base() {
-  (void)running_->take();  // the frame, which may still be here, has nobody to tell
+  (void)running_->take();  // the frame, which may still be here, has no waiter to tell
   if (context_) remove(*context_, *this);
   running_->leave_executor();
 }

@@ -8,7 +8,7 @@
 
 namespace ringbell::sys {
 
-/// One end of a connected Unix socket. Its destruction does not wait for what the peer may have put into it: when handles are in it that nobody has received, the
+/// One end of a connected Unix socket. Its destruction does not wait for what the peer may have put into it: when handles are in it that were never received, the
 /// thread of `close_elsewhere` closes it.
 class socket_end {
 public:
