@@ -19,6 +19,9 @@
 //   rest. So the list is never longer than the room for events. A list that has to go before the thread sleeps goes with EV_RECEIPT,
 //   which reports on each change and takes no event along.
 // - kevent() that ends with EINTR has done all changes (kevent(2)): the list is empty then, too.
+//   One that fails for want of memory may have done some of them: the list stays, and goes with the
+//   next call, because each change may be made twice.
+// - A watch that is refused for want of memory begins again, a millisecond later.
 // - A kqueue is not inherited by a forked child: its number may be another file there, and is not closed.
 // - Nothing tells without a system call that an event is there: see look_pace.hpp.
 // - Other threads do not touch this kqueue. To be woken from them, a loop watches a bell (sys/bell.hpp), which on these systems is an
@@ -45,6 +48,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <limits>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -94,9 +98,10 @@ private:
 };
 
 struct kqueue_slot : watch_slot {
-  bool registered = false;  // has events in the kqueue, or in the list of changes
-  unsigned refused = 0;     // by the kernel, with this error: queued, to be told so
-  sys::handle owned;        // the dup, when `handle` was watched already
+  bool registered = false;   // has events in the kqueue, or in the list of changes
+  bool begun_again = false;  // the kqueue may have some of them, and the list as well
+  unsigned refused = 0;      // by the kernel: queued, to begin again or to be told so
+  sys::handle owned;         // the dup, when `handle` was watched already
 };
 
 class kqueue_reactor final : public reactor {
@@ -121,9 +126,11 @@ private:
 
   std::error_code take_descriptor(kqueue_slot& slot) noexcept;
   void begin(kqueue_slot& slot) noexcept;
+  void refuse(kqueue_slot& slot, unsigned error) noexcept;
   void finish(kqueue_slot& slot) noexcept;
   bool take_back(const kqueue_slot& slot) noexcept;
   void change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data, std::uint64_t key) noexcept;
+  bool make_room() noexcept;
   std::error_code flush() noexcept;
   std::size_t ask(nanoseconds limit);
   bool deliver(const struct kevent& event);
@@ -135,7 +142,7 @@ private:
   batch changes_;
   std::size_t changed_ = 0;
   batch batch_;
-  time_point armed_ = time_point::max();
+  std::optional<time_point> armed_ = time_point::max();  // nothing: unknown, after an error
   look_pace pace_;
 };
 
@@ -185,7 +192,8 @@ void kqueue_reactor::unwatch(watch_key& key) noexcept {
 }
 
 void kqueue_reactor::finish(kqueue_slot& slot) noexcept {
-  const bool told = slot.registered && !take_back(slot);
+  const bool taken_back = slot.registered && take_back(slot);
+  const bool told = slot.registered && (!taken_back || slot.begun_again);
   // What was watched by a descriptor of the slot's own ends with that.
   if (slot.registered && !slot.owned) {
     const auto ident = static_cast<std::uintptr_t>(slot.handle);
@@ -211,30 +219,50 @@ bool kqueue_reactor::take_back(const kqueue_slot& slot) noexcept {
 
 void kqueue_reactor::change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data,
                             std::uint64_t key) noexcept {
-  if (changed_ == changes_.size()) (void)flush();
+  if (changed_ == changes_.size() && !make_room()) {
+    // A watch begins later. Of an end the kernel does not hear: what it still reports finds no
+    // watch.
+    if (kqueue_slot* const slot = watches_.find(key)) refuse(*slot, ENOMEM);
+    return;
+  }
   EV_SET(&changes_[changed_], ident, filter, static_cast<unsigned short>(flags), fflags, data,
          reinterpret_cast<void*>(static_cast<std::uintptr_t>(key)));  // NOLINT(performance-no-int-to-ptr): never a pointer
   ++changed_;
 }
 
-// Hands the list over and takes no event. Errors: that of the timer, or of the whole call.
+void kqueue_reactor::refuse(kqueue_slot& slot, unsigned error) noexcept {
+  slot.refused = error;
+  watches_.push(slot);
+}
+
+// Insists: there is no other place for a change.
+bool kqueue_reactor::make_room() noexcept {
+  constexpr int attempts = 100;
+  for (int i = 1; flush() && changed_ == changes_.size() && i < attempts; ++i) sys::wait_for_memory();
+  return changed_ < changes_.size();
+}
+
+// Hands the list over and takes no event. Errors: that of the timer, or of the whole call, after
+// which the list is as before.
 std::error_code kqueue_reactor::flush() noexcept {
-  const std::size_t changed = std::exchange(changed_, 0);
-  if (changed == 0 || !queue_.is_here()) return {};
+  if (changed_ == 0) return {};
+  if (!queue_.is_here()) {
+    changed_ = 0;
+    return {};
+  }
+  batch handed = changes_;
+  for (std::size_t i = 0; i < changed_; ++i) handed[i].flags |= EV_RECEIPT;
   batch receipts;
-  for (std::size_t i = 0; i < changed; ++i) changes_[i].flags |= EV_RECEIPT;
   const int count =
-      ::kevent(queue_.get(), changes_.data(), static_cast<int>(changed), receipts.data(), static_cast<int>(receipts.size()), nullptr);
-  if (count < 0) return sys::last_error();
+      ::kevent(queue_.get(), handed.data(), static_cast<int>(changed_), receipts.data(), static_cast<int>(receipts.size()), nullptr);
+  if (count < 0 && errno != EINTR) return sys::last_error();
+  changed_ = 0;
   std::error_code error;
   for (int i = 0; i < count; ++i) {
     const struct kevent& receipt = receipts[static_cast<std::size_t>(i)];
     if (receipt.data == 0) continue;
     if (key_in(receipt) == timer_key) error.assign(static_cast<int>(receipt.data), std::system_category());
-    if (kqueue_slot* const slot = watches_.find(key_in(receipt))) {
-      slot->refused = static_cast<unsigned>(receipt.data);
-      watches_.push(*slot);
-    }
+    if (kqueue_slot* const slot = watches_.find(key_in(receipt))) refuse(*slot, static_cast<unsigned>(receipt.data));
   }
   return error;
 }
@@ -256,8 +284,13 @@ std::size_t kqueue_reactor::ask(nanoseconds limit) {
   timeout.tv_nsec = static_cast<long>(time.count() % 1'000'000'000);
   const int count = ::kevent(queue_.get(), changes_.data(), static_cast<int>(changed_), batch_.data(), static_cast<int>(batch_.size()),
                              limit == nanoseconds::max() ? nullptr : &timeout);
-  changed_ = 0;
-  if (count < 0 && errno != EINTR) throw std::system_error(sys::last_error(), "kevent");
+  if (count >= 0 || errno == EINTR) {
+    changed_ = 0;
+  } else {
+    // The list is as before, and goes with the next call.
+    if (!sys::lacks_memory(errno)) throw std::system_error(sys::last_error(), "kevent");
+    sys::wait_for_memory();
+  }
   pace_.looked(count == static_cast<int>(batch_.size()));
 
   std::size_t delivered = deliver_queued();
@@ -267,9 +300,14 @@ std::size_t kqueue_reactor::ask(nanoseconds limit) {
 }
 
 bool kqueue_reactor::deliver(const struct kevent& event) {
-  if (key_in(event) == timer_key) armed_ = time_point::max();
+  const bool is_error = (event.flags & EV_ERROR) != 0;
+  if (key_in(event) == timer_key) armed_ = is_error ? std::optional<time_point>() : time_point::max();
   kqueue_slot* const slot = watches_.find(key_in(event));
   if (slot == nullptr) return false;
+  if (is_error && sys::lacks_memory(static_cast<int>(event.data))) {
+    refuse(*slot, static_cast<unsigned>(event.data));
+    return false;
+  }
   std::uint32_t events = from_kevent(event);
   if (!(events & event_refused)) events &= slot->events | event_hangup | event_error;
   if (events == 0) return false;
@@ -281,6 +319,7 @@ bool kqueue_reactor::deliver(const struct kevent& event) {
 
 std::size_t kqueue_reactor::deliver_queued() {
   std::size_t delivered = 0;
+  bool waited = false;
   // Counted first: what the sinks add has its turn the next time.
   for (std::size_t left = watches_.queued(); left != 0; --left) {
     kqueue_slot& slot = watches_.front();
@@ -291,6 +330,12 @@ std::size_t kqueue_reactor::deliver_queued() {
       continue;
     }
     const unsigned refused = std::exchange(slot.refused, 0);
+    if (sys::lacks_memory(static_cast<int>(refused))) {
+      if (!std::exchange(waited, true)) sys::wait_for_memory();
+      slot.begun_again = true;
+      begin(slot);
+      continue;
+    }
     const std::uint32_t events = refused ? refused_with(refused) : slot.events;
     if (slot.mode == watch_mode::once) finish(slot);
     sink->on_event(events);
@@ -311,8 +356,8 @@ void kqueue_reactor::arm(time_point due) {
       const nanoseconds time = due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);
       change(timer_ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_NSECONDS, static_cast<std::intptr_t>(time.count()), timer_key);
     }
-    armed_ = due;
     error = flush();
+    armed_ = error ? std::optional<time_point>() : due;
   }
   if (error) throw std::system_error(error, "kevent");
 }

@@ -66,6 +66,7 @@ public:
 
   /// 0, or the error.
   int change(const struct kevent& c) {
+    if (const int error = kqueue_shim_fault ? kqueue_shim_fault(&c) : 0) return error;
     const std::lock_guard lock(mutex_);
     return c.filter == EVFILT_READ || c.filter == EVFILT_WRITE ? change_entry(c) : change_helper(c);
   }
@@ -202,6 +203,10 @@ int kevent(int fd, const struct kevent* changes, int change_count, struct kevent
   queue* const q = fd < 0 ? nullptr : queues.at(static_cast<std::size_t>(fd)).load();
   if (!q) {
     errno = EBADF;
+    return -1;
+  }
+  if (const int error = kqueue_shim_fault ? kqueue_shim_fault(nullptr) : 0) {
+    errno = error;
     return -1;
   }
   int reported = 0;

@@ -49,3 +49,7 @@ inline constexpr std::uint32_t NOTE_TRIGGER = 0x01000000;
 int kqueue() noexcept;
 int kevent(int queue, const struct kevent* changes, int change_count, struct kevent* events, int event_count,
            const timespec* timeout) noexcept;
+
+// Not of the BSDs. What tests let fail: called for each kevent(), with null, and for each of its
+// changes; gives an error, or 0. Of a call that fails no change is made.
+inline int (*kqueue_shim_fault)(const struct kevent* change) = nullptr;
