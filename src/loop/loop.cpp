@@ -447,7 +447,12 @@ bool loop::drive() {
     arm_after_error();
     throw;
   }
-  arm();
+  try {
+    arm();
+  } catch (const std::system_error& e) {
+    if (e.code() != std::errc::not_enough_memory) throw;
+    return true;  // the next call tries it again
+  }
   return false;
 }
 
@@ -499,6 +504,7 @@ void detail::loop_access::unwatch(loop& lp, watch_key& key) noexcept {
   lp.changed();
 }
 
+void detail::loop_access::post(loop& lp, posted_call& call) noexcept { lp.posted_->push(call); }
 void detail::loop_access::work_started(loop& lp) noexcept { lp.posted_->work_started(); }
 void detail::loop_access::work_finished(loop& lp) noexcept { lp.posted_->work_finished(); }
 

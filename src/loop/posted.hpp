@@ -4,6 +4,7 @@
 #include "reactor.hpp"
 
 #include <ringbell/detail/park_fence.hpp>
+#include <ringbell/detail/posted_call.hpp>
 #include <ringbell/loop.hpp>
 #include <ringbell/sys/bell.hpp>
 #include <ringbell/sys/limit.hpp>
@@ -41,15 +42,18 @@ public:
     reactor_.unwatch(key_);
   }
 
-  /// Destroys the functions that have not run. True when there were any.
+  /// Destroys the functions that have not run, and drops the calls. True when there were any.
   bool discard() {
     std::vector<std::function<void()>> rest;
+    detail::list<detail::posted_call> calls;
     {
       const std::lock_guard lock(mutex_);
       rest.swap(queue_);
+      calls.append(calls_);
     }
-    const bool any = !rest.empty() || !batch_.empty();
+    const bool any = !rest.empty() || !batch_.empty() || !calls.empty();
     batch_.clear();
+    while (!calls.empty()) take_first(calls).drop();
     return any;
   }
 
@@ -58,6 +62,14 @@ public:
     {
       const std::lock_guard lock(mutex_);
       queue_.push_back(std::move(f));
+    }
+    notify();
+  }
+  void push(detail::posted_call& c) noexcept {
+    const call inside(callers_);
+    {
+      const std::lock_guard lock(mutex_);
+      calls_.push_back(c);
     }
     notify();
   }
@@ -82,12 +94,17 @@ public:
 
   void run_all() {
     if (!attention() || !attention_.exchange(false, std::memory_order_acquire)) return;
-    if (next_ == batch_.size()) {
-      batch_.clear();
-      next_ = 0;
+    detail::list<detail::posted_call> calls;
+    {
       const std::lock_guard lock(mutex_);
-      batch_.swap(queue_);
+      calls.append(calls_);
+      if (next_ == batch_.size()) {
+        batch_.clear();
+        next_ = 0;
+        batch_.swap(queue_);
+      }
     }
+    while (!calls.empty()) take_first(calls).run();
     while (next_ < batch_.size()) {
       const std::function<void()> f = std::move(batch_[next_++]);
       try {
@@ -117,6 +134,11 @@ private:
     std::atomic<unsigned>& callers_;
   };
 
+  static detail::posted_call& take_first(detail::list<detail::posted_call>& from) noexcept {
+    detail::posted_call& first = from.front();
+    first.unlink();
+    return first;
+  }
   void notify() noexcept {
     attention_.store(true, std::memory_order_release);
     detail::park_fence();
@@ -131,6 +153,7 @@ private:
   std::size_t next_ = 0;
   std::mutex mutex_;
   std::vector<std::function<void()>> queue_;  // under the mutex
+  detail::list<detail::posted_call> calls_;   // the same
   std::atomic<bool> attention_{false};
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stop_{false};

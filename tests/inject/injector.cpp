@@ -2,8 +2,11 @@
 #include "inject/injector.hpp"
 
 #include <dlfcn.h>
+#include <execinfo.h>
 #include <linux/futex.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -144,6 +147,7 @@ constinit injected_call call_epoll_pwait2{"epoll_pwait2", interrupted};
 constinit injected_call call_futex{"futex", memory};
 constinit injected_call call_io_uring_register{"io_uring_register", memory};
 constinit injected_call call_new{"new", memory};
+constinit injected_call call_aligned_alloc{"aligned_alloc", memory};
 
 constexpr injected_call* all_calls[] = {
     &call_accept4,
@@ -187,6 +191,7 @@ constexpr injected_call* all_calls[] = {
     &call_futex,
     &call_io_uring_register,
     &call_new,
+    &call_aligned_alloc,
 };
 
 // What is called by its number. Of futexes that which wakes other processes: the C++ library has others, which need no memory.
@@ -208,11 +213,89 @@ void start(const injected_call* call, std::uint64_t nth, int error, std::uint64_
   active.store(true, std::memory_order_seq_cst);
 }
 
-void* allocate(std::size_t size, std::size_t alignment) noexcept {
-  if (strikes(call_new, nullptr) != 0) return nullptr;
+/// What a function on the stack says of an allocation.
+enum class place : std::uintptr_t { unknown, elsewhere, ours, in_await_suspend, in_coroutine, in_thread_end, in_strand };
+
+place place_by_name(const void* address) noexcept {
+  Dl_info found;
+  if (::dladdr(address, &found) == 0 || found.dli_sname == nullptr) return place::elsewhere;
+  const std::string_view name(found.dli_sname);
+  const auto has = [&](std::string_view part) { return name.find(part) != name.npos; };
+  if (has("15await_transform") && has("13await_suspend")) return place::in_await_suspend;
+  if (has("20awaitable_frame_base") && has("9set_error")) return place::in_coroutine;
+  if (has("16awaitable_threadI") && has("4pumpEv")) return place::in_coroutine;
+  if (has("16awaitable_threadI") && name.size() > 4 && name.ends_with("Ev") && name.substr(name.size() - 5, 2) == "ED")
+    return place::in_thread_end;
+  for (const std::string_view part : {"21create_implementation", "10do_execute", "7invoker"})
+    if (has("23strand_executor_service") && has(part)) return place::in_strand;
+  for (const std::string_view ours : {"_ZN8ringbell", "_ZNK8ringbell", "_ZZN8ringbell", "_ZZNK8ringbell"})
+    if (name.starts_with(ours)) return place::ours;
+  return place::elsewhere;
+}
+
+/// What is known of the addresses in this program, for all processes that are forked: to look one
+/// up takes some time.
+class known_places {
+public:
+  known_places() {
+    void* const shared = ::mmap(nullptr, sizeof(table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED) std::abort();
+    table_ = new (shared) table{};
+    void* warm[4];
+    (void)::backtrace(warm, 4);  // loads what it needs
+  }
+  place of(void* address) noexcept {
+    const auto key = reinterpret_cast<std::uintptr_t>(address);
+    std::atomic<std::uintptr_t>& slot = (*table_)[(key ^ key >> 14) % table_->size()];
+    const std::uintptr_t known = slot.load(std::memory_order_relaxed);
+    if (known >> 3 == key) return static_cast<place>(known & 7);
+    const place found = place_by_name(address);
+    slot.store(key << 3 | static_cast<std::uintptr_t>(found), std::memory_order_relaxed);
+    return found;
+  }
+
+private:
+  using table = std::array<std::atomic<std::uintptr_t>, 1 << 14>;
+  table* table_;
+};
+known_places places;
+
+/// Whether this is where Asio ends the process, or loses what it was given, whoever uses it: what
+/// is allocated there does not fail.
+///   await_suspend        is noexcept, and makes the initiations of Asio's own operations
+///   coroutines within    that go on there because an initiation has given its error at once, and
+///                        what they do without ringbell
+///   ~awaitable_thread    posts the end of a coroutine whose handler was not called
+///   strands              are locked for ever when they cannot run themselves, and go on from a
+///                        destructor
+[[gnu::noinline]] bool beyond_asio() noexcept {
+  std::array<void*, 60> frames;
+  const int count = ::backtrace(frames.data(), static_cast<int>(frames.size()));
+  bool coroutine = false;
+  for (int i = 3; i < count; ++i) {
+    switch (places.of(frames[static_cast<std::size_t>(i)])) {
+      case place::in_await_suspend:
+      case place::in_thread_end:
+      case place::in_strand: return true;
+      case place::in_coroutine: coroutine = true; break;
+      case place::ours:
+        if (!coroutine) return false;
+        break;
+      default: break;
+    }
+  }
+  return false;
+}
+
+[[gnu::noinline]] bool memory_fails(injected_call& call) noexcept {
+  return active.load(std::memory_order_relaxed) && !beyond_asio() && strikes(call, nullptr) != 0;
+}
+
+[[gnu::noinline]] void* allocate(std::size_t size, std::size_t alignment) noexcept {
+  if (memory_fails(call_new)) return nullptr;
   if (size == 0) size = 1;
-  return alignment <= alignof(std::max_align_t) ? std::malloc(size)
-                                                : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+  static auto* const aligned = original<void*(std::size_t, std::size_t)>("aligned_alloc");
+  return alignment <= alignof(std::max_align_t) ? std::malloc(size) : aligned(alignment, (size + alignment - 1) / alignment * alignment);
 }
 
 }  // namespace
@@ -234,6 +317,13 @@ extern "C" long injected_syscall(long number, long a, long b, long c, long d, lo
   if (ringbell::test::injected_call* const call = ringbell::test::numbered(number, b))
     if (const int error = ringbell::test::strikes(*call, __builtin_return_address(0))) return ringbell::test::set_errno(error);
   return real(number, a, b, c, d, e, f);
+}
+
+// By which Asio allocates.
+extern "C" void* injected_aligned_alloc(std::size_t alignment, std::size_t size) __asm__("aligned_alloc");
+extern "C" [[gnu::noinline]] void* injected_aligned_alloc(std::size_t alignment, std::size_t size) {
+  static auto* const real = ringbell::test::original<void*(std::size_t, std::size_t)>("aligned_alloc");
+  return ringbell::test::memory_fails(ringbell::test::call_aligned_alloc) ? nullptr : real(alignment, size);
 }
 
 // Not inlined: g++ would take malloc and operator delete for a mismatched pair.

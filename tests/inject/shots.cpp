@@ -148,7 +148,7 @@ std::vector<shot> sample(const std::vector<shot>& all, const std::vector<shot>& 
 
 }  // namespace
 
-void let_each_call_fail(const scenario& run) {
+void let_each_call_fail(const scenario& run, std::uint64_t usual, bool first_of_each) {
   const shared_verdict out;
   std::vector<shot> shots;
   if (const char* const wanted = std::getenv("RINGBELL_TEST_INJECT")) {
@@ -161,11 +161,11 @@ void let_each_call_fail(const scenario& run) {
       const std::uint64_t made = out->made[i++];
       for (std::uint64_t nth = 1; nth <= made; ++nth)
         for (const int error : call->errors) all.push_back({call, nth, error});
-      if (made == 0) continue;
+      if (made == 0 || !first_of_each) continue;
       ends.push_back({call, 1, call->errors.back()});
       ends.push_back({call, (made + 1) / 2, call->errors.front(), 5});
     }
-    shots = sample(all, ends, turns(60));
+    shots = sample(all, ends, turns(usual));
     MESSAGE(shots.size() << " failures; there are " << all.size() << " calls and errors");
   }
   for (const shot& s : shots) try_shot(run, s, out);

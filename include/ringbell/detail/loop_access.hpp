@@ -3,6 +3,7 @@
 
 #include <ringbell/detail/event.hpp>
 #include <ringbell/detail/park_fence.hpp>
+#include <ringbell/detail/posted_call.hpp>
 #include <ringbell/detail/spin_history.hpp>
 #include <ringbell/loop.hpp>
 #include <ringbell/sys/futex.hpp>
@@ -99,6 +100,9 @@ struct loop_access {
   /// Something of the loop's has gone to the executor that drives it, and should have its turn before the rings are polled.
   static void hand_over(loop& lp) noexcept { lp.hands_over_ = true; }
 
+  /// Calls `call.run()` on the loop's thread, as `loop::post` does a function, and needs no memory
+  /// for it. Thread-safe.
+  static void post(loop& lp, posted_call& call) noexcept;
   /// Between the two, `run_until_idle` does not end: functions will be posted. Thread-safe.
   static void work_started(loop& lp) noexcept;
   static void work_finished(loop& lp) noexcept;

@@ -5,6 +5,7 @@
 #include <ringbell/asio/error.hpp>
 #include <ringbell/detail/awaitable.hpp>
 #include <ringbell/detail/loop_access.hpp>
+#include <ringbell/detail/posted_call.hpp>
 #include <ringbell/detail/ready.hpp>
 #include <ringbell/detail/wait_node.hpp>
 #include <ringbell/environment.hpp>
@@ -12,6 +13,7 @@
 #include <ringbell/loop.hpp>
 #include <ringbell/stop_token.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <exception>
 #include <memory>
@@ -31,8 +33,12 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 [[noreturn]] void throw_natively(const std::exception_ptr& e, bool stopped);
 
 /// An Asio coroutine that a native one waits for. Shared by both sides, which may be different threads, and may go in either order.
+///
+/// Neither its end nor its cancellation is lost for lack of memory: the loop is told of the end by
+/// a call that needs none, and by the same call it tries a cancellation again for which the
+/// executor had no memory.
 template <class T, class Executor>
-class asio_call : public std::enable_shared_from_this<asio_call<T, Executor>> {
+class asio_call final : public std::enable_shared_from_this<asio_call<T, Executor>>, private posted_call {
 public:
   asio_call(loop& lp, ready_node& waiter) noexcept : waiter_(&waiter), loop_(&lp) {}
 
@@ -40,26 +46,35 @@ public:
 
   template <class CoroutineExecutor>
   void start(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine);
-  /// Asks the coroutine to end. No effect when it has.
-  void cancel() {
+  /// Asks the coroutine to end: at once, or in a later turn of the loop. No effect when it has.
+  void cancel() noexcept {
     std::optional<Executor> executor;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       executor = executor_;
     }
-    // Not under the lock: it may emit within this call.
-    if (executor) net::dispatch(*executor, [self = this->shared_from_this()] { self->signal_.emit(net::cancellation_type::terminal); });
+    if (!executor) return;
+    try {
+      // Not under the lock: it may emit within this call.
+      net::dispatch(*executor, [self = this->shared_from_this()] {
+        self->emitted_ = true;
+        self->signal_.emit(net::cancellation_type::terminal);
+      });
+    } catch (...) {
+      if (emitted_) return;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      cancel_again_ = true;
+      tell_loop();
+    }
   }
   /// Nobody waits any more.
   void detach() noexcept {
     waiter_ = nullptr;
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      loop_ = nullptr;
-    }
     cancel();
+    forget_loop();
   }
   T take(bool stopped) {
+    if (abandoned_) throw std::system_error(errc::cancelled);
     if (error_) throw_natively(std::exchange(error_, nullptr), stopped);
     if constexpr (!std::is_void_v<T>) return std::move(*value_);
   }
@@ -67,33 +82,80 @@ public:
   // -- the executor --
 
   template <class... Value>
-  void ended(std::exception_ptr error, Value&&... value) {
+  void ended(std::exception_ptr error, Value&&... value) noexcept {
     error_ = std::move(error);
-    if constexpr (sizeof...(Value) != 0)
-      if (!error_) value_.emplace(std::forward<Value>(value)...);
+    if constexpr (sizeof...(Value) != 0) {
+      try {
+        if (!error_) value_.emplace(std::forward<Value>(value)...);
+      } catch (...) {
+        error_ = std::current_exception();
+      }
+    }
     wake();
   }
   /// The coroutine was destroyed.
-  void abandoned() { ended(std::make_exception_ptr(std::system_error(errc::cancelled))); }
+  void abandoned() noexcept {
+    abandoned_ = true;
+    wake();
+  }
 
 private:
-  void wake() {
+  void wake() noexcept {
     // Neither may outlive the context.
     signal_.slot().clear();
     const std::lock_guard<std::mutex> lock(mutex_);
     executor_.reset();
-    if (!loop_) return;
-    loop_->post([self = this->shared_from_this()] {
-      if (self->waiter_) loop_access::schedule(*self->loop_, *self->waiter_);
-    });
+    tell_loop();
+  }
+  /// Under the lock.
+  void tell_loop() noexcept {
+    if (!loop_ || told_) return;
+    told_ = this->shared_from_this();
+    loop_access::post(*loop_, *this);
+  }
+  void run() noexcept override {
+    std::shared_ptr<asio_call> self;
+    loop* lp;
+    bool over, again;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      self = std::move(told_);
+      lp = loop_;
+      over = !executor_;
+      again = std::exchange(cancel_again_, false);
+    }
+    if (over && waiter_) loop_access::schedule(*lp, *waiter_);
+    if (!over && again) cancel();
+    if (!waiter_) forget_loop();
+  }
+  /// While there is a call to come, the loop takes that along, or drops it.
+  void forget_loop() noexcept {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!told_) loop_ = nullptr;
+  }
+  void drop() noexcept override {
+    std::shared_ptr<asio_call> self;
+    bool again;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      self = std::move(told_);
+      loop_ = nullptr;
+      again = std::exchange(cancel_again_, false);
+    }
+    if (again) cancel();  // the last try
   }
 
   ready_node* waiter_;  // the loop's thread
   std::mutex mutex_;
   loop* loop_;                        // null once nobody waits; under the mutex, and written on the loop's thread
   std::optional<Executor> executor_;  // nothing once the coroutine has ended; under the mutex
-  net::cancellation_signal signal_;   // the executor's
-  std::exception_ptr error_;          // written on the executor, then read on the loop's thread
+  std::shared_ptr<asio_call> told_;   // this, while the loop has not yet looked; under the mutex
+  bool cancel_again_ = false;         // under the mutex
+  std::atomic<bool> emitted_ = false;
+  net::cancellation_signal signal_;  // the executor's
+  // Written on the executor, then read on the loop's thread.
+  std::exception_ptr error_;
+  bool abandoned_ = false;
   std::optional<typename stored<T>::type> value_;
 };
 

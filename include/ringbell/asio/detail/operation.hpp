@@ -5,6 +5,7 @@
 #include <ringbell/asio/detail/waitable.hpp>
 #include <ringbell/asio/error.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <exception>
 #include <memory>
@@ -52,6 +53,9 @@ public:
   static void run_by(operation* o, void (operation::*how)());
   /// The same, but false without the memory; the operation is then as it was.
   static bool try_run_by(operation* o, void (operation::*how)());
+  /// Dispatches it from a thread that is not its executor's, where it is not to complete: for a
+  /// tenth of a second it tries again while there is no memory for that.
+  static void run_at_last(operation* o);
   /// Ends it without a call of its handler, and frees its memory.
   virtual void destroy() noexcept = 0;
   /// Lets it have its turn where its handler runs: later, or now where that may be.
@@ -112,6 +116,8 @@ protected:
     end();
     outcome_ = why;
   }
+  /// It has failed, and goes on all the same.
+  void go_on_with(waitable& object) noexcept;
   /// It goes on when something else lets it run.
   void sleep() {
     keep_executor_busy(true);
@@ -128,6 +134,11 @@ private:
   /// Whether it was not cancelled. Otherwise the outcome is decided.
   bool goes_on() noexcept;
 
+protected:
+  /// Before what lacked memory is done again.
+  static constexpr std::chrono::milliseconds between_tries{1};
+
+private:
   // As large as what Asio's executors and descriptors need for a turn.
   static constexpr std::size_t room = 144;
 
@@ -203,9 +214,8 @@ private:
 class end_at_limit {
 public:
   end_at_limit(waitable& object, ticket t, directions d) noexcept : object_(&object), ticket_(t), directions_(d) {}
-  void operator()(const net_error_code& error) noexcept {
-    if (!error) object_->time_out(ticket_, directions_);
-  }
+  /// No effect when the operation has ended.
+  void operator()() noexcept { object_->time_out(ticket_, directions_); }
 
 private:
   held<waitable> object_;

@@ -50,7 +50,7 @@ private:
 /// The two halves' common knowledge.
 class running_task {
 public:
-  running_task(run_base& of, const net::any_io_executor& executor) noexcept : operation_(&of), executor_(executor) {}
+  explicit running_task(const net::any_io_executor& executor) noexcept : executor_(executor) {}
 
   // -- on the executor --
   /// The operation, unless somebody else has taken it.
@@ -68,7 +68,7 @@ public:
   std::atomic<bool> beginning = false;
 
 private:
-  run_base* operation_;
+  run_base* operation_ = nullptr;
   std::optional<net::any_io_executor> executor_;
   inplace_stop_source stop_;
 };
@@ -99,8 +99,10 @@ protected:
     if (exception_) std::rethrow_exception(std::move(exception_));
   }
   bool launch() noexcept;
+  /// The task's end is told from now on: to an operation that is whole.
   void set_work(loop& lp, task<void> all) noexcept {
     loop_ = &lp;
+    running_->give_back(this);
     all_.emplace(std::move(all));
   }
   const std::shared_ptr<running_task>& running() const noexcept { return running_; }

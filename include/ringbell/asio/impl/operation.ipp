@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <new>
+#include <thread>
 #include <typeinfo>
 #include <utility>
 
@@ -74,7 +75,7 @@ bool operation::try_run_by(operation* o, void (operation::*how)()) {
     (o->*how)();
   } catch (...) {
     if (p.has_begun()) throw;  // it comes from the handler
-    return false;
+    return !p.dropped();       // a strand has thrown, and kept it
   }
   return !p.dropped();
 }
@@ -83,6 +84,14 @@ void operation::run_by(operation* o, void (operation::*how)()) {
   if (try_run_by(o, how)) return;
   o->fail(net::error::no_memory);
   o->complete();
+}
+
+void operation::run_at_last(operation* o) {
+  constexpr int tries = 100;
+  for (int i = 1; !try_run_by(o, &operation::dispatch); ++i) {
+    if (i == tries) return run_by(o, &operation::dispatch);
+    std::this_thread::sleep_for(between_tries);
+  }
 }
 
 void operation::sleep_on_object() {
@@ -157,6 +166,14 @@ void operation::end() noexcept {
   object_ = {};
 }
 
+void operation::go_on_with(waitable& object) noexcept {
+  end();
+  if (std::exchange(asleep_, false)) keep_executor_busy(false);
+  outcome_ = {};
+  ticket_ = object.begin(directions_);
+  object_ = held<waitable>(&object);
+}
+
 end_at_limit operation::at_limit() const noexcept { return end_at_limit(*object_, ticket_, directions_); }
 
 void turn::operator()() {
@@ -170,7 +187,7 @@ void turn::operator()() {
 void wake_up::operator()(const net_error_code& error) {
   operation* const o = std::exchange(of_, nullptr);
   o->rung_ = !error;
-  operation::run_by(o, &operation::dispatch);
+  operation::run_at_last(o);
 }
 
 void cancel_on_signal::operator()(net::cancellation_type_t type) noexcept {

@@ -11,6 +11,7 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <thread>
 #include <utility>
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
@@ -73,16 +74,24 @@ private:
     try {
       return loop_access::drive(*driver_->driven()) ? progress::again : progress::sleep;
     } catch (...) {
-      thrown_ = std::current_exception();  // by a function that was posted to the loop, which goes on
-      return progress::sleep;
+      // By a function that was posted to the loop, or because the kernel cannot be told what the
+      // loop waits for: its handle may be silent then.
+      thrown_ = std::current_exception();
+      return progress::again;
     }
   }
   std::exception_ptr waits() override { return std::exchange(thrown_, nullptr); }
   /// It was stopped; or there was no memory for its next turn, which then is now.
   void complete() override {
     while (driver_->driven()) {
+      go_on_with(*driver_);
       (void)advance(false);
-      if (driver_->driven() && try_run_by(this, &operation::defer)) return;
+      std::exception_ptr thrown = std::exchange(thrown_, nullptr);
+      if (driver_->driven() && try_run_by(this, &operation::defer)) {
+        if (thrown) std::rethrow_exception(std::move(thrown));
+        return;
+      }
+      std::this_thread::sleep_for(between_tries);
     }
     delete this;
   }

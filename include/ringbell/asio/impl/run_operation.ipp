@@ -42,7 +42,7 @@ void running_task::cancel(const std::shared_ptr<running_task>& self) {
 }
 
 run_base::run_base(const net::any_io_executor& executor, const net_error_code& error)
-    : executor_(executor), running_(std::make_shared<running_task>(*this, executor)) {
+    : executor_(executor), running_(std::make_shared<running_task>(executor)) {
   finish(executor ? error : to_net(errc::closed));
   if (executor) context_ = &entries_of(context_of(executor));
 }

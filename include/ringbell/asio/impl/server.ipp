@@ -4,6 +4,8 @@
 #include <ringbell/asio/impl/service_state.ipp>
 #include <ringbell/asio/server.hpp>
 #include <ringbell/detail/list.hpp>
+#include <ringbell/detail/loop_access.hpp>
+#include <ringbell/detail/posted_call.hpp>
 #include <ringbell/loop.hpp>
 #include <ringbell/request.hpp>
 #include <ringbell/server.hpp>
@@ -52,16 +54,10 @@ struct asio_server_state final : service_state {
   }
   void let_go(std::unique_ptr<asio_request_state> last) noexcept {
     if (loop::current() == &lp()) return;
-    {
-      const std::lock_guard lock(mutex_);
-      if (service_gone_) return;
-      released_.push_back(*last.release());
-    }
-    try {
-      lp().post([this] { free_requests(); });
-    } catch (const std::bad_alloc&) {
-      // The next one takes it along.
-    }
+    const std::lock_guard lock(mutex_);
+    if (service_gone_) return;
+    released_.push_back(*last.release());
+    if (!std::exchange(freeing_.posted, true)) loop_access::post(lp(), freeing_);
   }
   void free_requests() noexcept {
     for (;;) {
@@ -80,9 +76,27 @@ struct asio_server_state final : service_state {
   std::optional<server> service;
 
 private:
+  class freeing final : public posted_call {
+  public:
+    explicit freeing(asio_server_state& of) noexcept : of_(of) {}
+    void run() noexcept override {
+      drop();
+      of_.free_requests();
+    }
+    void drop() noexcept override {
+      const std::lock_guard lock(of_.mutex_);
+      posted = false;
+    }
+    bool posted = false;  // under the mutex
+
+  private:
+    asio_server_state& of_;
+  };
+
   std::mutex mutex_;
   list<asio_request_state> released_;
   bool service_gone_ = false;
+  freeing freeing_{*this};
 };
 
 std::uint32_t method_of(const shared_request& r) noexcept { return r ? r->native.method() : 0; }

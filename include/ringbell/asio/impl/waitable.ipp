@@ -34,7 +34,7 @@ void waited_handle::release() {
 waitable::waitable(net::execution_context& context) : context_(entries_of(context)), descriptor_(std::in_place, context) {
   add(context_, *this);
 }
-waitable::~waitable() { remove(context_, *this); }
+waitable::~waitable() { unwatch(); }
 
 ticket waitable::begin(directions d) noexcept {
   if (pending(d)) return 0;
