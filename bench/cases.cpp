@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "cases.hpp"
 
-#include "units.hpp"
+#include "common/units.hpp"
 
 #include <algorithm>
 #include <string_view>

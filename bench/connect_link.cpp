@@ -3,11 +3,11 @@
 #include "connect_link.hpp"
 #include "native_backends.hpp"
 
-#include <ringbell/channel.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/task.hpp>
+#include <ringbell/channel/channel.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <sys/socket.h>
 #include <sys/un.h>

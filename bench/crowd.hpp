@@ -4,7 +4,7 @@
 #include "contenders.hpp"
 #include "ring_size.hpp"
 
-#include <ringbell/endpoint.hpp>
+#include <ringbell/ring/endpoint.hpp>
 
 #include <sys/resource.h>
 #include <cstddef>

@@ -5,11 +5,11 @@
 #include "native_backends.hpp"
 #include "zipf.hpp"
 
-#include <ringbell/channel.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/task.hpp>
+#include <ringbell/channel/channel.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <deque>
 #include <memory>

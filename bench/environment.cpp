@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "environment.hpp"
 
+#include "common/system_facts.hpp"
 #include "processors.hpp"
-#include "system_facts.hpp"
 #include "usage_meter.hpp"
 
 #include <unistd.h>

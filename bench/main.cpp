@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "bars.hpp"
 #include "cases.hpp"
+#include "common/units.hpp"
 #include "environment.hpp"
 #include "report.hpp"
 #include "running_link.hpp"
-#include "units.hpp"
 #include "watchdog.hpp"
 
 #include <CLI/CLI.hpp>

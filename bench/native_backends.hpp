@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/loop.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <system_error>
 #include <utility>

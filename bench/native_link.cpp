@@ -5,8 +5,8 @@
 #include "native_backends.hpp"
 #include "ring_size.hpp"
 
-#include <ringbell/connect.hpp>
-#include <ringbell/sender.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/sender.hpp>
 
 #include <algorithm>
 #include <cstring>

@@ -3,10 +3,10 @@
 
 #include "blocking_link.hpp"
 
-#include <ringbell/channel.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/task.hpp>
+#include <ringbell/channel/channel.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <cstdint>
 #include <memory>

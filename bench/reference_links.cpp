@@ -5,8 +5,8 @@
 #include "ring_size.hpp"
 #include "shared_memory.hpp"
 
-#include <ringbell/endpoint.hpp>
-#include <ringbell/layout.hpp>
+#include <ringbell/ring/endpoint.hpp>
+#include <ringbell/ring/layout.hpp>
 
 #include <fcntl.h>
 #include <linux/futex.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "common/json.hpp"
 #include "contest.hpp"
-#include "json.hpp"
 
 #include <string>
 #include <utility>

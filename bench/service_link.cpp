@@ -3,11 +3,11 @@
 #include "blocking_link.hpp"
 #include "contenders.hpp"
 
-#include <ringbell/client.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/server.hpp>
-#include <ringbell/task.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/loop/loop.hpp>
+#include <ringbell/service/client.hpp>
+#include <ringbell/service/server.hpp>
 
 #include <cstring>
 #include <memory>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include "histogram.hpp"
+#include "common/histogram.hpp"
 #include "slice.hpp"
 
 #include <time.h>

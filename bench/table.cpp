@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include "common/units.hpp"
 #include "report.hpp"
-#include "units.hpp"
 
 #include <cstdio>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/errors.hpp>
 
-#include "sys/advice.hpp"
+#include "advice.hpp"
 
 #include <cstddef>
 #include <new>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
-#include "standard_streams.hpp"
+#include "system/standard_streams.hpp"
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/call_error.hpp>
-#include <ringbell/client.hpp>
-#include <ringbell/method.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/when_any.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/when_any.hpp>
+#include <ringbell/service/call_error.hpp>
+#include <ringbell/service/client.hpp>
+#include <ringbell/service/method.hpp>
 
 #include <algorithm>
 #include <charconv>

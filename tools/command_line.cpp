@@ -4,11 +4,11 @@
 
 #include "commands.hpp"
 #include "nearest.hpp"
-#include "system_calls.hpp"
+#include "system/calls.hpp"
 
-#include <ringbell/handshake.hpp>
-#include <ringbell/method.hpp>
-#include <ringbell/service_frame.hpp>
+#include <ringbell/channel/detail/handshake.hpp>
+#include <ringbell/service/detail/frame.hpp>
+#include <ringbell/service/method.hpp>
 
 #include <CLI/CLI.hpp>
 

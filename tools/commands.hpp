@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include "common/units.hpp"
 #include "exit_codes.hpp"
-#include "units.hpp"
 
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/server_options.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/loop/loop.hpp>
+#include <ringbell/service/server_options.hpp>
 
 #include <algorithm>
 #include <chrono>

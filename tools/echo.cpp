@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
-#include "system_calls.hpp"
+#include "system/calls.hpp"
 
-#include <ringbell/listener.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/signals.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/when_any.hpp>
+#include <ringbell/loop/signals.hpp>
 #include <ringbell/sys/bell.hpp>
-#include <ringbell/when_any.hpp>
 
 #include <array>
 #include <cstddef>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "command_line.hpp"
-#include "demo_process.hpp"
+#include "demo/process.hpp"
 #include "exit_codes.hpp"
-#include "standard_streams.hpp"
+#include "system/standard_streams.hpp"
 
 #include <cerrno>
 #include <cstdio>

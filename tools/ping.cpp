@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
-#include "histogram.hpp"
-#include "json.hpp"
-#include "system_calls.hpp"
+#include "common/histogram.hpp"
+#include "common/json.hpp"
+#include "system/calls.hpp"
 
-#include <ringbell/call_error.hpp>
-#include <ringbell/client.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/service_frame.hpp>
-#include <ringbell/signals.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/when_any.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/when_any.hpp>
+#include <ringbell/loop/signals.hpp>
+#include <ringbell/service/call_error.hpp>
+#include <ringbell/service/client.hpp>
+#include <ringbell/service/detail/frame.hpp>
 
 #include <algorithm>
 #include <chrono>

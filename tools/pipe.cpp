@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
-#include "standard_streams.hpp"
-#include "system_calls.hpp"
+#include "system/calls.hpp"
+#include "system/standard_streams.hpp"
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/readiness.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/signals.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/when_all.hpp>
-#include <ringbell/when_any.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/when_all.hpp>
+#include <ringbell/coro/when_any.hpp>
+#include <ringbell/loop/readiness.hpp>
+#include <ringbell/loop/signals.hpp>
 
 #include <algorithm>
 #include <chrono>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "commands.hpp"
-#include "system_calls.hpp"
+#include "system/calls.hpp"
 
-#include <ringbell/call_error.hpp>
-#include <ringbell/loop_pool.hpp>
-#include <ringbell/method.hpp>
-#include <ringbell/server.hpp>
-#include <ringbell/signals.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/when_any.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/when_any.hpp>
+#include <ringbell/loop/loop_pool.hpp>
+#include <ringbell/loop/signals.hpp>
+#include <ringbell/service/call_error.hpp>
+#include <ringbell/service/method.hpp>
+#include <ringbell/service/server.hpp>
 
 #include <algorithm>
 #include <charconv>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "many_clients.hpp"
 
-#include "histogram.hpp"
+#include "common/histogram.hpp"
 #include "worker_process.hpp"
 
 #include <stdlib.h>

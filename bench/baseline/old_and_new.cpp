@@ -4,11 +4,11 @@
 //
 //   old_and_new [--clients 10,100,1000] [--seconds S] [--json]     S for each design and number of clients; 4 unless given
 //   old_and_new --check                                            whether the old design works
+#include "common/json.hpp"
+#include "common/units.hpp"
 #include "design.hpp"
-#include "json.hpp"
 #include "many_clients.hpp"
 #include "old_design_check.hpp"
-#include "units.hpp"
 
 #include <signal.h>
 #include <sys/resource.h>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "design.hpp"
 
-#include <ringbell/client.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/server.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/loop/loop.hpp>
+#include <ringbell/service/client.hpp>
+#include <ringbell/service/server.hpp>
 
 #include <array>
 #include <chrono>

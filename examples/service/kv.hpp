@@ -2,8 +2,8 @@
 // What the key-value service and its clients agree on: methods, error codes, and how a row looks on the wire.
 #pragma once
 
-#include <ringbell/codec.hpp>
-#include <ringbell/method.hpp>
+#include <ringbell/service/codec.hpp>
+#include <ringbell/service/method.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/method.hpp>
-#include <ringbell/service_observer.hpp>
+#include <ringbell/service/method.hpp>
+#include <ringbell/service/observer.hpp>
 
 #include <array>
 #include <charconv>

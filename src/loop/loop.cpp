@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/loop.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include "posted.hpp"
 #include "reactors.hpp"
 
-#include <ringbell/detail/loop_access.hpp>
-#include <ringbell/detail/park_fence.hpp>
-#include <ringbell/detail/spin_limits.hpp>
 #include <ringbell/errors.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
+#include <ringbell/loop/detail/spin_limits.hpp>
+#include <ringbell/ring/detail/park_fence.hpp>
 #include <ringbell/sys/cpu.hpp>
 #include <ringbell/sys/local_socket.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/loop_pool.hpp>
+#include <ringbell/loop/loop_pool.hpp>
 
-#include <ringbell/detail/loop_access.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
 #include <ringbell/sys/cpu.hpp>
 #include <ringbell/sys/quiet_thread.hpp>
 

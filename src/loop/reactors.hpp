@@ -3,7 +3,7 @@
 
 #include "reactor.hpp"
 
-#include <ringbell/loop.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <memory>
 #include <span>

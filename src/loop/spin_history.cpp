@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/detail/spin_history.hpp>
+#include <ringbell/loop/detail/spin_history.hpp>
 
 #include <algorithm>
 

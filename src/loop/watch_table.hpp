@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/detail/event.hpp>
+#include <ringbell/loop/detail/event.hpp>
 #include <ringbell/sys/platform.hpp>
 
 #include <cstddef>

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/client.hpp>
+#include <ringbell/service/client.hpp>
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/service_observer.hpp>
-#include <ringbell/sleep.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/service/observer.hpp>
 #include "service/client_core.hpp"
 
 #include <algorithm>

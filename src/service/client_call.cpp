@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/call_stream.hpp>
-#include <ringbell/service_observer.hpp>
-#include <ringbell/sleep.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/service/call_stream.hpp>
+#include <ringbell/service/observer.hpp>
 #include "service/client_core.hpp"
 
 #include <algorithm>

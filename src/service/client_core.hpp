@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/channel.hpp>
-#include <ringbell/client_options.hpp>
-#include <ringbell/detail/client_call.hpp>
-#include <ringbell/detail/outbox.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/task.hpp>
+#include <ringbell/channel/channel.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/service/client_options.hpp>
+#include <ringbell/service/detail/client_call.hpp>
+#include <ringbell/service/detail/outbox.hpp>
 
 #include <cstddef>
 #include <cstdint>

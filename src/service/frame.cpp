@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/service_frame.hpp>
+#include <ringbell/service/detail/frame.hpp>
 
 #include <bit>
 #include <concepts>

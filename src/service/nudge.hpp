@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/detail/list.hpp>
-#include <ringbell/detail/timer_heap.hpp>
-#include <ringbell/detail/wait_node.hpp>
+#include <ringbell/coro/detail/list.hpp>
+#include <ringbell/coro/detail/timer_heap.hpp>
+#include <ringbell/coro/detail/wait_node.hpp>
 
 #include <coroutine>
 #include <new>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/detail/outbox.hpp>
+#include <ringbell/service/detail/outbox.hpp>
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/timeout.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/timeout.hpp>
 
 #include <cstring>
 #include <utility>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/reply.hpp>
+#include <ringbell/service/reply.hpp>
 
-#include <ringbell/service_frame.hpp>
+#include <ringbell/service/detail/frame.hpp>
 
 #include <algorithm>
 #include <cstddef>

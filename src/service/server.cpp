@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/server.hpp>
+#include <ringbell/service/server.hpp>
 
 #include "service/server_core.hpp"
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/timeout.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/timeout.hpp>
 
 #include <algorithm>
 #include <atomic>

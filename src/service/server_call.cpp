@@ -4,7 +4,7 @@
 #include "service/server_session.hpp"
 #include "service/server_shard.hpp"
 
-#include <ringbell/service_observer.hpp>
+#include <ringbell/service/observer.hpp>
 
 #include <algorithm>
 #include <limits>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/detail/call_core.hpp>
-#include <ringbell/detail/task_promise.hpp>
-#include <ringbell/detail/timer_heap.hpp>
-#include <ringbell/reply.hpp>
-#include <ringbell/request.hpp>
-#include <ringbell/server.hpp>
-#include <ringbell/stop_token.hpp>
+#include <ringbell/coro/detail/task_promise.hpp>
+#include <ringbell/coro/detail/timer_heap.hpp>
+#include <ringbell/coro/stop_token.hpp>
+#include <ringbell/service/detail/call_core.hpp>
+#include <ringbell/service/reply.hpp>
+#include <ringbell/service/request.hpp>
+#include <ringbell/service/server.hpp>
 
 #include <cstddef>
 #include <cstdint>

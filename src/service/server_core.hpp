@@ -4,9 +4,9 @@
 #include "service/nudge.hpp"
 #include "service/server_shard.hpp"
 
-#include <ringbell/detail/listener_core.hpp>
-#include <ringbell/loop_pool.hpp>
-#include <ringbell/server.hpp>
+#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/loop/loop_pool.hpp>
+#include <ringbell/service/server.hpp>
 
 #include <atomic>
 #include <condition_variable>

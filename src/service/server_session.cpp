@@ -3,9 +3,9 @@
 
 #include "service/server_shard.hpp"
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/service_observer.hpp>
-#include <ringbell/sleep.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/service/observer.hpp>
 
 #include <algorithm>
 #include <string>

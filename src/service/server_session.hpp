@@ -3,11 +3,11 @@
 
 #include "service/server_call.hpp"
 
-#include <ringbell/channel.hpp>
-#include <ringbell/detail/gate.hpp>
-#include <ringbell/detail/list.hpp>
-#include <ringbell/detail/outbox.hpp>
-#include <ringbell/service_statistics.hpp>
+#include <ringbell/channel/channel.hpp>
+#include <ringbell/coro/detail/gate.hpp>
+#include <ringbell/coro/detail/list.hpp>
+#include <ringbell/service/detail/outbox.hpp>
+#include <ringbell/service/statistics.hpp>
 
 #include <cstddef>
 #include <cstdint>

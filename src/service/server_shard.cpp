@@ -3,9 +3,9 @@
 
 #include "service/server_core.hpp"
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/timeout.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/timeout.hpp>
 
 #include <new>
 

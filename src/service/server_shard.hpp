@@ -3,11 +3,11 @@
 
 #include "service/server_session.hpp"
 
-#include <ringbell/detail/listener_core.hpp>
-#include <ringbell/detail/timer_heap.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/server.hpp>
-#include <ringbell/service_statistics.hpp>
+#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/coro/detail/timer_heap.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/service/server.hpp>
+#include <ringbell/service/statistics.hpp>
 
 #include <cstddef>
 #include <cstdint>

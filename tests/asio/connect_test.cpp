@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Who connects, who is turned away, and who comes with nothing good in mind.
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
 
 #include <doctest/doctest.h>
 

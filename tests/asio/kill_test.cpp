@@ -2,9 +2,9 @@
 // The peer of an Asio side is killed, at any moment and in any state: the Asio side loses nothing that was published, hears of it at once in
 // every operation, leaks nothing, and its context and its other channels go on.
 #include <ringbell/asio/detail/waited_handle.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/when_all.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/when_all.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Who listens under a name, and what becomes of those who come.
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/when_all.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/when_all.hpp>
 
 #include <doctest/doctest.h>
 

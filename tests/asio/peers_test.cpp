@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Messages between two processes, of which one or both are on Asio, byte by byte: every bell, every way to send and to receive.
+#include <ringbell/coro/when_all.hpp>
 #include <ringbell/sys/cpu.hpp>
-#include <ringbell/when_all.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Operations that race a timer, again and again: whoever loses has done nothing.
 #include <ringbell/asio.hpp>
-#include <ringbell/sleep.hpp>
+#include <ringbell/coro/sleep.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // The recipes of docs/asio.md, as printed there, against a peer that closes, dies, and stays silent.
 #include <ringbell/asio.hpp>
-#include <ringbell/detail/gate.hpp>
+#include <ringbell/coro/detail/gate.hpp>
 #include <ringbell/ringbell.hpp>
 
 #include <doctest/doctest.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Many connections on a context that four threads run: each end on a strand of its own, or on none where its operations are one chain.
 #include <ringbell/asio.hpp>
-#include <ringbell/detail/park_fence.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/when_all.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/when_all.hpp>
+#include <ringbell/ring/detail/park_fence.hpp>
 
 #include <doctest/doctest.h>
 

@@ -4,7 +4,7 @@
 //
 // Input: byte 0 chooses the terms of the server that answers (and what the client had asked), byte 1 the sizes of the pieces in which
 // the stream arrives; the rest is the stream. Aborts when a property does not hold.
-#include <ringbell/handshake.hpp>
+#include <ringbell/channel/detail/handshake.hpp>
 
 #include <algorithm>
 #include <cstddef>

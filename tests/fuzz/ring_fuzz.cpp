@@ -5,7 +5,7 @@
 // Input: byte 0 chooses the rings' sizes and the longest message; the rest is a stream of operations with their arguments: calls of this
 // side's endpoint, and changes of the peer's control page and ring, plausible ones (a record appended, a head moved on) as well as any.
 // Aborts when a property does not hold. The peer's memory and this side's are blocks of their exact size, for the sanitizers.
-#include <ringbell/endpoint.hpp>
+#include <ringbell/ring/endpoint.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -3,7 +3,7 @@
 // What a hostile peer can say in a frame of the service layer.
 //
 // Input: byte 0 says who sends; the rest is the message. Aborts when a property does not hold.
-#include <ringbell/service_frame.hpp>
+#include <ringbell/service/detail/frame.hpp>
 
 #include <algorithm>
 #include <cstddef>

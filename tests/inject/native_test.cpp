@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 // Native channels and services on a machine that is short of memory, or of something else, at any moment.
-#include <ringbell/as_result.hpp>
-#include <ringbell/client.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/loop_pool.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/server.hpp>
-#include <ringbell/timeout.hpp>
-#include <ringbell/when_any.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/timeout.hpp>
+#include <ringbell/coro/when_any.hpp>
+#include <ringbell/loop/loop_pool.hpp>
+#include <ringbell/service/client.hpp>
+#include <ringbell/service/server.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Linux: handles whose last close takes as long as the peer likes. Nobody waits for it, whichever way they come.
-#include <ringbell/as_result.hpp>
+#include <ringbell/coro/as_result.hpp>
 
 #include <doctest/doctest.h>
 

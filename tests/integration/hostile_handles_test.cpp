@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Linux: handles of every kind that a hostile client may send, and what it can do with those that it gets.
-#include <ringbell/as_result.hpp>
+#include <ringbell/coro/as_result.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // A peer that breaks every rule harms its own channel only: the other side does not crash, hang or leak, and goes on serving others.
-#include <ringbell/as_result.hpp>
-#include <ringbell/connect.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/coro/as_result.hpp>
 
 #include <doctest/doctest.h>
 

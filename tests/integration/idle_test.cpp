@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a connection costs while nothing happens on it, and while everything does.
-#include <ringbell/readiness.hpp>
-#include <ringbell/scope.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/loop/readiness.hpp>
 #include <ringbell/sys/cpu.hpp>
 
 #include <doctest/doctest.h>

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 // One of two processes is killed, at any moment and in any state: the other one loses nothing that was published, hears of it at once in
 // every wait, and leaks nothing.
-#include <ringbell/as_result.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/readiness.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/timeout.hpp>
-#include <ringbell/when_all.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/timeout.hpp>
+#include <ringbell/coro/when_all.hpp>
+#include <ringbell/loop/readiness.hpp>
 
 #include <doctest/doctest.h>
 

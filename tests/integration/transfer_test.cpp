@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Messages between two processes, byte by byte: every size, both directions, every bell, every way to send and to receive.
-#include <ringbell/as_result.hpp>
-#include <ringbell/sleep.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/when_all.hpp>
 #include <ringbell/sys/cpu.hpp>
-#include <ringbell/when_all.hpp>
 
 #include <doctest/doctest.h>
 

@@ -6,7 +6,7 @@
 //   connect_call_close [CYCLES]     100000 unless given; below 3000 memory is not judged, since it has not settled
 #include "service_under_stress.hpp"
 
-#include <ringbell/sleep.hpp>
+#include <ringbell/coro/sleep.hpp>
 
 #include "support/pattern.hpp"
 

@@ -11,10 +11,10 @@
 // so beside the server: else the processors would sleep between two calls, and waking them would make the calm phases the slower ones.
 #include "service_under_stress.hpp"
 
-#include <ringbell/connect.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/service_frame.hpp>
-#include <ringbell/sleep.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/service/detail/frame.hpp>
 
 #include <sched.h>
 
@@ -22,7 +22,7 @@
 #include <random>
 #include <thread>
 
-#include "histogram.hpp"
+#include "common/histogram.hpp"
 #include "process_figures.hpp"
 #include "support/child_process.hpp"
 

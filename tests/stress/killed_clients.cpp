@@ -7,7 +7,7 @@
 //   killed_clients [SECONDS]     60 unless given
 #include "service_under_stress.hpp"
 
-#include <ringbell/sleep.hpp>
+#include <ringbell/coro/sleep.hpp>
 
 #include <deque>
 #include <memory>

@@ -7,7 +7,7 @@
 //   many_clients [CLIENTS [IDLE_SECONDS [ROUNDS]]]     10000, 5 and 100 unless given
 #include "service_under_stress.hpp"
 
-#include <ringbell/scope.hpp>
+#include <ringbell/coro/scope.hpp>
 
 #include <array>
 #include <deque>

@@ -2,10 +2,10 @@
 // What the stress tests of services have in common: a server in a process of its own, what it and its clients hold of the system, and a verdict.
 #pragma once
 
-#include <ringbell/client.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/readiness.hpp>
-#include <ringbell/server.hpp>
+#include <ringbell/loop/loop.hpp>
+#include <ringbell/loop/readiness.hpp>
+#include <ringbell/service/client.hpp>
+#include <ringbell/service/server.hpp>
 
 #include <malloc.h>
 #include <sched.h>

@@ -8,7 +8,7 @@
 // ThreadSanitizer has operators of its own, which cannot be replaced: nothing is counted there, and
 // `counts_allocations` says so.
 
-#include <ringbell/detail/park_fence.hpp>  // RINGBELL_UNDER_TSAN
+#include <ringbell/ring/detail/park_fence.hpp>  // RINGBELL_UNDER_TSAN
 
 #include <atomic>
 #include <cstddef>

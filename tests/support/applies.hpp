@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/detail/park_fence.hpp>  // RINGBELL_UNDER_TSAN
+#include <ringbell/ring/detail/park_fence.hpp>  // RINGBELL_UNDER_TSAN
 
 #include <doctest/doctest.h>
 

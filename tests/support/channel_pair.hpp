@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/when_all.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/when_all.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <exception>
 #include <memory>

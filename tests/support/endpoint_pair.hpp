@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/endpoint.hpp>
+#include <ringbell/ring/endpoint.hpp>
 
 #include <cstddef>
 #include <cstdint>

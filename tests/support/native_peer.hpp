@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/channel.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/channel/channel.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <exception>
 #include <string>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/ring_reader.hpp>
-#include <ringbell/ring_writer.hpp>
+#include <ringbell/ring/reader.hpp>
+#include <ringbell/ring/writer.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include "support/child_process.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/connect.hpp>
+#include <ringbell/channel/connect.hpp>
 
 #include "support/patience.hpp"
 

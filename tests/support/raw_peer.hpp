@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/detail/connection.hpp>
-#include <ringbell/handshake.hpp>
+#include <ringbell/channel/detail/connection.hpp>
+#include <ringbell/channel/detail/handshake.hpp>
 #include <ringbell/sys/local_socket.hpp>
 
 #include "support/bells.hpp"

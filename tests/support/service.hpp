@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/client.hpp>
-#include <ringbell/detail/gate.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/server.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/when_all.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/detail/gate.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/when_all.hpp>
+#include <ringbell/loop/loop.hpp>
+#include <ringbell/service/client.hpp>
+#include <ringbell/service/server.hpp>
 
 #include <memory>
 #include <stdexcept>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/as_result.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/listener.hpp>
-#include <ringbell/scope.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/timeout.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/listener.hpp>
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/timeout.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // A time limit may be any duration, however long or negative, wherever one is taken.
+#include <ringbell/coro/timeout.hpp>
 #include <ringbell/time_limit.hpp>
-#include <ringbell/timeout.hpp>
 
 #include <doctest/doctest.h>
 

@@ -3,8 +3,8 @@
 
 #include <ringbell/asio/config.hpp>
 #include <ringbell/asio/detail/run_operation.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/task.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <concepts>
 #include <type_traits>

@@ -6,7 +6,7 @@
 #include <ringbell/asio/detail/handled_operation.hpp>
 #include <ringbell/asio/detail/initiate_send.hpp>
 #include <ringbell/asio/detail/limited.hpp>
-#include <ringbell/channel_statistics.hpp>
+#include <ringbell/channel/statistics.hpp>
 #include <ringbell/time_limit.hpp>
 
 #include <cstddef>

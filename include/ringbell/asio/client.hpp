@@ -2,14 +2,14 @@
 #pragma once
 
 #include <ringbell/asio/async_run.hpp>
-#include <ringbell/call_error.hpp>
-#include <ringbell/client_options.hpp>
-#include <ringbell/codec.hpp>
-#include <ringbell/detail/outgoing.hpp>
-#include <ringbell/method.hpp>
-#include <ringbell/payload.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/service/call_error.hpp>
+#include <ringbell/service/client_options.hpp>
+#include <ringbell/service/codec.hpp>
+#include <ringbell/service/detail/outgoing.hpp>
+#include <ringbell/service/method.hpp>
+#include <ringbell/service/payload.hpp>
 #include <ringbell/sys/peer_identity.hpp>
-#include <ringbell/task.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -6,7 +6,7 @@
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 
 #include <ringbell/asio/detail/asio_call.hpp>
-#include <ringbell/detail/awaitable.hpp>
+#include <ringbell/coro/detail/awaitable.hpp>
 
 #include <type_traits>
 #include <utility>

@@ -3,7 +3,7 @@
 
 #include <ringbell/asio/channel.hpp>
 #include <ringbell/asio/detail/accept_operation.hpp>
-#include <ringbell/listener_options.hpp>
+#include <ringbell/channel/listener_options.hpp>
 
 #include <cstddef>
 #include <string>

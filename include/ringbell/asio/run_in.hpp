@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <type_traits>
 #include <utility>

@@ -3,16 +3,16 @@
 
 #include <ringbell/asio/async_run.hpp>
 #include <ringbell/asio/from_asio.hpp>
-#include <ringbell/codec.hpp>
-#include <ringbell/detail/outgoing.hpp>
-#include <ringbell/payload.hpp>
-#include <ringbell/reply.hpp>
-#include <ringbell/server_options.hpp>
-#include <ringbell/stop_token.hpp>
+#include <ringbell/coro/stop_token.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/coro/timeout.hpp>
+#include <ringbell/service/codec.hpp>
+#include <ringbell/service/detail/outgoing.hpp>
+#include <ringbell/service/payload.hpp>
+#include <ringbell/service/reply.hpp>
+#include <ringbell/service/server_options.hpp>
 #include <ringbell/sys/peer_identity.hpp>
-#include <ringbell/task.hpp>
 #include <ringbell/time_limit.hpp>
-#include <ringbell/timeout.hpp>
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "sys/advice.hpp"
+#include "advice.hpp"
 
 #include "sys/posix/unix_address.hpp"
 

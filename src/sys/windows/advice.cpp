@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "sys/advice.hpp"
+#include "advice.hpp"
 
 namespace ringbell::sys::advice {
 

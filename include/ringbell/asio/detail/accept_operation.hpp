@@ -5,7 +5,7 @@
 #include <ringbell/asio/detail/asio_connection.hpp>
 #include <ringbell/asio/detail/driven_loop.hpp>
 #include <ringbell/asio/detail/handled_operation.hpp>
-#include <ringbell/listener_options.hpp>
+#include <ringbell/channel/listener_options.hpp>
 
 #include <cstddef>
 #include <memory>

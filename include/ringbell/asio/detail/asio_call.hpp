@@ -10,8 +10,8 @@
 #include <ringbell/detail/wait_node.hpp>
 #include <ringbell/environment.hpp>
 #include <ringbell/errors.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/stop_token.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <atomic>
 #include <coroutine>

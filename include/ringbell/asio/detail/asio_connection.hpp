@@ -2,9 +2,9 @@
 #pragma once
 
 #include <ringbell/asio/detail/waitable.hpp>
-#include <ringbell/detail/connection.hpp>
-#include <ringbell/detail/spin_history.hpp>
-#include <ringbell/spin_policy.hpp>
+#include <ringbell/channel/detail/connection.hpp>
+#include <ringbell/loop/detail/spin_history.hpp>
+#include <ringbell/loop/spin_policy.hpp>
 #include <ringbell/sys/doorbell.hpp>
 
 #include <chrono>

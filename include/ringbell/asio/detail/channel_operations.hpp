@@ -3,8 +3,8 @@
 
 #include <ringbell/asio/detail/asio_connection.hpp>
 #include <ringbell/asio/detail/operation.hpp>
-#include <ringbell/claim.hpp>
-#include <ringbell/message.hpp>
+#include <ringbell/channel/claim.hpp>
+#include <ringbell/channel/message.hpp>
 
 #include <array>
 #include <cstddef>

@@ -4,7 +4,7 @@
 #include <ringbell/asio/detail/as_channel.hpp>
 #include <ringbell/asio/detail/asio_connection.hpp>
 #include <ringbell/asio/detail/handled_operation.hpp>
-#include <ringbell/connect_options.hpp>
+#include <ringbell/channel/connect_options.hpp>
 
 #include <string>
 #include <type_traits>

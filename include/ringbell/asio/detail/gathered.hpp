@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
-#include <ringbell/endpoint.hpp>
+#include <ringbell/ring/endpoint.hpp>
 
 #include <array>
 #include <cstddef>

@@ -4,7 +4,7 @@
 #include <ringbell/asio/detail/executors.hpp>
 #include <ringbell/asio/detail/operation.hpp>
 #include <ringbell/asio/detail/waited_handle.hpp>
-#include <ringbell/sleep.hpp>
+#include <ringbell/coro/sleep.hpp>
 #include <ringbell/time_limit.hpp>
 
 #include <chrono>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
-#include <ringbell/detail/list.hpp>
+#include <ringbell/coro/detail/list.hpp>
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 

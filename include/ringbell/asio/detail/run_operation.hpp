@@ -5,13 +5,13 @@
 #include <ringbell/asio/detail/handled_operation.hpp>
 #include <ringbell/asio/detail/pending_operation.hpp>
 #include <ringbell/asio/error.hpp>
-#include <ringbell/detail/awaitable.hpp>
-#include <ringbell/detail/loop_access.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/sleep.hpp>
-#include <ringbell/stop_token.hpp>
-#include <ringbell/task.hpp>
-#include <ringbell/timeout.hpp>
+#include <ringbell/coro/detail/awaitable.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/stop_token.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/coro/timeout.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <atomic>
 #include <exception>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <ringbell/asio/detail/accept_operation.hpp>
-#include <ringbell/detail/listener_core.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <new>
 #include <optional>

@@ -3,8 +3,8 @@
 
 #include <ringbell/asio/detail/asio_connection.hpp>
 #include <ringbell/asio/error.hpp>
-#include <ringbell/detail/park_fence.hpp>
-#include <ringbell/detail/spin_limits.hpp>
+#include <ringbell/loop/detail/spin_limits.hpp>
+#include <ringbell/ring/detail/park_fence.hpp>
 #include <ringbell/sys/cpu.hpp>
 
 #include <system_error>

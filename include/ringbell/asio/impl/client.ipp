@@ -3,9 +3,9 @@
 
 #include <ringbell/asio/client.hpp>
 #include <ringbell/asio/impl/service_state.ipp>
-#include <ringbell/call_error.hpp>
-#include <ringbell/call_stream.hpp>
-#include <ringbell/client.hpp>
+#include <ringbell/service/call_error.hpp>
+#include <ringbell/service/call_stream.hpp>
+#include <ringbell/service/client.hpp>
 
 #include <exception>
 #include <memory>

@@ -3,8 +3,8 @@
 
 #include <ringbell/asio/detail/connect_operation.hpp>
 #include <ringbell/asio/detail/driven_loop.hpp>
-#include <ringbell/connect.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <exception>
 #include <new>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/detail/driven_loop.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <memory>
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/executor.hpp>
-#include <ringbell/detail/loop_access.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 

@@ -5,7 +5,7 @@
 #include <ringbell/asio/detail/operation.hpp>
 #include <ringbell/asio/detail/waitable.hpp>
 #include <ringbell/asio/run_in.hpp>
-#include <ringbell/detail/loop_access.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
 
 #include <exception>
 #include <memory>

@@ -4,8 +4,8 @@
 #include <ringbell/asio/detail/pending_operation.hpp>
 #include <ringbell/asio/detail/run_operation.hpp>
 #include <ringbell/asio/impl/run_in.ipp>
-#include <ringbell/detail/loop_access.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
+#include <ringbell/loop/loop.hpp>
 
 #include <atomic>
 #include <exception>

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/channel/detail/connection.hpp>
+#include <ringbell/coro/detail/awaitable.hpp>
+#include <ringbell/coro/detail/resident.hpp>
+#include <ringbell/coro/detail/wait_node.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <utility>
+
+namespace ringbell::detail {
+
+class channel_core;
+
+/// A coroutine that waits on a channel. Its channel points to it from the suspension until it is resumed or destroyed.
+class channel_wait : public wait_node {
+public:
+  channel_wait(const channel_wait&) = delete;
+  channel_wait& operator=(const channel_wait&) = delete;
+
+  bool undecided() const noexcept { return outcome_ == errc::would_block; }
+  bool succeeded() const noexcept { return outcome_ == errc{}; }
+  /// Ends the wait.
+  void decide(errc outcome) noexcept {
+    outcome_ = outcome;
+    complete();
+  }
+  void lose_channel() noexcept { core_ = nullptr; }
+
+protected:
+  /// Decides before, or after, the coroutine is suspended.
+  bool fail(errc outcome) noexcept {
+    outcome_ = outcome;
+    return false;
+  }
+  explicit channel_wait(channel_core* core) noexcept : core_(core) {}
+  ~channel_wait() = default;
+
+  channel_core* core_;  // null when there is no channel, or no longer
+  errc outcome_ = errc::would_block;
+};
+
+/// Waits until there is something to receive. The message itself is taken when the coroutine runs again, so a cancelled wait takes nothing.
+class receive_wait : public channel_wait {
+public:
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) noexcept;
+  /// There is something to receive: the coroutine runs again, and takes it.
+  using wait_node::complete;
+
+protected:
+  explicit receive_wait(channel_core* core) noexcept : channel_wait(core) {}
+  ~receive_wait() { leave(); }
+  /// Whether to try without suspending; else `outcome_` says why not, or it is others' turn.
+  bool may_try() noexcept;
+  /// The coroutine runs again. Whether to take the message now; else `outcome_` is decided.
+  bool may_take() noexcept;
+
+private:
+  void begin() noexcept;
+  inline void leave() noexcept;
+};
+
+/// Waits until a message is sent, or space is claimed: the channel attempts it whenever there may be space.
+class send_wait : public channel_wait {
+public:
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) noexcept;
+
+  /// Tries once more; true when that has ended the wait.
+  bool try_again() noexcept {
+    if (const errc e = attempt(); e != errc::would_block) {
+      decide(e);
+      return true;
+    }
+    return false;
+  }
+  /// How many bytes are still to be sent, and whether the peer has a part of them already.
+  std::size_t remaining() const noexcept { return size_ - sent_; }
+  bool begun() const noexcept { return sent_ != 0; }
+
+protected:
+  send_wait(channel_core* core, std::size_t size) noexcept : channel_wait(core), size_(size) {}
+  inline ~send_wait();
+  /// Does as much as can be done now; `errc::would_block` when it has to go on later.
+  virtual errc attempt() noexcept = 0;
+  bool may_try() noexcept;
+  /// The coroutine runs again, or never went to sleep: what came out. A send that was not finished is undone.
+  inline errc finish() noexcept;
+
+  std::size_t size_;
+  std::size_t sent_ = 0;
+
+private:
+  inline void leave() noexcept;
+  void undo() noexcept;  // of what was sent of a message that was not finished
+};
+
+/// A connection on a native loop: who waits on it, and how they are woken.
+class channel_core final : public connection, public awake_source, private resident {
+public:
+  channel_core(loop& lp, connection_parts parts, client_slot slot = {}) noexcept;
+  /// Begins to listen for the bell and for a hang-up. Errors: the system's (no memory, too many watches); then orphan() the object.
+  std::error_code start() noexcept;
+
+  /// Null when the channel has outlived its loop.
+  loop* owner() const noexcept { return loop_; }
+  /// As `loop_access::may_continue`; false when the loop is not running coroutines.
+  bool may_continue() noexcept { return --*budget_ > 0; }
+  /// Whether a coroutine of `env` may wait here; else says why not.
+  errc admits(const environment& env) const noexcept {
+    if (!loop_) return errc::closed;
+    return at_home(env, *loop_) ? errc{} : errc::wrong_loop;
+  }
+  bool receiving() const noexcept { return receiving_ != nullptr; }
+  bool sending() const noexcept { return sending_ != nullptr; }
+  /// Whether the pending send has succeeded, and its coroutine only has to run to see that.
+  bool has_sent() const noexcept { return sending_ && sending_->succeeded(); }
+
+  // The two halves of a channel, each of which may go first; with the second the channel ends.
+  void drop_sender() noexcept;
+  void drop_receiver() noexcept;
+  void close_send() noexcept;
+  void close_receive() noexcept;
+
+  // awake_source
+  bool poll() noexcept override;
+  void announce() noexcept override;
+  bool recheck() noexcept override;
+
+private:
+  friend class receive_wait;
+  friend class send_wait;
+
+  struct bell_sink final : event_sink {
+    explicit bell_sink(channel_core& c) noexcept : core(c) {}
+    void on_event(std::uint32_t) noexcept override { core.look_again(); }
+    channel_core& core;
+  };
+  struct control_sink final : event_sink {
+    explicit control_sink(channel_core& c) noexcept : core(c) {}
+    void on_event(std::uint32_t events) noexcept override { core.on_control(events); }
+    channel_core& core;
+  };
+  struct futex_sink final : event_sink {
+    explicit futex_sink(channel_core& c) noexcept : core(c) {}
+    void on_event(std::uint32_t) noexcept override {
+      key = {};
+      core.look_again();
+    }
+    channel_core& core;
+    watch_key key;
+  };
+
+  void publish_later() noexcept override;
+  void hang_up() noexcept override;
+  void loop_gone() noexcept override;
+  void stop_watching() noexcept;
+  void look_again() noexcept;
+  void stay_awake() noexcept {
+    pollable = !same_cpu_;
+    loop_access::keep_awake(*loop_, *this);
+  }
+  void compare_cpus() noexcept;
+  void on_control(std::uint32_t events) noexcept;
+  bool wait_on_futexes() noexcept;
+  void half_dropped() noexcept;
+  bool waiting_to_receive() const noexcept { return receiving_ && !receiving_->linked(); }
+  bool waiting_to_send() const noexcept { return sending_ && !sending_->linked(); }
+
+  loop* loop_;
+  int* budget_;
+  int no_budget_ = 0;  // when the loop has gone
+  receive_wait* receiving_ = nullptr;
+  send_wait* sending_ = nullptr;
+  unsigned halves_ = 2;
+  unsigned polls_in_vain_ = 0;
+  bool parked_ = false;
+  bool same_cpu_ = false;  // both sides are bound to one processor: the peer never runs while this side polls
+  bell_sink bell_;
+  control_sink control_;
+  futex_sink data_futex_;
+  futex_sink space_futex_;
+  watch_key bell_key_;
+  watch_key control_key_;
+};
+
+inline void receive_wait::leave() noexcept {
+  if (core_ && core_->receiving_ == this) core_->receiving_ = nullptr;
+}
+
+inline bool receive_wait::may_try() noexcept {
+  if (!core_) return fail(errc::closed);
+  if (core_->receiving()) return fail(errc::busy);
+  return core_->may_continue();
+}
+
+inline bool receive_wait::may_take() noexcept {
+  disarm();
+  leave();
+  if (!undecided()) return false;
+  // Nothing has been taken yet: so a stop wins, even if a message has come meanwhile.
+  if (stop_requested()) return fail(errc::cancelled);
+  if (!core_) return fail(errc::closed);
+  return true;
+}
+
+template <class Promise>
+bool receive_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
+  if (const errc e = core_->admits(environment_of(h)); e != errc{}) return fail(e);
+  if (!arm(h, *core_->owner())) return false;
+  begin();
+  return true;
+}
+
+inline void send_wait::leave() noexcept {
+  if (core_->sending_ == this) core_->sending_ = nullptr;
+  if (undecided() && sent_ != 0) undo();
+}
+
+inline errc send_wait::finish() noexcept {
+  disarm();
+  if (core_) leave();
+  core_ = nullptr;  // the channel may go before this awaiter does
+  if (undecided()) outcome_ = errc::cancelled;
+  return outcome_;
+}
+
+inline bool send_wait::may_try() noexcept {
+  if (!core_) return fail(errc::closed);
+  if (core_->sending()) return fail(errc::busy);
+  return core_->may_continue();
+}
+
+inline send_wait::~send_wait() {
+  if (core_) leave();
+}
+
+template <class Promise>
+bool send_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
+  if (const errc e = core_->admits(environment_of(h)); e != errc{}) return fail(e);
+  if (!arm(h, *core_->owner())) return false;
+  core_->sending_ = this;
+  core_->stay_awake();
+  return true;
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/channel/detail/client_slot.hpp>
+#include <ringbell/ring/endpoint.hpp>
+#include <ringbell/sys/bell.hpp>
+#include <ringbell/sys/local_socket.hpp>
+#include <ringbell/sys/region.hpp>
+
+#include <cstddef>
+#include <utility>
+
+namespace ringbell::detail {
+
+class connection;
+
+/// That a received message still uses the peer's ring. In the order of receiving, in its connection's list; follows its message when that moves.
+class loan {
+public:
+  loan() noexcept = default;
+  inline loan(connection* from, position begin) noexcept;
+  inline loan(loan&& other) noexcept;
+  inline loan& operator=(loan&& other) noexcept;
+  inline ~loan();
+
+private:
+  friend class connection;
+  inline void take_place_of(loan& other) noexcept;
+  inline void give_back() noexcept;
+
+  connection* from_ = nullptr;
+  loan* older_ = nullptr;
+  loan* newer_ = nullptr;
+  position begin_ = 0;
+};
+
+/// What a completed handshake leaves behind.
+struct connection_parts {
+  sys::region own;
+  sys::peer_region peer;
+  sys::local_socket control;
+  sys::event_bell own_bell;   // wakes this side; empty unless its kind is eventfd
+  sys::event_bell peer_bell;  // wakes the peer; likewise
+  sys::bell_kind wakes_this = sys::bell_kind::socket;
+  sys::bell_kind wakes_peer = sys::bell_kind::socket;
+  std::uint64_t own_ring_bytes = 0;
+  std::uint64_t peer_ring_bytes = 0;
+  std::size_t max_receive = 0;
+  std::size_t max_send = 0;
+  sys::peer_identity who;
+};
+
+/// A region with a fresh control page and `ring_bytes` of data. Errors: as `sys::region::create`.
+sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error) noexcept;
+/// Maps a peer's region for a ring of `ring_bytes`, as it said, and checks the page's constants. Closes the handle. Errors:
+/// `errc::bad_region`, and as `sys::peer_region::map`.
+sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept;
+
+/// Ends a connection that no front end has taken up: the peer sees both directions closed in order.
+void end_connection(connection_parts parts) noexcept;
+
+/// An endpoint with its memory, control socket and bells: all that a channel is, but for waiting. Front ends derive from it.
+///
+/// Lives as long as its channel, and then until the last message, claim and other user of it are gone. Thread-safety: one thread.
+class connection {
+public:
+  explicit connection(connection_parts parts, client_slot slot = {}) noexcept;
+  connection(const connection&) = delete;
+  connection& operator=(const connection&) = delete;
+
+  endpoint& ring() noexcept { return ring_; }
+  const connection_parts& parts() const noexcept { return parts_; }
+
+  /// Rings the peer's bell, if what was published calls for it; what was sent and is held back is kept in mind.
+  void ring_if_due() noexcept {
+    if (const wake_set due = ring_.take_due()) ring_bell(due);
+    if (ring_.publish_pending()) publish_later();
+  }
+
+  /// Somebody else uses this object, maybe for longer than the channel lives: a claim, an operation of a front end. Until let_go().
+  void hold() noexcept { ++holds_; }
+  void let_go() noexcept {
+    --holds_;
+    if (orphaned_) delete_if_unused();
+  }
+
+  /// Bytes that the peer has published and this side has not consumed, and the other way round, for statistics. By the peer's word: any number.
+  std::uint64_t unread_bytes() noexcept {
+    return (peer_page().tx_tail.load(std::memory_order_relaxed) & ~std::uint64_t{7}) - ring_.read_position();
+  }
+  std::uint64_t unconsumed_bytes() noexcept {
+    return ring_.sent_position() - (peer_page().rx_head.load(std::memory_order_relaxed) & ~std::uint64_t{7});
+  }
+
+  /// Gives space back: up to the oldest message on loan, or all that was received.
+  void give_back() noexcept {
+    ring_.release(oldest_ ? oldest_->begin_ : ring_.read_position());
+    ring_if_due();
+    if (ring_.release_pending()) publish_later();
+  }
+
+  void claimed() noexcept { hold(); }
+  void commit(std::size_t size) noexcept;
+  void abandon() noexcept;
+
+  /// The front end is gone: closes both directions, hangs up, and deletes this object once nobody uses it any more. In a child that was
+  /// forked it only gives up the child's copies.
+  void orphan() noexcept;
+
+protected:
+  virtual ~connection() { sys::unmap(std::move(parts_.own), std::move(parts_.peer)); }
+  /// Space was given back, or messages were held back, that the peer has not heard of, maybe while nobody waits: publish() before the
+  /// thread sleeps.
+  virtual void publish_later() noexcept {}
+  /// Stops all watching; called once, before the control socket is closed.
+  virtual void hang_up() noexcept {}
+
+  /// Whether this is the copy of a child that was forked. The regions, the bells, and what the kernel watches for a loop are one with the
+  /// parent's, who goes on using them.
+  bool in_forked_child() noexcept { return own_page().process_id != sys::current_process(); }
+
+  control_page& own_page() noexcept { return *static_cast<control_page*>(static_cast<void*>(parts_.own.data())); }
+  const control_page& peer_page() const noexcept { return *static_cast<const control_page*>(static_cast<const void*>(parts_.peer.data())); }
+
+  connection_parts parts_;
+  client_slot slot_;  // given back before the peer hears of the end: it may come again at once, to a listener in another thread
+
+private:
+  friend class loan;
+  void lent(loan& item) noexcept {
+    item.older_ = newest_;
+    (newest_ ? newest_->newer_ : oldest_) = &item;
+    newest_ = &item;
+  }
+  void returned(loan& item) noexcept {
+    (item.older_ ? item.older_->newer_ : oldest_) = item.newer_;
+    (item.newer_ ? item.newer_->older_ : newest_) = item.older_;
+    if (orphaned_) return delete_if_unused();  // nobody waits for this space any more
+    give_back();
+  }
+  void ring_bell(wake_set due) noexcept;
+  void delete_if_unused() noexcept;
+
+  endpoint ring_;
+  loan* oldest_ = nullptr;
+  loan* newest_ = nullptr;
+  unsigned holds_ = 0;
+  bool orphaned_ = false;
+};
+
+inline loan::loan(connection* from, position begin) noexcept : from_(from), begin_(begin) {
+  if (from_) from_->lent(*this);
+}
+inline loan::loan(loan&& other) noexcept { take_place_of(other); }
+inline loan& loan::operator=(loan&& other) noexcept {
+  if (this != &other) {
+    give_back();
+    take_place_of(other);
+  }
+  return *this;
+}
+inline loan::~loan() { give_back(); }
+
+inline void loan::take_place_of(loan& other) noexcept {
+  from_ = std::exchange(other.from_, nullptr);
+  if (!from_) return;
+  begin_ = other.begin_;
+  older_ = other.older_;
+  newer_ = other.newer_;
+  (older_ ? older_->newer_ : from_->oldest_) = this;
+  (newer_ ? newer_->older_ : from_->newest_) = this;
+}
+inline void loan::give_back() noexcept {
+  if (auto* from = std::exchange(from_, nullptr)) from->returned(*this);
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/channel/detail/channel_core.hpp>
+#include <ringbell/channel/message.hpp>
+#include <ringbell/result.hpp>
+
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace ringbell {
+
+namespace detail {
+
+class recv_awaiter final : public receive_wait {
+public:
+  explicit recv_awaiter(channel_core* core) noexcept : receive_wait(core) {}
+  bool await_ready() noexcept {
+    if (may_try()) take();
+    return !undecided();
+  }
+  result<std::optional<message>> take_result() noexcept {
+    if (may_take()) take();
+    // There was something to receive, so the peer has changed it since: who awaits is not to be told to try again.
+    if (undecided()) outcome_ = errc::bad_peer;
+    auto* const core = std::exchange(core_, nullptr);  // the channel may go before this awaiter does
+    if (outcome_ == errc{}) return std::optional<message>(message(*core, std::move(view_)));
+    if (outcome_ == errc::end_of_stream) return std::optional<message>();
+    return outcome_;
+  }
+  std::optional<message> await_resume() { return take_result().value(); }
+
+private:
+  void take() noexcept {
+    outcome_ = core_->ring().receive(view_);
+    core_->ring_if_due();
+  }
+  message_view view_;
+};
+
+/// Throws for a receive into a buffer of that many bytes.
+[[noreturn]] void fail_to_receive_into(const std::error_code& error, std::size_t buffer);
+
+class recv_into_awaiter final : public receive_wait {
+public:
+  recv_into_awaiter(channel_core* core, std::span<std::byte> buffer) noexcept : receive_wait(core), buffer_(buffer) {}
+  bool await_ready() noexcept {
+    if (may_try()) take();
+    return !undecided();
+  }
+  result<std::optional<std::size_t>> take_result() noexcept {
+    if (may_take()) take();
+    if (undecided()) outcome_ = errc::bad_peer;  // as above
+    core_ = nullptr;                             // the channel may go before this awaiter does
+    if (outcome_ == errc{}) return std::optional<std::size_t>(size_);
+    if (outcome_ == errc::end_of_stream) return std::optional<std::size_t>();
+    return outcome_;
+  }
+  std::optional<std::size_t> await_resume() {
+    const auto received = take_result();
+    if (!received) fail_to_receive_into(received.error(), buffer_.size());
+    return *received;
+  }
+
+private:
+  void take() noexcept {
+    outcome_ = receive_into(*core_, buffer_, size_);
+    core_->ring_if_due();
+  }
+  std::span<std::byte> buffer_;
+  std::size_t size_ = 0;
+};
+
+}  // namespace detail
+
+/// The receiving half of a channel.
+///
+/// Thread-safety: the loop's thread. One receive may be pending at a time; a second one fails with `errc::busy`.
+/// Cancellation: a stop ends a pending receive with `errc::cancelled`; it has taken nothing. A receive that need not wait looks at the
+/// stop token only now and then. Lifetime: destruction ends the direction (the peer's sends fail with `errc::peer_closed`) and
+/// cancels what is pending; messages received may live on.
+/// On another loop than its own a receive ends with `errc::wrong_loop`, at the latest where it has to wait; a receiver that outlives its loop is closed.
+class receiver {
+public:
+  using recv_awaitable = detail::awaitable<detail::recv_awaiter, detail::channel_core*>;
+  using recv_into_awaitable = detail::awaitable<detail::recv_into_awaiter, detail::channel_core*, std::span<std::byte>>;
+
+  receiver() noexcept = default;
+  explicit receiver(detail::channel_core* core) noexcept : core_(core) {}
+  receiver(receiver&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  receiver& operator=(receiver&& other) noexcept {
+    if (this != &other) {
+      reset();
+      core_ = std::exchange(other.core_, nullptr);
+    }
+    return *this;
+  }
+  ~receiver() { reset(); }
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+
+  /// Waits for the next message: `std::optional<message>`, empty when the peer has closed in order and all was received.
+  /// Throws `errc::peer_closed` when it died instead (after everything that it had published was received), `errc::bad_peer`,
+  /// `errc::cancelled`, `errc::closed`, `errc::busy`.
+  recv_awaitable recv() noexcept { return recv_awaitable(core_); }
+  /// Waits for the next message and copies it to `buffer`: `std::optional<std::size_t>`, its length. For bytes that a peer must not be
+  /// able to change while they are looked at. Throws as `recv`, and `errc::message_too_large` when it does not fit; it is then still there.
+  recv_into_awaitable recv_into(std::span<std::byte> buffer) noexcept { return recv_into_awaitable(core_, buffer); }
+
+  /// The next message if there is one now. Errors: `errc::would_block`, `errc::end_of_stream`, and those of `recv`.
+  result<message> try_recv() noexcept;
+
+  /// Receives no more: a pending receive ends with `errc::closed`, the peer's sends fail. Idempotent.
+  void close() noexcept {
+    if (core_) core_->close_receive();
+  }
+
+  /// For the library's own use.
+  detail::channel_core* core() const noexcept { return core_; }
+
+private:
+  void reset() noexcept {
+    if (auto* core = std::exchange(core_, nullptr)) core->drop_receiver();
+  }
+  detail::channel_core* core_ = nullptr;
+};
+
+inline result<message> receiver::try_recv() noexcept {
+  if (!core_) return errc::closed;
+  if (core_->receiving()) return errc::busy;
+  message_view view;
+  const errc e = core_->ring().receive(view);
+  core_->ring_if_due();
+  if (e != errc{}) return e;
+  return message(*core_, std::move(view));
+}
+
+}  // namespace ringbell

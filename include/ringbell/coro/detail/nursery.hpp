@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/detail/task_promise.hpp>
+#include <ringbell/coro/environment.hpp>
+#include <ringbell/coro/stop_token.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <utility>
+
+namespace ringbell::detail {
+
+/// Forwards a stop request.
+class stop_link {
+public:
+  explicit stop_link(inplace_stop_source& to) noexcept : to_(to) {}
+  void operator()() noexcept { to_.request_stop(); }
+
+private:
+  inplace_stop_source& to_;
+};
+
+/// Tasks that somebody waits for together: what `scope`, `when_all` and `when_any` are made of. The children share a stop source that
+/// is linked to the parent's token. The derived class says what a failure means, and must clear() in its destructor.
+class nursery : private task_owner {
+public:
+  nursery(loop& lp, inplace_stop_token parent) noexcept : loop_(lp), link_(parent, stop_link(stop_)) {}
+  nursery(const nursery&) = delete;
+  nursery& operator=(const nursery&) = delete;
+
+  /// Begins on the loop's next turn.
+  void spawn(task<void> child) { loop_access::schedule(loop_, adopt(child).start()); }
+  /// Begins at once, within this call; may have ended when it returns.
+  void start(task<void> child) { adopt(child).frame().resume(); }
+
+  bool request_stop() noexcept { return stop_.request_stop(); }
+  bool stop_requested() const noexcept { return stop_.stop_requested(); }
+  inplace_stop_token stop_token() noexcept { return stop_.get_token(); }
+  std::size_t size() const noexcept { return size_; }
+
+  class end_awaiter;
+
+protected:
+  ~nursery() = default;
+  void clear() noexcept {
+    stop_.request_stop();
+    children_.clear();
+    size_ = 0;
+  }
+  const loop& home() const noexcept { return loop_; }
+  virtual void failed(std::exception_ptr error) noexcept = 0;
+  /// Whether somebody waits until no child is left.
+  bool awaited() const noexcept { return !joiners_.empty(); }
+
+private:
+  task_promise<void>& adopt(task<void>& child) {
+    task_promise<void>& promise = task_access::release(child).promise();
+    children_.add(promise, *this, environment(&loop_, stop_.get_token()));
+    ++size_;
+    return promise;
+  }
+  void ended(task_promise<void>& child) noexcept override {
+    std::exception_ptr error = child.take_error();
+    task_list::destroy(child);
+    --size_;
+    if (error) failed(std::move(error));
+    if (size_ != 0) return;
+    while (!joiners_.empty()) {
+      ready_node& joiner = joiners_.front();
+      joiner.unlink();
+      loop_access::schedule(loop_, joiner);
+    }
+  }
+
+  loop& loop_;
+  inplace_stop_source stop_;
+  inplace_stop_callback<stop_link> link_;
+  ready_list joiners_;
+  std::size_t size_ = 0;
+  task_list children_;
+};
+
+/// Waits until no child is left. Does not look at the awaiting coroutine's stop token: the nursery's children do.
+class nursery::end_awaiter : public ready_node {
+public:
+  explicit end_awaiter(nursery& n) noexcept : nursery_(n) {}
+  bool await_ready() const noexcept { return nursery_.size_ == 0; }
+  void await_suspend(std::coroutine_handle<> h) noexcept {
+    waiting = h;
+    nursery_.joiners_.push_back(*this);
+  }
+  void await_resume() const noexcept {}
+
+protected:
+  nursery& nursery_;
+};
+
+}  // namespace ringbell::detail

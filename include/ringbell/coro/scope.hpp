@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/detail/awaitable.hpp>
+#include <ringbell/coro/detail/nursery.hpp>
+#include <ringbell/coro/detail/resident.hpp>
+#include <ringbell/errors.hpp>
+
+#include <coroutine>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+namespace ringbell {
+
+/// A nursery: starts tasks, asks them to stop, and waits for them to end. Its children run with its stop token, which is linked to
+/// the parent's.
+///
+///     scope clients{lp, (co_await current_environment()).stop};
+///     clients.spawn(session(...));
+///     ...
+///     clients.request_stop();
+///     co_await clients.join();
+///
+/// Failures. A child's exception stops neither its siblings nor the scope. With `on_error` each is handed to the handler, and join()
+/// throws none. Without it the first is kept, and join() throws it; when no coroutine waits in join() at that moment, it is also printed to
+/// stderr, once for each scope, with its text and the scope's name, so that it does not vanish. All are counted (`failures`). A child
+/// that ends by `errc::cancelled` after a stop was requested has done as it was asked: that is no failure.
+///
+/// Destruction without join() requests a stop, then destroys the children that are still suspended, whatever they wait for.
+/// Not to be destroyed by one of its own children, nor while somebody waits in join().
+///
+/// Thread-safety: none; the loop's thread. Lifetime: the parent's stop source outlives the scope. A scope that outlives
+/// its loop has no children any more, and takes none.
+class scope {
+public:
+  explicit scope(loop& lp, inplace_stop_token parent = {}) noexcept : children_(lp, parent) {}
+  /// The same with a name, which is printed beside a failure that no handler hears of. Must stay: usually it is a literal.
+  scope(loop& lp, std::string_view name, inplace_stop_token parent = {}) noexcept : children_(lp, parent) { children_.name = name; }
+
+  /// Starts a task; it begins on the loop's next turn. Allocates nothing. Throws `errc::closed` when the scope has outlived its loop.
+  void spawn(task<void> child) {
+    if (children_.loop_has_gone) throw std::system_error(errc::closed, "ringbell: the loop of this scope has gone");
+    children_.spawn(std::move(child));
+  }
+  /// Asks all children, also those spawned later, to stop. False when that was done before.
+  bool request_stop() noexcept { return children_.request_stop(); }
+  inplace_stop_token stop_token() noexcept { return children_.stop_token(); }
+  /// How many children have not ended.
+  std::size_t size() const noexcept { return children_.size(); }
+  /// How many children have failed, since the scope was made.
+  std::size_t failures() const noexcept { return children_.failures; }
+
+  /// Is called with what leaves a child, on the loop's thread, in place of keeping it. Must not throw.
+  void on_error(std::function<void(std::exception_ptr)> handler) { children_.handler = std::move(handler); }
+
+  class join_awaiter;
+  /// Waits until all children have ended, also those spawned meanwhile; then throws the first kept exception, once.
+  /// Cancellation: passed on to the children; once they have ended, `errc::cancelled` unless one of them failed. Throws also `errc::wrong_loop`.
+  auto join() noexcept { return detail::awaitable<join_awaiter, scope*>(this); }
+
+private:
+  class children final : public detail::nursery, private detail::resident {
+  public:
+    children(loop& lp, inplace_stop_token parent) noexcept : nursery(lp, parent) { detail::loop_access::add_resident(lp, *this); }
+    ~children() { clear(); }
+    using nursery::home;
+    bool loop_has_gone = false;
+    std::exception_ptr first;
+    std::function<void(std::exception_ptr)> handler;
+    std::string_view name;
+    std::size_t failures = 0;
+
+  private:
+    void failed(std::exception_ptr error) noexcept override;
+    void loop_gone() noexcept override {
+      clear();
+      loop_has_gone = true;
+    }
+  };
+
+  children children_;
+};
+
+class scope::join_awaiter : private detail::nursery::end_awaiter {
+public:
+  explicit join_awaiter(scope* s) noexcept : end_awaiter(s->children_), scope_(*s) {}
+  using end_awaiter::await_ready;
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
+    at_home_ = detail::at_home(environment_of(h), scope_.children_.home());
+    if (!at_home_) return false;
+    end_awaiter::await_suspend(h);
+    stop_ = environment_of(h).stop;
+    on_stop_.emplace(stop_, stop_function(scope_));
+    return true;
+  }
+  void await_resume() {
+    if (!at_home_) throw std::system_error(errc::wrong_loop);
+    on_stop_.reset();
+    if (scope_.children_.first) std::rethrow_exception(std::exchange(scope_.children_.first, nullptr));
+    if (stop_.stop_requested()) throw std::system_error(errc::cancelled);
+  }
+
+private:
+  class stop_function {
+  public:
+    explicit stop_function(scope& s) noexcept : scope_(s) {}
+    void operator()() noexcept { scope_.request_stop(); }
+
+  private:
+    scope& scope_;
+  };
+
+  scope& scope_;
+  bool at_home_ = true;
+  inplace_stop_token stop_;
+  std::optional<inplace_stop_callback<stop_function>> on_stop_;
+};
+
+}  // namespace ringbell

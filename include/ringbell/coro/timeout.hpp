@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/detail/awaitable.hpp>
+#include <ringbell/coro/detail/nursery.hpp>
+#include <ringbell/coro/environment.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/stop_token.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/errors.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
+#include <ringbell/time_limit.hpp>
+
+#include <chrono>
+#include <coroutine>
+#include <system_error>
+#include <utility>
+
+namespace ringbell {
+
+namespace detail {
+
+/// A stop source that a timer fires, linked to the token around it.
+class deadline : private timer {
+public:
+  deadline(environment env, timer::time_point due) : timer(&expired), link_(env.stop, stop_link(stop_)) {
+    loop_access::add_timer(*env.lp, *this, due);
+  }
+  inplace_stop_token token() noexcept { return stop_.get_token(); }
+  /// Whether it was the timer that requested the stop.
+  bool passed() const noexcept { return passed_; }
+
+private:
+  static void expired(timer& t) noexcept {
+    auto& self = static_cast<deadline&>(t);
+    self.passed_ = self.stop_.request_stop();
+  }
+  inplace_stop_source stop_;
+  inplace_stop_callback<stop_link> link_;
+  bool passed_ = false;
+};
+
+/// Gives the awaiting task another stop token, for all that it awaits from then on: so a timeout needs no frame beside its own.
+class adopt_stop_token {
+public:
+  explicit adopt_stop_token(inplace_stop_token token) noexcept : token_(token) {}
+  bool await_ready() const noexcept { return false; }
+  template <class T>
+  bool await_suspend(std::coroutine_handle<task_promise<T>> h) noexcept {
+    h.promise().set_environment(environment(h.promise().env().lp, token_));
+    return false;
+  }
+  void await_resume() const noexcept {}
+
+private:
+  inplace_stop_token token_;
+};
+
+}  // namespace detail
+
+/// Awaits a task or another awaitable for at most `limit`, counted from when this is awaited: then asks it to stop, waits until it has
+/// ended, and throws `errc::timed_out`. A value that arrives in spite of the stop is given, not lost; an exception other than
+/// `errc::cancelled` is thrown as it is. Timeouts nest: each reports its own. A limit that is negative or zero asks at the loop's next turn.
+/// Cancellation: passed on. Allocates one frame.
+template <class A>
+task<detail::await_result_t<A>>(timeout)(time_limit limit, A awaitable) {
+  const environment env = co_await current_environment();
+  detail::deadline deadline(env, detail::from_now(limit));
+  co_await detail::adopt_stop_token(deadline.token());
+  try {
+    co_return co_await std::move(awaitable);
+  } catch (const std::system_error& error) {
+    if (!deadline.passed() || error.code() != errc::cancelled) throw;
+  }
+  throw std::system_error(errc::timed_out);
+}
+
+}  // namespace ringbell

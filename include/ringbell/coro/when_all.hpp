@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/detail/awaitable.hpp>
+#include <ringbell/coro/detail/nursery.hpp>
+#include <ringbell/coro/environment.hpp>
+#include <ringbell/coro/task.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace ringbell {
+
+namespace detail {
+
+class all_nursery final : public nursery {
+public:
+  explicit all_nursery(environment env) noexcept : nursery(*env.lp, env.stop) {}
+  ~all_nursery() { clear(); }
+  bool any_failed() const noexcept { return first_ != nullptr; }
+  end_awaiter all_ended() noexcept { return end_awaiter(*this); }
+  void rethrow() {
+    if (first_) std::rethrow_exception(std::exchange(first_, nullptr));
+  }
+
+private:
+  void failed(std::exception_ptr error) noexcept override {
+    if (first_) return;
+    first_ = std::move(error);
+    request_stop();
+  }
+  std::exception_ptr first_;
+};
+
+template <class A, class T>
+task<void> store_result(A awaitable, std::optional<T>& into) {
+  if constexpr (std::is_void_v<await_result_t<A>>) {
+    co_await std::move(awaitable);
+    into.emplace();
+  } else {
+    into.emplace(co_await std::move(awaitable));
+  }
+}
+
+// A plain function: g++ 12 trips over parameter packs within coroutines.
+template <class... A, std::size_t... I>
+void start_all(all_nursery& children, std::tuple<A...>& awaitables, std::tuple<std::optional<stored_result_t<A>>...>& values,
+               std::index_sequence<I...>) {
+  const auto start = [&](auto& awaitable, auto& into) {
+    if (!children.any_failed()) children.start(store_result(std::move(awaitable), into));
+  };
+  (start(std::get<I>(awaitables), std::get<I>(values)), ...);
+}
+
+template <class... T>
+std::tuple<T...> take_all(std::tuple<std::optional<T>...>& values) {
+  return std::apply([](std::optional<T>&... value) { return std::tuple<T...>(*std::move(value)...); }, values);
+}
+
+template <class... A>
+task<std::tuple<stored_result_t<A>...>> all_of(std::tuple<A...> awaitables) {
+  std::tuple<std::optional<stored_result_t<A>>...> values;
+  const environment env = co_await current_environment();
+  all_nursery children(env);
+  start_all(children, awaitables, values, std::index_sequence_for<A...>());
+  co_await children.all_ended();
+  children.rethrow();
+  co_return take_all(values);
+}
+
+}  // namespace detail
+
+/// Awaits all at the same time, tasks or other awaitables; gives a tuple of what they give, with std::monostate for void.
+///
+/// They begin in order, at once. When one throws, the others are asked to stop (those that have not begun are destroyed), and once
+/// they have ended the first exception is thrown. Cancellation: passed on to all; the first that reports it makes it the result.
+/// Allocates one frame and one for each argument.
+template <class... A>
+  requires(sizeof...(A) > 0)
+auto when_all(A... awaitables) {
+  return detail::all_of(std::tuple<A...>(std::move(awaitables)...));
+}
+
+/// Awaits any number of tasks at the same time, and gives their values in the same order. Else as above.
+template <class T>
+  requires(!std::is_void_v<T>)
+task<std::vector<T>> when_all(std::vector<task<T>> tasks) {
+  std::vector<std::optional<T>> values(tasks.size());
+  const environment env = co_await current_environment();
+  detail::all_nursery children(env);
+  for (std::size_t i = 0; i < tasks.size() && !children.any_failed(); ++i)
+    children.start(detail::store_result(std::move(tasks[i]), values[i]));
+  co_await children.all_ended();
+  children.rethrow();
+  std::vector<T> result;
+  result.reserve(values.size());
+  for (std::optional<T>& value : values) result.push_back(*std::move(value));
+  co_return result;
+}
+
+inline task<void> when_all(std::vector<task<void>> tasks) {
+  const environment env = co_await current_environment();
+  detail::all_nursery children(env);
+  for (task<void>& t : tasks)
+    if (!children.any_failed()) children.start(std::move(t));
+  co_await children.all_ended();
+  children.rethrow();
+}
+
+}  // namespace ringbell

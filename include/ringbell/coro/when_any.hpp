@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/detail/awaitable.hpp>
+#include <ringbell/coro/detail/nursery.hpp>
+#include <ringbell/coro/environment.hpp>
+#include <ringbell/coro/task.hpp>
+
+#include <cstddef>
+#include <exception>
+#include <optional>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace ringbell {
+
+/// Which of several awaitables ended first, and what it gave: std::monostate for void, std::reference_wrapper for a reference.
+template <class... T>
+class any_result {
+public:
+  template <std::size_t I, class... Args>
+  explicit any_result(std::in_place_index_t<I> which, Args&&... args) : value_(which, std::forward<Args>(args)...) {}
+
+  /// Its position among the arguments.
+  std::size_t index() const noexcept { return value_.index(); }
+  /// Its value. Throws `std::bad_variant_access` when another one was first.
+  template <std::size_t I>
+  auto& get() & {
+    return std::get<I>(value_);
+  }
+  template <std::size_t I>
+  auto&& get() && {
+    return std::get<I>(std::move(value_));
+  }
+  /// Calls `f` with the value, as `std::visit` does.
+  template <class F>
+  decltype(auto) visit(F&& f) & {
+    return std::visit(std::forward<F>(f), value_);
+  }
+  template <class F>
+  decltype(auto) visit(F&& f) && {
+    return std::visit(std::forward<F>(f), std::move(value_));
+  }
+
+private:
+  std::variant<T...> value_;
+};
+
+namespace detail {
+
+class any_nursery final : public nursery {
+public:
+  explicit any_nursery(environment env) noexcept : nursery(*env.lp, env.stop) {}
+  ~any_nursery() { clear(); }
+
+  bool decided() const noexcept { return decided_; }
+  /// Called by a child that has a value: whether it is the first to end. The others are then asked to stop.
+  bool wins() noexcept {
+    if (std::exchange(decided_, true)) return false;
+    request_stop();
+    return true;
+  }
+  end_awaiter all_ended() noexcept { return end_awaiter(*this); }
+  void rethrow() {
+    if (first_) std::rethrow_exception(std::exchange(first_, nullptr));
+  }
+
+private:
+  void failed(std::exception_ptr error) noexcept override {
+    if (wins()) first_ = std::move(error);
+  }
+  bool decided_ = false;
+  std::exception_ptr first_;
+};
+
+template <std::size_t I, class A, class Result>
+task<void> race(A awaitable, any_nursery& others, std::optional<Result>& winner) {
+  if constexpr (std::is_void_v<await_result_t<A>>) {
+    co_await std::move(awaitable);
+    if (others.wins()) winner.emplace(std::in_place_index<I>);
+  } else {
+    auto&& value = co_await std::move(awaitable);
+    if (others.wins()) winner.emplace(std::in_place_index<I>, std::forward<decltype(value)>(value));
+  }
+}
+
+template <class Result, class... A, std::size_t... I>
+void start_race(any_nursery& children, std::tuple<A...>& awaitables, std::optional<Result>& winner, std::index_sequence<I...>) {
+  const auto start = [&]<std::size_t Index>(std::integral_constant<std::size_t, Index>) {
+    if (!children.decided()) children.start(race<Index>(std::move(std::get<Index>(awaitables)), children, winner));
+  };
+  (start(std::integral_constant<std::size_t, I>()), ...);
+}
+
+template <class... A>
+task<any_result<stored_result_t<A>...>> any_of(std::tuple<A...> awaitables) {
+  std::optional<any_result<stored_result_t<A>...>> winner;
+  const environment env = co_await current_environment();
+  any_nursery children(env);
+  start_race(children, awaitables, winner, std::index_sequence_for<A...>());
+  co_await children.all_ended();
+  children.rethrow();
+  co_return *std::move(winner);
+}
+
+}  // namespace detail
+
+/// Awaits several at the same time, tasks or other awaitables, and gives an `any_result` of the first that ends; when that one throws,
+/// throws the same.
+///
+/// They begin in order, at once; once one has ended no other begins. The losers are asked to stop and waited for: nothing runs on
+/// when this returns, and references to locals stay good. An awaitable of this library that loses has consumed nothing: a message
+/// is never taken from a channel and dropped. What a losing task has done until its next wait is done, and its value is dropped.
+/// Cancellation: passed on to all. Allocates one frame and one for each argument that began.
+template <class... A>
+  requires(sizeof...(A) > 0)
+auto when_any(A... awaitables) {
+  return detail::any_of(std::tuple<A...>(std::move(awaitables)...));
+}
+
+}  // namespace ringbell

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/service/detail/client_call.hpp>
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace ringbell {
+
+namespace detail {
+class reply_awaiter;
+
+/// A call with parts, which lives in memory of its own, and the copy of its request with it.
+class streamed_call final : public client_call {
+public:
+  streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request, const call_options& options);
+  ~streamed_call() override;
+  using client_call::finish_request;
+  using client_call::submit;
+
+private:
+  friend class reply_awaiter;
+  void ended() noexcept override;
+  std::vector<std::byte> request_;
+  std::string metadata_;
+  borrowed_bytes borrowed_;
+  reply_awaiter* waiting_ = nullptr;
+};
+
+/// Waits for the reply that ends a streamed call.
+class reply_awaiter final : public wait_node {
+public:
+  explicit reply_awaiter(streamed_call* of) noexcept : call_(of) {}
+  ~reply_awaiter() { leave(); }
+  bool await_ready() noexcept {
+    if (!call_) outcome_ = errc::closed;
+    if (call_ && call_->waiting_) outcome_ = errc::busy;
+    return outcome_ != errc{} || call_->over();
+  }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    outcome_ = call_->admits(environment_of(h));
+    if (outcome_ != errc{} || !arm(h)) return false;
+    call_->waiting_ = this;
+    return true;
+  }
+  result<payload> take_result() noexcept {
+    if (const errc e = settle(); e != errc{}) return e;
+    return call_->take_result();
+  }
+  payload await_resume() {
+    if (const errc e = settle(); e != errc{}) throw std::system_error(e);
+    return call_->take_reply();
+  }
+  using wait_node::complete;
+  void lose_call() noexcept { call_ = nullptr; }
+
+private:
+  errc settle() noexcept {
+    disarm();
+    leave();
+    if (outcome_ != errc{}) return outcome_;
+    if (!call_) return errc::closed;
+    return call_->over() ? errc{} : errc::cancelled;
+  }
+  void leave() noexcept {
+    if (call_ && call_->waiting_ == this) call_->waiting_ = nullptr;
+  }
+  streamed_call* call_;
+  errc outcome_{};
+};
+}  // namespace detail
+
+/// A call with parts in either direction, made by `client::open`: write parts of the request, then `finish()`; read parts of the reply until there is none, then
+/// take the `reply()`. In any order, also at the same time from two coroutines.
+///
+///     ringbell::call_stream rows = kv.open(scan, "user/");
+///     rows.finish();
+///     while (auto row = co_await rows.read()) use(row->text());
+///     co_await rows.reply();
+///
+/// Parts are bounded by credit: who reads slowly stops the writer at the other end, and nothing else on the connection. Errors: as `client::call`.
+/// Cancellation: a cancelled wait leaves the call going; destroying the stream cancels the call, at the server as well.
+/// Thread-safety: the loop's thread; one read, one write and one reply at a time (`errc::busy`). Lifetime: keeps the connection.
+class call_stream {
+public:
+  using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_core*>;
+  template <class T>
+  using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
+
+  explicit call_stream(std::unique_ptr<detail::streamed_call> call) noexcept : call_(std::move(call)) {}
+  call_stream(call_stream&&) noexcept = default;
+  call_stream& operator=(call_stream&&) noexcept = default;
+
+  /// Sends a part; waits for credit and space. The bytes must stay until then; those of a temporary are kept. `errc::closed` after `finish`, and when the reply has come.
+  write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
+    return write_awaitable<std::span<const std::byte>>(call_.get(), detail::borrowed_bytes(part));
+  }
+  write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept { return write(as_bytes(part)); }
+  template <detail::owns_bytes Owner>
+  auto write(Owner&& temporary) {
+    using content = detail::owned_bytes<std::remove_const_t<Owner>>;
+    return detail::write_awaitable<content>(call_.get(), content(std::forward<Owner>(temporary)));
+  }
+  template <encodable T>
+  write_awaitable<T> write_value(const T& part) noexcept {
+    return write_awaitable<T>(call_.get(), detail::borrowed<T>(part));
+  }
+  template <detail::temporary_value T>
+  auto write_value(T&& temporary) {
+    using content = detail::owned<std::remove_const_t<T>>;
+    return detail::write_awaitable<content>(call_.get(), content(std::forward<T>(temporary)));
+  }
+  /// No further parts of the request. Idempotent.
+  void finish() noexcept {
+    if (call_) call_->finish_request();
+  }
+
+  /// The next part of the reply: `std::optional<payload>`, empty when there are no more.
+  read_awaitable read() noexcept { return read_awaitable(call_.get()); }
+  /// What ends the call: a `payload`, or throws what the service answered. Once.
+  detail::awaitable<detail::reply_awaiter, detail::streamed_call*> reply() noexcept {
+    return detail::awaitable<detail::reply_awaiter, detail::streamed_call*>(call_.get());
+  }
+
+private:
+  std::unique_ptr<detail::streamed_call> call_;
+};
+
+}  // namespace ringbell

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/detail/awaitable.hpp>
+#include <ringbell/coro/detail/wait_node.hpp>
+#include <ringbell/result.hpp>
+#include <ringbell/service/detail/byte_budget.hpp>
+#include <ringbell/service/detail/outbox.hpp>
+#include <ringbell/service/payload.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <list>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace ringbell::detail {
+
+class read_awaiter;
+class write_wait;
+
+/// One call, at either side: its parts in both directions, and how many of them may be under way. One thread.
+///
+/// Parts are bounded by credit: a sender may begin a part while less than a window of bytes is under way, that is, was sent and not credited;
+/// a receiver gives credit for what was consumed, half a window at a time. So a receiver never keeps more than a window and one part, and a slow
+/// consumer stops its own call and no other. No deadlock: a sender that waits has a whole window under way; once that is consumed, credit is due.
+class call_core {
+public:
+  call_core(const call_core&) = delete;
+  call_core& operator=(const call_core&) = delete;
+
+  std::uint32_t id() const noexcept { return id_; }
+
+  // What comes from the peer. False: it has broken the protocol.
+  bool part_arrived(payload p);
+  void last_part_arrived() noexcept;
+  bool credit_arrived(std::uint64_t bytes) noexcept;
+  /// Nothing more can be sent or received: who waits, and who comes later, gets `e`. Parts that have arrived can still be read.
+  void close(errc e) noexcept;
+  /// No further parts are sent: who tries gets `errc::closed`.
+  void close_sending() noexcept;
+  /// The same, but a write that is under way still is; the peer hears of the end after it.
+  void finish_sending() noexcept;
+  errc closed() const noexcept { return over_; }
+  /// Whether a coroutine of `env` may wait for it: `errc{}` or `errc::wrong_loop`.
+  errc admits(const environment& env) const noexcept { return !home_ || at_home(env, *home_) ? errc{} : errc::wrong_loop; }
+  bool receiving_parts() const noexcept { return more_to_come_; }
+
+  /// What a part takes while it waits to be read: its bytes, and at most so many for its header and its place in the list.
+  static constexpr std::size_t part_memory = 320;
+  static std::size_t memory_of_part(std::size_t size) noexcept { return size + part_memory; }
+
+protected:
+  /// `sending` says what the parts are sent as.
+  /// ... and `home` on whose loop; null when there is none.
+  call_core(service_frame::kind sending, const loop* home) noexcept : home_(home), sends_(sending) {}
+  ~call_core();
+  /// From now on frames go out through `out`, as the call `id`; with further parts of the peer's to come or not.
+  void open(outbox& out, std::uint32_t id, bool parts_will_come) noexcept {
+    out_ = &out;
+    id_ = id;
+    more_to_come_ = parts_will_come;
+  }
+  outbox* out() const noexcept { return out_; }
+  void lose_outbox() noexcept { out_ = nullptr; }
+  void more_will_come() noexcept { more_to_come_ = true; }
+  /// What is kept for the call is part of `budget`; until count_no_more().
+  void count_in(byte_budget& budget) noexcept { budget_ = &budget; }
+  void count_no_more() noexcept {
+    if (budget_) budget_->used -= kept_;
+    budget_ = nullptr;
+  }
+  void keep(std::size_t bytes) noexcept {
+    kept_ += bytes;
+    if (budget_) budget_->used += bytes;
+  }
+  void keep_no_more(std::size_t bytes) noexcept {
+    kept_ -= bytes;
+    if (budget_) budget_->used -= bytes;
+  }
+  /// Whether so much more may be kept. A call that is alone may always keep what this side itself makes.
+  bool may_keep(std::size_t bytes) const noexcept { return !budget_ || budget_->used == kept_ || budget_->has_room(bytes); }
+  bool has_room(std::size_t bytes) const noexcept { return !budget_ || budget_->has_room(bytes); }
+  /// The request is sent, or queued: parts that were to be written before may follow.
+  void begun() noexcept;
+
+  payload take_part() noexcept;
+
+private:
+  friend class read_awaiter;
+  friend class write_wait;
+  void send_end() noexcept;
+
+  const loop* home_;
+  outbox* out_ = nullptr;
+  std::uint32_t id_ = 0;
+  service_frame::kind sends_;
+  errc over_{};
+  errc sending_over_{};
+  // receiving
+  bool more_to_come_ = false;
+  std::list<payload> parts_;
+  std::size_t not_credited_ = 0;  // what was received, less what was credited
+  std::size_t consumed_ = 0;      // what was taken and not yet credited
+  byte_budget* budget_ = nullptr;
+  std::size_t kept_ = 0;  // of the budget
+  read_awaiter* reader_ = nullptr;
+  // sending
+  std::size_t under_way_ = 0;  // what was sent, or waits to be, less what was credited
+  bool end_due_ = false;
+  write_wait* writer_ = nullptr;
+};
+
+/// Waits for the next part.
+class read_awaiter final : public wait_node {
+public:
+  explicit read_awaiter(call_core* of) noexcept : call_(of) {}
+  ~read_awaiter() { leave(); }
+  bool await_ready() noexcept;
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    outcome_ = call_->admits(environment_of(h));
+    if (outcome_ != errc{} || !arm(h)) return false;
+    call_->reader_ = this;
+    return true;
+  }
+  result<std::optional<payload>> take_result() noexcept;
+  std::optional<payload> await_resume() { return take_result().value(); }
+
+private:
+  friend class call_core;
+  void leave() noexcept {
+    if (call_ && call_->reader_ == this) call_->reader_ = nullptr;
+  }
+  call_core* call_;
+  errc outcome_{};
+};
+
+/// Waits for credit, then for space in the ring.
+class write_wait : public wait_node, public pending_frame {
+public:
+  bool await_ready();
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    if (const errc e = call_->admits(environment_of(h)); e != errc{}) {
+      outcome_ = e;
+      return false;
+    }
+    if (!arm(h)) return false;
+    begin();
+    return true;
+  }
+  result<void> take_result() noexcept;
+  void await_resume() {
+    const result<void> r = take_result();
+    if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
+    r.value();
+  }
+
+protected:
+  explicit write_wait(call_core* of) noexcept : call_(of) {}
+  ~write_wait() override { leave(); }
+  void send_what(const outgoing& what) noexcept { what_ = &what; }
+
+private:
+  friend class call_core;
+  void begin();
+  void credited() noexcept;
+  void push();
+  /// Ends the wait with `e`, unless the part was sent.
+  void give_up(errc e) noexcept;
+  bool take_back() noexcept;
+  void decide(errc e) noexcept {
+    outcome_ = e;
+    complete();
+  }
+  void sent(errc e, std::exception_ptr thrown) noexcept override;
+  void leave() noexcept;
+  bool may_go() const noexcept { return call_->under_way_ < service_frame::initial_window; }
+
+  call_core* call_;
+  const outgoing* what_ = nullptr;
+  std::size_t cost_ = 0;
+  std::size_t kept_ = 0;
+  errc outcome_ = errc::would_block;
+  std::exception_ptr thrown_;
+};
+
+template <std::derived_from<outgoing> Part>
+class write_awaiter final : public write_wait {
+public:
+  write_awaiter(call_core* of, Part what) noexcept : write_wait(of), value_(std::move(what)) { send_what(value_); }
+
+private:
+  Part value_;
+};
+template <class Part>
+using write_awaitable = awaitable<write_awaiter<Part>, call_core*, Part>;
+
+}  // namespace ringbell::detail

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/detail/timer_heap.hpp>
+#include <ringbell/service/call_error.hpp>
+#include <ringbell/service/client_options.hpp>
+#include <ringbell/service/detail/call_core.hpp>
+#include <ringbell/service/observer.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+namespace ringbell::detail {
+
+class client_core;
+class client_connection;
+
+/// A reference to a client's core, which lives until the last one has gone. One thread, so a plain count.
+class client_ref {
+public:
+  client_ref() noexcept = default;
+  explicit client_ref(client_core& core) noexcept;
+  client_ref(const client_ref& other) noexcept;
+  client_ref(client_ref&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  client_ref& operator=(client_ref other) noexcept {
+    std::swap(core_, other.core_);
+    return *this;
+  }
+  ~client_ref();
+  explicit operator bool() const noexcept { return core_ != nullptr; }
+  client_core& operator*() const noexcept { return *core_; }
+  client_core* operator->() const noexcept { return core_; }
+
+private:
+  client_core* core_ = nullptr;
+};
+
+/// A call as the client sees it: from its submission until the reply has come, or the reason why none will.
+class client_call : public call_core, public pending_frame, private timer {
+public:
+  /// The reply has come; or an error, with a text if the server sent one.
+  bool over() const noexcept { return over_; }
+  std::error_code error() const noexcept { return error_; }
+  /// Throws what went wrong, or gives the reply.
+  payload take_reply() {
+    rethrow();
+    return hand_over();
+  }
+  result<payload> take_result() noexcept {
+    if (thrown_) return errc::handler_failed;
+    if (error_) return error_;
+    return hand_over();
+  }
+
+protected:
+  /// `streaming`: parts of the request will follow, and parts of the reply are read one by one.
+  client_call(client_ref of, std::uint32_t method, const call_options& options, bool streaming) noexcept;
+  ~client_call() override {
+    leave(errc::cancelled);
+    count_no_more();
+  }
+  client_call(const client_call&) = delete;
+  client_call& operator=(const client_call&) = delete;
+
+  /// What is sent. Must stay until the call is over.
+  void set_request(const outgoing& request) noexcept { request_ = &request; }
+  void set_metadata(std::string_view metadata) noexcept { metadata_ = metadata; }
+  /// Sends the request, or has it sent once there is a connection and space.
+  void submit() noexcept;
+  /// Nobody waits any more: the server is told, and a reply that still comes is dropped. No effect when it is over. Does not call `ended`.
+  void leave(errc why) noexcept;
+  /// It is over, but not by leave().
+  virtual void ended() noexcept = 0;
+  /// The end of the request's parts.
+  void finish_request() noexcept;
+  bool streaming() const noexcept { return streaming_; }
+
+private:
+  friend class client_core;
+  friend class client_connection;
+  static void expired(timer& t) noexcept;
+  void sent(errc e, std::exception_ptr thrown) noexcept override;
+  void rethrow();
+  payload hand_over() noexcept {
+    keep_no_more(std::exchange(reply_bytes_, 0));
+    return std::move(reply_);
+  }
+  bool keep_reply(std::size_t bytes) noexcept;
+  bool too_much();
+  std::string advice() const;
+  // For the core.
+  void begin(client_connection& on);
+  bool reply_arrived(payload p, const service_frame::header& h);
+  bool error_arrived(const payload& p);
+  errc join(const payload& p);
+  void fail(std::error_code e) noexcept;
+  observed_call seen() const noexcept;
+  void forget() noexcept;
+  void tell_begun() noexcept;
+
+  client_ref core_;
+  client_connection* on_ = nullptr;  // while the call has a number there
+  std::uint32_t method_;
+  const outgoing* request_ = nullptr;
+  std::string_view metadata_;
+  loop::clock::time_point deadline_{};
+  loop::clock::time_point begun_{};
+  payload reply_;
+  std::size_t reply_bytes_ = 0;  // kept: of the reply, or of its parts that have been joined
+  std::error_code error_;
+  std::string text_;
+  std::exception_ptr thrown_;
+  std::unique_ptr<std::vector<std::byte>> joined_;  // parts of a reply that is not read as a stream
+  bool streaming_;
+  bool answered_ = false;      // by the server, if only with an error
+  bool failed_there_ = false;  // with an error
+  bool at_server_ = false;
+  bool request_ended_ = false;
+  bool over_ = false;
+  bool told_ = false;  // the observer
+};
+
+/// A call with one request and one reply.
+class call_wait : public wait_node, public client_call {
+public:
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) {
+    if (const errc e = admits(environment_of(h)); e != errc{}) {
+      leave(e);
+      return false;
+    }
+    submit();
+    return !over() && arm(h);
+  }
+  result<payload> take_result() noexcept {
+    disarm();
+    leave(errc::cancelled);
+    return client_call::take_result();
+  }
+  payload await_resume() {
+    disarm();
+    leave(errc::cancelled);
+    return take_reply();
+  }
+
+protected:
+  call_wait(client_ref of, std::uint32_t method, const call_options& options) noexcept
+      : client_call(std::move(of), method, options, false) {}
+
+private:
+  void ended() noexcept override {
+    if (waiting) complete();
+  }
+};
+
+template <std::derived_from<outgoing> Request>
+class call_awaiter final : public call_wait {
+public:
+  call_awaiter(client_ref of, std::uint32_t method, Request request, call_options options) noexcept
+      : call_wait(std::move(of), method, options), value_(std::move(request)) {
+    set_request(value_);
+  }
+  // What is sent must still be there when the base takes the call back.
+  ~call_awaiter() override { leave(errc::cancelled); }
+
+private:
+  Request value_;
+};
+
+template <class Request>
+using call_awaitable = awaitable<call_awaiter<Request>, client_ref, std::uint32_t, Request, call_options>;
+
+}  // namespace ringbell::detail

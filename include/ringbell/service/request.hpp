@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/stop_token.hpp>
+#include <ringbell/service/detail/call_core.hpp>
+#include <ringbell/service/payload.hpp>
+#include <ringbell/service/reply.hpp>
+#include <ringbell/sys/local_socket.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace ringbell {
+
+class request;
+
+namespace detail {
+class server_call;
+class server_session;
+/// The connection that it came by; null once that has gone.
+const server_session* session_of(const request& r) noexcept;
+}  // namespace detail
+
+/// What a handler gets: the method, the bytes, the metadata, who asks and until when; and, for calls with parts, the ways to read those of the request and
+/// to write those of the reply.
+///
+/// The handler's stop token (`current_environment()`, and so all that it awaits) fires when the client cancels or dies, when the deadline passes, and when the
+/// server is made to stop at once. What the handler then answers, nobody hears.
+///
+/// Thread-safety: the loop that runs the handler. Lifetime: the bytes live as long as this object, which may outlive the handler; then `read` and `write`
+/// fail with `errc::closed`.
+class request {
+public:
+  request(request&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
+  request& operator=(request&& other) noexcept {
+    std::swap(call_, other.call_);
+    return *this;
+  }
+  ~request();
+
+  std::uint32_t method() const noexcept;
+  /// The bytes with their metadata.
+  const payload& content() const noexcept;
+  std::span<const std::byte> bytes() const noexcept { return content().bytes(); }
+  std::string_view text() const noexcept { return content().text(); }
+  std::size_t size() const noexcept { return content().size(); }
+  std::string_view metadata() const noexcept { return content().metadata(); }
+  /// The bytes as a `T`, by its `codec`. What that throws answers the call when the handler lets it.
+  template <decodable T>
+  T as() const {
+    return content().as<T>();
+  }
+  /// Who asks, by the kernel's word.
+  const sys::peer_identity& peer() const noexcept;
+  /// When the client gives up; nothing when it set no limit.
+  std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept;
+  bool stop_requested() const noexcept;
+
+  using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_core*>;
+  template <class T>
+  using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
+
+  /// The next part of a streaming request: `std::optional<payload>`, empty after the last, and at once when the request has none.
+  read_awaitable read() noexcept { return read_awaitable(core()); }
+  /// Sends a part of the reply; waits for the client's credit and for space. The bytes must stay until then; those of a temporary are kept. The reply itself ends the parts.
+  write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
+    return write_awaitable<std::span<const std::byte>>(core(), detail::borrowed_bytes(part));
+  }
+  write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept { return write(as_bytes(part)); }
+  template <detail::owns_bytes Owner>
+  auto write(Owner&& temporary) {
+    using content = detail::owned_bytes<std::remove_const_t<Owner>>;
+    return detail::write_awaitable<content>(core(), content(std::forward<Owner>(temporary)));
+  }
+  template <encodable T>
+  write_awaitable<T> write_value(const T& part) noexcept {
+    return write_awaitable<T>(core(), detail::borrowed<T>(part));
+  }
+  template <detail::temporary_value T>
+  auto write_value(T&& temporary) {
+    using content = detail::owned<std::remove_const_t<T>>;
+    return detail::write_awaitable<content>(core(), content(std::forward<T>(temporary)));
+  }
+
+  /// For the library's own use.
+  explicit request(detail::server_call& call) noexcept;
+
+private:
+  friend const detail::server_session* detail::session_of(const request& r) noexcept;
+  detail::call_core* core() noexcept;
+  detail::server_call* call_;
+};
+
+}  // namespace ringbell

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/channel/detail/channel_core.hpp>
+#include <ringbell/loop/detail/futex_half.hpp>
+
+namespace ringbell::detail {
+
+namespace {
+
+// An answer that is on its way arrives before that, and brings no need to publish anything.
+constexpr unsigned polls_before_publish = 64;
+
+}  // namespace
+
+// -- waits --
+
+void receive_wait::begin() noexcept {
+  core_->receiving_ = this;
+  if (core_->ring().can_receive())
+    complete();  // it only gave others their turn
+  else
+    core_->stay_awake();
+  core_->ring_if_due();
+}
+
+void send_wait::undo() noexcept {
+  core_->ring().abandon_fragments();
+  core_->ring_if_due();
+}
+
+// -- the channel --
+
+channel_core::channel_core(loop& lp, connection_parts parts, client_slot slot) noexcept
+    : connection(std::move(parts), std::move(slot)),
+      loop_(&lp),
+      budget_(&loop_access::budget_of(lp)),
+      bell_(*this),
+      control_(*this),
+      data_futex_(*this),
+      space_futex_(*this) {
+  loop_access::add_resident(lp, *this);
+}
+
+std::error_code channel_core::start() noexcept {
+  compare_cpus();
+  const bool by_socket = parts_.wakes_this == sys::bell_kind::socket;
+  const std::uint32_t interest = by_socket ? event_read | event_hangup : event_hangup;
+  std::error_code error = loop_access::watch(*loop_, parts_.control.native(), interest, watch_mode::edge, control_, control_key_);
+  if (!error && parts_.wakes_this == sys::bell_kind::eventfd)
+    error = loop_access::watch(*loop_, parts_.own_bell.native(), event_read, watch_mode::edge, bell_, bell_key_);
+  return error;
+}
+
+void channel_core::hang_up() noexcept {
+  if (loop_ && !in_forked_child()) stop_watching();
+  awake_source::unlink();
+}
+
+void channel_core::stop_watching() noexcept {
+  loop_access::unwatch(*loop_, control_key_);
+  loop_access::unwatch(*loop_, bell_key_);
+  loop_access::unwatch(*loop_, data_futex_.key);
+  loop_access::unwatch(*loop_, space_futex_.key);
+}
+
+// The peer sees that this side has closed; messages and claims that live on go on.
+void channel_core::loop_gone() noexcept {
+  if (!in_forked_child()) {
+    close_send();
+    close_receive();
+    stop_watching();
+  }
+  awake_source::unlink();
+  loop_ = nullptr;
+  budget_ = &no_budget_;
+}
+
+void channel_core::on_control(std::uint32_t events) noexcept {
+  bool hung_up = (events & (event_hangup | event_error | event_refused)) != 0;
+  // Drained before looking, so that a bell rung after the look is a new event. Also where the socket is no bell, but its handle does not tell what came.
+  if (events & event_read) hung_up |= parts_.control.drain();
+  if (hung_up) {
+    loop_access::unwatch(*loop_, control_key_);
+    ring().peer_gone();
+  }
+  look_again();
+}
+
+void channel_core::look_again() noexcept {
+  poll();
+  // Whoever goes on waiting must be announced anew before the next sleep: the look may have taken in, or sent, a part.
+  if (waiting_to_receive() || waiting_to_send()) stay_awake();
+}
+
+bool channel_core::poll() noexcept {
+  bool any = false;
+  if (waiting_to_receive() && ring().can_receive()) {
+    receiving_->complete();
+    any = true;
+  }
+  if (waiting_to_send() && ring().can_send(sending_->remaining()) && sending_->try_again()) any = true;
+  if (any) {
+    polls_in_vain_ = 0;
+  } else if (++polls_in_vain_ % polls_before_publish == 0) {
+    // Who spins for long is like one who parks: the peer may be waiting for what was held back, space or messages.
+    ring().publish();
+  }
+  ring_if_due();
+  if (any) {
+    if (!std::exchange(parked_, false)) count(ring().counters().spins_paid);
+    loop_access::woken(*loop_, *this);
+  }
+  return any;
+}
+
+void channel_core::announce() noexcept {
+  compare_cpus();
+  const bool for_space = waiting_to_send();
+  ring().announce(waiting_to_receive(), for_space, for_space ? sending_->remaining() : 0);
+}
+
+bool channel_core::recheck() noexcept {
+  ring().after_fence();
+  ring_if_due();
+  const position sent_before = ring().sent_position();
+  if (poll()) return true;
+  // Fragments were taken in, or sent: the index that was announced is behind, and would ring no more.
+  if ((waiting_to_receive() && ring().interrupted()) || ring().sent_position() != sent_before) return true;
+  if (!waiting_to_receive() && !waiting_to_send()) return false;
+  if (parts_.wakes_this == sys::bell_kind::futex && !wait_on_futexes()) return true;
+  parked_ = true;
+  count(ring().counters().parks);
+  return false;
+}
+
+bool channel_core::wait_on_futexes() noexcept {
+  // The kernel compares the word once more when the wait begins: an index that has moved by then ends it at once.
+  std::error_code error;
+  if (waiting_to_receive() && !data_futex_.key)
+    error = loop_access::watch_futex(*loop_, futex_half(peer_page().tx_tail), static_cast<std::uint32_t>(ring().read_position()),
+                                     data_futex_, data_futex_.key);
+  if (!error && waiting_to_send() && !space_futex_.key)
+    error = loop_access::watch_futex(*loop_, futex_half(peer_page().rx_head), static_cast<std::uint32_t>(ring().known_head()), space_futex_,
+                                     space_futex_.key);
+  return !error;
+}
+
+void channel_core::compare_cpus() noexcept {
+  const int own = loop_access::only_cpu(*loop_);
+  own_page().only_cpu.store(own, std::memory_order_relaxed);
+  same_cpu_ = own >= 0 && peer_page().only_cpu.load(std::memory_order_relaxed) == own;
+}
+
+void channel_core::publish_later() noexcept {
+  if (!loop_) return ring().publish();  // nothing else will
+  if (awake_source::linked()) return;
+  pollable = false;  // nobody waits: it only has something to tell the peer before the loop sleeps
+  loop_access::keep_awake(*loop_, *this);
+}
+
+// -- the halves --
+
+void channel_core::close_send() noexcept {
+  if (waiting_to_send()) {
+    if (sending_->begun()) ring().abandon_fragments();
+    sending_->decide(errc::closed);
+  }
+  ring().close_send();
+  ring_if_due();
+}
+
+void channel_core::close_receive() noexcept {
+  if (waiting_to_receive()) receiving_->decide(errc::closed);
+  ring().close_receive();
+  ring_if_due();
+}
+
+// Messages and claims that live on are no client.
+void channel_core::drop_sender() noexcept {
+  if (halves_ == 1) slot_.leave();
+  if (!in_forked_child()) close_send();
+  if (sending_) std::exchange(sending_, nullptr)->lose_channel();
+  half_dropped();
+}
+
+void channel_core::drop_receiver() noexcept {
+  if (halves_ == 1) slot_.leave();
+  if (!in_forked_child()) close_receive();
+  if (receiving_) std::exchange(receiving_, nullptr)->lose_channel();
+  half_dropped();
+}
+
+void channel_core::half_dropped() noexcept {
+  if (--halves_ == 0) orphan();
+}
+
+}  // namespace ringbell::detail

@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/channel/listener.hpp>
+
+#include <ringbell/channel/connect.hpp>
+#include <ringbell/channel/detail/handshake.hpp>
+#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/sys/limit.hpp>
+#include <ringbell/sys/service_path.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <new>
+#include <system_error>
+#include <utility>
+
+namespace ringbell {
+
+namespace {
+
+// Out of descriptors or memory: the connection stays in the backlog, and accepting goes on after a moment.
+constexpr std::chrono::milliseconds accept_again{50};
+
+// What clients have sent is closed by another thread; this is how soon that is looked at again when it has much to do.
+constexpr std::chrono::milliseconds closed_by_then{10};
+
+// A handshake costs some hundred microseconds: a crowd at the door must not keep those inside waiting.
+constexpr int accepted_per_turn = 8;
+
+// A connection that goes through at once has no place. Of the others' each has one, and one more for each handle that it has sent: that is how many descriptors it
+// holds. All together hold at most so many of those that the process may have, and one user's so many of these places.
+constexpr std::size_t part_of_descriptors = 4;
+constexpr std::size_t part_of_user = 4;
+constexpr std::size_t most_of_one = 1 + sys::received_handles::capacity;
+
+bool is_out_of_descriptors(const std::error_code& error) noexcept {
+  return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system;
+}
+
+// What is to be closed must leave descriptors for closing it: to look into a socket takes some.
+bool too_much_is_to_be_closed() noexcept {
+  constexpr std::size_t part = 8;
+  return sys::closing_elsewhere() >= std::min(sys::most_closing_elsewhere, std::max<std::size_t>(1, sys::descriptor_limit() / part));
+}
+
+void send_refusal(sys::local_socket& socket, const handshake::refused& no) noexcept {
+  (void)socket.send(handshake::encode(no).bytes());  // a client that has gone need not be told
+}
+
+}  // namespace
+
+namespace detail {
+
+/// A connection of a client that may connect, and has not said yet what it wants.
+class half_open final : public event_sink, public timer, public list_node<half_open> {
+public:
+  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who, client_count of_user) noexcept
+      : timer(&expired), owner_(owner), socket_(std::move(socket)), who_(who), of_user_(std::move(of_user)) {}
+  ~half_open();
+  bool start();
+
+  const sys::user_id& user() const noexcept { return who_.user; }
+  std::size_t places() const noexcept { return 1 + handles_.count; }
+
+private:
+  static void expired(timer& t) noexcept { delete static_cast<half_open*>(&t); }
+  void on_event(std::uint32_t) noexcept override;
+  bool read() noexcept;
+  void greeted(const handshake::hello& hello) noexcept;
+  std::error_code welcome(const handshake::hello& hello, const handshake::welcome& answer) noexcept;
+  template <class F>
+  auto with_reserve(F make, std::error_code& error) noexcept;
+  void refuse(errc reason, std::uint64_t low = 0, std::uint64_t high = 0) noexcept;
+  void refuse_for_lack(const std::error_code& of) noexcept;
+
+  listener_core& owner_;
+  sys::local_socket socket_;
+  sys::peer_identity who_;
+  client_count of_user_;
+  handshake::frame_reader reader_{handshake::max_frame};  // a HELLO is the longest
+  sys::received_handles handles_;
+  watch_key key_;
+};
+
+// -- who may shake hands --
+
+std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view name, listener_options options) {
+  const auto wrong = [&](std::error_code error, const std::string& more = {}) {
+    throw sys::failure(error, "ringbell: listening on " + sys::describe_service(name) + more);
+  };
+  handshake::server_terms terms;
+  terms.min_ring_bytes = options.min_ring_bytes;
+  terms.max_ring_bytes = options.max_ring_bytes;
+  terms.default_ring_bytes = options.default_ring_bytes;
+  if (const std::error_code error = handshake::check(terms)) wrong(error);
+  // No client could get a ring: better to say so here than to each of them.
+  if (!sys::fits_file_limit(control_bytes + options.default_ring_bytes))
+    wrong(std::make_error_code(std::errc::file_too_large), " with rings of " + std::to_string(options.default_ring_bytes) + " bytes");
+  const auto path = sys::service_path(name);
+  if (!path) wrong(path.error());
+  std::error_code error = sys::prepare_service_folder(name);
+  if (error) wrong(error);
+  sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
+  if (error) wrong(error, sys::local_listener::obstacles(*path));
+  return std::unique_ptr<listener_core>(new listener_core(lp, std::move(socket), std::move(options)));
+}
+
+listener_core::listener_core(loop& lp, sys::local_listener socket, listener_options options)
+    : timer(&again),
+      loop_(lp),
+      socket_(std::move(socket)),
+      options_(std::move(options)),
+      places_(std::max(std::min(options_.max_half_open, sys::descriptor_limit() / part_of_descriptors), most_of_one)),
+      clients_(std::make_shared<std::atomic<std::size_t>>(0)) {
+  const std::error_code error = loop_access::watch(loop_, socket_.native(), event_read, watch_mode::edge, *this, key_);
+  if (error) throw sys::failure(error, "ringbell: listening on " + socket_.path());
+  reserve_.fill();
+}
+
+listener_core::~listener_core() {
+  loop_access::unwatch(loop_, key_);
+  closing_ = true;
+  handshakes_.for_each([](half_open& unfinished) { delete &unfinished; });
+  for (accepted_connection& not_taken : ready_) end_connection(std::move(not_taken.parts));
+}
+
+std::optional<accepted_connection> listener_core::take() noexcept {
+  std::optional<accepted_connection> first;
+  if (ready_.empty()) return first;
+  first.emplace(std::move(ready_.front()));
+  ready_.pop_front();
+  if (more_) accept_soon();  // not from here: a handshake that ends at once calls on_ready, that is whoever is just taking this client
+  return first;
+}
+
+void listener_core::accepted(connection_parts parts, client_count of_user) noexcept {
+  try {
+    ready_.push_back({std::move(parts), client_slot(clients_, std::move(of_user))});
+  } catch (const std::bad_alloc&) {
+    return;  // too late for a refusal: the hang-up says it
+  }
+  if (on_ready_) on_ready_();
+}
+
+void listener_core::ended() noexcept {
+  if (!closing_) accept_all();
+}
+
+void listener_core::accept_soon() noexcept { accept_at(loop::clock::now()); }
+
+void listener_core::accept_at(loop::clock::time_point when) noexcept {
+  try {
+    loop_access::add_timer(loop_, *this, when);
+  } catch (const std::bad_alloc&) {
+    // Whoever comes next, or ends a handshake, makes it go on.
+  }
+}
+
+void listener_core::accept_all() noexcept {
+  // A handshake that fails at its first step ends within begin(), and calls back.
+  if (std::exchange(accepting_, true)) return;
+  if (sys::closing_elsewhere() == 0) reserve_.fill();  // to look at what is to be closed takes descriptors as well
+  for (int left = accepted_per_turn; more_ && ready_.size() < options_.max_half_open; --left) {
+    if (left == 0) {
+      accept_soon();
+      break;
+    }
+    if (too_much_is_to_be_closed()) {
+      accept_at(loop::clock::now() + closed_by_then);
+      break;
+    }
+    std::error_code error;
+    sys::local_socket socket = socket_.accept(error);
+    if (is_out_of_descriptors(error) && reserve_.give_one()) socket = socket_.accept(error);
+    if (!error) {
+      begin(std::move(socket));
+      continue;
+    }
+    more_ = false;
+    if (error != errc::would_block) accept_at(loop::clock::now() + accept_again);
+  }
+  accepting_ = false;
+}
+
+bool listener_core::allowed(const sys::peer_identity& who) noexcept {
+  try {
+    return !options_.authorize || options_.authorize(who);
+  } catch (...) {
+    return false;
+  }
+}
+
+void listener_core::begin(sys::local_socket socket) noexcept {
+  const auto who = socket.peer();
+  if (!who) return;  // gone already
+  // A client that may not connect is told so at once, whatever it sends: it takes no place, and nothing of it is received.
+  if (!allowed(*who)) return send_refusal(socket, {errc::refused_unauthorized, 0, 0});
+  try {
+    auto connection = std::make_unique<half_open>(*this, std::move(socket), *who, users_.of(who->user));
+    handshakes_.push_back(*connection);
+    if (connection->start()) return;
+    (void)connection.release();  // owns itself from now on: ends with its handshake, its time, or because others need its place
+    make_room_for(who->user);
+  } catch (const std::bad_alloc&) {
+    if (socket) send_refusal(socket, {errc::refused_no_resources, 0, 0});
+  }
+}
+
+/// A connection that says nothing gives way to later ones: the oldest connection of the user, when the user has more than its share of the places, and the oldest of
+/// all, when all have too many.
+void listener_core::make_room_for(const sys::user_id& user) noexcept {
+  const std::size_t share = std::max(places_ / part_of_user, most_of_one);
+  for (;;) {
+    std::size_t all = 0;
+    std::size_t of_user = 0;
+    half_open* oldest_of_user = nullptr;
+    handshakes_.for_each([&](half_open& one) {
+      all += one.places();
+      if (one.user() != user) return;
+      of_user += one.places();
+      if (!oldest_of_user) oldest_of_user = &one;
+    });
+    if (of_user > share)
+      delete oldest_of_user;
+    else if (all > places_)
+      delete &handshakes_.front();
+    else
+      return;
+  }
+}
+
+// True when it is over already: most greetings are there by the time that their connection is accepted, and need not be waited for.
+bool half_open::start() {
+  if (read()) return true;
+  try {
+    loop_access::add_timer(owner_.owner(), *this, from_now(owner_.options_.handshake_timeout));
+  } catch (const std::bad_alloc&) {
+    return refuse_for_lack(std::make_error_code(std::errc::not_enough_memory)), true;
+  }
+  const std::error_code error = loop_access::watch(owner_.owner(), socket_.native(), event_read, watch_mode::edge, *this, key_);
+  if (error) refuse_for_lack(error);
+  return static_cast<bool>(error);
+}
+
+half_open::~half_open() {
+  loop_access::unwatch(owner_.owner(), key_);
+  unlink();
+  owner_.ended();
+}
+
+void half_open::on_event(std::uint32_t) noexcept {
+  if (read()) {
+    delete this;
+    return;
+  }
+  owner_.make_room_for(who_.user);  // for the handles that it may have sent; this connection itself may have to give way
+}
+
+/// Takes what has come. True when the handshake is over, well or not.
+bool half_open::read() noexcept {
+  for (;;) {
+    const auto got = socket_.receive(reader_.want(), handles_);
+    if (!got) {
+      if (got.error() == errc::would_block) return false;
+      if (is_out_of_descriptors(got.error()) && owner_.reserve_.give_one()) continue;
+      refuse_for_lack(got.error());
+      return true;
+    }
+    if (*got == 0) return true;
+    const auto frame = reader_.received(*got);
+    if (!frame && frame.error() == errc::would_block) continue;
+    const auto* hello = frame ? std::get_if<handshake::hello>(&*frame) : nullptr;
+    if (hello)
+      greeted(*hello);
+    else
+      refuse(errc::refused_malformed);
+    return true;
+  }
+}
+
+void half_open::greeted(const handshake::hello& hello) noexcept {
+  const listener_options& options = owner_.options_;
+  if (owner_.clients() >= options.max_clients) return refuse(errc::refused_too_many, 0, options.max_clients);
+  if (of_user_->load(std::memory_order_relaxed) >= options.max_clients_per_user)
+    return refuse(errc::refused_too_many_of_user, 0, options.max_clients_per_user);
+  if (handles_.count != handshake::expected_handles(hello)) return refuse(errc::refused_malformed);
+  // All that it has to send is there.
+  if (!socket_.let_no_handles_in()) return refuse(errc::refused_malformed);
+
+  handshake::server_terms terms;
+  terms.min_ring_bytes = options.min_ring_bytes;
+  terms.max_ring_bytes = options.max_ring_bytes;
+  terms.default_ring_bytes = options.default_ring_bytes;
+  terms.max_message = options.max_message;
+  terms.can_wait_on = usable_bells(options.bells, owner_.owner());
+  terms.can_ring = sys::system_bells();
+  terms.same_user = sys::is_current_user(who_.user);
+  const auto answer = handshake::answer(hello, terms);
+  if (const auto* no = std::get_if<handshake::refused>(&answer)) return refuse(no->reason, no->limit_low, no->limit_high);
+  const std::error_code error = welcome(hello, std::get<handshake::welcome>(answer));
+  // A region, or a bell, that is not what it was said to be.
+  if (error == errc::bad_region || error == errc::bad_peer) return refuse(errc::refused_malformed);
+  if (error) refuse_for_lack(error);
+}
+
+/// Makes something that takes a descriptor, of the reserve if there is no other.
+template <class F>
+auto half_open::with_reserve(F make, std::error_code& error) noexcept {
+  auto made = make(error);
+  if (is_out_of_descriptors(error) && owner_.reserve_.give_one()) made = make(error);
+  return made;
+}
+
+std::error_code half_open::welcome(const handshake::hello& hello, const handshake::welcome& answer) noexcept {
+  std::error_code error;
+  connection_parts parts;
+  if (answer.wakes_client == sys::bell_kind::eventfd) {
+    if (!sys::event_bell::is_event(handles_.items[1].get())) return errc::bad_peer;
+    parts.peer_bell = sys::event_bell(handles_.items[1].trusted());
+  }
+  parts.peer = map_ring_region(std::move(handles_.items[0]), hello.ring_bytes, error);
+  if (!error) parts.own = with_reserve([&](std::error_code& e) { return create_ring_region(answer.ring_bytes, e); }, error);
+  if (!error && answer.wakes_server == sys::bell_kind::eventfd)
+    parts.own_bell = with_reserve([](std::error_code& e) { return sys::event_bell::create(e); }, error);
+  if (error) return error;
+  parts.wakes_this = answer.wakes_server;
+  parts.wakes_peer = answer.wakes_client;
+  parts.own_ring_bytes = answer.ring_bytes;
+  parts.peer_ring_bytes = hello.ring_bytes;
+  parts.max_receive = static_cast<std::size_t>(answer.max_message);
+  parts.max_send = static_cast<std::size_t>(hello.max_message);
+  parts.who = who_;
+
+  const sys::native_handle handles[] = {parts.own.shared_handle(), parts.own_bell.native()};
+  const handshake::encoded_frame frame = handshake::encode(answer);
+  const auto sent = socket_.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(answer)));
+  if (!sent) return sent.error();
+  if (*sent != frame.size) return errc::peer_closed;
+  parts.own.close_handle();
+  loop_access::unwatch(owner_.owner(), key_);
+  parts.control = std::move(socket_);
+  owner_.accepted(std::move(parts), std::move(of_user_));
+  return {};
+}
+
+void half_open::refuse(errc reason, std::uint64_t low, std::uint64_t high) noexcept {
+  handshake::refused no;
+  no.reason = reason;
+  no.limit_low = low;
+  no.limit_high = high;
+  send_refusal(socket_, no);
+}
+
+/// Refuses for what this process lacks; what is the client's fault, or a hang-up, needs no answer.
+void half_open::refuse_for_lack(const std::error_code& of) noexcept {
+  if (is_out_of_descriptors(of))
+    refuse(errc::refused_no_resources, 0, sys::descriptor_limit());
+  else if (of == std::errc::not_enough_memory || of == std::errc::no_space_on_device)
+    refuse(errc::refused_no_resources);
+}
+
+// -- accept --
+
+/// Makes channels of a listener's clients, one at a time and only while somebody waits for it.
+class acceptor final : private resident {
+public:
+  explicit acceptor(std::unique_ptr<listener_core> of) : core(std::move(of)), path(core->path()) {
+    core->on_ready([this] { offer(); });
+    loop_access::add_resident(core->owner(), *this);
+  }
+  acceptor(const acceptor&) = delete;
+  acceptor& operator=(const acceptor&) = delete;
+  ~acceptor() { end_wait(); }
+
+  void wait(accept_awaiter& a) noexcept {
+    waiting = &a;
+    offer();
+  }
+  channel take() noexcept { return std::move(next_); }
+
+  std::unique_ptr<listener_core> core;  // null when the loop has gone
+  const std::string path;
+  accept_awaiter* waiting = nullptr;
+
+private:
+  void loop_gone() noexcept override {
+    end_wait();
+    core.reset();
+  }
+  void end_wait() noexcept {
+    if (!waiting) return;
+    waiting->lose_listener();
+    std::exchange(waiting, nullptr)->complete();
+  }
+  void offer() noexcept {
+    if (!waiting) return;
+    while (!next_) {
+      std::optional<accepted_connection> client = core->take();
+      if (!client) return;
+      // An error is this client's bad luck (no memory, no more watches): it sees a hang-up, and the wait goes on.
+      if (auto started = start_channel(core->owner(), std::move(client->parts), std::move(client->slot))) next_ = std::move(*started);
+    }
+    waiting->complete();
+  }
+
+  channel next_;  // stays for the next accept when the one that it was made for is cancelled before it has taken it
+};
+
+loop& accept_awaiter::owner() const noexcept { return from_->core->owner(); }
+
+bool accept_awaiter::await_ready() noexcept {
+  if (!from_ || !from_->core)
+    outcome_ = errc::closed;
+  else if (from_->waiting)
+    outcome_ = errc::busy;
+  return outcome_ != errc::would_block;
+}
+
+void accept_awaiter::begin() noexcept { from_->wait(*this); }
+
+void accept_awaiter::leave() noexcept {
+  if (from_ && from_->waiting == this) from_->waiting = nullptr;
+}
+
+result<channel> accept_awaiter::take_result() noexcept {
+  disarm();
+  leave();
+  auto* const from = std::exchange(from_, nullptr);  // the listener may go before this awaiter does
+  if (outcome_ != errc::would_block) return outcome_;
+  if (!from) return errc::closed;
+  if (stop_requested() || !completed()) return errc::cancelled;
+  return from->take();
+}
+
+}  // namespace detail
+
+// -- listener --
+
+listener listener::bind(loop& lp, std::string_view name, listener_options options) {
+  return listener(std::make_unique<detail::acceptor>(detail::listener_core::bind(lp, name, std::move(options))));
+}
+
+listener::listener(std::unique_ptr<detail::acceptor> clients) noexcept : acceptor_(std::move(clients)) {}
+listener::listener(listener&&) noexcept = default;
+listener& listener::operator=(listener&&) noexcept = default;
+listener::~listener() = default;
+
+const std::string& listener::path() const noexcept {
+  static const std::string none;
+  return acceptor_ ? acceptor_->path : none;
+}
+std::size_t listener::clients() const noexcept { return acceptor_ && acceptor_->core ? acceptor_->core->clients() : 0; }
+
+}  // namespace ringbell

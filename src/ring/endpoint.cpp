@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <ringbell/ring/endpoint.hpp>
+
+#include <new>
+
+namespace ringbell {
+
+namespace {
+
+constexpr std::size_t total_bytes = 8;  // the length of the whole message, at the head of its first fragment
+
+// How many bytes of fragments are moved in one go: some tens of microseconds. A longer message, or a peer that never ends its
+// fragments, then gives the other channels and the timers their turn.
+constexpr std::size_t slice = std::size_t{1} << 20;
+
+/// Copies `n` bytes of a message, from `offset` on.
+void copy_gathered(std::byte* to, gather_list message, std::size_t offset, std::size_t n) noexcept {
+  for (const auto piece : message) {
+    if (offset >= piece.size()) {
+      offset -= piece.size();
+      continue;
+    }
+    const std::size_t part = std::min(n, piece.size() - offset);
+    if (part == 0) return;
+    detail::copy_to_ring(to, piece.data() + offset, part);
+    to += part;
+    n -= part;
+    offset = 0;
+  }
+}
+
+}  // namespace
+
+errc endpoint::fail(errc e) noexcept {
+  switch (e) {
+    case errc::bad_peer: failure_ = e; break;
+    case errc::would_block:
+      // Messages held back must not wait for the space that only their being read can give.
+      if (writer_.tail() != writer_.published()) publish();
+      count(own_.counters.ring_full_stalls);
+      break;
+    default: break;
+  }
+  return e;
+}
+
+// -- sending --
+
+errc endpoint::check_send_slow() noexcept {
+  if (failure_ != errc{}) return failure_;
+  if (writer_.closed()) return errc::closed;
+  if (gone_) return errc::peer_closed;
+  if (writer_.claimed()) return errc::busy;
+  // A message was given up half-way: the peer hears of that before anything else.
+  std::byte* payload = nullptr;
+  if (const errc e = writer_.claim(0, payload); e != errc{}) return fail(e);
+  writer_.commit(0, record_header::abandon);
+  abandon_due_ = false;
+  return errc{};
+}
+
+errc endpoint::send_fragments(gather_list message, std::size_t size, std::size_t& sent) noexcept {
+  if (sent == 0 && size <= max_claim()) {  // one fragment alone would be taken for a message
+    const errc e = try_send(message, size);
+    if (e == errc{}) sent = size;
+    return e;
+  }
+  if (const errc e = check_send(size); e != errc{}) return e;
+  const std::size_t begun_at = sent;
+  do {
+    if (sent - begun_at >= slice) return errc::would_block;
+    const std::size_t prefix = sent == 0 ? total_bytes : 0;
+    const std::size_t length = writer_.fragment_length(size - sent + prefix);
+    std::byte* payload = nullptr;
+    if (const errc e = writer_.claim(length, payload); e != errc{}) return fail(e);
+    if (prefix != 0) {
+      const std::uint64_t total = size;
+      std::memcpy(payload, &total, total_bytes);
+    }
+    copy_gathered(payload + prefix, message, sent, length - prefix);
+    sent += length - prefix;
+    writer_.commit(length, sent < size ? record_header::more : 0);
+    fragments_begun_ = sent < size;
+    publish();  // each fragment, held or not: the peer reads while this side writes
+  } while (sent < size);
+  count(own_.counters.messages_sent);
+  count(own_.counters.bytes_sent, size);
+  return errc{};
+}
+
+void endpoint::abandon_fragments() noexcept {
+  if (!std::exchange(fragments_begun_, false)) return;
+  abandon_due_ = true;
+  if (check_send(0) == errc{} && !held_) publish();
+}
+
+std::size_t endpoint::send_unit(std::size_t remaining) const noexcept {
+  if (abandon_due_) return 0;
+  return fragments_begun_ || remaining > writer_.max_record() ? writer_.fragment_length(remaining) : remaining;
+}
+
+bool endpoint::can_send(std::size_t size) noexcept {
+  if (failure_ != errc{} || gone_ || writer_.closed()) return true;
+  const errc e = writer_.has_space(send_unit(size));
+  if (e == errc::bad_peer) failure_ = e;
+  return e != errc::would_block;
+}
+
+void endpoint::close_send() noexcept {
+  if (writer_.closed()) return;
+  writer_.abandon();
+  if (reader_.dirty()) reader_.publish();
+  writer_.close();
+  detail::park_fence();  // F2, F4
+  look();
+  due_ |= wake_receiver;  // whatever it waits for, it will not come
+}
+
+// -- receiving --
+
+errc endpoint::nothing_there(errc e, bool moved) noexcept {
+  // What was taken in lies beyond the index announced before, so the peer would stay silent about what follows.
+  interrupted_ = moved && e == errc::would_block;
+  if (e == errc::bad_peer) failure_ = e;
+  // The hang-up came before this look at the ring, so what was published before it has been seen.
+  if (e == errc::would_block && gone_) return errc::peer_closed;
+  return e;
+}
+
+errc endpoint::next_slow(record& r) noexcept {
+  const position begun_at = reader_.read();
+  interrupted_ = false;
+  while (!joiner_.complete()) {
+    if (reader_.read() - begun_at >= slice) {
+      interrupted_ = true;
+      return errc::would_block;
+    }
+    if (const errc e = reader_.peek(r); e != errc{}) return nothing_there(e, reader_.read() != begun_at);
+    if (r.flags == 0 && !joiner_.active) return r.length <= max_receive_ ? errc{} : fail(errc::bad_peer);
+    if (const errc e = join(r); e != errc{}) return fail(e);
+    reader_.advance(r);
+    if (loans_ == 0) {
+      reader_.release(reader_.read());
+      if (reader_.publish_due()) publish();
+    }
+  }
+  return errc{};
+}
+
+errc endpoint::join(const record& r) noexcept {
+  if ((r.flags & record_header::abandon) != 0) {
+    joiner_ = {};
+    return r.length == 0 && r.flags == record_header::abandon ? errc{} : errc::bad_peer;
+  }
+  const std::byte* from = r.payload;
+  std::size_t length = r.length;
+  if (!joiner_.active) {
+    std::uint64_t total = 0;
+    if (length < total_bytes) return errc::bad_peer;
+    std::memcpy(&total, from, total_bytes);
+    from += total_bytes;
+    length -= total_bytes;
+    if (total > max_receive_ || total <= length) return errc::bad_peer;
+    // Not touched before bytes come for it, so a lie about the length costs address space only.
+    joiner_.bytes.reset(new (std::nothrow) std::byte[total]);
+    if (!joiner_.bytes) return errc::message_too_large;
+    joiner_.total = static_cast<std::size_t>(total);
+    joiner_.have = 0;
+    joiner_.active = true;
+  }
+  if (length > joiner_.total - joiner_.have) return errc::bad_peer;
+  if (length != 0) std::memcpy(joiner_.bytes.get() + joiner_.have, from, length);
+  joiner_.have += length;
+  const bool last = (r.flags & record_header::more) == 0;
+  return last == (joiner_.have == joiner_.total) ? errc{} : errc::bad_peer;
+}
+
+void endpoint::close_receive() noexcept {
+  if (reader_.closed()) return;
+  interrupted_ = false;
+  reader_.close();
+  detail::park_fence();  // F4
+  look();
+  due_ |= wake_sender;  // its sends fail from now on
+}
+
+// -- parking --
+
+void endpoint::announce(bool for_data, bool for_space, std::size_t space_for) noexcept {
+  // Before parking: the peer may sleep until it hears of this space, and it would not hear of it before we wake.
+  if (reader_.dirty()) reader_.publish();
+  if (writer_.tail() != writer_.published()) writer_.publish();
+  if (for_data) own_.data_wake_at.store(reader_.read(), std::memory_order_relaxed);                                    // R1
+  if (for_space) own_.space_wake_at.store(writer_.space_wake_index(send_unit(space_for)), std::memory_order_relaxed);  // S3
+}
+
+}  // namespace ringbell
