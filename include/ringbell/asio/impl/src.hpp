@@ -6,8 +6,6 @@
 /// reactor) does not link: `undefined reference to ringbell::detail::asio_...`. It includes this header
 /// in one of its source files, and so compiles the part itself.
 
-#include <ringbell/asio.hpp>
-
 #include <ringbell/asio/impl/accept_operation.ipp>
 #include <ringbell/asio/impl/asio_call.ipp>
 #include <ringbell/asio/impl/asio_connection.ipp>

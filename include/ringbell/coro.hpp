@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+/// Tasks, and what waits for several of them: task, scope, when_all, when_any, timeout, sleep, stop tokens.
+
+#include <ringbell/coro/as_result.hpp>
+#include <ringbell/coro/environment.hpp>
+#include <ringbell/coro/scope.hpp>
+#include <ringbell/coro/sleep.hpp>
+#include <ringbell/coro/stop_token.hpp>
+#include <ringbell/coro/task.hpp>
+#include <ringbell/coro/timeout.hpp>
+#include <ringbell/coro/when_all.hpp>
+#include <ringbell/coro/when_any.hpp>
