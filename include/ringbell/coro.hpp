@@ -4,7 +4,7 @@
 /// Tasks, and what waits for several of them: task, scope, when_all, when_any, timeout, sleep, stop tokens.
 
 #include <ringbell/coro/as_result.hpp>
-#include <ringbell/coro/environment.hpp>
+#include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/scope.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/coro/stop_token.hpp>

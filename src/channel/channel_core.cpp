@@ -52,7 +52,7 @@ std::error_code channel_core::start() noexcept {
 
 void channel_core::hang_up() noexcept {
   if (loop_ && !in_forked_child()) stop_watching();
-  awake_source::unlink();
+  polled_source::unlink();
 }
 
 void channel_core::stop_watching() noexcept {
@@ -69,7 +69,7 @@ void channel_core::loop_gone() noexcept {
     close_receive();
     stop_watching();
   }
-  awake_source::unlink();
+  polled_source::unlink();
   loop_ = nullptr;
   budget_ = &no_budget_;
 }
@@ -152,7 +152,7 @@ void channel_core::compare_cpus() noexcept {
 
 void channel_core::publish_later() noexcept {
   if (!loop_) return ring().publish();  // nothing else will
-  if (awake_source::linked()) return;
+  if (polled_source::linked()) return;
   pollable = false;  // nobody waits: it only has something to tell the peer before the loop sleeps
   loop_access::keep_awake(*loop_, *this);
 }

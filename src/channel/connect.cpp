@@ -160,8 +160,8 @@ task<detail::connection_parts> greet(loop& lp, const connect_options& options, s
 }  // namespace
 
 task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name, connect_options options) {
-  const environment env = co_await current_environment();
-  require_home(env, lp);
+  const coroutine_context context = co_await current_context();
+  require_home(context, lp);
   const auto path = sys::service_path(name);
   if (!path) throw std::system_error(path.error(), "ringbell: " + sys::describe_service(name));
   if (!handshake::valid_ring_size(options.ring_bytes))

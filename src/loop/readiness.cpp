@@ -7,12 +7,12 @@
 namespace ringbell::detail {
 
 bool event_wait::watch(sys::native_handle h, std::uint32_t events) {
-  error_ = loop_access::watch(armed_on(), h, events, watch_mode::once, *this, key_);
+  error_ = loop_access::watch(loop_access::loop_of(armed_on()), h, events, watch_mode::once, *this, key_);
   return !error_;
 }
 
 bool event_wait::watch(const sys::futex_word& word, std::uint32_t expected) {
-  error_ = loop_access::watch_futex(armed_on(), word, expected, *this, key_);
+  error_ = loop_access::watch_futex(loop_access::loop_of(armed_on()), word, expected, *this, key_);
   return !error_;
 }
 
@@ -24,7 +24,7 @@ void event_wait::on_event(std::uint32_t events) noexcept {
 }
 
 void event_wait::end() noexcept {
-  if (key_) loop_access::unwatch(armed_on(), key_);
+  if (key_) loop_access::unwatch(loop_access::loop_of(armed_on()), key_);
 }
 
 result<void> event_wait::take_result() noexcept {

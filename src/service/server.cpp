@@ -127,9 +127,9 @@ void server_core::spread() noexcept {
 
 /// Static: the server may be gone before it ends, as when one of its handlers awaits it.
 task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit grace) {
-  const environment env = co_await current_environment();
+  const coroutine_context context = co_await current_context();
   if (!ending || !ending->core) co_return true;
-  require_home(env, ending->core->loop_);
+  require_home(context, ending->core->loop_);
   ending->core->listener_.reset();
   if (ending->over()) co_return true;
   auto until = from_now(grace);
@@ -137,7 +137,7 @@ task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit g
   bool hurried = false;
   while (ending->core && !ending->over() && !ending->core->pool_stopped()) {
     const auto now = loop::clock::now();
-    if (!hurried && env.stop.stop_requested()) {
+    if (!hurried && context.stop.stop_requested()) {
       hurried = true;
       asked = false;
       until = std::min(until, now);
@@ -180,11 +180,11 @@ void server_core::on_each_shard(const F& f) {
 }
 
 task<std::vector<client_statistics>> server_core::statistics(const server_session* asking) {
-  const environment env = co_await current_environment();
+  const coroutine_context context = co_await current_context();
   const auto gathered = std::make_shared<gathering>(shards_.size());
-  on_each_shard([gathered, &back = *env.lp, asking](server_shard& s) { gathering::add(gathered, back, s, asking); });
+  on_each_shard([gathered, &back = *loop::current(), asking](server_shard& s) { gathering::add(gathered, back, s, asking); });
   while (gathered->left.load(std::memory_order_acquire) != 0) {
-    if (env.stop.stop_requested()) throw std::system_error(errc::cancelled);
+    if (context.stop.stop_requested()) throw std::system_error(errc::cancelled);
     co_await nudge::awaiter(gathered->changed, from_now(look_again_after));
   }
   if (gathered->failed.load(std::memory_order_relaxed)) throw std::bad_alloc();

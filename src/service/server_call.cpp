@@ -48,7 +48,7 @@ void server_call::start(const request_handler& handler, bool own_method) {
   task<void> begun = run(*this, own_method ? shard.own_methods() : handler);
   running_ = &task_access::release(begun).promise();
   running_->set_owner(*this);
-  running_->set_environment(environment(&shard.owner(), stop_.get_token()));
+  running_->set_context(coroutine_context(&shard.owner(), stop_.get_token()));
   running_->frame().resume();
 }
 

@@ -91,7 +91,7 @@ public:
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> h) {
     waiting = h;
-    loop_ = environment_of(h).lp;
+    home_ = coroutine_context_of(h).scheduler;
     out_->push(*this);
   }
   /// `errc{}` or why it could not be sent. Throws what the payload threw.
@@ -104,10 +104,10 @@ private:
   void sent(errc e, std::exception_ptr thrown) noexcept override {
     outcome_ = e;
     thrown_ = std::move(thrown);
-    loop_access::schedule(*loop_, *this);
+    scheduler_access::schedule(*home_, *this);
   }
   outbox* out_;
-  loop* loop_ = nullptr;
+  scheduler* home_ = nullptr;
   errc outcome_ = errc::would_block;
   std::exception_ptr thrown_;
 };

@@ -161,8 +161,7 @@ TEST_CASE("nothing is begun when a stop was requested before") {
       begun = true;
       co_return;
     };
-    const environment env = co_await current_environment();
-    scope s(*env.lp);
+    scope s(*loop::current());
     s.request_stop();
     const auto child = [&]() -> task<void> {
       const result<void> r = co_await as_result(from_asio(context, start()));
@@ -307,7 +306,7 @@ TEST_CASE("the coroutine may run on the native loop itself") {
 TEST_CASE("there and back again: a task that awaits a coroutine that awaits a task") {
   int value = 0;
   run_driven([&](net::io_context& context) -> task<void> {
-    loop& lp = *(co_await current_environment()).lp;
+    loop& lp = *loop::current();
     const auto innermost = []() -> task<int> {
       co_await sleep_for(1ms);
       co_return 4;
@@ -321,7 +320,7 @@ TEST_CASE("there and back again: a task that awaits a coroutine that awaits a ta
 TEST_CASE("a stop goes there and back again") {
   bool timed_out = false;
   run_driven([&](net::io_context& context) -> task<void> {
-    loop& lp = *(co_await current_environment()).lp;
+    loop& lp = *loop::current();
     const auto innermost = []() -> task<int> {
       co_await sleep_for(1h);
       co_return 4;

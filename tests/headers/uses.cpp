@@ -65,7 +65,7 @@ task<> services(loop& lp) {
 }
 
 task<> others(loop& lp) {
-  scope all(lp, (co_await current_environment()).stop);
+  scope all(lp, (co_await current_context()).stop);
   all.spawn(nothing());
   co_await all.join();
   co_await readable(0);

@@ -174,7 +174,7 @@ public:
   /// How operations poll before they sleep (see `spin_policy`); `adaptive` unless the environment variable RINGBELL_SPIN says otherwise. Polling
   /// happens on the executor's threads, some microseconds at a time between other handlers.
   void spin(spin_policy policy) {
-    if (core_) core_->spin(policy);
+    if (core_) core_->use_policy(policy);
   }
   /// Who is at the other end, by the kernel's word, as of connecting.
   sys::peer_identity peer() const noexcept { return core_ ? core_->parts().who : sys::peer_identity(); }

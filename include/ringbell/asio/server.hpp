@@ -209,7 +209,7 @@ private:
   }
   static task<reply> answer(Executor executor, shared_handler handler, detail::shared_request r, bool elsewhere) {
     // Its thread cannot ask a stop token, which is the loop's.
-    const environment here = co_await current_environment();
+    const coroutine_context here = co_await current_context();
     inplace_stop_source stop;
     const inplace_stop_callback<detail::stop_request> on_stop(here.stop, detail::stop_request(r, stop));
     co_await detail::adopt_stop_token(stop.get_token());

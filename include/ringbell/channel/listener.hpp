@@ -26,7 +26,7 @@ public:
   bool await_ready() noexcept;
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    if (!at_home(environment_of(h), owner())) {
+    if (!at_home(coroutine_context_of(h), owner())) {
       outcome_ = errc::wrong_loop;
       return false;
     }

@@ -20,7 +20,7 @@ namespace ringbell {
 /// A nursery: starts tasks, asks them to stop, and waits for them to end. Its children run with its stop token, which is linked to
 /// the parent's.
 ///
-///     scope clients{lp, (co_await current_environment()).stop};
+///     scope clients{lp, (co_await current_context()).stop};
 ///     clients.spawn(session(...));
 ///     ...
 ///     clients.request_stop();
@@ -38,9 +38,11 @@ namespace ringbell {
 /// its loop has no children any more, and takes none.
 class scope {
 public:
-  explicit scope(loop& lp, inplace_stop_token parent = {}) noexcept : children_(lp, parent) {}
+  explicit scope(detail::scheduler& lp, inplace_stop_token parent = {}) noexcept : children_(lp, parent) {}
   /// The same with a name, which is printed beside a failure that no handler hears of. Must stay: usually it is a literal.
-  scope(loop& lp, std::string_view name, inplace_stop_token parent = {}) noexcept : children_(lp, parent) { children_.name = name; }
+  scope(detail::scheduler& lp, std::string_view name, inplace_stop_token parent = {}) noexcept : children_(lp, parent) {
+    children_.name = name;
+  }
 
   /// Starts a task; it begins on the loop's next turn. Allocates nothing. Throws `errc::closed` when the scope has outlived its loop.
   void spawn(task<void> child) {
@@ -66,7 +68,9 @@ public:
 private:
   class children final : public detail::nursery, private detail::resident {
   public:
-    children(loop& lp, inplace_stop_token parent) noexcept : nursery(lp, parent) { detail::loop_access::add_resident(lp, *this); }
+    children(detail::scheduler& lp, inplace_stop_token parent) noexcept : nursery(lp, parent) {
+      detail::scheduler_access::add_resident(lp, *this);
+    }
     ~children() { clear(); }
     using nursery::home;
     bool loop_has_gone = false;
@@ -92,10 +96,10 @@ public:
   using end_awaiter::await_ready;
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
-    at_home_ = detail::at_home(environment_of(h), scope_.children_.home());
+    at_home_ = detail::at_home(coroutine_context_of(h), scope_.children_.home());
     if (!at_home_) return false;
     end_awaiter::await_suspend(h);
-    stop_ = environment_of(h).stop;
+    stop_ = coroutine_context_of(h).stop;
     on_stop_.emplace(stop_, stop_function(scope_));
     return true;
   }

@@ -3,7 +3,6 @@
 
 #include <ringbell/coro/detail/awaitable.hpp>
 #include <ringbell/coro/detail/wait_node.hpp>
-#include <ringbell/loop/loop.hpp>
 #include <ringbell/result.hpp>
 #include <ringbell/time_limit.hpp>
 
@@ -22,7 +21,7 @@ public:
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
     if (!arm(h)) return false;
-    loop_access::add_timer(armed_on(), *this, due_);
+    scheduler_access::add_timer(armed_on(), *this, due_);
     return true;
   }
   result<void> take_result() noexcept {
@@ -42,30 +41,30 @@ public:
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   void await_suspend(std::coroutine_handle<Promise> h) {
-    loop& lp = loop_of(environment_of(h));
+    scheduler& home = scheduler_of(coroutine_context_of(h));
     waiting = h;
-    loop_access::schedule(lp, *this);
+    scheduler_access::schedule(home, *this);
   }
   void await_resume() const noexcept {}
 };
 
 }  // namespace detail
 
-using sleep_awaitable = detail::awaitable<detail::sleep_awaiter, loop::clock::time_point>;
+using sleep_awaitable = detail::awaitable<detail::sleep_awaiter, std::chrono::steady_clock::time_point>;
 
 /// Suspends until `when`, on the loop of the awaiting coroutine; at least until the loop's next turn. Never wakes early. Late by
 /// what the loop is busy with, and by the timer slack of the kernel (50 us by default). At the end of time (`time_point::max()`): until cancelled.
 /// Cancellation: `errc::cancelled`, on the next turn. Errors: none else. Allocates nothing, once the loop has had as many timers.
 template <class Duration>
-sleep_awaitable sleep_until(std::chrono::time_point<loop::clock, Duration> when) noexcept {
-  return sleep_awaitable(loop::clock::time_point(time_limit(when.time_since_epoch())));
+sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
+  return sleep_awaitable(std::chrono::steady_clock::time_point(time_limit(when.time_since_epoch())));
 }
 
 /// Suspends for `d`, counted from this call; when it is negative, as for none. Else as `sleep_until`.
 inline sleep_awaitable sleep_for(time_limit d) noexcept { return sleep_awaitable(detail::from_now(d)); }
 
 /// Suspends until everything else that is ready now has run. For long computations that share the loop. Suspends and returns whether
-/// or not a stop was requested: ask `current_environment()` for that.
+/// or not a stop was requested: ask `current_context()` for that.
 [[nodiscard]] inline detail::yield_awaiter yield() noexcept { return detail::yield_awaiter(); }
 
 }  // namespace ringbell

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/detail/task_promise.hpp>
-#include <ringbell/coro/environment.hpp>
 #include <ringbell/fwd.hpp>
 
 #include <coroutine>
@@ -16,7 +16,7 @@ struct task_access;
 }
 
 /// A coroutine that computes a `T` (or void, or a reference) and is awaited at most once. Lazy: it begins when it is awaited, spawned
-/// or given to `loop::run`. It hands its `environment` to every task that it awaits, so all of them share a loop and a stop token.
+/// or given to `loop::run`. It hands its `coroutine_context` to every task that it awaits, so all of them share a loop and a stop token.
 ///
 /// An exception that leaves the coroutine is thrown where it is awaited. Destroying a task that has not ended destroys its frame, and
 /// with it whatever it awaits: every wait of this library deregisters itself. Not to be destroyed by the coroutine that it is.

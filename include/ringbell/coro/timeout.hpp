@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/detail/awaitable.hpp>
 #include <ringbell/coro/detail/nursery.hpp>
-#include <ringbell/coro/environment.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/coro/stop_token.hpp>
 #include <ringbell/coro/task.hpp>
 #include <ringbell/errors.hpp>
-#include <ringbell/loop/detail/loop_access.hpp>
 #include <ringbell/time_limit.hpp>
 
 #include <chrono>
@@ -23,8 +22,8 @@ namespace detail {
 /// A stop source that a timer fires, linked to the token around it.
 class deadline : private timer {
 public:
-  deadline(environment env, timer::time_point due) : timer(&expired), link_(env.stop, stop_link(stop_)) {
-    loop_access::add_timer(*env.lp, *this, due);
+  deadline(const coroutine_context& context, timer::time_point due) : timer(&expired), link_(context.stop, stop_link(stop_)) {
+    scheduler_access::add_timer(*context.scheduler, *this, due);
   }
   inplace_stop_token token() noexcept { return stop_.get_token(); }
   /// Whether it was the timer that requested the stop.
@@ -47,7 +46,7 @@ public:
   bool await_ready() const noexcept { return false; }
   template <class T>
   bool await_suspend(std::coroutine_handle<task_promise<T>> h) noexcept {
-    h.promise().set_environment(environment(h.promise().env().lp, token_));
+    h.promise().set_context(coroutine_context(h.promise().context().scheduler, token_));
     return false;
   }
   void await_resume() const noexcept {}
@@ -64,8 +63,8 @@ private:
 /// Cancellation: passed on. Allocates one frame.
 template <class A>
 task<detail::await_result_t<A>>(timeout)(time_limit limit, A awaitable) {
-  const environment env = co_await current_environment();
-  detail::deadline deadline(env, detail::from_now(limit));
+  const coroutine_context context = co_await current_context();
+  detail::deadline deadline(context, detail::from_now(limit));
   co_await detail::adopt_stop_token(deadline.token());
   try {
     co_return co_await std::move(awaitable);

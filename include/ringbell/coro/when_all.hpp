@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/detail/awaitable.hpp>
 #include <ringbell/coro/detail/nursery.hpp>
-#include <ringbell/coro/environment.hpp>
 #include <ringbell/coro/task.hpp>
 
 #include <cstddef>
@@ -20,7 +20,7 @@ namespace detail {
 
 class all_nursery final : public nursery {
 public:
-  explicit all_nursery(environment env) noexcept : nursery(*env.lp, env.stop) {}
+  explicit all_nursery(const coroutine_context& context) noexcept : nursery(*context.scheduler, context.stop) {}
   ~all_nursery() { clear(); }
   bool any_failed() const noexcept { return first_ != nullptr; }
   end_awaiter all_ended() noexcept { return end_awaiter(*this); }
@@ -65,8 +65,8 @@ std::tuple<T...> take_all(std::tuple<std::optional<T>...>& values) {
 template <class... A>
 task<std::tuple<stored_result_t<A>...>> all_of(std::tuple<A...> awaitables) {
   std::tuple<std::optional<stored_result_t<A>>...> values;
-  const environment env = co_await current_environment();
-  all_nursery children(env);
+  const coroutine_context context = co_await current_context();
+  all_nursery children(context);
   start_all(children, awaitables, values, std::index_sequence_for<A...>());
   co_await children.all_ended();
   children.rethrow();
@@ -91,8 +91,8 @@ template <class T>
   requires(!std::is_void_v<T>)
 task<std::vector<T>> when_all(std::vector<task<T>> tasks) {
   std::vector<std::optional<T>> values(tasks.size());
-  const environment env = co_await current_environment();
-  detail::all_nursery children(env);
+  const coroutine_context context = co_await current_context();
+  detail::all_nursery children(context);
   for (std::size_t i = 0; i < tasks.size() && !children.any_failed(); ++i)
     children.start(detail::store_result(std::move(tasks[i]), values[i]));
   co_await children.all_ended();
@@ -104,8 +104,8 @@ task<std::vector<T>> when_all(std::vector<task<T>> tasks) {
 }
 
 inline task<void> when_all(std::vector<task<void>> tasks) {
-  const environment env = co_await current_environment();
-  detail::all_nursery children(env);
+  const coroutine_context context = co_await current_context();
+  detail::all_nursery children(context);
   for (task<void>& t : tasks)
     if (!children.any_failed()) children.start(std::move(t));
   co_await children.all_ended();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/detail/awaitable.hpp>
 #include <ringbell/coro/detail/nursery.hpp>
-#include <ringbell/coro/environment.hpp>
 #include <ringbell/coro/task.hpp>
 
 #include <cstddef>
@@ -52,7 +52,7 @@ namespace detail {
 
 class any_nursery final : public nursery {
 public:
-  explicit any_nursery(environment env) noexcept : nursery(*env.lp, env.stop) {}
+  explicit any_nursery(const coroutine_context& context) noexcept : nursery(*context.scheduler, context.stop) {}
   ~any_nursery() { clear(); }
 
   bool decided() const noexcept { return decided_; }
@@ -97,8 +97,8 @@ void start_race(any_nursery& children, std::tuple<A...>& awaitables, std::option
 template <class... A>
 task<any_result<stored_result_t<A>...>> any_of(std::tuple<A...> awaitables) {
   std::optional<any_result<stored_result_t<A>...>> winner;
-  const environment env = co_await current_environment();
-  any_nursery children(env);
+  const coroutine_context context = co_await current_context();
+  any_nursery children(context);
   start_race(children, awaitables, winner, std::index_sequence_for<A...>());
   co_await children.all_ended();
   children.rethrow();

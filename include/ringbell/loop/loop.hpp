@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/detail/list.hpp>
 #include <ringbell/coro/detail/ready.hpp>
 #include <ringbell/coro/detail/resident.hpp>
+#include <ringbell/coro/detail/scheduler.hpp>
 #include <ringbell/coro/detail/timer_heap.hpp>
-#include <ringbell/coro/environment.hpp>
 #include <ringbell/coro/task.hpp>
 #include <ringbell/errors.hpp>
-#include <ringbell/loop/detail/spin_history.hpp>
+#include <ringbell/loop/detail/polled_sources.hpp>
 #include <ringbell/loop/spin_policy.hpp>
 #include <ringbell/sys/platform.hpp>
 
@@ -25,7 +26,6 @@ namespace ringbell {
 
 namespace detail {
 class reactor;
-class awake_source;
 struct loop_access;
 
 /// Another library's view of a loop, which lives as long as the loop.
@@ -79,7 +79,7 @@ struct loop_statistics {
 ///
 /// `run`, `run_until_idle` and `run_ready` do not nest: called from within a coroutine or function that the same loop is running,
 /// they throw `errc::busy`. An exception that leaves a posted function leaves them too, and nothing is lost: run again.
-class loop {
+class loop final : public detail::scheduler {
 public:
   using clock = std::chrono::steady_clock;
 
@@ -121,13 +121,13 @@ public:
   bool run_ready();
 
   /// The loop that is running on this thread; null outside of one.
-  static loop* current() noexcept { return detail::current_loop(); }
+  static loop* current() noexcept { return static_cast<loop*>(detail::scheduler_access::current()); }
 
   /// `io_uring`, `epoll`, `kqueue` or `iocp`.
   std::string_view backend_name() const noexcept;
   /// One sentence: which back end was chosen, with which features, and why.
   std::string_view backend_reason() const noexcept { return reason_; }
-  spin_policy spinning() const noexcept { return spin_; }
+  spin_policy spinning() const noexcept { return sources_.policy(); }
   /// Whether awaiting a futex word works on this loop (io_uring on kernel 6.7 or later).
   bool can_wait_on_futex() const noexcept;
   loop_statistics statistics() const noexcept { return statistics_; }
@@ -142,68 +142,50 @@ private:
   bool discard();  // destroys what was spawned and posted; true when there was any
   void step();     // finds something that is ready, sleeping if need be; then turns
   void turn();     // runs the ready coroutines once, then due timers and waiting events
-  bool can_spin();
-  bool begin_spin();  // whether there is somebody for whom it may pay
-  enum class spun : std::uint8_t { something, nothing, nothing_yet };
-  class slice;
-  spun spin(slice* within);
-  spun stop_spinning() noexcept;
+  void look_up(int completions);
+  bool begin_spin();
+  bool spin(detail::spin_turn* within);  // whether it is to go on later
+  bool something_to_run() const noexcept;
   bool drive();
   bool ready_turns();
   bool drive_turns();
   void arm();
   void arm_after_error() noexcept;
   void come_to_this_thread();
-  bool poll_sources() noexcept;
-  bool prepare_to_sleep() noexcept;
-  template <class F>
-  bool look_at_sources(bool busy, F found) noexcept;
-  void park_silent_sources() noexcept;
-  template <class F>
-  bool recheck_sources(F announced) noexcept;  // true when nothing came up meanwhile, and everybody will ring
+  bool prepare_to_sleep() noexcept;  // true when nothing came up meanwhile, and everybody will ring
   void park();
-  bool long_since_look() noexcept;
   void expire_timers();
-  void nudge() noexcept;
-  /// Something was started or completed. From outside of a run, while a foreign loop polls the armed native handle, it must hear of it.
-  void changed() noexcept {
-    if (armed_) nudge();
-  }
+  void nudge() noexcept override;
 
-  std::uint64_t process_;
-  std::uint64_t thread_ = 0;  // the one that ran it last
-  detail::list<detail::resident> residents_;
-  detail::ready_list ready_;
-  int budget_ = 0;                   // synchronous completions left to the running coroutine before it must yield
-  unsigned resumes_since_look_ = 0;  // at the clock and the awake rings
-  clock::time_point looked_{};       // at them after a turn with many completions
-  bool running_ = false;
-  bool armed_ = false;       // control is with a foreign loop that polls the native handle
-  bool comes_back_ = false;  // ... or with a driver that calls again soon
-  bool hands_over_ = false;  // the driver's executor has work that came from here
-  spin_policy spin_;
-  int only_cpu_ = -1;  // the one that the thread was bound to at the last look
-  unsigned spins_until_look_ = 0;
-  detail::list<detail::awake_source> awake_;
-  detail::timer_heap timers_;
+  /// Where it runs.
+  struct place {
+    std::uint64_t process;
+    std::uint64_t thread = 0;  // the one that ran it last
+    bool running = false;
+    bool comes_back = false;  // control is with a driver that calls again soon
+    bool hands_over = false;  // the driver's executor has work that came from here
+  };
+  /// When a busy loop last looked at the clock, the rings and the kernel.
+  struct last_look {
+    unsigned resumes_since = 0;
+    clock::time_point at{};  // after a turn with many completions
+  };
+
+  place place_;
+  last_look looked_;
+  detail::polled_sources sources_;
   std::string reason_;
   std::unique_ptr<detail::reactor> reactor_;
   std::unique_ptr<posted> posted_;
   std::unique_ptr<roots> roots_;
   std::unique_ptr<detail::loop_attachment> attachment_;
-  std::chrono::nanoseconds spin_limit_{0};
-  bool spinning_ = false;
-  clock::time_point spin_begun_{};                   // nothing until the spin reads the clock for the first time
-  std::chrono::nanoseconds spun_{0};                 // since then
-  std::chrono::nanoseconds spun_in_vain_{0};         // in the spins before, since one last paid or gave up
-  std::unique_ptr<detail::spin_history> newcomers_;  // what the first waits of sources have taught
   loop_statistics statistics_;
 };
 
 template <class T>
 T loop::run(task<T> main) {
   const auto frame = detail::task_access::frame(main);
-  frame.promise().set_environment(environment(this));
+  frame.promise().set_context(coroutine_context(this));
   run_until_ended(frame);
   if (!frame.done()) throw std::system_error(errc::cancelled);
   return frame.promise().take();

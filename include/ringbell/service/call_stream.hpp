@@ -44,7 +44,7 @@ public:
   }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    outcome_ = call_->admits(environment_of(h));
+    outcome_ = call_->admits(coroutine_context_of(h));
     if (outcome_ != errc{} || !arm(h)) return false;
     call_->waiting_ = this;
     return true;

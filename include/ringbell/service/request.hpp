@@ -30,7 +30,7 @@ const server_session* session_of(const request& r) noexcept;
 /// What a handler gets: the method, the bytes, the metadata, who asks and until when; and, for calls with parts, the ways to read those of the request and
 /// to write those of the reply.
 ///
-/// The handler's stop token (`current_environment()`, and so all that it awaits) fires when the client cancels or dies, when the deadline passes, and when the
+/// The handler's stop token (`current_context()`, and so all that it awaits) fires when the client cancels or dies, when the deadline passes, and when the
 /// server is made to stop at once. What the handler then answers, nobody hears.
 ///
 /// Thread-safety: the loop that runs the handler. Lifetime: the bytes live as long as this object, which may outlive the handler; then `read` and `write`

@@ -250,15 +250,15 @@ TEST_CASE("a chain of ten thousand suspended tasks is destroyed") {
   CHECK(frames == 0);
 }
 
-TEST_CASE("a task hands its environment to the tasks that it awaits") {
+TEST_CASE("a task hands its context to the tasks that it awaits") {
   struct coroutines {
-    static task<environment> innermost() { co_return co_await current_environment(); }
-    static task<environment> outer() { co_return co_await innermost(); }
+    static task<coroutine_context> innermost() { co_return co_await current_context(); }
+    static task<coroutine_context> outer() { co_return co_await innermost(); }
   };
   loop lp;
-  const environment env = lp.run(coroutines::outer());
-  CHECK(env.lp == &lp);
-  CHECK_FALSE(env.stop.stop_possible());
+  const coroutine_context context = lp.run(coroutines::outer());
+  CHECK(context.scheduler == &lp);
+  CHECK_FALSE(context.stop.stop_possible());
 }
 
 TEST_CASE("a task allocates its frame and nothing else") {

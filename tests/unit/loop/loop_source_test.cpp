@@ -27,7 +27,7 @@ namespace {
 task<void> sleep_once(std::chrono::nanoseconds d) { co_await sleep_for(d); }
 
 /// A word that another thread writes, waited for as a channel waits for its ring.
-class flag_source final : public detail::awake_source {
+class flag_source final : public detail::polled_source {
 public:
   explicit flag_source(loop& lp) noexcept : loop_(lp) {}
 

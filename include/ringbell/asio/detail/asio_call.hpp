@@ -200,9 +200,9 @@ public:
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    const environment env = environment_of(h);
-    loop& lp = loop_of(env);
-    stop_ = env.stop;
+    const coroutine_context context = coroutine_context_of(h);
+    loop& lp = loop_access::loop_of(scheduler_of(context));
+    stop_ = context.stop;
     if (stop_.stop_requested()) return false;
     ready_node& waiter = *this;
     waiter.waiting = h;

@@ -3,7 +3,7 @@
 
 #include <ringbell/asio/detail/waitable.hpp>
 #include <ringbell/channel/detail/connection.hpp>
-#include <ringbell/loop/detail/spin_history.hpp>
+#include <ringbell/loop/detail/spinner.hpp>
 #include <ringbell/loop/spin_policy.hpp>
 #include <ringbell/sys/doorbell.hpp>
 
@@ -15,8 +15,9 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// How far one wait has come with polling before it sleeps.
 struct polling {
-  enum { undecided, on, over } state = undecided;
-  std::chrono::steady_clock::time_point begun{};
+  bool decided = false;  // whether this wait is to be polled for
+  bool polled = false;   // it was
+  spin current;
 };
 
 /// A connection whose waits are operations on an Asio executor.
@@ -28,7 +29,7 @@ public:
 
   /// Errors: the system's; then orphan() the object.
   void start(net_error_code& error);
-  void spin(spin_policy policy);
+  void use_policy(spin_policy policy);
 
   /// Whether an awaitable may complete without suspending. False now and then, so that the executor's
   /// other work has its turn; and when an operation is pending already.
@@ -76,9 +77,6 @@ private:
   static constexpr unsigned attempts_per_look = 64;
   static constexpr unsigned parks_per_cpu_look = 1024;
 
-  bool worth_polling() noexcept {
-    return policy_ != spin_policy::none && !same_cpu_ && (policy_ == spin_policy::always || history_.worth_it());
-  }
   /// Of a message that was not sent to its end.
   void abandon_rest() noexcept;
   void compare_cpus() noexcept;
@@ -90,8 +88,7 @@ private:
 
   sys::doorbell bell_;
   spin_history history_;
-  spin_policy policy_ = spin_policy::automatic;
-  std::chrono::nanoseconds limit_{0};
+  spinner spinner_{spin_policy::none};
   clock::time_point parked_at_{};
   std::size_t budget_ = turn;
   unsigned vain_attempts_ = 0;

@@ -3,7 +3,6 @@
 
 #include <ringbell/asio/detail/asio_connection.hpp>
 #include <ringbell/asio/error.hpp>
-#include <ringbell/loop/detail/spin_limits.hpp>
 #include <ringbell/ring/detail/park_fence.hpp>
 #include <ringbell/sys/cpu.hpp>
 
@@ -16,7 +15,7 @@ asio_connection::asio_connection(net::execution_context& context, connection_par
     : connection(std::move(parts), std::move(slot)), waitable(context) {}
 
 void asio_connection::start(net_error_code& error) {
-  spin(policy_);
+  use_policy(spin_policy::automatic);
   compare_cpus();
   std::error_code system;
   bell_ = sys::doorbell::create(parts_.control, parts_.own_bell, system);
@@ -24,45 +23,41 @@ void asio_connection::start(net_error_code& error) {
   if (!system) watch(bell_.native(), error);
 }
 
-void asio_connection::spin(spin_policy policy) {
-  policy_ = chosen_spin(policy);
-  if (policy_ == spin_policy::adaptive) limit_ = spin_limit();
+void asio_connection::use_policy(spin_policy policy) {
+  spinner_ = spinner(policy);
+  spinner_.measure();
 }
 
 void asio_connection::answer() noexcept {
   if (bell_.answer(parts_.control)) ring().peer_gone();
   kick();
   if (parked_at_ == clock::time_point()) return;
-  history_.slept(clock::now() - parked_at_, limit_);
+  history_.slept(clock::now() - parked_at_, spinner_.limit());
   parked_at_ = {};
 }
 
 template <class Look>
 asio_connection::found asio_connection::poll(polling& p, Look look) noexcept {
-  if (p.state == polling::undecided) p.state = worth_polling() ? polling::on : polling::over;
-  if (p.state == polling::over) return found::nothing;
-  clock::time_point slice_begun{};
-  for (unsigned round = 1;; ++round) {
-    if (look()) {
-      history_.paid();
-      count(ring().counters().spins_paid);
-      p.state = polling::over;
-      return found::something;
-    }
-    if (round % rounds_per_clock_read != 0) continue;
-    // While this side spins for long, the peer may be waiting for space, as when it parks.
-    ring().publish();
-    ring_if_due();
-    const clock::time_point now = clock::now();
-    if (p.begun == clock::time_point()) p.begun = now;
-    if (slice_begun == clock::time_point()) slice_begun = now;
-    if (policy_ == spin_policy::adaptive && now - p.begun >= limit_) {
-      history_.wasted();
-      p.state = polling::over;
-      return found::nothing;
-    }
-    if (now - slice_begun >= spin_slice) return found::nothing_yet;
+  if (!std::exchange(p.decided, true) && !same_cpu_ && spinner_.worth_it(history_)) p.current.begin();
+  if (!p.current.on()) return found::nothing;
+  spin_turn slice;
+  const auto outcome = spinner_.run(
+      p.current, &slice, [&] { return look() ? spinner::looked::found : spinner::looked::nothing; },
+      [&](clock::time_point) {
+        p.polled = true;
+        // While this side spins for long, the peer may be waiting for space, as when it parks.
+        ring().publish();
+        ring_if_due();
+        return false;
+      });
+  if (outcome == spinner::outcome::turn_is_over) return found::nothing_yet;
+  if (outcome == spinner::outcome::given_up) {
+    history_.wasted();
+    return found::nothing;
   }
+  history_.paid();
+  count(ring().counters().spins_paid);
+  return found::something;
 }
 
 asio_connection::found asio_connection::poll_to_receive(polling& p) noexcept {
@@ -82,7 +77,7 @@ bool asio_connection::park(directions d, std::size_t to_send, bool polled, Look 
   // Fragments were taken in: the index that was announced is behind, and would ring no more.
   if (something || ((d & towards_us) && ring().interrupted())) return false;
   count(ring().counters().parks);
-  if (limit_.count() != 0 && !polled) parked_at_ = clock::now();
+  if (spinner_.limit().count() != 0 && !polled) parked_at_ = clock::now();
   return true;
 }
 

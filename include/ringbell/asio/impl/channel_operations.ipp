@@ -26,8 +26,7 @@ progress channel_operation<Derived>::advance(bool rung) {
     }
     if (seen == asio_connection::found::nothing) break;
   }
-  const bool polled = polling_.begun != asio_connection::clock::time_point();
-  const bool asleep = c.park(waits_for(), self().to_send(), polled, look);
+  const bool asleep = c.park(waits_for(), self().to_send(), polling_.polled, look);
   polling_ = {};
   return asleep ? progress::sleep : progress::again;
 }

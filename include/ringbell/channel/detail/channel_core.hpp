@@ -100,7 +100,7 @@ private:
 };
 
 /// A connection on a native loop: who waits on it, and how they are woken.
-class channel_core final : public connection, public awake_source, private resident {
+class channel_core final : public connection, public polled_source, private resident {
 public:
   channel_core(loop& lp, connection_parts parts, client_slot slot = {}) noexcept;
   /// Begins to listen for the bell and for a hang-up. Errors: the system's (no memory, too many watches); then orphan() the object.
@@ -110,10 +110,10 @@ public:
   loop* owner() const noexcept { return loop_; }
   /// As `loop_access::may_continue`; false when the loop is not running coroutines.
   bool may_continue() noexcept { return --*budget_ > 0; }
-  /// Whether a coroutine of `env` may wait here; else says why not.
-  errc admits(const environment& env) const noexcept {
+  /// Whether a coroutine of `context` may wait here; else says why not.
+  errc admits(const coroutine_context& context) const noexcept {
     if (!loop_) return errc::closed;
-    return at_home(env, *loop_) ? errc{} : errc::wrong_loop;
+    return at_home(context, *loop_) ? errc{} : errc::wrong_loop;
   }
   bool receiving() const noexcept { return receiving_ != nullptr; }
   bool sending() const noexcept { return sending_ != nullptr; }
@@ -126,7 +126,7 @@ public:
   void close_send() noexcept;
   void close_receive() noexcept;
 
-  // awake_source
+  // polled_source
   bool poll() noexcept override;
   void announce() noexcept override;
   bool recheck() noexcept override;
@@ -210,7 +210,7 @@ inline bool receive_wait::may_take() noexcept {
 
 template <class Promise>
 bool receive_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
-  if (const errc e = core_->admits(environment_of(h)); e != errc{}) return fail(e);
+  if (const errc e = core_->admits(coroutine_context_of(h)); e != errc{}) return fail(e);
   if (!arm(h, *core_->owner())) return false;
   begin();
   return true;
@@ -241,7 +241,7 @@ inline send_wait::~send_wait() {
 
 template <class Promise>
 bool send_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
-  if (const errc e = core_->admits(environment_of(h)); e != errc{}) return fail(e);
+  if (const errc e = core_->admits(coroutine_context_of(h)); e != errc{}) return fail(e);
   if (!arm(h, *core_->owner())) return false;
   core_->sending_ = this;
   core_->stay_awake();

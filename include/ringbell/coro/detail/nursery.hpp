@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/coro/coroutine_context.hpp>
+#include <ringbell/coro/detail/scheduler.hpp>
 #include <ringbell/coro/detail/task_promise.hpp>
-#include <ringbell/coro/environment.hpp>
 #include <ringbell/coro/stop_token.hpp>
 #include <ringbell/coro/task.hpp>
-#include <ringbell/loop/detail/loop_access.hpp>
 
 #include <coroutine>
 #include <cstddef>
@@ -28,12 +28,12 @@ private:
 /// is linked to the parent's token. The derived class says what a failure means, and must clear() in its destructor.
 class nursery : private task_owner {
 public:
-  nursery(loop& lp, inplace_stop_token parent) noexcept : loop_(lp), link_(parent, stop_link(stop_)) {}
+  nursery(scheduler& home, inplace_stop_token parent) noexcept : home_(home), link_(parent, stop_link(stop_)) {}
   nursery(const nursery&) = delete;
   nursery& operator=(const nursery&) = delete;
 
   /// Begins on the loop's next turn.
-  void spawn(task<void> child) { loop_access::schedule(loop_, adopt(child).start()); }
+  void spawn(task<void> child) { scheduler_access::schedule(home_, adopt(child).start()); }
   /// Begins at once, within this call; may have ended when it returns.
   void start(task<void> child) { adopt(child).frame().resume(); }
 
@@ -51,7 +51,7 @@ protected:
     children_.clear();
     size_ = 0;
   }
-  const loop& home() const noexcept { return loop_; }
+  const scheduler& home() const noexcept { return home_; }
   virtual void failed(std::exception_ptr error) noexcept = 0;
   /// Whether somebody waits until no child is left.
   bool awaited() const noexcept { return !joiners_.empty(); }
@@ -59,7 +59,7 @@ protected:
 private:
   task_promise<void>& adopt(task<void>& child) {
     task_promise<void>& promise = task_access::release(child).promise();
-    children_.add(promise, *this, environment(&loop_, stop_.get_token()));
+    children_.add(promise, *this, coroutine_context(&home_, stop_.get_token()));
     ++size_;
     return promise;
   }
@@ -72,11 +72,11 @@ private:
     while (!joiners_.empty()) {
       ready_node& joiner = joiners_.front();
       joiner.unlink();
-      loop_access::schedule(loop_, joiner);
+      scheduler_access::schedule(home_, joiner);
     }
   }
 
-  loop& loop_;
+  scheduler& home_;
   inplace_stop_source stop_;
   inplace_stop_callback<stop_link> link_;
   ready_list joiners_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/detail/list.hpp>
-#include <ringbell/coro/environment.hpp>
 #include <ringbell/errors.hpp>
 
 #include <system_error>
@@ -19,12 +19,14 @@ protected:
   ~resident() = default;
 };
 
-/// Whether what belongs to `home` may be awaited in a coroutine of `env`. (One that is run by no loop may await what names a loop of its own.)
-inline bool at_home(const environment& env, const loop& home) noexcept { return !env.lp || env.lp == &home; }
+/// Whether what belongs to `home` may be awaited in a coroutine of `context`. (One that is run by no loop may await what names a loop of its own.)
+inline bool at_home(const coroutine_context& context, const scheduler& home) noexcept {
+  return !context.scheduler || context.scheduler == &home;
+}
 
 /// The same for coroutines. Throws `errc::wrong_loop`.
-inline void require_home(const environment& env, const loop& home) {
-  if (!at_home(env, home)) throw std::system_error(errc::wrong_loop);
+inline void require_home(const coroutine_context& context, const scheduler& home) {
+  if (!at_home(context, home)) throw std::system_error(errc::wrong_loop);
 }
 
 }  // namespace ringbell::detail

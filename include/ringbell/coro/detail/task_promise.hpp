@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/detail/list.hpp>
 #include <ringbell/coro/detail/ready.hpp>
-#include <ringbell/coro/environment.hpp>
 
 #include <concepts>
 #include <coroutine>
@@ -21,10 +21,7 @@ class task;
 
 namespace ringbell::detail {
 
-/// Queues a coroutine that `on` is to resume on a coming turn.
-void resume_soon(loop& on, ready_node& node) noexcept;
-
-/// What the promise of every task has: the environment, who goes on when it ends, and the exception that left it.
+/// What the promise of every task has: the context, who goes on when it ends, and the exception that left it.
 ///
 /// A parent begins its child by an ordinary call. A child that ends within this call returns from it, and the parent goes on without having been suspended:
 /// so a loop of awaits takes no more stack than one of them, whatever the compiler makes of symmetric transfer (g++ makes jumps of it only with
@@ -38,19 +35,19 @@ public:
   auto final_suspend() const noexcept { return final_awaiter(); }
   void unhandled_exception() noexcept { error_ = std::current_exception(); }
 
-  environment env() const noexcept { return env_; }
-  void set_environment(environment env) noexcept { env_ = env; }
+  coroutine_context context() const noexcept { return context_; }
+  void set_context(coroutine_context context) noexcept { context_ = context; }
   std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
   /// Begins this task, `self`, as the child of `parent`. False when it has ended already, and the parent is to go on.
   template <class Promise>
   bool begin(std::coroutine_handle<> self, std::coroutine_handle<Promise> parent) noexcept {
-    env_ = environment_of(parent);
+    context_ = coroutine_context_of(parent);
     continuation_ = parent;
     if constexpr (std::derived_from<Promise, task_promise_base>) {
       const task_promise_base& above = parent.promise();
       depth_ = static_cast<std::uint8_t>((above.depth_ + 1) % deepest);
-      if (depth_ == 0 && env_.lp) return leave_to_loop(self), true;
+      if (depth_ == 0 && context_.scheduler) return leave_to_loop(self), true;
     }
     first_run outcome = first_run::suspended;
     first_run_ = &outcome;
@@ -73,7 +70,7 @@ protected:
       return std::noop_coroutine();
     }
     if (!continuation_) return std::noop_coroutine();
-    if (depth_ == 0 && env_.lp) return leave_to_loop(continuation_), std::noop_coroutine();
+    if (depth_ == 0 && context_.scheduler) return leave_to_loop(continuation_), std::noop_coroutine();
     return continuation_;
   }
   void rethrow() {
@@ -105,7 +102,7 @@ private:
   enum class use : std::uint8_t { nothing, first_run, node };
   static constexpr std::uint8_t deepest = 32;
 
-  void leave_to_loop(std::coroutine_handle<> h) noexcept { resume_soon(*env_.lp, node_for(h)); }
+  void leave_to_loop(std::coroutine_handle<> h) noexcept { scheduler_access::schedule(*context_.scheduler, node_for(h)); }
   void leave() noexcept {
     if (uses_ == use::first_run)
       *first_run_ = first_run::destroyed;
@@ -113,7 +110,7 @@ private:
       std::destroy_at(&node_);
   }
 
-  environment env_;
+  coroutine_context context_;
   std::coroutine_handle<> continuation_;
   std::exception_ptr error_;
   union {  // as `uses_` says
@@ -200,9 +197,9 @@ public:
   ~task_list() { clear(); }
 
   bool empty() const noexcept { return list_.empty(); }
-  void add(task_promise<void>& child, task_owner& owner, environment env) noexcept {
+  void add(task_promise<void>& child, task_owner& owner, coroutine_context context) noexcept {
     child.set_owner(owner);
-    child.set_environment(env);
+    child.set_context(context);
     list_.push_back(child);
   }
   /// Destroys the frame of a task; with it goes its place in the list.

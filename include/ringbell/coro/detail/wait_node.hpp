@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/coro/environment.hpp>
+#include <ringbell/coro/coroutine_context.hpp>
+#include <ringbell/coro/detail/scheduler.hpp>
 #include <ringbell/coro/stop_token.hpp>
-#include <ringbell/loop/detail/loop_access.hpp>
 
 #include <coroutine>
 #include <optional>
@@ -11,10 +11,10 @@
 
 namespace ringbell::detail {
 
-/// The loop of a coroutine's environment. Throws `std::logic_error` when there is none.
-inline loop& loop_of(const environment& env) {
-  if (!env.lp) throw std::logic_error("ringbell: awaited outside of a running loop");
-  return *env.lp;
+/// What resumes a coroutine of this context. Throws `std::logic_error` when nothing does.
+inline scheduler& scheduler_of(const coroutine_context& context) {
+  if (!context.scheduler) throw std::logic_error("ringbell: awaited outside of a running loop");
+  return *context.scheduler;
 }
 
 /// Base of the awaiters that suspend: what schedules the coroutine again when the wait is over or a stop is requested. Holds its
@@ -38,22 +38,22 @@ protected:
   wait_node() noexcept {}
   ~wait_node() = default;
 
-  /// Gets ready to suspend `h` on its own loop. False when a stop was requested before: do not begin, do not suspend. Throws as loop_of().
+  /// Gets ready to suspend `h` on its own loop. False when a stop was requested before: do not begin, do not suspend. Throws as scheduler_of().
   template <class Promise>
   bool arm(std::coroutine_handle<Promise> h) {
-    const environment env = environment_of(h);
-    return arm(h, loop_of(env), env.stop);
+    const coroutine_context context = coroutine_context_of(h);
+    return arm(h, scheduler_of(context), context.stop);
   }
-  /// The same, for an operation that is bound to the loop `lp`.
+  /// The same, for an operation that is bound to the loop `home`.
   template <class Promise>
-  bool arm(std::coroutine_handle<Promise> h, loop& lp) {
-    return arm(h, lp, environment_of(h).stop);
+  bool arm(std::coroutine_handle<Promise> h, scheduler& home) {
+    return arm(h, home, coroutine_context_of(h).stop);
   }
 
   /// The wait is over: schedules the coroutine. Later calls have no effect.
   void complete() noexcept {
     completed_ = true;
-    loop_access::schedule(*lp_, *this);
+    scheduler_access::schedule(*home_, *this);
   }
   /// The coroutine runs again: from now on nothing may schedule it for this wait.
   void disarm() noexcept { on_stop_.reset(); }
@@ -63,20 +63,20 @@ protected:
   /// consumed the await says `errc::cancelled`.
   bool stop_requested() const noexcept { return stop_.stop_requested(); }
   /// The loop that it was armed on.
-  loop& armed_on() const noexcept { return *lp_; }
+  scheduler& armed_on() const noexcept { return *home_; }
 
 private:
   class stop_function {
   public:
     explicit stop_function(wait_node& node) noexcept : node_(node) {}
-    void operator()() noexcept { loop_access::schedule(*node_.lp_, node_); }
+    void operator()() noexcept { scheduler_access::schedule(*node_.home_, node_); }
 
   private:
     wait_node& node_;
   };
 
-  bool arm(std::coroutine_handle<> h, loop& lp, inplace_stop_token stop) noexcept {
-    lp_ = &lp;
+  bool arm(std::coroutine_handle<> h, scheduler& home, inplace_stop_token stop) noexcept {
+    home_ = &home;
     stop_ = stop;
     if (stop.stop_requested()) return false;
     waiting = h;
@@ -84,7 +84,7 @@ private:
     return true;
   }
 
-  loop* lp_ = nullptr;
+  scheduler* home_ = nullptr;
   inplace_stop_token stop_;
   std::optional<inplace_stop_callback<stop_function>> on_stop_;
   bool completed_ = false;

@@ -14,80 +14,19 @@
 
 namespace ringbell::detail {
 
-/// A ring with somebody waiting on it that has not told its peer to ring a bell yet: the loop polls it while it spins, and makes it
-/// park before it sleeps. Parking all of them takes three steps, so that one fence serves all: announce() each, fence, recheck() each.
-/// Nothing may be destroyed from within the three: they schedule.
-class awake_source : public list_node<awake_source> {
-public:
-  /// Looks at the ring; schedules the waiters that can go on. True when there were any (the source has then left the list, or stays if
-  /// it wants to be polled on).
-  virtual bool poll() noexcept = 0;
-  /// Publishes what the peer must know before this side sleeps (heads, wake indexes). Relaxed stores; no fence.
-  virtual void announce() noexcept = 0;
-  /// After the fence: looks again. True when waiters were scheduled meanwhile, so that the loop must not sleep. Also rings what
-  /// announce() made due. False: the peer will ring the bell, and the loop takes the source out of its list.
-  virtual bool recheck() noexcept = 0;
-
-  spin_history history;
-  /// A source that is new has no history of its own: for its first waits it shares that of all that were new before it. Or a server with
-  /// short connections would poll in vain for each of them.
-  static constexpr std::uint8_t first_waits = 8;
-  std::uint8_t waits = 0;  ///< that have ended in a message while polling, or in a park; counted up to `first_waits`
-  /// Set by the source: whether polling can help, because somebody waits on it and the peer can run at the same time.
-  bool pollable = true;
-  /// The loop's own notes.
-  bool polled = false;            ///< the last spin was for this source, too
-  unsigned looks_in_vain = 0;     ///< since it last had something, or was last announced
-  timer::time_point parked_at{};  ///< when it was parked without a spin before; nothing when awake, or when that is not to be learned from
-
-protected:
-  ~awake_source() = default;
-};
-
 /// What ringbell's own awaitables may do with a loop. All on the loop's thread.
-struct loop_access {
-  /// Queues a suspended coroutine; it runs on a coming turn. No effect when it is queued already.
-  static void schedule(loop& lp, ready_node& node) noexcept {
-    if (!node.linked()) lp.ready_.push_back(node);
-    lp.changed();
-  }
-  /// Whether a coroutine may complete an await without suspending. False now and then, so that a channel that always has a
-  /// message lets the others, and the timers, have their turn: then suspend and schedule().
-  static bool may_continue(loop& lp) noexcept { return --lp.budget_ > 0; }
+struct loop_access : scheduler_access {
+  /// Each scheduler is a loop.
+  static loop& loop_of(scheduler& s) noexcept { return static_cast<loop&>(s); }
 
-  static spin_history& history_of(loop& lp, awake_source& source) noexcept {
-    return source.waits < awake_source::first_waits ? *lp.newcomers_ : source.history;
-  }
-  static void wait_ended(awake_source& source) noexcept {
-    if (source.waits < awake_source::first_waits) ++source.waits;
-  }
-
-  /// `item` hears of the loop's end.
-  static void add_resident(loop& lp, resident& item) noexcept { lp.residents_.push_back(item); }
-  /// What may_continue() counts, for objects that keep a pointer to it.
-  static int& budget_of(loop& lp) noexcept { return lp.budget_; }
-
-  static void keep_awake(loop& lp, awake_source& source) noexcept {
-    if (!source.linked()) lp.awake_.push_front(source);
+  static void keep_awake(loop& lp, polled_source& source) noexcept {
+    lp.sources_.add(source);
     lp.changed();
   }
   /// The processor that the loop's thread was bound to when it last looked; -1 when it may run on several.
-  static int only_cpu(const loop& lp) noexcept { return lp.only_cpu_; }
-  /// To be called when a source finds itself ready after it was parked: tells its history how long the wait took. Cheap when it was
-  /// not parked.
-  static void woken(loop& lp, awake_source& source) noexcept {
-    if (source.parked_at == timer::time_point()) return;
-    history_of(lp, source).slept(loop::clock::now() - source.parked_at, lp.spin_limit_);
-    source.parked_at = {};
-  }
-
-  /// `t.due()` is then `due`, whether or not it was pending before. Throws `std::bad_alloc`.
-  static void add_timer(loop& lp, timer& t, timer::time_point due) {
-    lp.timers_.add(t, due);
-    lp.changed();
-  }
-
-  static void remove_timer(loop& lp, timer& t) noexcept { lp.timers_.remove(t); }
+  static int only_cpu(const loop& lp) noexcept { return lp.sources_.only_cpu(); }
+  /// As `polled_sources::woken`.
+  static void woken(loop& lp, polled_source& source) noexcept { lp.sources_.woken(source); }
 
   /// Destroys the frames of spawned tasks and the functions posted, when the loop is not going to run again. True when there were any;
   /// what is destroyed may have spawned and posted anew, here or elsewhere.
@@ -98,7 +37,7 @@ struct loop_access {
   /// it is, wait for it. Throws as run_ready() does; the handle is then armed.
   static bool drive(loop& lp) { return lp.drive(); }
   /// Something of the loop's has gone to the executor that drives it, and should have its turn before the rings are polled.
-  static void hand_over(loop& lp) noexcept { lp.hands_over_ = true; }
+  static void hand_over(loop& lp) noexcept { lp.place_.hands_over = true; }
 
   /// Calls `call.run()` on the loop's thread, as `loop::post` does a function, and needs no memory
   /// for it. Thread-safe.

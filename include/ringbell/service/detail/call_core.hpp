@@ -45,8 +45,8 @@ public:
   /// The same, but a write that is under way still is; the peer hears of the end after it.
   void finish_sending() noexcept;
   errc closed() const noexcept { return over_; }
-  /// Whether a coroutine of `env` may wait for it: `errc{}` or `errc::wrong_loop`.
-  errc admits(const environment& env) const noexcept { return !home_ || at_home(env, *home_) ? errc{} : errc::wrong_loop; }
+  /// Whether a coroutine of `context` may wait for it: `errc{}` or `errc::wrong_loop`.
+  errc admits(const coroutine_context& context) const noexcept { return !home_ || at_home(context, *home_) ? errc{} : errc::wrong_loop; }
   bool receiving_parts() const noexcept { return more_to_come_; }
 
   /// What a part takes while it waits to be read: its bytes, and at most so many for its header and its place in the list.
@@ -56,7 +56,7 @@ public:
 protected:
   /// `sending` says what the parts are sent as.
   /// ... and `home` on whose loop; null when there is none.
-  call_core(service_frame::kind sending, const loop* home) noexcept : home_(home), sends_(sending) {}
+  call_core(service_frame::kind sending, const scheduler* home) noexcept : home_(home), sends_(sending) {}
   ~call_core();
   /// From now on frames go out through `out`, as the call `id`; with further parts of the peer's to come or not.
   void open(outbox& out, std::uint32_t id, bool parts_will_come) noexcept {
@@ -94,7 +94,7 @@ private:
   friend class write_wait;
   void send_end() noexcept;
 
-  const loop* home_;
+  const scheduler* home_;
   outbox* out_ = nullptr;
   std::uint32_t id_ = 0;
   service_frame::kind sends_;
@@ -122,7 +122,7 @@ public:
   bool await_ready() noexcept;
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    outcome_ = call_->admits(environment_of(h));
+    outcome_ = call_->admits(coroutine_context_of(h));
     if (outcome_ != errc{} || !arm(h)) return false;
     call_->reader_ = this;
     return true;
@@ -145,7 +145,7 @@ public:
   bool await_ready();
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    if (const errc e = call_->admits(environment_of(h)); e != errc{}) {
+    if (const errc e = call_->admits(coroutine_context_of(h)); e != errc{}) {
       outcome_ = e;
       return false;
     }

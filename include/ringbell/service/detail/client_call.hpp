@@ -132,7 +132,7 @@ public:
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    if (const errc e = admits(environment_of(h)); e != errc{}) {
+    if (const errc e = admits(coroutine_context_of(h)); e != errc{}) {
       leave(e);
       return false;
     }

@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/loop/detail/spin_limits.hpp>
+#include <ringbell/loop/detail/spinner.hpp>
 
 #include "variable.hpp"
-
-#include <ringbell/sys/cpu.hpp>
 
 #include <algorithm>
 
 namespace ringbell::detail {
 
 namespace {
-
-// A park that was measured while the machine was busy must not make every spin long.
-constexpr std::chrono::nanoseconds longest_spin = std::chrono::microseconds(200);
-
-}  // namespace
 
 spin_policy chosen_spin(spin_policy wanted) {
   if (wanted != spin_policy::automatic) return wanted;
@@ -25,6 +18,12 @@ spin_policy chosen_spin(spin_policy wanted) {
   bad_variable("RINGBELL_SPIN", value, "adaptive, none or always");
 }
 
-std::chrono::nanoseconds spin_limit() noexcept { return std::min(sys::park_cost(), longest_spin); }
+}  // namespace
+
+spinner::spinner(spin_policy wanted) : policy_(chosen_spin(wanted)) {}
+
+void spinner::measure() noexcept {
+  if (policy_ == spin_policy::adaptive && limit_.count() == 0) limit_ = std::min(sys::park_cost(), tuning::longest_spin);
+}
 
 }  // namespace ringbell::detail

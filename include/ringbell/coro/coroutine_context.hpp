@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/coro/detail/scheduler.hpp>
+#include <ringbell/coro/stop_token.hpp>
+
+#include <concepts>
+#include <coroutine>
+
+namespace ringbell {
+
+/// What a coroutine knows of its surroundings: what resumes it, and the token that asks it to stop. A `task` hands its own to every
+/// task that it awaits, so cancellation reaches the innermost wait. (The loop that runs a coroutine is `loop::current()` there.)
+struct coroutine_context {
+  coroutine_context() noexcept = default;
+  explicit coroutine_context(detail::scheduler* resumed_by, inplace_stop_token token = {}) noexcept : scheduler(resumed_by), stop(token) {}
+
+  /// The loop; null when none runs the coroutine.
+  detail::scheduler* scheduler = nullptr;
+  inplace_stop_token stop;
+};
+
+/// The context of a suspended coroutine: its promise's `context()` when it has one (as `task`'s promise does), else the loop that
+/// is running on this thread, without a stop token. So ringbell's awaitables also work in coroutine types of your own.
+template <class Promise>
+coroutine_context coroutine_context_of(std::coroutine_handle<Promise> h) noexcept {
+  if constexpr (requires {
+                  { h.promise().context() } -> std::convertible_to<coroutine_context>;
+                })
+    return h.promise().context();
+  else
+    return coroutine_context(detail::scheduler_access::current());
+}
+
+namespace detail {
+
+class context_awaiter {
+public:
+  context_awaiter() noexcept {}
+  bool await_ready() const noexcept { return false; }
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
+    found_ = coroutine_context_of(h);
+    return false;
+  }
+  coroutine_context await_resume() const noexcept { return found_; }
+
+private:
+  coroutine_context found_;
+};
+
+}  // namespace detail
+
+/// `co_await current_context()` gives the coroutine's own context, with the token that asks it to stop. Never suspends.
+[[nodiscard]] inline detail::context_awaiter current_context() noexcept { return detail::context_awaiter(); }
+
+}  // namespace ringbell
