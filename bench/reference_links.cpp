@@ -45,8 +45,8 @@ public:
 
 private:
   struct lines {
-    alignas(line_bytes) std::atomic<std::uint64_t> there{0};
-    alignas(line_bytes) std::atomic<std::uint64_t> back{0};
+    alignas(ring::line_bytes) std::atomic<std::uint64_t> there{0};
+    alignas(ring::line_bytes) std::atomic<std::uint64_t> back{0};
   };
   shared_memory memory_;
   lines& lines_;
@@ -61,20 +61,20 @@ template <bool Batched>
 class bare_ring_end {
 public:
   explicit bare_ring_end(const link_options& options)
-      : ring_bytes_(ring_bytes_for(options.size)), max_message_(options.size), memory_(2 * (control_bytes + ring_bytes_)) {
-    memory_.make<control_page>();
-    memory_.make<control_page>(control_bytes + ring_bytes_);
+      : ring_bytes_(ring_bytes_for(options.size)), max_message_(options.size), memory_(2 * (ring::control_bytes + ring_bytes_)) {
+    memory_.make<ring::control_page>();
+    memory_.make<ring::control_page>(ring::control_bytes + ring_bytes_);
   }
   void become(side which) {
     std::byte* first = memory_.data();
-    std::byte* second = first + control_bytes + ring_bytes_;
+    std::byte* second = first + ring::control_bytes + ring_bytes_;
     if (which == side::child) std::swap(first, second);
-    endpoint_memory m;
-    m.own = reinterpret_cast<control_page*>(first);
-    m.own_data = first + control_bytes;
+    ring::endpoint_memory m;
+    m.own = reinterpret_cast<ring::control_page*>(first);
+    m.own_data = first + ring::control_bytes;
     m.own_ring_bytes = ring_bytes_;
-    m.peer = reinterpret_cast<const control_page*>(second);
-    m.peer_data = second + control_bytes;
+    m.peer = reinterpret_cast<const ring::control_page*>(second);
+    m.peer_data = second + ring::control_bytes;
     m.peer_ring_bytes = ring_bytes_;
     endpoint_.emplace(m, max_message_, max_message_);
     endpoint_->hold(Batched);
@@ -91,7 +91,7 @@ public:
       if (++held_ == messages_of_a_batch) flush();
   }
   void receive(std::byte* bytes, std::size_t size) {
-    message_view view;
+    ring::message_view view;
     for (;;) {
       const errc e = endpoint_->receive(view);
       if (e == errc{}) break;
@@ -111,18 +111,18 @@ private:
   std::uint64_t ring_bytes_;
   std::uint64_t max_message_;
   shared_memory memory_;
-  std::optional<endpoint> endpoint_;
+  std::optional<ring::endpoint> endpoint_;
   std::uint64_t held_ = 0;
 };
 
 /// Space for one message in each direction, which somebody must be told of by other means.
 class slots {
 public:
-  explicit slots(std::uint64_t size) : size_((size + line_bytes - 1) / line_bytes * line_bytes), memory_(2 * (line_bytes + size_)) {}
+  explicit slots(std::uint64_t size) : size_((size + ring::line_bytes - 1) / ring::line_bytes * ring::line_bytes), memory_(2 * (ring::line_bytes + size_)) {}
   std::atomic<std::uint32_t>& word(bool back) const noexcept {
-    return *reinterpret_cast<std::atomic<std::uint32_t>*>(memory_.data() + (back ? line_bytes + size_ : 0));
+    return *reinterpret_cast<std::atomic<std::uint32_t>*>(memory_.data() + (back ? ring::line_bytes + size_ : 0));
   }
-  std::byte* bytes(bool back) const noexcept { return memory_.data() + line_bytes + (back ? line_bytes + size_ : 0); }
+  std::byte* bytes(bool back) const noexcept { return memory_.data() + ring::line_bytes + (back ? ring::line_bytes + size_ : 0); }
 
 private:
   std::uint64_t size_;

@@ -42,7 +42,7 @@ channel_statistics channel::statistics() const noexcept {
   return core() ? detail::statistics_of(core()->ring().counters()) : channel_statistics();
 }
 
-channel_statistics detail::statistics_of(const channel_counters& c) noexcept {
+channel_statistics detail::statistics_of(const ring::channel_counters& c) noexcept {
   channel_statistics s;
   const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
   s.messages_sent = value(c.messages_sent);

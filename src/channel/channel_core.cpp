@@ -106,7 +106,7 @@ bool channel_core::poll() noexcept {
   }
   ring_if_due();
   if (any) {
-    if (!std::exchange(parked_, false)) count(ring().counters().spins_paid);
+    if (!std::exchange(parked_, false)) ring::count(ring().counters().spins_paid);
     loop_access::woken(*loop_, *this);
   }
   return any;
@@ -121,14 +121,14 @@ void channel_core::announce() noexcept {
 bool channel_core::recheck() noexcept {
   ring().after_fence();
   ring_if_due();
-  const position sent_before = ring().sent_position();
+  const ring::position sent_before = ring().sent_position();
   if (poll()) return true;
   // Fragments were taken in, or sent: the index that was announced is behind, and would ring no more.
   if ((waiting_to_receive() && ring().interrupted()) || ring().sent_position() != sent_before) return true;
   if (!waiting_to_receive() && !waiting_to_send()) return false;
   if (parts_.wakes_this == sys::bell_kind::futex && !wait_on_futexes()) return true;
   parked_ = true;
-  count(ring().counters().parks);
+  ring::count(ring().counters().parks);
   return false;
 }
 

@@ -10,13 +10,13 @@ namespace ringbell::detail {
 
 namespace {
 
-endpoint_memory memory_of(const connection_parts& parts) noexcept {
-  endpoint_memory memory;
-  memory.own = reinterpret_cast<control_page*>(parts.own.data());
-  memory.own_data = parts.own.data() + control_bytes;
+ring::endpoint_memory memory_of(const connection_parts& parts) noexcept {
+  ring::endpoint_memory memory;
+  memory.own = reinterpret_cast<ring::control_page*>(parts.own.data());
+  memory.own_data = parts.own.data() + ring::control_bytes;
   memory.own_ring_bytes = parts.own_ring_bytes;
-  memory.peer = reinterpret_cast<const control_page*>(parts.peer.data());
-  memory.peer_data = parts.peer.data() + control_bytes;
+  memory.peer = reinterpret_cast<const ring::control_page*>(parts.peer.data());
+  memory.peer_data = parts.peer.data() + ring::control_bytes;
   memory.peer_ring_bytes = parts.peer_ring_bytes;
   return memory;
 }
@@ -24,9 +24,9 @@ endpoint_memory memory_of(const connection_parts& parts) noexcept {
 }  // namespace
 
 sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error) noexcept {
-  sys::region region = sys::region::create(control_bytes + static_cast<std::size_t>(ring_bytes), error);
+  sys::region region = sys::region::create(ring::control_bytes + static_cast<std::size_t>(ring_bytes), error);
   if (error) return region;
-  auto* page = new (region.data()) control_page;
+  auto* page = new (region.data()) ring::control_page;
   page->ring_bytes = ring_bytes;
   page->process_id = sys::current_process();
   page->start_time = static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
@@ -34,10 +34,10 @@ sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error)
 }
 
 sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept {
-  sys::peer_region region = sys::peer_region::map(std::move(from_peer), control_bytes + static_cast<std::size_t>(ring_bytes), error);
+  sys::peer_region region = sys::peer_region::map(std::move(from_peer), ring::control_bytes + static_cast<std::size_t>(ring_bytes), error);
   if (error) return region;
-  const auto* page = reinterpret_cast<const control_page*>(region.data());
-  if (page->magic != region_magic || page->version != layout_version || page->ring_bytes != ring_bytes) {
+  const auto* page = reinterpret_cast<const ring::control_page*>(region.data());
+  if (page->magic != ring::region_magic || page->version != ring::layout_version || page->ring_bytes != ring_bytes) {
     error = errc::bad_region;
     return sys::peer_region();
   }
@@ -65,8 +65,8 @@ void connection::abandon() noexcept {
   let_go();
 }
 
-void connection::ring_bell(wake_set due) noexcept {
-  count(ring_.counters().bells_rung);
+void connection::ring_bell(ring::wake_set due) noexcept {
+  ring::count(ring_.counters().bells_rung);
   const auto wake = [](const sys::futex_word& word) {
     return sys::futex_wake(word, std::numeric_limits<int>::max(), sys::futex_scope::shared) >= 0;
   };
@@ -75,8 +75,8 @@ void connection::ring_bell(wake_set due) noexcept {
     case sys::bell_kind::eventfd: rung = !parts_.peer_bell.ring(); break;
     case sys::bell_kind::socket: rung = !parts_.control.ring(); break;
     case sys::bell_kind::futex:
-      if (due & wake_receiver) rung = wake(futex_half(own_page().tx_tail));
-      if (due & wake_sender) rung = wake(futex_half(own_page().rx_head)) && rung;
+      if (due & ring::wake_receiver) rung = wake(futex_half(own_page().tx_tail));
+      if (due & ring::wake_sender) rung = wake(futex_half(own_page().rx_head)) && rung;
       break;
   }
   // Either the peer has gone, or it would sleep for ever on what it does not hear of: so it hears of an end.

@@ -225,7 +225,7 @@ result<frame> frame_reader::received(std::size_t n) noexcept {
 }
 
 bool valid_ring_size(std::uint64_t bytes) noexcept {
-  return std::has_single_bit(bytes) && bytes >= min_ring_bytes && bytes <= max_ring_bytes;
+  return std::has_single_bit(bytes) && bytes >= ring::min_ring_bytes && bytes <= ring::max_ring_bytes;
 }
 
 std::variant<welcome, refused> answer(const hello& greeting, const server_terms& terms) noexcept {

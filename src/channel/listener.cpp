@@ -94,7 +94,7 @@ std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view na
   terms.default_ring_bytes = options.default_ring_bytes;
   if (const std::error_code error = handshake::check(terms)) wrong(error);
   // No client could get a ring: better to say so here than to each of them.
-  if (!sys::fits_file_limit(control_bytes + options.default_ring_bytes))
+  if (!sys::fits_file_limit(ring::control_bytes + options.default_ring_bytes))
     wrong(std::make_error_code(std::errc::file_too_large), " with rings of " + std::to_string(options.default_ring_bytes) + " bytes");
   const auto path = sys::service_path(name);
   if (!path) wrong(path.error());

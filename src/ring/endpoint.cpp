@@ -3,7 +3,7 @@
 
 #include <new>
 
-namespace ringbell {
+namespace ringbell::ring {
 
 namespace {
 
@@ -22,7 +22,7 @@ void copy_gathered(std::byte* to, gather_list message, std::size_t offset, std::
     }
     const std::size_t part = std::min(n, piece.size() - offset);
     if (part == 0) return;
-    detail::copy_to_ring(to, piece.data() + offset, part);
+    copy_to_ring(to, piece.data() + offset, part);
     to += part;
     n -= part;
     offset = 0;
@@ -194,4 +194,4 @@ void endpoint::announce(bool for_data, bool for_space, std::size_t space_for) no
   if (for_space) own_.space_wake_at.store(writer_.space_wake_index(send_unit(space_for)), std::memory_order_relaxed);  // S3
 }
 
-}  // namespace ringbell
+}  // namespace ringbell::ring

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/ring/reader.hpp>
 
-namespace ringbell {
+namespace ringbell::ring {
 
-errc ring_reader::skip_pad(record_header header, std::uint64_t to_end) noexcept {
+errc reader::skip_pad(record_header header, std::uint64_t to_end) noexcept {
   // A pad reaches exactly to the ring's end and never fills the whole ring: so a stream of pads cannot keep the reader here.
   if (header.flags != record_header::pad || record_bytes(header.length) != to_end || to_end == capacity_) return errc::bad_peer;
   // The pad's bytes are nobody's: they are given back with the record before it, or at once when nothing is held.
@@ -12,4 +12,4 @@ errc ring_reader::skip_pad(record_header header, std::uint64_t to_end) noexcept 
   return errc{};
 }
 
-}  // namespace ringbell
+}  // namespace ringbell::ring

@@ -137,16 +137,16 @@ TEST_CASE("impossible indexes and records end a session with bad_peer, however i
   using attack = std::function<void(raw_client&)>;
   const std::vector<attack> attacks{
       [](raw_client& a) { publish(a, header(8, 0), 1 << 20); },               // beyond the ring
-      [](raw_client& a) { publish(a, header(8, 0), ~position{7}); },          // backwards
+      [](raw_client& a) { publish(a, header(8, 0), ~ring::position{7}); },          // backwards
       [](raw_client& a) { publish(a, header(8, 0), 12); },                    // crooked
       [](raw_client& a) { publish(a, header(~0U, 0), 4096); },                // a record beyond everything
       [](raw_client& a) { publish(a, header(8, 8), 16); },                    // a flag that does not exist
-      [](raw_client& a) { publish(a, header(8, record_header::pad), 16); },   // a pad before the end
-      [](raw_client& a) { publish(a, header(4, record_header::more), 16); },  // a fragment without a total
+      [](raw_client& a) { publish(a, header(8, ring::record_header::pad), 16); },   // a pad before the end
+      [](raw_client& a) { publish(a, header(4, ring::record_header::more), 16); },  // a fragment without a total
       [](raw_client& a) {                                                     // a total beyond the limit
         const std::uint64_t total = std::uint64_t{1} << 60;
         std::memcpy(a.data() + 8, &total, sizeof total);
-        publish(a, header(16, record_header::more), 24);
+        publish(a, header(16, ring::record_header::more), 24);
       },
       [](raw_client& a) {  // an express record that is too long
         const std::uint64_t word = header(97, 0);
@@ -176,7 +176,7 @@ TEST_CASE("a message that never comes to its end gives the others their turn") {
     REQUIRE(attacker.greeted());
     const std::uint64_t before = v.counts().honest_round_trips;
     // Messages of two fragments each, the second of which gives it up: nothing is ever received.
-    position tail = 0;
+    ring::position tail = 0;
     const std::uint64_t total = 1 << 20;
     auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.data());
     const auto put = [&](std::uint64_t word) {
@@ -187,10 +187,10 @@ TEST_CASE("a message that never comes to its end gives the others their turn") {
     const auto taken_in = [&] { return tail > raw_client::ring_bytes; };
     for (auto spent = 0ns; spent < 150ms || (!taken_in() && spent < patience); spent = clock_type::now() - begin) {
       if (tail - attacker.peer_page().rx_head.load() > raw_client::ring_bytes - 64) continue;
-      put(header(16, record_header::more));
+      put(header(16, ring::record_header::more));
       put(total);
       put(0);
-      put(header(0, record_header::abandon));
+      put(header(0, ring::record_header::abandon));
       attacker.page().tx_tail = tail;
       if (tail % 1024 == 0) attacker.ring();
     }
@@ -208,7 +208,7 @@ TEST_CASE("a region scribbled over at random, all the time, harms nobody else") 
     raw_client attacker(v.path(), bell_of(session));
     REQUIRE(attacker.greeted());
     auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.own.data());
-    position tail = 0;
+    ring::position tail = 0;
     for (int i = 0; i < 20000; ++i) {
       switch (random() % 8) {
         case 0:  // anything anywhere
@@ -220,7 +220,7 @@ TEST_CASE("a region scribbled over at random, all the time, harms nobody else") 
           attacker.page().tx_tail = tail += 8 * (random() % 64);
           break;
         default:  // records that may be true, under the reader's eyes
-          words[control_bytes / 8 + random() % (raw_client::ring_bytes / 8)] =
+          words[ring::control_bytes / 8 + random() % (raw_client::ring_bytes / 8)] =
               header(static_cast<std::uint32_t>(random() % 256), random() % 4 == 0 ? static_cast<std::uint32_t>(random() % 8) : 0);
       }
       if (i % 64 == 0) attacker.ring();

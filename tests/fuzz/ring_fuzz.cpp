@@ -55,7 +55,7 @@ struct region {
     std::memset(words.get(), static_cast<int>(untouched), bytes);
   }
   std::uint64_t bytes;
-  std::unique_ptr<control_page> page = std::make_unique<control_page>();
+  std::unique_ptr<ring::control_page> page = std::make_unique<ring::control_page>();
   std::unique_ptr<std::uint64_t[]> words;
   std::byte* data() { return reinterpret_cast<std::byte*>(words.get()); }
 };
@@ -81,14 +81,14 @@ public:
 
 private:
   struct loan {
-    position begin;
+    ring::position begin;
     const std::byte* data;
     std::size_t size;
   };
   static constexpr std::size_t max_send = 20000;
 
-  endpoint_memory memory() {
-    endpoint_memory m;
+  ring::endpoint_memory memory() {
+    ring::endpoint_memory m;
     m.own = own_.page.get();
     m.own_data = own_.data();
     m.own_ring_bytes = own_.bytes;
@@ -105,12 +105,12 @@ private:
       case 0:
       case 1:
       case 2: append(in, 0); break;
-      case 3: append(in, record_header::more); break;
-      case 4: append(in, record_header::abandon); break;
+      case 3: append(in, ring::record_header::more); break;
+      case 4: append(in, ring::record_header::abandon); break;
       case 5: append_pad(); break;
       case 6: append_express(in); break;
       case 7: peer_.page->tx_tail.store(peer_tail_); break;
-      case 8: peer_.page->rx_head.store(own_.page->tx_tail.load() & position_mask); break;
+      case 8: peer_.page->rx_head.store(own_.page->tx_tail.load() & ring::position_mask); break;
       case 9: peer_.page->data_wake_at.store(own_.page->tx_tail.load()); break;
       // ... or as it likes.
       case 10: peer_.page->tx_tail.store(lie(in, peer_tail_)); break;
@@ -158,29 +158,29 @@ private:
 
   void put_header(std::uint64_t length, std::uint64_t flags) {
     peer_.words[peer_tail_ % peer_.bytes / 8] = flags << 32 | length;
-    peer_tail_ += record_bytes(length);
+    peer_tail_ += ring::record_bytes(length);
   }
   void append(input& in, std::uint32_t flags) {
-    const std::uint64_t length = (flags & record_header::abandon) != 0 ? 0 : in.number(1 + in.byte() % 2) % 2041;
+    const std::uint64_t length = (flags & ring::record_header::abandon) != 0 ? 0 : in.number(1 + in.byte() % 2) % 2041;
     const std::uint64_t to_end = peer_.bytes - peer_tail_ % peer_.bytes;
-    if (record_bytes(length) > to_end) put_header(to_end - header_bytes, record_header::pad);
+    if (ring::record_bytes(length) > to_end) put_header(to_end - ring::header_bytes, ring::record_header::pad);
     if (length >= 8) peer_.words[(peer_tail_ + 8) % peer_.bytes / 8] = in.number(3);
     put_header(length, flags);
     peer_.page->tx_tail.store(peer_tail_);
   }
-  void append_pad() { put_header(peer_.bytes - peer_tail_ % peer_.bytes - header_bytes, record_header::pad); }
+  void append_pad() { put_header(peer_.bytes - peer_tail_ % peer_.bytes - ring::header_bytes, ring::record_header::pad); }
   void append_express(input& in) {
-    const std::uint64_t length = in.byte() % (max_express + 1);
-    const std::uint64_t flags = in.byte() & (record_header::more | record_header::abandon);
+    const std::uint64_t length = in.byte() % (ring::max_express + 1);
+    const std::uint64_t flags = in.byte() & (ring::record_header::more | ring::record_header::abandon);
     const std::uint64_t word = flags << 32 | length;
     std::memcpy(peer_.page->express.data(), &word, sizeof word);
     peer_.page->express_position.store(peer_tail_);
-    peer_tail_ += record_bytes(length);
+    peer_tail_ += ring::record_bytes(length);
     peer_.page->tx_tail.store(peer_tail_);
   }
 
   void receive(std::size_t longest) {
-    message_view m;
+    ring::message_view m;
     const errc e = ring_.receive(m, longest);
     require(!broken_ || e == errc::bad_peer, "a broken channel stays broken for a receiver");
     if (e != errc{}) {
@@ -203,7 +203,7 @@ private:
     ring_.release(loans_.empty() ? ring_.read_position() : loans_.front().begin);
   }
   void look() {
-    const position before = ring_.read_position();
+    const ring::position before = ring_.read_position();
     const bool ready = ring_.can_receive();
     require(ring_.read_position() - before <= (std::size_t{1} << 20) + 2 * peer_.bytes, "a look is bounded");
     if (ring_.interrupted()) return;
@@ -262,15 +262,15 @@ private:
     ring_.after_fence();
     look();
     (void)ring_.can_send(size);
-    require(!ring_.release_pending() || (own_.page->rx_head.load() & position_mask) <= ring_.read_position(), "the head never runs ahead");
+    require(!ring_.release_pending() || (own_.page->rx_head.load() & ring::position_mask) <= ring_.read_position(), "the head never runs ahead");
   }
   void end(input& in) {
     switch (in.byte() % 8) {
       case 0: ring_.close_send(); break;
       case 1: ring_.close_receive(); break;
       case 2: ring_.peer_gone(); break;
-      case 3: peer_.page->tx_tail.store(peer_tail_ | closed_bit); break;
-      case 4: peer_.page->rx_head.fetch_or(closed_bit); break;
+      case 3: peer_.page->tx_tail.store(peer_tail_ | ring::closed_bit); break;
+      case 4: peer_.page->rx_head.fetch_or(ring::closed_bit); break;
       default: break;
     }
   }
@@ -278,13 +278,13 @@ private:
   void check() {
     if (ring_.failure() == errc::bad_peer) broken_ = true;
     require(!broken_ || ring_.failure() == errc::bad_peer, "a broken channel stays broken");
-    const position tail = own_.page->tx_tail.load() & position_mask;
-    const position head = own_.page->rx_head.load() & position_mask;
+    const ring::position tail = own_.page->tx_tail.load() & ring::position_mask;
+    const ring::position head = own_.page->rx_head.load() & ring::position_mask;
     require(tail >= tail_seen_ && head >= head_seen_, "what this side publishes only grows");
     require(tail - ring_.known_head() <= own_.bytes, "this side never writes over what the peer has not released");
     require(head <= (loans_.empty() ? ring_.read_position() : loans_.front().begin), "the head does not pass a loan");
-    require(own_.page->magic == region_magic && own_.page->ring_bytes == 0, "the constant part of this side's page stays");
-    require((ring_.take_due() & ~(wake_receiver | wake_sender)) == 0, "only two can be woken");
+    require(own_.page->magic == ring::region_magic && own_.page->ring_bytes == 0, "the constant part of this side's page stays");
+    require((ring_.take_due() & ~(ring::wake_receiver | ring::wake_sender)) == 0, "only two can be woken");
     check_sent_records();
     tail_seen_ = tail;
     head_seen_ = head;
@@ -294,7 +294,7 @@ private:
   }
   // Records that were published by the last step and that the peer has not released are still what they were.
   void check_sent_records() {
-    position p = ring_.known_head();
+    ring::position p = ring_.known_head();
     while (p < tail_seen_) {
       const std::uint64_t offset = p % own_.bytes;
       const std::uint64_t part = std::min(tail_seen_ - p, own_.bytes - offset);
@@ -309,15 +309,15 @@ private:
   region own_;
   region peer_;
   std::size_t max_receive_;
-  endpoint ring_;
+  ring::endpoint ring_;
   std::vector<loan> loans_;
   std::vector<std::byte> bytes_ = std::vector<std::byte>(max_send + 100);
   std::vector<std::byte> sent_ = std::vector<std::byte>(own_.bytes);
-  decltype(control_page::express) slot_{};
-  position slot_position_ = never;
-  position peer_tail_ = 0;
-  position tail_seen_ = 0;
-  position head_seen_ = 0;
+  decltype(ring::control_page::express) slot_{};
+  ring::position slot_position_ = ring::never;
+  ring::position peer_tail_ = 0;
+  ring::position tail_seen_ = 0;
+  ring::position head_seen_ = 0;
   std::size_t long_size_ = 0;
   std::size_t long_sent_ = 0;
   volatile unsigned sum_ = 0;

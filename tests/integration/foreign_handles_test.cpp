@@ -49,7 +49,7 @@ struct trick {
 };
 
 const sys::handle& good_region() {
-  static const sys::handle region = sealed_page([](control_page&) {});
+  static const sys::handle region = sealed_page([](ring::control_page&) {});
   return region;
 }
 

@@ -26,7 +26,7 @@ using namespace std::chrono_literals;
 TEST_CASE("handles of the wrong kind, and memory that could shrink or has holes, are refused, and not kept") {
   const victims v;
   const auto hello = raw_client::greeting();
-  const auto region = sealed_page([](control_page&) {});
+  const auto region = sealed_page([](ring::control_page&) {});
   const auto bell = event();
   const sys::handle null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   const sys::handle file(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
@@ -85,7 +85,7 @@ TEST_CASE("what a client gets of a server's memory can only be read") {
   raw_client attacker(v.path());
   REQUIRE(attacker.greeted());
   const int fd = attacker.peer_region_handle.get();
-  const std::size_t size = control_bytes + static_cast<std::size_t>(attacker.welcome.ring_bytes);
+  const std::size_t size = ring::control_bytes + static_cast<std::size_t>(attacker.welcome.ring_bytes);
   CHECK(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
   CHECK(::mprotect(const_cast<std::byte*>(attacker.peer.data()), size, PROT_READ | PROT_WRITE) != 0);
   CHECK(::pwrite(fd, "x", 1, 0) < 0);

@@ -75,7 +75,7 @@ TEST_CASE("a greeting that is cut off, or is some other frame, is refused") {
 
 TEST_CASE("impossible sizes, versions and bells are refused") {
   const victims v;
-  const auto region = sealed_page([](control_page&) {});
+  const auto region = sealed_page([](ring::control_page&) {});
   const auto bell = event();
   std::vector<sys::native_handle> handles{region.get(), bell.get()};
   handles.resize(handshake::expected_handles(raw_client::greeting()));
@@ -93,7 +93,7 @@ TEST_CASE("handles that are missing, too many, or not what they have to be are r
   const victims v;
   const auto hello = raw_client::greeting();
   const auto count = handshake::expected_handles(hello);
-  const auto region = sealed_page([](control_page&) {});
+  const auto region = sealed_page([](ring::control_page&) {});
   const auto bell = event();
   const auto before = v.server_descriptors();
   // As many as there have to be, and one more or less; what is asked for is a region, and where bells are handles one of those.
@@ -114,9 +114,9 @@ TEST_CASE("handles that are missing, too many, or not what they have to be are r
     REQUIRE_FALSE(error);
     refused_as_region(other.shared_handle());
   }
-  for (const auto& change : std::vector<std::function<void(control_page&)>>{
-           [](control_page& p) { p.magic = 0; }, [](control_page& p) { p.version = 2; }, [](control_page& p) { p.ring_bytes = 1 << 20; },
-           [](control_page& p) { std::memset(static_cast<void*>(&p), 0xff, sizeof p); }})
+  for (const auto& change : std::vector<std::function<void(ring::control_page&)>>{
+           [](ring::control_page& p) { p.magic = 0; }, [](ring::control_page& p) { p.version = 2; }, [](ring::control_page& p) { p.ring_bytes = 1 << 20; },
+           [](ring::control_page& p) { std::memset(static_cast<void*>(&p), 0xff, sizeof p); }})
     refused_as_region(sealed_page(change).get());
   if (count == 2) refused({region.get(), region.get()});
   CHECK(eventually([&] { return v.server_descriptors() <= before + handles_of_the_system; }));
@@ -127,25 +127,25 @@ TEST_CASE("impossible indexes and records end the session with bad_peer") {
   using attack = std::function<void(raw_client&)>;
   const std::vector<attack> attacks{
       [](raw_client& a) { publish(a, header(8, 0), 1 << 20); },                   // beyond the ring
-      [](raw_client& a) { publish(a, header(8, 0), ~position{7}); },              // backwards
+      [](raw_client& a) { publish(a, header(8, 0), ~ring::position{7}); },              // backwards
       [](raw_client& a) { publish(a, header(8, 0), 12); },                        // crooked
       [](raw_client& a) { publish(a, header(8, 0), 8); },                         // a record that ends beyond the tail
       [](raw_client& a) { publish(a, header(~0U, 0), 4096); },                    // ... beyond everything
       [](raw_client& a) { publish(a, header(8, 8), 16); },                        // a flag that does not exist
-      [](raw_client& a) { publish(a, header(8, record_header::pad), 16); },       // a pad before the end
-      [](raw_client& a) { publish(a, header(4088, record_header::pad), 4096); },  // ... of the whole ring
-      [](raw_client& a) { publish(a, header(8, record_header::pad | record_header::more), 16); },
-      [](raw_client& a) { publish(a, header(4, record_header::more), 16); },  // a fragment without a total
-      [](raw_client& a) { publish(a, header(8, record_header::abandon), 16); },
+      [](raw_client& a) { publish(a, header(8, ring::record_header::pad), 16); },       // a pad before the end
+      [](raw_client& a) { publish(a, header(4088, ring::record_header::pad), 4096); },  // ... of the whole ring
+      [](raw_client& a) { publish(a, header(8, ring::record_header::pad | ring::record_header::more), 16); },
+      [](raw_client& a) { publish(a, header(4, ring::record_header::more), 16); },  // a fragment without a total
+      [](raw_client& a) { publish(a, header(8, ring::record_header::abandon), 16); },
       [](raw_client& a) {  // a total beyond the limit
         const std::uint64_t total = std::uint64_t{1} << 60;
         std::memcpy(a.data() + 8, &total, sizeof total);
-        publish(a, header(16, record_header::more), 24);
+        publish(a, header(16, ring::record_header::more), 24);
       },
       [](raw_client& a) {  // a total that is reached too early
         const std::uint64_t total = 4;
         std::memcpy(a.data() + 8, &total, sizeof total);
-        publish(a, header(16, record_header::more), 24);
+        publish(a, header(16, ring::record_header::more), 24);
       },
       [](raw_client& a) {  // an express record that is too long
         const std::uint64_t word = header(97, 0);
@@ -154,7 +154,7 @@ TEST_CASE("impossible indexes and records end the session with bad_peer") {
         publish(a, 0, 112);
       },
       [](raw_client& a) {  // a pad in the express slot
-        const std::uint64_t word = header(8, record_header::pad);
+        const std::uint64_t word = header(8, ring::record_header::pad);
         std::memcpy(a.page().express.data(), &word, sizeof word);
         a.page().express_position = 0;
         publish(a, 0, 16);
@@ -176,14 +176,14 @@ TEST_CASE("impossible indexes and records end the session with bad_peer") {
 
 TEST_CASE("heads that cannot be end the session with bad_peer as soon as the server needs space") {
   const victims v;
-  for (const position head : {position{1} << 20, position{1} << 40, ~position{7}, position{2}, position{5000}}) {
+  for (const ring::position head : {ring::position{1} << 20, ring::position{1} << 40, ~ring::position{7}, ring::position{2}, ring::position{5000}}) {
     CAPTURE(head);
     const int before = v.counts().bad_peer;
     raw_client attacker(v.path());
     REQUIRE(attacker.greeted());
     attacker.page().rx_head = head;
     // Its answers to these do not fit its ring: so it has to look at our head.
-    position tail = 0;
+    ring::position tail = 0;
     bool over = false;
     for (int i = 0; i < 64 && !over; ++i) {
       const std::uint64_t word = header(120, 0);
@@ -208,7 +208,7 @@ TEST_CASE("a region scribbled over at random, all the time, harms nobody else") 
     raw_client attacker(v.path(), bells[session % bells.size()]);
     REQUIRE(attacker.greeted());
     auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.own.data());
-    position tail = 0;
+    ring::position tail = 0;
     for (int i = 0; i < 20000; ++i) {
       switch (random() % 8) {
         case 0:  // anything anywhere
@@ -220,7 +220,7 @@ TEST_CASE("a region scribbled over at random, all the time, harms nobody else") 
           attacker.page().tx_tail = tail += 8 * (random() % 64);
           break;
         default:  // records that may be true, under the reader's eyes
-          words[control_bytes / 8 + random() % (raw_client::ring_bytes / 8)] =
+          words[ring::control_bytes / 8 + random() % (raw_client::ring_bytes / 8)] =
               header(static_cast<std::uint32_t>(random() % 256), random() % 4 == 0 ? static_cast<std::uint32_t>(random() % 8) : 0);
       }
       if (i % 64 == 0) attacker.ring();
@@ -244,10 +244,10 @@ TEST_CASE("records that change while they are read harm nobody else") {
     const auto slots = raw_client::ring_bytes / 16;
     auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.data());
     for (std::uint64_t i = 0; i < slots; ++i) words[2 * i] = header(8, 0);
-    attacker.page().rx_head = closed_bit;
+    attacker.page().rx_head = ring::closed_bit;
     attacker.page().tx_tail = raw_client::ring_bytes;
     attacker.ring();
-    for (int i = 0; i < 20000; ++i) words[2 * (random() % slots)] = header(8, random() % 2 == 0 ? record_header::more : 0);
+    for (int i = 0; i < 20000; ++i) words[2 * (random() % slots)] = header(8, random() % 2 == 0 ? ring::record_header::more : 0);
   }
   CHECK(v.counts().others == 0);
 }
@@ -289,7 +289,7 @@ TEST_CASE("bells that are rung in a storm harm nobody") {
     publish(attacker, header(8, 0), 16);
     attacker.page().data_wake_at = 0;
     if (kind == sys::bell_kind::socket) attacker.ring();
-    CHECK(attacker.peer_page().magic == region_magic);
+    CHECK(attacker.peer_page().magic == ring::region_magic);
   }
 }
 
@@ -370,7 +370,7 @@ TEST_CASE("a server that chooses what was not offered, or sends the wrong handle
   using handles = std::vector<sys::handle>;
   const auto region = [] {
     handles h;
-    h.push_back(sealed_page([](control_page&) {}));
+    h.push_back(sealed_page([](ring::control_page&) {}));
     return h;
   };
   // ... and a bell, where the good welcome has one that is a handle.
@@ -380,7 +380,7 @@ TEST_CASE("a server that chooses what was not offered, or sends the wrong handle
     if (good_welcome().wakes_server == sys::bell_kind::eventfd) h.push_back(event());
     return h;
   };
-  const auto good = [&] { return with_bell(sealed_page([](control_page&) {})); };
+  const auto good = [&] { return with_bell(sealed_page([](ring::control_page&) {})); };
   const auto same = [](handshake::welcome&) {};
 
   CHECK_FALSE(answer(same, good));  // the honest one connects

@@ -164,7 +164,7 @@ inline bool answers(raw_client& attacker) {
 
 /// Until its session sleeps for data: from then on the attacker's bell is listened to.
 inline bool is_parked(const raw_client& attacker) {
-  return eventually([&] { return attacker.peer_page().data_wake_at.load() != never; });
+  return eventually([&] { return attacker.peer_page().data_wake_at.load() != ring::never; });
 }
 
 }  // namespace ringbell::test

@@ -87,7 +87,7 @@ private:
 
 class side {
 public:
-  side(endpoint& ring, test_bell& own, test_bell& peer, const content& all, std::uint64_t messages, std::uint64_t seed)
+  side(ring::endpoint& ring, test_bell& own, test_bell& peer, const content& all, std::uint64_t messages, std::uint64_t seed)
       : ring_(ring), own_(own), peer_(peer), all_(all), messages_(messages), seed_(seed), random_(seed) {}
 
   void run() {
@@ -102,7 +102,7 @@ public:
 
 private:
   struct loan {
-    position begin;
+    ring::position begin;
     bool held;
   };
 
@@ -164,7 +164,7 @@ private:
   bool receive_some() {
     bool moved = false;
     for (std::uint64_t burst = 1 + below(12); burst > 0 && !ended_; --burst) {
-      message_view m;
+      ring::message_view m;
       const errc e = ring_.receive(m);
       if (e == errc::would_block) break;
       moved = true;
@@ -216,7 +216,7 @@ private:
     return yes;
   }
 
-  endpoint& ring_;
+  ring::endpoint& ring_;
   test_bell& own_;
   test_bell& peer_;
   const content& all_;

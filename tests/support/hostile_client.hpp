@@ -26,10 +26,10 @@ inline void expect_refusal(const std::string& path, const handshake::hello& hell
   CHECK(attacker.hangs_up());
 }
 
-inline std::uint64_t header(std::uint32_t length, std::uint32_t flags) { return record_header{length, flags}.word(); }
+inline std::uint64_t header(std::uint32_t length, std::uint32_t flags) { return ring::record_header{length, flags}.word(); }
 
 /// Puts a record into the ring of an attacker that has sent nothing yet, and publishes a tail.
-inline void publish(raw_client& attacker, std::uint64_t word, position tail) {
+inline void publish(raw_client& attacker, std::uint64_t word, ring::position tail) {
   std::memcpy(attacker.data(), &word, sizeof word);
   attacker.page().tx_tail = tail;
   attacker.ring();

@@ -40,14 +40,14 @@ inline sys::handle memory(std::size_t size, int seals, bool allocate = true) {
 }
 inline constexpr int future_write = 0x10;
 inline constexpr int all_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL | future_write;
-inline constexpr std::size_t region_bytes = control_bytes + raw_client::ring_bytes;
+inline constexpr std::size_t region_bytes = ring::control_bytes + raw_client::ring_bytes;
 
 /// A region that is sealed as it should be, with a control page as `change` leaves it.
-inline sys::handle sealed_page(const std::function<void(control_page&)>& change) {
+inline sys::handle sealed_page(const std::function<void(ring::control_page&)>& change) {
   sys::handle h = memory(region_bytes, 0);
   void* const mapped = ::mmap(nullptr, region_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, h.get(), 0);
   REQUIRE(mapped != MAP_FAILED);
-  auto* const page = new (mapped) control_page;
+  auto* const page = new (mapped) ring::control_page;
   page->ring_bytes = raw_client::ring_bytes;
   change(*page);
   REQUIRE(::fcntl(h.get(), F_ADD_SEALS, all_seals) == 0);

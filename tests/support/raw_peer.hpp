@@ -104,9 +104,9 @@ public:
   }
 
   bool greeted() const noexcept { return static_cast<bool>(peer); }
-  control_page& page() noexcept { return *reinterpret_cast<control_page*>(own.data()); }
-  std::byte* data() noexcept { return own.data() + control_bytes; }
-  const control_page& peer_page() const noexcept { return *reinterpret_cast<const control_page*>(peer.data()); }
+  ring::control_page& page() noexcept { return *reinterpret_cast<ring::control_page*>(own.data()); }
+  std::byte* data() noexcept { return own.data() + ring::control_bytes; }
+  const ring::control_page& peer_page() const noexcept { return *reinterpret_cast<const ring::control_page*>(peer.data()); }
   void ring() noexcept {
     if (welcome.wakes_server == sys::bell_kind::eventfd)
       (void)peer_bell.ring();

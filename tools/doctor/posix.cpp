@@ -31,7 +31,7 @@ findings look_at_process_limits(const char* cost_of_channel) {
   const rlimit files = limit_of(RLIMIT_NOFILE);
   all.push_back({"open files", files.rlim_cur < few_descriptors ? verdict::limited : verdict::ok,
                  text_of(files.rlim_cur) + " (ulimit -n; at most " + text_of(files.rlim_max) + "); " + cost_of_channel});
-  const bool rings_fit = sys::fits_file_limit(control_bytes + connect_options().ring_bytes);
+  const bool rings_fit = sys::fits_file_limit(ring::control_bytes + connect_options().ring_bytes);
   all.push_back({"file size", rings_fit ? verdict::ok : verdict::limited,
                  text_of(limit_of(RLIMIT_FSIZE).rlim_cur, " bytes") + " (ulimit -f); shared memory counts as a file" +
                      (rings_fit ? "" : ", and the usual ring is larger")});

@@ -211,7 +211,7 @@ using asio_channel = basic_asio_channel<>;
 
 template <class Executor>
 message basic_asio_channel<Executor>::try_recv(net_error_code& error) noexcept {
-  message_view view;
+  ring::message_view view;
   errc e = errc::closed;
   if (core_) {
     e = core_->pending(detail::towards_us) ? errc::busy : core_->ring().receive(view);
@@ -261,8 +261,8 @@ net::awaitable<std::optional<message>, Executor> basic_asio_channel<Executor>::r
   detail::polling polled;
   const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
   if (core_ && !cancellation.slot().is_connected() && core_->may_continue(detail::towards_us, 0)) {
-    message_view view;
-    endpoint& ring = core_->ring();
+    ring::message_view view;
+    ring::endpoint& ring = core_->ring();
     errc e = ring.receive(view);
     if (e == errc::would_block && core_->poll_to_receive(polled) == detail::asio_connection::found::something) e = ring.receive(view);
     core_->ring_if_due();

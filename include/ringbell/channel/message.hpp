@@ -53,7 +53,7 @@ public:
   void release() noexcept { *this = message(); }
 
   /// For front ends: takes the loan of what `endpoint::receive` gave.
-  message(detail::connection& from, message_view&& view) noexcept
+  message(detail::connection& from, ring::message_view&& view) noexcept
       : data_(view.data), size_(view.size), joined_(std::move(view.joined)), loan_(joined_ ? nullptr : &from, view.begin) {}
 
 private:
@@ -68,7 +68,7 @@ namespace detail {
 /// Receives the next message into `buffer`; `size` becomes its length. Errors: those of `endpoint::receive`, and `errc::message_too_large`
 /// when it does not fit: it is then still there.
 inline errc receive_into(connection& from, std::span<std::byte> buffer, std::size_t& size) noexcept {
-  message_view view;
+  ring::message_view view;
   if (const errc e = from.ring().receive(view, buffer.size()); e != errc{}) return e;
   size = view.size;
   if (size != 0) std::memcpy(buffer.data(), view.data, size);

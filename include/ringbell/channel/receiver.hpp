@@ -37,7 +37,7 @@ private:
     outcome_ = core_->ring().receive(view_);
     core_->ring_if_due();
   }
-  message_view view_;
+  ring::message_view view_;
 };
 
 /// Throws for a receive into a buffer of that many bytes.
@@ -129,7 +129,7 @@ private:
 inline result<message> receiver::try_recv() noexcept {
   if (!core_) return errc::closed;
   if (core_->receiving()) return errc::busy;
-  message_view view;
+  ring::message_view view;
   const errc e = core_->ring().receive(view);
   core_->ring_if_due();
   if (e != errc{}) return e;

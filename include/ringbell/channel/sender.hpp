@@ -52,7 +52,7 @@ protected:
 private:
   errc attempt() noexcept final {
     const gather_list pieces = gathered_ ? many_ : gather_list(&one_, 1);
-    endpoint& ring = core_->ring();
+    ring::endpoint& ring = core_->ring();
     return size_ <= ring.max_claim() ? ring.try_send(pieces, size_) : ring.send_fragments(pieces, size_, sent_);
   }
   std::span<const std::byte> one_;

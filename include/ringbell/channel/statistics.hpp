@@ -5,9 +5,11 @@
 
 #include <cstdint>
 
-namespace ringbell {
-
+namespace ringbell::ring {
 struct channel_counters;
+}
+
+namespace ringbell {
 
 /// What one side of a channel has done so far.
 struct channel_statistics {
@@ -23,7 +25,7 @@ struct channel_statistics {
 };
 
 namespace detail {
-channel_statistics statistics_of(const channel_counters& counters) noexcept;
+channel_statistics statistics_of(const ring::channel_counters& counters) noexcept;
 }  // namespace detail
 
 }  // namespace ringbell

@@ -50,15 +50,17 @@
 // tests/model/park.pml is this table as a model; each fence, re-check and publication taken out makes it fail.
 namespace ringbell {
 
+/// The pieces of one message, in order.
+using gather_list = std::span<const std::span<const std::byte>>;
+
+}  // namespace ringbell
+
+namespace ringbell::ring {
+
 /// Whom a publication has to wake at the peer, as a set of bits.
 using wake_set = unsigned;
 inline constexpr wake_set wake_receiver = 1;  ///< it waits for our data
 inline constexpr wake_set wake_sender = 2;    ///< it waits for space in its ring
-
-/// The pieces of one message, in order.
-using gather_list = std::span<const std::span<const std::byte>>;
-
-namespace detail {
 
 /// Copies into a ring. More than fits a core's own cache goes in pieces: a memcpy of that much at once uses ordinary stores on some processors (glibc on
 /// AMD: from the size of the second-level cache on), each of which first fetches the line from the peer's core, and takes four times as long.
@@ -67,8 +69,6 @@ inline void copy_to_ring(std::byte* to, const std::byte* from, std::size_t n) no
   for (; n > piece; n -= piece, to += piece, from += piece) std::memcpy(to, from, piece);
   std::memcpy(to, from, n);
 }
-
-}  // namespace detail
 
 /// Everything that an endpoint works on. `own` and `own_data` are this side's to write; `peer` and `peer_data` are mapped read-only.
 struct endpoint_memory {
@@ -211,8 +211,8 @@ private:
 
   control_page& own_;
   const control_page& peer_;
-  ring_writer writer_;
-  ring_reader reader_;
+  writer writer_;
+  reader reader_;
   std::size_t max_receive_;
   std::size_t max_send_;
   position looked_tail_ = 0;  // published positions that look() has compared with the peer's wake indexes
@@ -254,7 +254,7 @@ inline errc endpoint::try_send(gather_list message, std::size_t size) noexcept {
   if (const errc e = claim(size, to); e != errc{}) return e;
   for (const auto piece : message) {
     if (piece.empty()) continue;
-    detail::copy_to_ring(to, piece.data(), piece.size());
+    copy_to_ring(to, piece.data(), piece.size());
     to += piece.size();
   }
   commit(size);
@@ -331,4 +331,4 @@ inline void endpoint::release(position oldest) noexcept {
   if (reader_.publish_due()) publish();
 }
 
-}  // namespace ringbell
+}  // namespace ringbell::ring

@@ -11,7 +11,7 @@
 
 /// What the memory of a region looks like; docs/protocol.md is the specification. A region is one control page and, behind it, the data
 /// bytes of one ring. Every word has one writer, the region's owner; the peer maps the same memory read-only.
-namespace ringbell {
+namespace ringbell::ring {
 
 /// Positions in the byte stream: free-running, multiples of 8. The low bits of the published words carry flags.
 using position = std::uint64_t;
@@ -116,4 +116,4 @@ static_assert(offsetof(control_page, start_time) == 280);
 static_assert(offsetof(control_page, counters) == 384);
 static_assert(sizeof(control_page) <= control_bytes);
 
-}  // namespace ringbell
+}  // namespace ringbell::ring

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace ringbell {
+namespace ringbell::ring {
 
 /// A record as it lies in the peer's memory: the bytes may still change under the reader's eyes, their number may not.
 struct record {
@@ -24,10 +24,10 @@ struct record {
 /// does not hold gives `errc::bad_peer`. `errc{}` means success.
 ///
 /// Thread-safety: one thread. Lifetime: the memory must outlive the object.
-class ring_reader {
+class reader {
 public:
   /// `peer` is the other side's control page, `data` the `ring_bytes` (a power of two) behind it, `own` this side's page.
-  ring_reader(control_page& own, const control_page& peer, const std::byte* data, std::uint64_t ring_bytes) noexcept
+  reader(control_page& own, const control_page& peer, const std::byte* data, std::uint64_t ring_bytes) noexcept
       : own_(own), peer_(peer), data_(data), capacity_(ring_bytes) {}
 
   /// The next record, if one was published; pads are passed over. Errors: `errc::would_block`, `errc::end_of_stream`, `errc::bad_peer`.
@@ -49,7 +49,7 @@ public:
   /// Tells the peer how far it may overwrite. The caller must then look whether the peer sleeps (endpoint.hpp).
   void publish() noexcept {
     published_ = released_;
-    // release: this side's reads of the bytes come before the head that frees them (pairs with ring_writer::refresh_head).
+    // release: this side's reads of the bytes come before the head that frees them (pairs with writer::refresh_head).
     own_.rx_head.store(released_ | closed_, std::memory_order_release);
   }
   /// Tells the peer that nothing more will be read.
@@ -81,8 +81,8 @@ private:
   position closed_ = 0;
 };
 
-inline errc ring_reader::refresh() noexcept {
-  // acquire: the records before this tail are complete (pairs with ring_writer::publish).
+inline errc reader::refresh() noexcept {
+  // acquire: the records before this tail are complete (pairs with writer::publish).
   const position word = peer_.tx_tail.load(std::memory_order_acquire);
   const position tail = word & position_mask;
   if ((word & ~position_mask & ~closed_bit) != 0 || tail - published_ > capacity_ || tail - published_ < read_ - published_)
@@ -92,7 +92,7 @@ inline errc ring_reader::refresh() noexcept {
   return word & closed_bit ? errc::end_of_stream : errc::would_block;
 }
 
-inline errc ring_reader::peek(record& out) noexcept {
+inline errc reader::peek(record& out) noexcept {
   for (;;) {
     if (read_ == peer_tail_)
       if (const errc e = refresh(); e != errc{}) return e;
@@ -121,4 +121,4 @@ inline errc ring_reader::peek(record& out) noexcept {
   }
 }
 
-}  // namespace ringbell
+}  // namespace ringbell::ring

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <span>
 
-namespace ringbell {
+namespace ringbell::ring {
 
 /// The sending end of one ring: lays records into memory that this process owns, and publishes them by moving its tail.
 /// No system call, no waiting: what does not fit is refused with `errc::would_block`. `errc{}` means success.
@@ -18,14 +18,14 @@ namespace ringbell {
 /// The peer's head is untrusted: it is loaded once, must lie between the last one and `published()`, and is then kept privately.
 ///
 /// Thread-safety: one thread. Lifetime: the memory must outlive the object.
-class ring_writer {
+class writer {
 public:
   /// `own` is this side's control page, `data` the `ring_bytes` (a power of two) behind it, `peer` the other side's page.
-  ring_writer(control_page& own, std::byte* data, std::uint64_t ring_bytes, const control_page& peer) noexcept
+  writer(control_page& own, std::byte* data, std::uint64_t ring_bytes, const control_page& peer) noexcept
       : own_(own), data_(data), capacity_(ring_bytes), peer_(peer) {}
 
   /// The longest payload of one record: three eighths of the ring. A record and the pad before it then take less than three quarters, and
-  /// a receiver that has consumed everything keeps less than a quarter to itself (ring_reader::publish_due): so it never keeps a sender waiting.
+  /// a receiver that has consumed everything keeps less than a quarter to itself (reader::publish_due): so it never keeps a sender waiting.
   std::size_t max_record() const noexcept { return narrowed<std::size_t>(capacity_ / 8 * 3 - header_bytes); }
   std::uint64_t capacity() const noexcept { return capacity_; }
   position tail() const noexcept { return tail_; }
@@ -45,7 +45,7 @@ public:
   /// Makes all committed records visible. The caller must then look whether the peer sleeps (endpoint.hpp).
   void publish() noexcept {
     published_ = tail_;
-    // release: the records, and the express slot, become visible before the tail that covers them (pairs with ring_reader::refresh).
+    // release: the records, and the express slot, become visible before the tail that covers them (pairs with reader::refresh).
     own_.tx_tail.store(tail_ | closed_, std::memory_order_release);
   }
   /// Publishes what was committed, and that nothing follows.
@@ -105,7 +105,7 @@ private:
   std::uint64_t claimed_pad_ = 0;
 };
 
-inline errc ring_writer::claim(std::size_t length, std::byte*& payload) noexcept {
+inline errc writer::claim(std::size_t length, std::byte*& payload) noexcept {
   const bool fits_express = length <= max_express;
   if (fits_express && peer_head_ != tail_)
     if (const errc e = refresh_head(); e != errc{}) return e;
@@ -123,7 +123,7 @@ inline errc ring_writer::claim(std::size_t length, std::byte*& payload) noexcept
   return errc{};
 }
 
-inline void ring_writer::commit(std::size_t length, std::uint32_t flags) noexcept {
+inline void writer::commit(std::size_t length, std::uint32_t flags) noexcept {
   if (claimed_ == own_.express.data() + header_bytes) {
     own_.express_position.store(tail_, std::memory_order_relaxed);  // published by the tail
   } else if (claimed_pad_ != 0) {
@@ -135,8 +135,8 @@ inline void ring_writer::commit(std::size_t length, std::uint32_t flags) noexcep
   claimed_ = nullptr;
 }
 
-inline errc ring_writer::refresh_head() noexcept {
-  // acquire: the peer has finished reading the bytes before its head, so they may be overwritten (pairs with ring_reader::publish).
+inline errc writer::refresh_head() noexcept {
+  // acquire: the peer has finished reading the bytes before its head, so they may be overwritten (pairs with reader::publish).
   const position word = peer_.rx_head.load(std::memory_order_acquire);
   if (word & closed_bit) return errc::peer_closed;
   if ((word & ~position_mask) != 0 || word - peer_head_ > published_ - peer_head_) return errc::bad_peer;
@@ -144,4 +144,4 @@ inline errc ring_writer::refresh_head() noexcept {
   return errc{};
 }
 
-}  // namespace ringbell
+}  // namespace ringbell::ring

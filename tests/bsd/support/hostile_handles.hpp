@@ -17,14 +17,14 @@
 /// Handles as a hostile peer may send them, where there are no seals. The peer has kept its descriptor for writing.
 namespace ringbell::test {
 
-inline constexpr std::size_t region_bytes = control_bytes + raw_client::ring_bytes;
+inline constexpr std::size_t region_bytes = ring::control_bytes + raw_client::ring_bytes;
 
 /// A region as it should be, with a control page as `change` leaves it.
-inline sys::handle sealed_page(const std::function<void(control_page&)>& change) {
+inline sys::handle sealed_page(const std::function<void(ring::control_page&)>& change) {
   std::error_code error;
   const sys::region own = detail::create_ring_region(raw_client::ring_bytes, error);
   REQUIRE_FALSE(error);
-  change(*reinterpret_cast<control_page*>(own.data()));
+  change(*reinterpret_cast<ring::control_page*>(own.data()));
   return sys::handle(::fcntl(own.shared_handle(), F_DUPFD_CLOEXEC, 0));
 }
 

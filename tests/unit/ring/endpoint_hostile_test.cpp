@@ -23,18 +23,18 @@ struct lied_to : endpoint_pair {
   void add(std::uint64_t length, std::uint64_t flags = 0, std::uint64_t first_word = 0) {
     a_region.words[tail % a_region.bytes / 8] = flags << 32 | length;
     if (length >= 8) a_region.words[(tail + 8) % a_region.bytes / 8] = first_word;
-    tail += record_bytes(length);
+    tail += ring::record_bytes(length);
   }
   void publish() { a_region.page->tx_tail.store(tail, std::memory_order_release); }
   errc look() {
     publish();
     return receive_any(b);
   }
-  position tail = 0;
+  ring::position tail = 0;
 };
 
-constexpr std::uint64_t more = record_header::more;
-constexpr std::uint64_t abandon = record_header::abandon;
+constexpr std::uint64_t more = ring::record_header::more;
+constexpr std::uint64_t abandon = ring::record_header::abandon;
 
 }  // namespace
 
@@ -124,7 +124,7 @@ TEST_CASE("after bad_peer every call fails with bad_peer") {
   REQUIRE(pair.look() == errc::bad_peer);
   CHECK(pair.b.failure() == errc::bad_peer);
   pair.a_region.words[0] = 0;  // the peer repents
-  message_view message;
+  ring::message_view message;
   std::byte* payload = nullptr;
   CHECK(receive_any(pair.b) == errc::bad_peer);
   CHECK(pair.b.receive(message, 0) == errc::bad_peer);
@@ -149,7 +149,7 @@ TEST_CASE("a peer that never ends its fragments cannot keep a receiver going") {
   pair.add(16, more, 100);
   while (pair.tail < pair.a_region.bytes) pair.add(0, more);
   pair.publish();
-  const position before = pair.b.read_position();
+  const ring::position before = pair.b.read_position();
   CHECK(!pair.b.can_receive());
   CHECK(pair.b.interrupted());
   CHECK(pair.b.read_position() - before < std::uint64_t{2} << 20);

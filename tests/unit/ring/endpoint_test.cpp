@@ -82,7 +82,7 @@ TEST_CASE("a claim that close_send has ended can be committed or abandoned in va
 
 TEST_CASE("limits are checked before anything is written") {
   test_region mine(4096), theirs(4096);
-  endpoint side(memory_between(mine, theirs), 100, 100);
+  ring::endpoint side(memory_between(mine, theirs), 100, 100);
   std::byte* payload = nullptr;
   std::size_t sent = 0;
   CHECK(side.max_message() == 100);
@@ -103,20 +103,20 @@ TEST_CASE("a sender of the longest record never waits for a receiver that has co
   const std::size_t longest = endpoint_pair().a.max_claim();
   for (std::uint64_t offset = 0; offset < 4096; offset += 8) {
     for (std::uint64_t consumed = 0; consumed <= 4096; consumed += test::slow_here ? 360 : 40) {
-      for (const std::uint64_t each : {std::uint64_t{40}, record_bytes(longest)}) {
+      for (const std::uint64_t each : {std::uint64_t{40}, ring::record_bytes(longest)}) {
         endpoint_pair pair;
         bool good = true;
         const auto pass = [&](std::uint64_t bytes) { good = good && send_zeros(pair.a, bytes) == errc{} && receive_any(pair.b) == errc{}; };
         // To the offset, with all of it published; from there on nothing is, but by the quarter.
         for (std::uint64_t left = offset; left != 0;) {
           const std::uint64_t step = std::min<std::uint64_t>(left, 1024);
-          pass(step - header_bytes);
+          pass(step - ring::header_bytes);
           pair.b.publish();
           left -= step;
         }
         for (std::uint64_t left = consumed; left != 0;) {
           const std::uint64_t step = std::min(left, each);
-          pass(step - header_bytes);
+          pass(step - ring::header_bytes);
           left -= step;
         }
         pass(longest);
@@ -132,7 +132,7 @@ TEST_CASE("a sender of the longest record never waits for a receiver that has co
 
 TEST_CASE("a message longer than the receiver has room for stays where it is") {
   endpoint_pair pair;
-  message_view none;
+  ring::message_view none;
   CHECK(pair.b.receive(none, 4) == errc::would_block);
   REQUIRE(send_text(pair.a, "hello") == errc{});
   for (int i = 0; i < 3; ++i) {
@@ -164,16 +164,16 @@ TEST_CASE("loans released in any order free the space up to the oldest one held"
   do {
     endpoint_pair pair;
     for (int i = 0; i < 4; ++i) REQUIRE(send_zeros(pair.a, 120) == errc{});
-    std::vector<position> held;
+    std::vector<ring::position> held;
     std::vector<bool> out(4, true);
     for (int i = 0; i < 4; ++i) {
-      message_view m;
+      ring::message_view m;
       REQUIRE(pair.b.receive(m) == errc{});
       held.push_back(m.begin);
     }
     for (const int which : order) {
       out[static_cast<std::size_t>(which)] = false;
-      position oldest = pair.b.read_position();
+      ring::position oldest = pair.b.read_position();
       for (std::size_t i = 4; i-- > 0;)
         if (out[i]) oldest = held[i];
       pair.b.release(oldest);
@@ -188,12 +188,12 @@ TEST_CASE("the bytes of a loan stay while the sender fills the ring") {
   endpoint_pair pair;
   const bytes kept = some_bytes(300);
   REQUIRE(send_all(pair.a, kept) == errc{});
-  message_view m;
+  ring::message_view m;
   REQUIRE(pair.b.receive(m) == errc{});
   for (int round = 0; round < 20; ++round) {
     fill(pair.a, 50);
     while (true) {
-      message_view other;
+      ring::message_view other;
       if (pair.b.receive(other) != errc{}) break;
       pair.b.release(m.begin);
     }
@@ -205,7 +205,7 @@ TEST_CASE("the bytes of a loan stay while the sender fills the ring") {
 TEST_CASE("fragments behind a loan are joined, and their space is kept until the loan ends") {
   endpoint_pair pair(65536, 65536);
   REQUIRE(send_text(pair.a, "held") == errc{});
-  message_view held;
+  ring::message_view held;
   REQUIRE(pair.b.receive(held) == errc{});
   const bytes message = some_bytes(40000);
   bytes got;
@@ -320,8 +320,8 @@ TEST_CASE("an abandonment is told at once when there is space") {
   CHECK(receive_any(pair.b) == errc::would_block);
   REQUIRE(sleeps_for_data(pair.b));
   pair.a.abandon_fragments();
-  CHECK(pair.a.take_due() == wake_receiver);
-  CHECK(pair.a_region.page->tx_tail.load() == 4096 + header_bytes);
+  CHECK(pair.a.take_due() == ring::wake_receiver);
+  CHECK(pair.a_region.page->tx_tail.load() == 4096 + ring::header_bytes);
 }
 
 TEST_CASE("a sender in the middle of a message parks for the space of what it sends next") {
@@ -350,7 +350,7 @@ TEST_CASE("the abandonment that found no space is told before the next message")
   const std::span<const std::byte> piece = message;
   std::size_t sent = 0;
   REQUIRE(pair.a.send_fragments({&piece, 1}, message.size(), sent) == errc::would_block);
-  const position full = pair.a_region.page->tx_tail.load();
+  const ring::position full = pair.a_region.page->tx_tail.load();
   pair.a.abandon_fragments();
   CHECK(send_text(pair.a, "early") == errc::would_block);
   CHECK(!pair.a.can_send(5));
@@ -371,7 +371,7 @@ TEST_CASE("what was sent before close_send is received, then the end of the stre
   REQUIRE(send_text(pair.a, "two") == errc{});
   REQUIRE(park(pair.b, true).sleeps);
   pair.a.close_send();
-  CHECK(pair.a.take_due() == wake_receiver);
+  CHECK(pair.a.take_due() == ring::wake_receiver);
   CHECK(pair.a.send_closed());
   CHECK(send_text(pair.a, "three") == errc::closed);
   CHECK(pair.a.can_send(5));
@@ -387,7 +387,7 @@ TEST_CASE("closing twice rings once") {
   endpoint_pair pair;
   pair.a.close_send();
   pair.a.close_receive();
-  CHECK(pair.a.take_due() == (wake_receiver | wake_sender));
+  CHECK(pair.a.take_due() == (ring::wake_receiver | ring::wake_sender));
   pair.a.close_send();
   pair.a.close_receive();
   CHECK(pair.a.take_due() == 0);
@@ -426,7 +426,7 @@ TEST_CASE("close_receive makes a waiting sender fail") {
   fill(pair.a, 120);
   REQUIRE(park(pair.a, false, true, 120).sleeps);
   pair.b.close_receive();
-  CHECK(pair.b.take_due() == wake_sender);
+  CHECK(pair.b.take_due() == ring::wake_sender);
   CHECK(pair.b.receive_closed());
   CHECK(receive_any(pair.b) == errc::closed);
   CHECK(pair.b.can_receive());
@@ -437,11 +437,11 @@ TEST_CASE("close_receive makes a waiting sender fail") {
 TEST_CASE("loans may be given back after close_receive") {
   endpoint_pair pair;
   REQUIRE(send_zeros(pair.a, 1500) == errc{});
-  message_view m;
+  ring::message_view m;
   REQUIRE(pair.b.receive(m) == errc{});
   pair.b.close_receive();
   pair.b.release(pair.b.read_position());
-  CHECK((pair.b_region.page->rx_head.load() & closed_bit) != 0);
+  CHECK((pair.b_region.page->rx_head.load() & ring::closed_bit) != 0);
 }
 
 TEST_CASE("what a dead peer had published is received, then peer_closed") {

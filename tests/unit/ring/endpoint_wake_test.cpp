@@ -83,7 +83,7 @@ TEST_CASE("held messages are invisible until published, then all there, with one
   CHECK(receive_any(pair.b) == errc::would_block);
   CHECK(pair.a.take_due() == 0);
   pair.a.publish();
-  CHECK(pair.a.take_due() == wake_receiver);
+  CHECK(pair.a.take_due() == ring::wake_receiver);
   CHECK(pair.a.take_due() == 0);
   pair.a.publish();
   CHECK(pair.a.take_due() == 0);
@@ -122,7 +122,7 @@ TEST_CASE("a parked receiver is rung for once, and again only after it parked ag
   for (int i = 0; i < 100; ++i) {
     REQUIRE(sleeps_for_data(pair.b));
     REQUIRE(send_zeros(pair.a, 10) == errc{});
-    REQUIRE(pair.a.take_due() == wake_receiver);
+    REQUIRE(pair.a.take_due() == ring::wake_receiver);
     for (int j = 0; j < 3; ++j) {
       REQUIRE(send_zeros(pair.a, 10) == errc{});
       REQUIRE(pair.a.take_due() == 0);
@@ -133,9 +133,9 @@ TEST_CASE("a parked receiver is rung for once, and again only after it parked ag
 
 TEST_CASE("a receiver that wants more before it wakes is rung for when the tail has passed its index") {
   endpoint_pair pair;
-  constexpr position step = 24;
+  constexpr ring::position step = 24;
   pair.b_region.page->data_wake_at.store(3 * step);
-  for (const wake_set due : {0u, 0u, 0u, wake_receiver, 0u}) {
+  for (const ring::wake_set due : {0u, 0u, 0u, ring::wake_receiver, 0u}) {
     REQUIRE(send_zeros(pair.a, 16) == errc{});
     CHECK(pair.a.take_due() == due);
   }
@@ -154,16 +154,16 @@ TEST_CASE("a sender parked for space is rung for once there is enough of it, onc
   endpoint_pair pair;
   const std::size_t n = fill(pair.a, 120);
   REQUIRE(park(pair.a, false, true, 500).sleeps);
-  wake_set woken = 0;
+  ring::wake_set woken = 0;
   for (std::size_t i = 0; i < n; ++i) {
     REQUIRE(receive_any(pair.b) == errc{});
     pair.b.publish();
-    const wake_set due = pair.b.take_due();
+    const ring::wake_set due = pair.b.take_due();
     CHECK((due & woken) == 0);
     woken |= due;
-    CHECK(pair.a.can_send(500) == (woken == wake_sender));
+    CHECK(pair.a.can_send(500) == (woken == ring::wake_sender));
   }
-  CHECK(woken == wake_sender);
+  CHECK(woken == ring::wake_sender);
 }
 
 TEST_CASE("a sender parked for space is rung for by a lazy head at the latest when the receiver parks") {
@@ -174,10 +174,10 @@ TEST_CASE("a sender parked for space is rung for by a lazy head at the latest wh
   CHECK(pair.b.release_pending());
   CHECK(pair.b.take_due() == 0);
   while (receive_any(pair.b) == errc{}) continue;
-  const wake_set before = pair.b.take_due();
+  const ring::wake_set before = pair.b.take_due();
   const auto parked = park(pair.b, true);
   CHECK(parked.sleeps);
-  CHECK((before | parked.due) == wake_sender);
+  CHECK((before | parked.due) == ring::wake_sender);
   CHECK(!pair.b.release_pending());
   CHECK(pair.a.can_send(120));
 }
@@ -188,7 +188,7 @@ TEST_CASE("parking publishes less than a quarter of released space, and rings fo
   REQUIRE(park(pair.a, false, true, 120).sleeps);
   REQUIRE(receive_any(pair.b) == errc{});
   const auto parked = park(pair.b, false, true, 4000);
-  CHECK(parked.due == wake_sender);
+  CHECK(parked.due == ring::wake_sender);
   CHECK(pair.a.can_send(120));
 }
 
@@ -198,7 +198,7 @@ TEST_CASE("a sender does not sleep when space came before its second look") {
   pair.a.announce(false, true, 120);
   REQUIRE(receive_any(pair.b) == errc{});
   pair.b.publish();
-  CHECK(pair.b.take_due() == wake_sender);
+  CHECK(pair.b.take_due() == ring::wake_sender);
   detail::park_fence();
   pair.a.after_fence();
   CHECK(pair.a.can_send(120));
@@ -240,7 +240,7 @@ TEST_CASE("a receiver that takes in a fragment while it parks must announce anew
   CHECK(pair.b.interrupted());
   REQUIRE(sleeps_for_data(pair.b));
   REQUIRE(pair.a.send_fragments({&piece, 1}, message.size(), sent) == errc::would_block);
-  CHECK(pair.a.take_due() == wake_receiver);
+  CHECK(pair.a.take_due() == ring::wake_receiver);
 }
 
 // -- two threads --
@@ -249,13 +249,13 @@ TEST_CASE("a receiver that parks at the moment of a send sees the message, or is
   endpoint_pair pair;
   const bytes message(16);
   bool sleeps = false;
-  wake_set due = 0;
+  ring::wake_set due = 0;
   at_the_same_moment(
       [&] {
         (void)send_all(pair.a, message);
         due = pair.a.take_due();
       },
-      [&] { sleeps = sleeps_for_data(pair.b); }, [&] { return (!sleeps || due == wake_receiver) && receive_any(pair.b) == errc{}; });
+      [&] { sleeps = sleeps_for_data(pair.b); }, [&] { return (!sleeps || due == ring::wake_receiver) && receive_any(pair.b) == errc{}; });
 }
 
 TEST_CASE("a sender that parks at the moment of a release sees the space, or is rung for") {
@@ -263,7 +263,7 @@ TEST_CASE("a sender that parks at the moment of a release sees the space, or is 
   const bytes message(120);
   fill(pair.a, message.size());
   bool sleeps = false;
-  wake_set due = 0;
+  ring::wake_set due = 0;
   at_the_same_moment(
       [&] {
         (void)receive_any(pair.b);
@@ -271,7 +271,7 @@ TEST_CASE("a sender that parks at the moment of a release sees the space, or is 
         due = pair.b.take_due();
       },
       [&] { sleeps = park(pair.a, false, true, 120).sleeps; },
-      [&] { return (!sleeps || due == wake_sender) && send_all(pair.a, message) == errc{}; });
+      [&] { return (!sleeps || due == ring::wake_sender) && send_all(pair.a, message) == errc{}; });
 }
 
 TEST_CASE("two threads that park after random spins exchange every message, in both directions") {

@@ -19,13 +19,13 @@ namespace {
 // The same, but the sender is a lie: what is in its page and ring is written by the test.
 struct liar : one_way {
   void header(std::uint64_t offset, std::uint64_t length, std::uint64_t flags = 0) { data[offset / 8] = flags << 32 | length; }
-  void express(position at, std::uint64_t length, std::uint64_t flags = 0) {
+  void express(ring::position at, std::uint64_t length, std::uint64_t flags = 0) {
     const std::uint64_t word = flags << 32 | length;
     std::memcpy(sender->express.data(), &word, sizeof word);
     sender->express_position.store(at);
   }
-  void tail(position t) { sender->tx_tail.store(t); }
-  void head(position h) { receiver->rx_head.store(h); }
+  void tail(ring::position t) { sender->tx_tail.store(t); }
+  void head(ring::position h) { receiver->rx_head.store(h); }
 };
 
 // A ring in which the reader stands at `at`, after honest records up to there.
@@ -39,7 +39,7 @@ struct liar_at : liar {
 
 TEST_CASE("a tail further ahead than the ring is long gives bad_peer") {
   liar ring;
-  for (const position t : {ring_size + 8, 2 * ring_size, std::uint64_t{1} << 63, ~std::uint64_t{7}}) {
+  for (const ring::position t : {ring_size + 8, 2 * ring_size, std::uint64_t{1} << 63, ~std::uint64_t{7}}) {
     ring.tail(t);
     CHECK(ring.look() == errc::bad_peer);
   }
@@ -72,7 +72,7 @@ TEST_CASE("a tail that goes back behind what was read gives bad_peer") {
 
 TEST_CASE("a tail with unknown low bits gives bad_peer") {
   liar ring;
-  for (const position bits : {2, 3, 4, 5, 6, 7}) {
+  for (const ring::position bits : {2, 3, 4, 5, 6, 7}) {
     ring.tail(64 + bits);
     CHECK(ring.look() == errc::bad_peer);
   }
@@ -113,10 +113,10 @@ TEST_CASE("a pad that does not end with the ring gives bad_peer") {
   liar_at ring(ring_size - 64);
   ring.tail(ring_size + 64);
   for (const std::uint64_t length : {0, 40, 48, 57, 64, 4088}) {
-    ring.header(ring_size - 64, length, record_header::pad);
+    ring.header(ring_size - 64, length, ring::record_header::pad);
     CHECK(ring.look() == errc::bad_peer);
   }
-  ring.header(ring_size - 64, 56, record_header::pad);
+  ring.header(ring_size - 64, 56, ring::record_header::pad);
   ring.header(0, 3);
   CHECK(ring.look() == errc{});
 }
@@ -124,22 +124,22 @@ TEST_CASE("a pad that does not end with the ring gives bad_peer") {
 TEST_CASE("a pad that is not all published gives bad_peer") {
   liar_at ring(ring_size - 64);
   ring.tail(ring_size - 8);
-  ring.header(ring_size - 64, 56, record_header::pad);
+  ring.header(ring_size - 64, 56, ring::record_header::pad);
   CHECK(ring.look() == errc::bad_peer);
 }
 
 TEST_CASE("a pad as long as the ring gives bad_peer") {
   liar ring;
   ring.tail(ring_size);
-  ring.header(0, ring_size - header_bytes, record_header::pad);
+  ring.header(0, ring_size - ring::header_bytes, ring::record_header::pad);
   CHECK(ring.look() == errc::bad_peer);
 }
 
 TEST_CASE("a pad with a further flag gives bad_peer") {
-  for (const std::uint32_t flag : {record_header::more, record_header::abandon}) {
+  for (const std::uint32_t flag : {ring::record_header::more, ring::record_header::abandon}) {
     liar_at ring(ring_size - 64);
     ring.tail(ring_size + 64);
-    ring.header(ring_size - 64, 56, record_header::pad | flag);
+    ring.header(ring_size - 64, 56, ring::record_header::pad | flag);
     CHECK(ring.look() == errc::bad_peer);
   }
 }
@@ -179,7 +179,7 @@ TEST_CASE("an express record longer than what was published gives bad_peer") {
 TEST_CASE("a pad in the express slot gives bad_peer") {
   liar ring;
   ring.tail(64);
-  ring.express(0, 56, record_header::pad);
+  ring.express(0, 56, ring::record_header::pad);
   CHECK(ring.look() == errc::bad_peer);
 }
 
@@ -189,7 +189,7 @@ TEST_CASE("the express slot is not looked at for a record that did not begin at 
   ring.header(0, 24);
   ring.header(32, 11);
   ring.express(32, 22);
-  record r;
+  ring::record r;
   REQUIRE(ring.reader.peek(r) == errc{});
   ring.reader.advance(r);
   REQUIRE(ring.reader.peek(r) == errc{});
@@ -199,7 +199,7 @@ TEST_CASE("the express slot is not looked at for a record that did not begin at 
 // -- lies of the receiver --
 
 TEST_CASE("a head beyond the published tail gives bad_peer") {
-  for (const position lie : {position{8}, position{4096}, position{1} << 63}) {
+  for (const ring::position lie : {ring::position{8}, ring::position{4096}, ring::position{1} << 63}) {
     liar ring;
     while (ring.send(120) == errc{}) continue;
     ring.head(ring.writer.published() + lie);
@@ -221,7 +221,7 @@ TEST_CASE("a head in records that were committed but not published gives bad_pee
 TEST_CASE("a head that goes back gives bad_peer") {
   liar_at ring(1024);
   while (ring.send(120) == errc{}) continue;
-  const position known = ring.writer.known_head();
+  const ring::position known = ring.writer.known_head();
   REQUIRE(known > 0);
   ring.head(known - 8);
   CHECK(ring.send(120) == errc::bad_peer);
@@ -229,7 +229,7 @@ TEST_CASE("a head that goes back gives bad_peer") {
 }
 
 TEST_CASE("a head with unknown low bits gives bad_peer") {
-  for (const position bits : {2, 4, 6}) {
+  for (const ring::position bits : {2, 4, 6}) {
     liar ring;
     while (ring.send(120) == errc{}) continue;
     ring.head(128 + bits);

@@ -53,10 +53,10 @@ TEST_CASE("a record that does not fit before the ring's end is preceded by a pad
       CAPTURE(length);
       one_way ring;
       ring.move_to(ring_size - to_end);
-      const position before = ring.writer.tail();
+      const ring::position before = ring.writer.tail();
       REQUIRE(ring.send(length) == errc{});
-      const bool padded = record_bytes(length) > to_end;
-      REQUIRE(ring.writer.tail() - before == record_bytes(length) + (padded ? to_end : 0));
+      const bool padded = ring::record_bytes(length) > to_end;
+      REQUIRE(ring.writer.tail() - before == ring::record_bytes(length) + (padded ? to_end : 0));
       ring.expect(length);
       REQUIRE(ring.reader.read() == ring.writer.tail());
       REQUIRE(ring.reader.released() == ring.writer.tail());
@@ -72,7 +72,7 @@ TEST_CASE("the bytes of a pad are given back with the record before it when that
   REQUIRE(ring.send(300) == errc{});
   record first, second;
   REQUIRE(ring.reader.peek(first) == errc{});
-  const position held = ring.reader.read();
+  const ring::position held = ring.reader.read();
   ring.reader.advance(first);
   REQUIRE(ring.reader.peek(second) == errc{});
   CHECK(second.length == 300);
@@ -142,11 +142,11 @@ TEST_CASE("space exists exactly when the head is beyond the index to park at") {
     }
     const std::size_t wanted = random() % (ring.writer.max_record() + 1);
     if (ring.writer.has_space(wanted) == errc{}) continue;
-    const position index = ring.writer.space_wake_index(wanted);
+    const ring::position index = ring.writer.space_wake_index(wanted);
     while (next < sent.size()) {
       ring.expect(sent.at(next++));
       ring.reader.publish();
-      const bool beyond = ring.reader.published() > index && index < never / 2;
+      const bool beyond = ring.reader.published() > index && index < ring::never / 2;
       REQUIRE((ring.writer.has_space(wanted) == errc{}) == beyond);
     }
     REQUIRE(ring.writer.has_space(wanted) == errc{});
@@ -189,7 +189,7 @@ TEST_CASE("a padded claim committed shorter keeps its pad") {
 TEST_CASE("an express claim committed shorter stays express") {
   one_way ring;
   std::byte* payload = nullptr;
-  REQUIRE(ring.writer.claim(max_express, payload) == errc{});
+  REQUIRE(ring.writer.claim(ring::max_express, payload) == errc{});
   CHECK(ring.in_express(payload));
   ring.fill_and_commit(payload, 3);
   ring.writer.publish();
@@ -200,7 +200,7 @@ TEST_CASE("an abandoned claim leaves nothing behind") {
   for (const std::size_t length : {50, 500}) {
     one_way ring;
     ring.move_to(ring_size - 64);
-    const position before = ring.writer.tail();
+    const ring::position before = ring.writer.tail();
     std::byte* payload = nullptr;
     REQUIRE(ring.writer.claim(length, payload) == errc{});
     std::memset(payload, 0xff, length);
@@ -238,13 +238,13 @@ TEST_CASE("a fragment needs no pad, unless the ring's end is less than four head
       const std::uint64_t to_end = capacity - (ring.writer.tail() & (capacity - 1));
       const std::uint64_t remaining = static_cast<std::uint64_t>(i) * 37 % capacity + 1;
       const std::size_t length = ring.writer.fragment_length(remaining);
-      REQUIRE(length >= std::min<std::uint64_t>(remaining, 3 * header_bytes));  // the first one has 8 bytes of its own
+      REQUIRE(length >= std::min<std::uint64_t>(remaining, 3 * ring::header_bytes));  // the first one has 8 bytes of its own
       REQUIRE(length <= remaining);
-      REQUIRE(length <= capacity / 4 - header_bytes);
-      if (to_end >= 4 * header_bytes) REQUIRE(record_bytes(length) <= to_end);
-      const position before = ring.writer.tail();
+      REQUIRE(length <= capacity / 4 - ring::header_bytes);
+      if (to_end >= 4 * ring::header_bytes) REQUIRE(ring::record_bytes(length) <= to_end);
+      const ring::position before = ring.writer.tail();
       REQUIRE(ring.send(length) == errc{});
-      if (to_end >= 4 * header_bytes) REQUIRE(ring.writer.tail() - before == record_bytes(length));
+      if (to_end >= 4 * ring::header_bytes) REQUIRE(ring.writer.tail() - before == ring::record_bytes(length));
       ring.expect(length);
       ring.reader.publish();
     }
@@ -268,7 +268,7 @@ TEST_CASE("a small record goes express exactly when the peer is known to have co
         ring.writer.publish();
         continue;
       }
-      REQUIRE(ring.in_express(payload) == (drained && length <= max_express));
+      REQUIRE(ring.in_express(payload) == (drained && length <= ring::max_express));
       ++(ring.in_express(payload) ? express : ordinary);
       ring.fill_and_commit(payload, length);
       sent.push_back(length);
@@ -285,10 +285,10 @@ TEST_CASE("a small record goes express exactly when the peer is known to have co
 TEST_CASE("an express record may lie across the ring's end, without a pad") {
   one_way ring;
   ring.move_to(ring_size - 8);
-  const position before = ring.writer.tail();
-  REQUIRE(ring.send(max_express) == errc{});
-  CHECK(ring.writer.tail() == before + record_bytes(max_express));
-  ring.expect(max_express);
+  const ring::position before = ring.writer.tail();
+  REQUIRE(ring.send(ring::max_express) == errc{});
+  CHECK(ring.writer.tail() == before + ring::record_bytes(ring::max_express));
+  ring.expect(ring::max_express);
 }
 
 TEST_CASE("the express slot is not reused before the peer's head has passed it") {
@@ -306,8 +306,8 @@ TEST_CASE("the express slot is not reused before the peer's head has passed it")
 
 TEST_CASE("an empty express slot is not taken for the first record") {
   one_way ring;
-  REQUIRE(ring.send(max_express + 1) == errc{});
-  ring.expect(max_express + 1);
+  REQUIRE(ring.send(ring::max_express + 1) == errc{});
+  ring.expect(ring::max_express + 1);
 }
 
 TEST_CASE("an express record that was looked at twice is the same") {
@@ -356,7 +356,7 @@ TEST_CASE("a closed reader stays closed when it publishes again") {
   ring.reader.close();
   ring.expect(200);
   ring.reader.publish();
-  CHECK(ring.receiver->rx_head.load() == (record_bytes(200) | closed_bit));
+  CHECK(ring.receiver->rx_head.load() == (ring::record_bytes(200) | ring::closed_bit));
 }
 
 }  // TEST_SUITE("ring")

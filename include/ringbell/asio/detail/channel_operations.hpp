@@ -48,7 +48,7 @@ private:
   errc attempt() noexcept;
   bool look() noexcept;
 
-  message_view view_;
+  ring::message_view view_;
 };
 
 class recv_into_operation : public channel_operation<recv_into_operation> {

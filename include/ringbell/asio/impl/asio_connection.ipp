@@ -56,7 +56,7 @@ asio_connection::found asio_connection::poll(polling& p, Look look) noexcept {
     return found::nothing;
   }
   history_.paid();
-  count(ring().counters().spins_paid);
+  ring::count(ring().counters().spins_paid);
   return found::something;
 }
 
@@ -76,7 +76,7 @@ bool asio_connection::park(directions d, std::size_t to_send, bool polled, Look 
   ring_if_due();
   // Fragments were taken in: the index that was announced is behind, and would ring no more.
   if (something || ((d & towards_us) && ring().interrupted())) return false;
-  count(ring().counters().parks);
+  ring::count(ring().counters().parks);
   if (spinner_.limit().count() != 0 && !polled) parked_at_ = clock::now();
   return true;
 }

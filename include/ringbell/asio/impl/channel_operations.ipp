@@ -62,7 +62,7 @@ send_operation::send_operation(asio_connection* c, gather_list pieces, std::size
     many_.assign(pieces.begin(), pieces.end());
 }
 errc send_operation::attempt() {
-  endpoint& ring = connection().ring();
+  ring::endpoint& ring = connection().ring();
   const gather_list pieces = many_.empty() ? gather_list(few_.data(), count_) : gather_list(many_);
   return size_ <= ring.max_claim() ? ring.try_send(pieces, size_) : ring.send_fragments(pieces, size_, sent_);
 }
@@ -73,7 +73,7 @@ bool claim_operation::look() noexcept { return connection().ring().can_send(size
 claim claim_operation::take() noexcept { return outcome() ? claim() : claim(connection(), {payload_, size_}); }
 
 bool wait_operation::look() noexcept {
-  endpoint& ring = connection().ring();
+  ring::endpoint& ring = connection().ring();
   return ((waits_for() & towards_us) && ring.can_receive()) || ((waits_for() & towards_peer) && ring.can_send(to_send()));
 }
 

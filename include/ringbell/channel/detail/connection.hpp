@@ -18,7 +18,7 @@ class connection;
 class loan {
 public:
   loan() noexcept = default;
-  inline loan(connection* from, position begin) noexcept;
+  inline loan(connection* from, ring::position begin) noexcept;
   inline loan(loan&& other) noexcept;
   inline loan& operator=(loan&& other) noexcept;
   inline ~loan();
@@ -31,7 +31,7 @@ private:
   connection* from_ = nullptr;
   loan* older_ = nullptr;
   loan* newer_ = nullptr;
-  position begin_ = 0;
+  ring::position begin_ = 0;
 };
 
 /// What a completed handshake leaves behind.
@@ -68,12 +68,12 @@ public:
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
 
-  endpoint& ring() noexcept { return ring_; }
+  ring::endpoint& ring() noexcept { return ring_; }
   const connection_parts& parts() const noexcept { return parts_; }
 
   /// Rings the peer's bell, if what was published calls for it; what was sent and is held back is kept in mind.
   void ring_if_due() noexcept {
-    if (const wake_set due = ring_.take_due()) ring_bell(due);
+    if (const ring::wake_set due = ring_.take_due()) ring_bell(due);
     if (ring_.publish_pending()) publish_later();
   }
 
@@ -119,8 +119,8 @@ protected:
   /// parent's, who goes on using them.
   bool in_forked_child() noexcept { return own_page().process_id != sys::current_process(); }
 
-  control_page& own_page() noexcept { return *static_cast<control_page*>(static_cast<void*>(parts_.own.data())); }
-  const control_page& peer_page() const noexcept { return *static_cast<const control_page*>(static_cast<const void*>(parts_.peer.data())); }
+  ring::control_page& own_page() noexcept { return *static_cast<ring::control_page*>(static_cast<void*>(parts_.own.data())); }
+  const ring::control_page& peer_page() const noexcept { return *static_cast<const ring::control_page*>(static_cast<const void*>(parts_.peer.data())); }
 
   connection_parts parts_;
   client_slot slot_;  // given back before the peer hears of the end: it may come again at once, to a listener in another thread
@@ -138,17 +138,17 @@ private:
     if (orphaned_) return delete_if_unused();  // nobody waits for this space any more
     give_back();
   }
-  void ring_bell(wake_set due) noexcept;
+  void ring_bell(ring::wake_set due) noexcept;
   void delete_if_unused() noexcept;
 
-  endpoint ring_;
+  ring::endpoint ring_;
   loan* oldest_ = nullptr;
   loan* newest_ = nullptr;
   unsigned holds_ = 0;
   bool orphaned_ = false;
 };
 
-inline loan::loan(connection* from, position begin) noexcept : from_(from), begin_(begin) {
+inline loan::loan(connection* from, ring::position begin) noexcept : from_(from), begin_(begin) {
   if (from_) from_->lent(*this);
 }
 inline loan::loan(loan&& other) noexcept { take_place_of(other); }
