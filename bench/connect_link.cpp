@@ -113,7 +113,7 @@ std::vector<contender> connect_contenders() {
   std::vector<contender> all = {connect_contender<socket_way>("socket", "Unix socket by hand, blocking", contender::role::reference)};
   for (const auto& [backend, name] : native_backends())
     for (const auto& [bells, bells_name] :
-         {std::pair(default_bells, ""), std::pair(sys::bell_bit(sys::bell_kind::socket), "socket-bells")}) {
+         {std::pair(detail::default_bells, ""), std::pair(sys::bell_bit(sys::bell_kind::socket), "socket-bells")}) {
       const std::string sort = *bells_name ? std::string(name) + '/' + bells_name : name;
       const std::string title = *bells_name ? std::string(name) + ", socket bells" : std::string(name) + ", usual bells";
       all.push_back(connect_contender<native_way>(sort, title, contender::role::ringbell, backend, bells));

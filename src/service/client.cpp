@@ -138,7 +138,9 @@ client_core::client_core(loop& lp, std::string name, const client_options& optio
 client_core::~client_core() = default;
 
 task<void> client_core::connect() {
-  task<channel> connecting = ringbell::connect(loop_, name_, options_.connection);
+  connect_options how = options_.connection;
+  if (how.bells == sys::automatic_bells) how.bells = sys::frugal_bells();
+  task<channel> connecting = ringbell::connect(loop_, name_, how);
   channel ch = co_await std::move(connecting);
   if (closed_) throw std::system_error(errc::closed);
   use(std::move(ch));

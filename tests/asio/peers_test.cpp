@@ -318,7 +318,7 @@ enum class roles { native_server, asio_server, asio_both, count };
 /// large ones; each with the next way of an Asio side.
 template <class F>
 void in_every_way(F check) {
-  std::vector<sys::bell_set> sets{default_bells};
+  std::vector<sys::bell_set> sets{detail::default_bells};
   if (bells_here().size() > 1)
     for (const auto kind : bells_here()) sets.push_back(sys::bell_bit(kind));
   unsigned turn = 0;

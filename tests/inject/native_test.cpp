@@ -273,7 +273,7 @@ TEST_CASE("a loop that a foreign one drives") {
     std::exception_ptr failed;
     const auto all = [](loop& on, std::string path, bool& done, std::exception_ptr& error) -> task<void> {
       try {
-        task<void> meeting = timeout(patience, meet(on, std::move(path), default_bells));
+        task<void> meeting = timeout(patience, meet(on, std::move(path), detail::default_bells));
         co_await std::move(meeting);
       } catch (...) {
         error = std::current_exception();
@@ -337,7 +337,7 @@ TEST_CASE("a loop that is destroyed with all that waits on it") {
     loop lp(that_sleeps());
     scope work{lp};
     work.on_error([](std::exception_ptr) {});
-    work.spawn(meet(lp, folder + "/a", default_bells));
+    work.spawn(meet(lp, folder + "/a", detail::default_bells));
     work.spawn(serve_and_call(lp, folder + "/b"));
     lp.run(sleep_for_a_moment());
   });

@@ -20,7 +20,7 @@ struct pair_options {
   std::uint64_t server_ring = 64 << 10;
   std::uint64_t client_max_message = std::uint64_t{64} << 20;
   std::uint64_t server_max_message = std::uint64_t{64} << 20;
-  sys::bell_set bells = default_bells;
+  sys::bell_set bells = detail::default_bells;
   spin_policy spin = spin_policy::automatic;
   bool one_cpu = false;
   std::chrono::seconds longest = 5 * patience;  ///< for all that they do

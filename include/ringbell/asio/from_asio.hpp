@@ -11,12 +11,16 @@
 #include <type_traits>
 #include <utility>
 
-namespace ringbell::inline RINGBELL_ASIO_ABI {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// What `from_asio` returns, to be awaited once in a native coroutine.
+/// To be awaited once in a native coroutine.
 template <class T, class CoroutineExecutor, class Executor>
 using from_asio_awaitable =
-    detail::awaitable<detail::asio_call_awaiter<T, CoroutineExecutor, Executor>, Executor, net::awaitable<T, CoroutineExecutor>>;
+    awaitable<asio_call_awaiter<T, CoroutineExecutor, Executor>, Executor, net::awaitable<T, CoroutineExecutor>>;
+
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
+
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// `co_await from_asio(executor, coroutine())` in a native task: spawns an `asio::awaitable` on `executor`, as `asio::co_spawn` does, and suspends
 /// the task until that has ended; gives its value, or throws its exception. Asio's `system_error` is thrown as `std::system_error`, also Boost's.
@@ -30,8 +34,8 @@ using from_asio_awaitable =
 /// others; the coroutine runs there, the task here. Lifetime: the context outlives the coroutine or destroys it, the loop outlives the task. Allocates.
 template <class Executor, class T, class CoroutineExecutor>
   requires(detail::is_executor<Executor> && !std::is_reference_v<T>)
-from_asio_awaitable<T, CoroutineExecutor, Executor> from_asio(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine) {
-  return from_asio_awaitable<T, CoroutineExecutor, Executor>(std::move(executor), std::move(coroutine));
+detail::from_asio_awaitable<T, CoroutineExecutor, Executor> from_asio(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine) {
+  return detail::from_asio_awaitable<T, CoroutineExecutor, Executor>(std::move(executor), std::move(coroutine));
 }
 template <class ExecutionContext, class T, class CoroutineExecutor>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>

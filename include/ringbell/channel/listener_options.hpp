@@ -38,7 +38,7 @@ struct listener_options {
   /// once, and takes neither a place nor a descriptor. Called on the loop's thread; an exception means no.
   std::function<bool(const sys::peer_identity&)> authorize;
   /// The bells that this side may be woken by; those that its loop cannot wait on are left out.
-  sys::bell_set bells = default_bells;
+  sys::bell_set bells = detail::default_bells;
 };
 
 }  // namespace ringbell

@@ -20,6 +20,8 @@ struct coroutine_context {
   inplace_stop_token stop;
 };
 
+namespace detail {
+
 /// The context of a suspended coroutine: its promise's `context()` when it has one (as `task`'s promise does), else the loop that
 /// is running on this thread, without a stop token. So ringbell's awaitables also work in coroutine types of your own.
 template <class Promise>
@@ -29,10 +31,8 @@ coroutine_context coroutine_context_of(std::coroutine_handle<Promise> h) noexcep
                 })
     return h.promise().context();
   else
-    return coroutine_context(detail::scheduler_access::current());
+    return coroutine_context(scheduler_access::current());
 }
-
-namespace detail {
 
 class context_awaiter {
 public:

@@ -96,10 +96,10 @@ public:
   using end_awaiter::await_ready;
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) noexcept {
-    at_home_ = detail::at_home(coroutine_context_of(h), scope_.children_.home());
+    at_home_ = detail::at_home(detail::coroutine_context_of(h), scope_.children_.home());
     if (!at_home_) return false;
     end_awaiter::await_suspend(h);
-    stop_ = coroutine_context_of(h).stop;
+    stop_ = detail::coroutine_context_of(h).stop;
     on_stop_.emplace(stop_, stop_function(scope_));
     return true;
   }

@@ -48,20 +48,20 @@ public:
   void await_resume() const noexcept {}
 };
 
-}  // namespace detail
+using sleep_awaitable = awaitable<sleep_awaiter, std::chrono::steady_clock::time_point>;
 
-using sleep_awaitable = detail::awaitable<detail::sleep_awaiter, std::chrono::steady_clock::time_point>;
+}  // namespace detail
 
 /// Suspends until `when`, on the loop of the awaiting coroutine; at least until the loop's next turn. Never wakes early. Late by
 /// what the loop is busy with, and by the timer slack of the kernel (50 us by default). At the end of time (`time_point::max()`): until cancelled.
 /// Cancellation: `errc::cancelled`, on the next turn. Errors: none else. Allocates nothing, once the loop has had as many timers.
 template <class Duration>
-sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
-  return sleep_awaitable(std::chrono::steady_clock::time_point(time_limit(when.time_since_epoch())));
+detail::sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
+  return detail::sleep_awaitable(std::chrono::steady_clock::time_point(time_limit(when.time_since_epoch())));
 }
 
 /// Suspends for `d`, counted from this call; when it is negative, as for none. Else as `sleep_until`.
-inline sleep_awaitable sleep_for(time_limit d) noexcept { return sleep_awaitable(detail::from_now(d)); }
+inline detail::sleep_awaitable sleep_for(time_limit d) noexcept { return detail::sleep_awaitable(detail::from_now(d)); }
 
 /// Suspends until everything else that is ready now has run. For long computations that share the loop. Suspends and returns whether
 /// or not a stop was requested: ask `current_context()` for that.

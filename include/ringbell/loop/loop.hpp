@@ -51,8 +51,8 @@ loop_backend plain_backend() noexcept;
 loop_backend backend_named(std::string_view name) noexcept;
 }  // namespace detail
 
+/// What a loop is to be: `loop lp({.spin = spin_policy::none})`.
 struct loop_options {
-  loop_options() noexcept {}
   loop_backend backend = loop_backend::automatic;
   spin_policy spin = spin_policy::automatic;
 };

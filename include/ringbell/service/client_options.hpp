@@ -19,11 +19,8 @@ enum class reconnect_policy : unsigned char {
   with_backoff  ///< The next call connects again; when that fails, calls within the pause that follows fail at once, with the same reason.
 };
 
+/// How to connect to a service, and what then: `client::connect(lp, "kv", {.reconnect = reconnect_policy::with_backoff})`.
 struct client_options {
-  client_options() noexcept {
-    // A byte on the control socket, where there is that: no descriptor more, so that services with thousands of clients stay far from their limits.
-    connection.bells = sys::frugal_bells();
-  }
   /// Ring sizes, the longest message that is taken, how long to try to connect.
   connect_options connection;
   reconnect_policy reconnect = reconnect_policy::give_up;

@@ -210,9 +210,9 @@ TEST_CASE("connecting can be cancelled at any point, and leaves nothing behind")
 }
 
 TEST_CASE("without a bell in common, or with none that a foreign user may share, there is no connection") {
-  CHECK(handshake::usable_between(default_bells, true) == default_bells);
+  CHECK(handshake::usable_between(detail::default_bells, true) == detail::default_bells);
   if (!sys::event_is_safe_between_users) {
-    CHECK(handshake::usable_between(default_bells, false) == sys::bell_bit(sys::bell_kind::socket));
+    CHECK(handshake::usable_between(detail::default_bells, false) == sys::bell_bit(sys::bell_kind::socket));
     CHECK(handshake::usable_between(sys::bell_bit(sys::bell_kind::eventfd), false) == 0);
   }
   on_a_loop([](loop& lp) -> task<void> {
