@@ -26,7 +26,8 @@ public:
 private:
   void finish(net::awaitable<void> what) {
     std::exception_ptr failure;
-    net::co_spawn(io_, std::move(what), [&failure](std::exception_ptr e) { failure = std::move(e); });
+    net::co_spawn(io_, std::move(what),
+                  [&failure](std::exception_ptr e) { failure = std::move(e); });
     io_.run();
     io_.restart();
     if (failure) std::rethrow_exception(failure);
@@ -55,6 +56,8 @@ private:
 
 }  // namespace
 
-contender asio_connect_contender() { return connect_contender<asio_way>("asio", "in Asio, usual bells", contender::role::ringbell); }
+contender asio_connect_contender() {
+  return connect_contender<asio_way>("asio", "in Asio, usual bells", contender::role::ringbell);
+}
 
 }  // namespace ringbell::bench

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Many channels between the two processes, in one io_context each: all of them sending, some much more than others, or all of them idle but one.
+// Many channels between the two processes, in one io_context each: all of them sending, some much
+// more than others, or all of them idle but one.
 #include "blocking_link.hpp"
 #include "crowd.hpp"
 #include "zipf.hpp"
@@ -35,7 +36,8 @@ public:
     finish(accept_all());
     listener_.reset();
     for (asio_channel& ch : channels_) start(session(ch));
-    if (kind_.all_active) receive_from_all(crowd::messages_to_touch_a_ring(options_.size) * channels_.size());
+    if (kind_.all_active)
+      receive_from_all(crowd::messages_to_touch_a_ring(options_.size) * channels_.size());
   }
   void connect() override {
     finish(connect_all());
@@ -92,12 +94,14 @@ private:
   }
 
   net::awaitable<void> accept_all() {
-    while (channels_.size() < kind_.channels) keep(co_await listener_->async_accept(net::use_awaitable));
+    while (channels_.size() < kind_.channels)
+      keep(co_await listener_->async_accept(net::use_awaitable));
   }
   net::awaitable<void> connect_all() {
     connect_options options;
     options.bells = sys::bell_bit(sys::bell_kind::socket);
-    while (channels_.size() < kind_.channels) keep(co_await async_connect(io_, options_.path, options, net::use_awaitable));
+    while (channels_.size() < kind_.channels)
+      keep(co_await async_connect(io_, options_.path, options, net::use_awaitable));
   }
   void keep(asio_channel ch) {
     ch.spin(kind_.all_active ? spin_policy::adaptive : spin_policy::none);
@@ -133,7 +137,8 @@ private:
 
   net::awaitable<void> touch_all_rings() {
     for (asio_channel& ch : channels_)
-      for (std::uint64_t i = crowd::messages_to_touch_a_ring(options_.size); i != 0; --i) co_await ch.send(outgoing());
+      for (std::uint64_t i = crowd::messages_to_touch_a_ring(options_.size); i != 0; --i)
+        co_await ch.send(outgoing());
   }
   static net::awaitable<void> wait_idly(asio_channel& ch) { co_await ch.recv(); }
   template <class Watch>
@@ -184,8 +189,9 @@ private:
 std::vector<contender> asio_crowd_contenders() {
   std::vector<contender> all;
   const auto add = [&all](const crowd& kind) {
-    all.push_back(
-        crowd_contender("asio", kind, [kind](const link_options& options) { return std::make_unique<asio_crowd_link>(kind, options); }));
+    all.push_back(crowd_contender("asio", kind, [kind](const link_options& options) {
+      return std::make_unique<asio_crowd_link>(kind, options);
+    }));
   };
   for (const std::size_t clients : {1U, 10U, 100U, 1000U}) add({clients, true});
   for (const std::size_t idle : {0U, 100U, 1000U, 10000U}) add({1 + idle, false});

@@ -25,8 +25,10 @@ namespace ringbell::bench {
 
 namespace {
 
-/// What both have in common: a coroutine for each slice. `Way::send` and `Way::receive` give what is to be awaited, and nothing more: each coroutine between
-/// the operation and the one that measures would cost as much as the operation. `Way::take` copies what came behind the first `have` bytes, and says how much.
+/// What both have in common: a coroutine for each slice. `Way::send` and `Way::receive` give what
+/// is to be awaited, and nothing more: each coroutine between the operation and the one that
+/// measures would cost as much as the operation. `Way::take` copies what came behind the first
+/// `have` bytes, and says how much.
 template <class Way>
 class asio_link final : public link {
 public:
@@ -64,7 +66,8 @@ private:
   }
   void finish(net::awaitable<void> what) {
     std::exception_ptr failure;
-    net::co_spawn(*io_, std::move(what), [&failure](std::exception_ptr e) { failure = std::move(e); });
+    net::co_spawn(*io_, std::move(what),
+                  [&failure](std::exception_ptr e) { failure = std::move(e); });
     io_->run();
     io_->restart();
     if (failure) std::rethrow_exception(failure);
@@ -148,20 +151,25 @@ public:
     listener_.emplace(io, path_, options);
   }
   void accept(net::io_context& io) {
-    listener_->async_accept([this](net_error_code error, asio_channel ch) { opened(error, std::move(ch)); });
+    listener_->async_accept(
+        [this](net_error_code error, asio_channel ch) { opened(error, std::move(ch)); });
     run(io);
     listener_.reset();
   }
   void connect(net::io_context& io) {
     connect_options options;
     options.ring_bytes = options.peer_ring_bytes = ring_bytes_;
-    async_connect(io, path_, options, [this](net_error_code error, asio_channel ch) { opened(error, std::move(ch)); });
+    async_connect(io, path_, options,
+                  [this](net_error_code error, asio_channel ch) { opened(error, std::move(ch)); });
     run(io);
   }
-  auto send(const std::vector<std::byte>& bytes) { return channel_.send(net::const_buffer(bytes.data(), bytes.size())); }
+  auto send(const std::vector<std::byte>& bytes) {
+    return channel_.send(net::const_buffer(bytes.data(), bytes.size()));
+  }
   auto receive(std::vector<std::byte>&, std::size_t) { return channel_.recv(); }
   static std::size_t take(std::optional<message>& got, std::vector<std::byte>& bytes, std::size_t) {
-    if (!got || got->size() != bytes.size()) throw std::runtime_error("the peer has ended the stream, or sent another size");
+    if (!got || got->size() != bytes.size())
+      throw std::runtime_error("the peer has ended the stream, or sent another size");
     std::memcpy(bytes.data(), got->data(), bytes.size());
     got->release();  // before a reply, which then carries the news
     return bytes.size();
@@ -196,9 +204,12 @@ class token_way : public channel_way {
 public:
   using channel_way::channel_way;
   auto send(const std::vector<std::byte>& bytes) {
-    return opened_channel().async_send(net::const_buffer(bytes.data(), bytes.size()), net::use_awaitable);
+    return opened_channel().async_send(net::const_buffer(bytes.data(), bytes.size()),
+                                       net::use_awaitable);
   }
-  auto receive(std::vector<std::byte>&, std::size_t) { return opened_channel().async_recv(net::use_awaitable); }
+  auto receive(std::vector<std::byte>&, std::size_t) {
+    return opened_channel().async_recv(net::use_awaitable);
+  }
   static std::size_t take(message& got, std::vector<std::byte>& bytes, std::size_t) {
     if (got.size() != bytes.size()) throw std::runtime_error("the peer has sent another size");
     std::memcpy(bytes.data(), got.data(), bytes.size());
@@ -254,15 +265,22 @@ public:
     open(io, 0);
     ::close(std::exchange(ends_[1], -1));
   }
-  auto send(const std::vector<std::byte>& bytes) { return net::async_write(*socket_, net::buffer(bytes), net::use_awaitable); }
-  auto receive(std::vector<std::byte>& bytes, std::size_t have) {
-    return socket_->async_read_some(net::buffer(bytes.data() + have, bytes.size() - have), net::use_awaitable);
+  auto send(const std::vector<std::byte>& bytes) {
+    return net::async_write(*socket_, net::buffer(bytes), net::use_awaitable);
   }
-  static std::size_t take(std::size_t got, const std::vector<std::byte>&, std::size_t) noexcept { return got; }
+  auto receive(std::vector<std::byte>& bytes, std::size_t have) {
+    return socket_->async_read_some(net::buffer(bytes.data() + have, bytes.size() - have),
+                                    net::use_awaitable);
+  }
+  static std::size_t take(std::size_t got, const std::vector<std::byte>&, std::size_t) noexcept {
+    return got;
+  }
   static wake_counts wakes() { return {}; }
 
 private:
-  void open(net::io_context& io, int which) { socket_.emplace(io, net::local::stream_protocol(), std::exchange(ends_[which], -1)); }
+  void open(net::io_context& io, int which) {
+    socket_.emplace(io, net::local::stream_protocol(), std::exchange(ends_[which], -1));
+  }
   int ends_[2] = {-1, -1};
   std::optional<net::local::stream_protocol::socket> socket_;
 };
@@ -279,7 +297,9 @@ contender in_asio(std::string id, std::string title, spin_policy spin) {
 template <class Way>
 contender on_channel(std::string id, std::string title, spin_policy spin) {
   contender c = in_asio(std::move(id), std::move(title), spin);
-  c.make = [spin](const link_options& options) { return std::make_unique<asio_link<Way>>(spin, options); };
+  c.make = [spin](const link_options& options) {
+    return std::make_unique<asio_link<Way>>(spin, options);
+  };
   return c;
 }
 
@@ -287,7 +307,9 @@ contender on_driven_loop(std::string id, std::string title, spin_policy spin) {
   contender c = in_asio(std::move(id), std::move(title), spin);
   native_kind kind;
   kind.options.spin = spin;
-  c.make = [kind](const link_options& options) { return std::make_unique<driven_link>(kind, options); };
+  c.make = [kind](const link_options& options) {
+    return std::make_unique<driven_link>(kind, options);
+  };
   return c;
 }
 
@@ -298,12 +320,16 @@ std::vector<contender> asio_contenders() {
   socket.id = "asio-socket";
   socket.title = "Asio's Unix socket, coroutines";
   socket.what = contender::role::peer;
-  socket.make = [](const link_options& options) { return std::make_unique<asio_link<socket_way>>(options); };
+  socket.make = [](const link_options& options) {
+    return std::make_unique<asio_link<socket_way>>(options);
+  };
   return {on_channel<channel_way>("always", "always", spin_policy::always),
           on_channel<channel_way>("adaptive", "adaptive", spin_policy::adaptive),
           on_channel<channel_way>("none", "none", spin_policy::none),
-          on_channel<token_way>("adaptive/tokens", "adaptive, async_recv and async_send", spin_policy::adaptive),
-          on_driven_loop("adaptive/driven", "adaptive, native loops that io_contexts drive", spin_policy::adaptive),
+          on_channel<token_way>("adaptive/tokens", "adaptive, async_recv and async_send",
+                                spin_policy::adaptive),
+          on_driven_loop("adaptive/driven", "adaptive, native loops that io_contexts drive",
+                         spin_policy::adaptive),
           std::move(socket)};
 }
 

@@ -36,39 +36,61 @@ constexpr const char* adaptive = "native/io_uring/adaptive";
 constexpr const char* asleep = "native/io_uring/none";
 
 constexpr bar bars[] = {
-    {"hot, 32 B: native / cache line", figure::time, true, 1.2, "ping-pong/two/hot/32", native_hot, "cache-line"},
-    {"hot, 64 B: native / cache line", figure::time, true, 1.25, "ping-pong/two/hot/64", native_hot, "cache-line"},
-    {"hot, 64 B: in Asio / native", figure::time, true, 1.5, "ping-pong/two/hot/64", "asio/always", native_hot},
-    {"hot, 64 B: Asio's Unix socket / ringbell in Asio", figure::time, false, 100, "ping-pong/two/hot/64", "asio-socket", "asio/always"},
-    {"each 1 ms, spin none, two processors: native / eventfd", figure::time, true, 1.1, "ping-pong/two/1ms/64", asleep, "eventfd"},
-    {"each 1 ms, spin none, one processor: native / eventfd", figure::time, true, 1.1, "ping-pong/one/1ms/64", asleep, "eventfd"},
-    {"each 1 ms, two processors: processor time, adaptive / none", figure::cpu, true, 1.1, "ping-pong/two/1ms/64", adaptive, asleep},
-    {"each 1 ms, one processor: processor time, adaptive / none", figure::cpu, true, 1.1, "ping-pong/one/1ms/64", adaptive, asleep},
-    {"each 10 us: adaptive / always", figure::time, true, 1.2, "ping-pong/two/10us/64", adaptive, native_hot},
-    {"one way, 64 B: speed, native / bare ring", figure::speed, false, 0.85, "one-way/two/64", native_hot, "bare-ring"},
-    {"one way, 64 B: speed, batched / not", figure::speed, false, 2, "one-way/two/64", "native/io_uring/always/batched", native_hot},
-    {"one way, 64 B, batched, adaptive: bells a message", figure::bells, true, 0.001, "one-way/two/64", "native/io_uring/adaptive/batched"},
-    {"one way, 1 MiB, zero-copy: speed / memcpy", figure::speed, false, 0.8, "one-way/two/1048576", "native/io_uring/always/zero-copy",
-     "memcpy"},
-    {"one way, 64 B: speed, 1,000 clients / 1", figure::speed, false, 0.7, "fan-in/two/64", "fan-in/io_uring/1000", "fan-in/io_uring/1"},
-    {"hot, 64 B, native: system calls a message", figure::calls, true, 0.001, "ping-pong/two/hot/64", native_hot},
-    {"one way, 64 B, native: system calls a message", figure::calls, true, 0.001, "one-way/two/64", native_hot},
+    {"hot, 32 B: native / cache line", figure::time, true, 1.2, "ping-pong/two/hot/32", native_hot,
+     "cache-line"},
+    {"hot, 64 B: native / cache line", figure::time, true, 1.25, "ping-pong/two/hot/64", native_hot,
+     "cache-line"},
+    {"hot, 64 B: in Asio / native", figure::time, true, 1.5, "ping-pong/two/hot/64", "asio/always",
+     native_hot},
+    {"hot, 64 B: Asio's Unix socket / ringbell in Asio", figure::time, false, 100,
+     "ping-pong/two/hot/64", "asio-socket", "asio/always"},
+    {"each 1 ms, spin none, two processors: native / eventfd", figure::time, true, 1.1,
+     "ping-pong/two/1ms/64", asleep, "eventfd"},
+    {"each 1 ms, spin none, one processor: native / eventfd", figure::time, true, 1.1,
+     "ping-pong/one/1ms/64", asleep, "eventfd"},
+    {"each 1 ms, two processors: processor time, adaptive / none", figure::cpu, true, 1.1,
+     "ping-pong/two/1ms/64", adaptive, asleep},
+    {"each 1 ms, one processor: processor time, adaptive / none", figure::cpu, true, 1.1,
+     "ping-pong/one/1ms/64", adaptive, asleep},
+    {"each 10 us: adaptive / always", figure::time, true, 1.2, "ping-pong/two/10us/64", adaptive,
+     native_hot},
+    {"one way, 64 B: speed, native / bare ring", figure::speed, false, 0.85, "one-way/two/64",
+     native_hot, "bare-ring"},
+    {"one way, 64 B: speed, batched / not", figure::speed, false, 2, "one-way/two/64",
+     "native/io_uring/always/batched", native_hot},
+    {"one way, 64 B, batched, adaptive: bells a message", figure::bells, true, 0.001,
+     "one-way/two/64", "native/io_uring/adaptive/batched"},
+    {"one way, 1 MiB, zero-copy: speed / memcpy", figure::speed, false, 0.8, "one-way/two/1048576",
+     "native/io_uring/always/zero-copy", "memcpy"},
+    {"one way, 64 B: speed, 1,000 clients / 1", figure::speed, false, 0.7, "fan-in/two/64",
+     "fan-in/io_uring/1000", "fan-in/io_uring/1"},
+    {"hot, 64 B, native: system calls a message", figure::calls, true, 0.001,
+     "ping-pong/two/hot/64", native_hot},
+    {"one way, 64 B, native: system calls a message", figure::calls, true, 0.001, "one-way/two/64",
+     native_hot},
 };
 
-/// Peers are compared hot and parked, at sizes up to 64 KiB; with spin adaptive, or always where the peer always spins.
+/// Peers are compared hot and parked, at sizes up to 64 KiB; with spin adaptive, or always where
+/// the peer always spins.
 bool has_peers(const bench_case& c) {
-  return c.scenario == "ping-pong" && c.where == placement::two && (c.gap == 0 || c.gap == 1'000'000) && c.size <= 64 << 10;
+  return c.scenario == "ping-pong" && c.where == placement::two &&
+         (c.gap == 0 || c.gap == 1'000'000) && c.size <= 64 << 10;
 }
-constexpr const char* every_peer = "every peer, hot and each 1 ms, to 64 KiB: the worst native / peer, ";
+constexpr const char* every_peer =
+    "every peer, hot and each 1 ms, to 64 KiB: the worst native / peer, ";
 
 bool needs(const bench_case& c, std::string_view contender_id) {
-  if (has_peers(c) && (contender_id == adaptive || contender_id == native_hot || is_peer(contender_id))) return true;
-  return std::any_of(std::begin(bars), std::end(bars),
-                     [&](const bar& b) { return c.id == b.in && (contender_id == b.contender || (b.over && contender_id == b.over)); });
+  if (has_peers(c) &&
+      (contender_id == adaptive || contender_id == native_hot || is_peer(contender_id)))
+    return true;
+  return std::any_of(std::begin(bars), std::end(bars), [&](const bar& b) {
+    return c.id == b.in && (contender_id == b.contender || (b.over && contender_id == b.over));
+  });
 }
 
 const case_result* find(const std::vector<case_result>& results, std::string_view id) {
-  const auto found = std::find_if(results.begin(), results.end(), [id](const case_result& r) { return r.what.id == id; });
+  const auto found = std::find_if(results.begin(), results.end(),
+                                  [id](const case_result& r) { return r.what.id == id; });
   return found == results.end() ? nullptr : &*found;
 }
 
@@ -101,7 +123,8 @@ bar_outcome beside_peers(const std::vector<case_result>& results, beside what) {
     for (const contender_figures& f : r.figures) {
       const contender_figures* const ours = r.find(f.spins ? native_hot : adaptive);
       if (!ours || f.what != contender::role::peer || f.each.empty()) continue;
-      const spread ratio = spread_of(what == beside::p50 ? ratios(ours->each, f.each) : ratios(ours->p99, f.p99));
+      const spread ratio =
+          spread_of(what == beside::p50 ? ratios(ours->each, f.each) : ratios(ours->p99, f.p99));
       if (out.measured && ratio.median <= out.figure.median) continue;
       out.measured = true;
       out.figure = ratio;
@@ -114,7 +137,8 @@ bar_outcome beside_peers(const std::vector<case_result>& results, beside what) {
 }  // namespace
 
 std::vector<bench_case> cases_of_bars(std::vector<bench_case> all) {
-  for (bench_case& c : all) std::erase_if(c.contenders, [&](const std::string& id) { return !needs(c, id); });
+  for (bench_case& c : all)
+    std::erase_if(c.contenders, [&](const std::string& id) { return !needs(c, id); });
   std::erase_if(all, [](const bench_case& c) { return c.contenders.empty(); });
   return all;
 }
@@ -135,13 +159,16 @@ std::vector<bar_outcome> evaluate_bars(const std::vector<case_result>& results) 
 
 std::string table_of(const std::vector<bar_outcome>& outcomes) {
   if (outcomes.empty()) return {};
-  std::string text = "\nBars                                                                         wanted  measured (10..90 %)\n";
+  std::string text =
+      "\nBars                                                                         wanted  measured (10..90 %)\n";
   char line[240];
   for (const bar_outcome& b : outcomes) {
-    std::snprintf(line, sizeof line, "  %-72s %s %-6.4g", b.what.c_str(), b.at_most ? "<=" : ">=", b.limit);
+    std::snprintf(line, sizeof line, "  %-72s %s %-6.4g", b.what.c_str(),
+                  b.at_most ? "<=" : ">=", b.limit);
     text += line;
     if (b.measured) {
-      std::snprintf(line, sizeof line, b.figure.rounds > 1 ? " %.3g (%.3g..%.3g)" : " %.3g", b.figure.median, b.figure.low, b.figure.high);
+      std::snprintf(line, sizeof line, b.figure.rounds > 1 ? " %.3g (%.3g..%.3g)" : " %.3g",
+                    b.figure.median, b.figure.low, b.figure.high);
       text += line;
       text += b.reached() ? "" : "   not reached";
       if (!b.remark.empty()) text += "; " + b.remark;
@@ -156,9 +183,15 @@ std::string table_of(const std::vector<bar_outcome>& outcomes) {
 void write_json(tool::json& out, const std::vector<bar_outcome>& outcomes) {
   out.begin_array("bars");
   for (const bar_outcome& b : outcomes) {
-    out.begin_object().value("what", b.what).value(b.at_most ? "at_most" : "at_least", b.limit).value("measured", b.measured);
+    out.begin_object()
+        .value("what", b.what)
+        .value(b.at_most ? "at_most" : "at_least", b.limit)
+        .value("measured", b.measured);
     if (b.measured)
-      out.value("median", b.figure.median).value("low", b.figure.low).value("high", b.figure.high).value("reached", b.reached());
+      out.value("median", b.figure.median)
+          .value("low", b.figure.low)
+          .value("high", b.figure.high)
+          .value("reached", b.reached());
     if (!b.remark.empty()) out.value("remark", b.remark);
     out.end_object();
   }

@@ -20,7 +20,9 @@ struct bar_outcome {
   spread figure;
   std::string remark;
 
-  bool reached() const noexcept { return at_most ? figure.median <= limit : figure.median >= limit; }
+  bool reached() const noexcept {
+    return at_most ? figure.median <= limit : figure.median >= limit;
+  }
 };
 
 /// Keeps of the cases, and of their contenders, what the bars need.

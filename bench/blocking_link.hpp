@@ -13,14 +13,15 @@ namespace ringbell::bench {
 
 enum class side : std::uint8_t { parent, child };
 
-/// The bytes of the messages of a slice: one to send, one to receive into. Those of the lead-in are numbered and checked, the others are not: looking
-/// at them would take longer than sending them.
+/// The bytes of the messages of a slice: one to send, one to receive into. Those of the lead-in are
+/// numbered and checked, the others are not: looking at them would take longer than sending them.
 class payload {
 public:
   explicit payload(std::uint64_t size) : out(size, std::byte{0x5a}), in(size) {}
   void number(std::uint64_t n) noexcept { std::memcpy(out.data(), &n, sizeof n); }
   void check() const {
-    if (std::memcmp(out.data(), in.data(), out.size()) != 0) throw std::runtime_error("other bytes came back than were sent");
+    if (std::memcmp(out.data(), in.data(), out.size()) != 0)
+      throw std::runtime_error("other bytes came back than were sent");
   }
   std::vector<std::byte> out;
   std::vector<std::byte> in;
@@ -34,7 +35,8 @@ inline constexpr std::size_t acknowledgement = 8;
 ///     void send(const std::byte*, size_t)   one message
 ///     void receive(std::byte*, size_t)      one message of that size
 ///     void flush()                          makes what was sent known, where that is not yet so
-/// All inline. `End::carries_nothing`, if there is such a thing, says that signals go back and forth without bytes.
+/// All inline. `End::carries_nothing`, if there is such a thing, says that signals go back and
+/// forth without bytes.
 template <class End>
 class blocking_link final : public link {
 public:
@@ -114,7 +116,9 @@ contender blocking_contender(std::string id, std::string title, contender::role 
   c.title = std::move(title);
   c.what = what;
   c.spins = spins;
-  c.make = [](const link_options& options) { return std::make_unique<blocking_link<End>>(options); };
+  c.make = [](const link_options& options) {
+    return std::make_unique<blocking_link<End>>(options);
+  };
   return c;
 }
 

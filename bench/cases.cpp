@@ -14,7 +14,8 @@ namespace {
 using sizes = std::vector<std::uint64_t>;
 using names = std::vector<std::string>;
 
-const names peers = {"asio-socket", "zeromq", "nng-pair", "nng-req", "boost-mq", "iceoryx-poll", "iceoryx-waitset"};
+const names peers = {"asio-socket", "zeromq",       "nng-pair",       "nng-req",
+                     "boost-mq",    "iceoryx-poll", "iceoryx-waitset"};
 
 names with_peers(names first) {
   first.insert(first.end(), peers.begin(), peers.end());
@@ -35,8 +36,10 @@ constexpr pace paces[] = {{10'000, "10us", "each 10 us"},
 bench_case ping_pong(const pace& p, placement where, std::uint64_t size, names contenders) {
   bench_case c;
   c.scenario = "ping-pong";
-  c.id = "ping-pong/" + std::string(where == placement::two ? "two/" : "one/") + std::string(p.id) + '/' + std::to_string(size);
-  c.title = "round trips, " + tool::format_bytes(static_cast<double>(size)) + ", " + std::string(p.title) +
+  c.id = "ping-pong/" + std::string(where == placement::two ? "two/" : "one/") + std::string(p.id) +
+         '/' + std::to_string(size);
+  c.title = "round trips, " + tool::format_bytes(static_cast<double>(size)) + ", " +
+            std::string(p.title) +
             (where == placement::two ? ", a processor each" : ", both on one processor");
   c.where = where;
   c.size = size;
@@ -47,10 +50,11 @@ bench_case ping_pong(const pace& p, placement where, std::uint64_t size, names c
 
 names hot_contenders(placement where) {
   if (where == placement::two)
-    return with_peers({"cache-line", "bare-ring", "native/io_uring/always", "native/epoll/always", "native/io_uring/adaptive",
-                       "asio/always", "asio/adaptive", "asio/adaptive/tokens", "asio/adaptive/driven", "futex", "eventfd", "pipe"});
-  return with_peers(
-      {"eventfd", "futex", "pipe", "native/io_uring/adaptive", "native/io_uring/none", "native/epoll/none", "asio/adaptive", "asio/none"});
+    return with_peers({"cache-line", "bare-ring", "native/io_uring/always", "native/epoll/always",
+                       "native/io_uring/adaptive", "asio/always", "asio/adaptive",
+                       "asio/adaptive/tokens", "asio/adaptive/driven", "futex", "eventfd", "pipe"});
+  return with_peers({"eventfd", "futex", "pipe", "native/io_uring/adaptive", "native/io_uring/none",
+                     "native/epoll/none", "asio/adaptive", "asio/none"});
 }
 
 names paced_contenders(const pace& p) {
@@ -83,7 +87,8 @@ bench_case one_way(placement where, std::uint64_t size, names contenders) {
 }
 
 names one_way_contenders(placement where) {
-  const names peers_one_way = {"asio-socket", "zeromq", "nng-pair", "boost-mq", "iceoryx-poll", "iceoryx-waitset"};
+  const names peers_one_way = {"asio-socket", "zeromq",       "nng-pair",
+                               "boost-mq",    "iceoryx-poll", "iceoryx-waitset"};
   names all = {"pipe",
                "native/io_uring/adaptive",
                "native/io_uring/adaptive/batched",
@@ -103,7 +108,8 @@ names one_way_contenders(placement where) {
 
 /// Calls, beside round trips on a channel.
 bench_case calls(std::uint64_t size) {
-  bench_case c = ping_pong(hot, placement::two, size, {"native/io_uring/always", "service/always/1", "service/always/32"});
+  bench_case c = ping_pong(hot, placement::two, size,
+                           {"native/io_uring/always", "service/always/1", "service/always/32"});
   c.scenario = "service";
   c.id = "service/two/hot/" + std::to_string(size);
   c.title = "calls of a service beside round trips on a channel: " + c.title;
@@ -119,13 +125,15 @@ std::vector<bench_case> cases_of_crowds(const case_choice& choice) {
   fan_in.kind = traffic::one_way;
   std::vector<bench_case> all;
   for (const std::string front_end : {"io_uring", "epoll", "asio"}) {
-    for (const char* clients : {"1", "10", "100", "1000"}) fan_in.contenders.push_back("fan-in/" + front_end + '/' + clients);
+    for (const char* clients : {"1", "10", "100", "1000"})
+      fan_in.contenders.push_back("fan-in/" + front_end + '/' + clients);
     // A case for each: all of them together would need more descriptors than a process gets.
     bench_case idle = ping_pong(paces[2], placement::two, 64, {});
     idle.scenario = "idle";
     idle.id = "idle/two/1ms/64/" + front_end;
     idle.title = "one of many channels, the others idle: " + idle.title;
-    for (const char* others : {"0", "100", "1000"}) idle.contenders.push_back("idle/" + front_end + '/' + others);
+    for (const char* others : {"0", "100", "1000"})
+      idle.contenders.push_back("idle/" + front_end + '/' + others);
     if (!choice.quick) idle.contenders.push_back("idle/" + front_end + "/10000");
     all.push_back(std::move(idle));
   }
@@ -134,11 +142,12 @@ std::vector<bench_case> cases_of_crowds(const case_choice& choice) {
     bench_case cycle;
     cycle.scenario = "connect";
     cycle.id = where == placement::two ? "connect/two" : "connect/one";
-    cycle.title =
-        std::string("connect, 64 B there and back, close") + (where == placement::two ? ", a processor each" : ", both on one processor");
+    cycle.title = std::string("connect, 64 B there and back, close") +
+                  (where == placement::two ? ", a processor each" : ", both on one processor");
     cycle.where = where;
-    cycle.contenders = {"connect/socket", "connect/io_uring",           "connect/io_uring/socket-bells",
-                        "connect/epoll",  "connect/epoll/socket-bells", "connect/asio"};
+    cycle.contenders = {
+        "connect/socket", "connect/io_uring",           "connect/io_uring/socket-bells",
+        "connect/epoll",  "connect/epoll/socket-bells", "connect/asio"};
     all.push_back(cycle);
   }
   return all;
@@ -146,7 +155,9 @@ std::vector<bench_case> cases_of_crowds(const case_choice& choice) {
 
 }  // namespace
 
-bool is_peer(std::string_view id) noexcept { return std::find(peers.begin(), peers.end(), id) != peers.end(); }
+bool is_peer(std::string_view id) noexcept {
+  return std::find(peers.begin(), peers.end(), id) != peers.end();
+}
 
 std::vector<bench_case> all_cases(const case_choice& choice) {
   const auto chosen = [&choice](const sizes& usual, const sizes& quick) {
@@ -154,7 +165,8 @@ std::vector<bench_case> all_cases(const case_choice& choice) {
   };
   std::vector<bench_case> all;
   for (const placement where : {placement::two, placement::one}) {
-    for (const std::uint64_t size : chosen({8, 32, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 64 << 10}))
+    for (const std::uint64_t size :
+         chosen({8, 32, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 64 << 10}))
       all.push_back(ping_pong(hot, where, size, hot_contenders(where)));
     for (const pace& p : paces)
       for (const std::uint64_t size : chosen({8, 64, 1 << 10, 64 << 10, 1 << 20}, {64}))
@@ -162,7 +174,8 @@ std::vector<bench_case> all_cases(const case_choice& choice) {
   }
   for (const std::uint64_t size : chosen({64, 1 << 10}, {64})) all.push_back(calls(size));
   for (const placement where : {placement::two, placement::one})
-    for (const std::uint64_t size : chosen({8, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 1 << 20}))
+    for (const std::uint64_t size :
+         chosen({8, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 1 << 20}))
       all.push_back(one_way(where, size, one_way_contenders(where)));
   const auto some = cases_of_crowds(choice);
   all.insert(all.end(), some.begin(), some.end());

@@ -19,7 +19,8 @@ struct case_choice {
 bool is_peer(std::string_view id) noexcept;
 
 /// The names of the scenarios.
-inline constexpr const char* scenarios[] = {"ping-pong", "service", "one-way", "fan-in", "idle", "connect"};
+inline constexpr const char* scenarios[] = {"ping-pong", "service", "one-way",
+                                            "fan-in",    "idle",    "connect"};
 
 /// All cases, scenario by scenario.
 std::vector<bench_case> all_cases(const case_choice& choice);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Connecting, one small message there and back, closing: through ringbell, and as one writes it by hand with a Unix socket.
+// Connecting, one small message there and back, closing: through ringbell, and as one writes it by
+// hand with a Unix socket.
 #include "connect_link.hpp"
 #include "native_backends.hpp"
 
@@ -30,7 +31,8 @@ void check_call(bool succeeded, const char* what) {
 
 class native_way {
 public:
-  native_way(loop_backend backend, sys::bell_set bells, const link_options& options) : bells_(bells), path_(options.path) {
+  native_way(loop_backend backend, sys::bell_set bells, const link_options& options)
+      : bells_(bells), path_(options.path) {
     how_.backend = backend;
   }
   void listen() {
@@ -74,12 +76,15 @@ class socket_way {
 public:
   explicit socket_way(const link_options& options) {
     address_.sun_family = AF_UNIX;
-    if (options.path.size() >= sizeof address_.sun_path) throw std::runtime_error("the path of a socket is too long");
+    if (options.path.size() >= sizeof address_.sun_path)
+      throw std::runtime_error("the path of a socket is too long");
     std::memcpy(address_.sun_path, options.path.data(), options.path.size());
   }
   void listen() {
     listener_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    check_call(::bind(listener_, address(), sizeof address_) == 0 && ::listen(listener_, SOMAXCONN) == 0, "listening");
+    check_call(
+        ::bind(listener_, address(), sizeof address_) == 0 && ::listen(listener_, SOMAXCONN) == 0,
+        "listening");
   }
   void prepare() const noexcept {}
   void cycle(payload& bytes) const {
@@ -96,7 +101,9 @@ public:
       const int client = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       check_call(client >= 0, "accepting");
       for (ssize_t got = 0; (got = ::recv(client, bytes.in.data(), bytes.in.size(), 0)) > 0;)
-        check_call(::send(client, bytes.in.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) == got, "sending");
+        check_call(
+            ::send(client, bytes.in.data(), static_cast<std::size_t>(got), MSG_NOSIGNAL) == got,
+            "sending");
       ::close(client);
     }
   }
@@ -110,13 +117,17 @@ private:
 }  // namespace
 
 std::vector<contender> connect_contenders() {
-  std::vector<contender> all = {connect_contender<socket_way>("socket", "Unix socket by hand, blocking", contender::role::reference)};
+  std::vector<contender> all = {connect_contender<socket_way>(
+      "socket", "Unix socket by hand, blocking", contender::role::reference)};
   for (const auto& [backend, name] : native_backends())
     for (const auto& [bells, bells_name] :
-         {std::pair(detail::default_bells, ""), std::pair(sys::bell_bit(sys::bell_kind::socket), "socket-bells")}) {
+         {std::pair(detail::default_bells, ""),
+          std::pair(sys::bell_bit(sys::bell_kind::socket), "socket-bells")}) {
       const std::string sort = *bells_name ? std::string(name) + '/' + bells_name : name;
-      const std::string title = *bells_name ? std::string(name) + ", socket bells" : std::string(name) + ", usual bells";
-      all.push_back(connect_contender<native_way>(sort, title, contender::role::ringbell, backend, bells));
+      const std::string title =
+          *bells_name ? std::string(name) + ", socket bells" : std::string(name) + ", usual bells";
+      all.push_back(
+          connect_contender<native_way>(sort, title, contender::role::ringbell, backend, bells));
     }
   return all;
 }

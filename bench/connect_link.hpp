@@ -11,7 +11,8 @@
 
 namespace ringbell::bench {
 
-/// What connects and closes, as a link of which each round trip is a whole cycle. `Way` has listen(), prepare(), cycle(payload&) and serve(n, payload&).
+/// What connects and closes, as a link of which each round trip is a whole cycle. `Way` has
+/// listen(), prepare(), cycle(payload&) and serve(n, payload&).
 template <class Way>
 class connect_link final : public link {
 public:
@@ -35,7 +36,9 @@ public:
     payload bytes(s.size);
     way_.serve(s.all(), bytes);
   }
-  void send(const slice&, times&) override { throw std::logic_error("connections are no messages"); }
+  void send(const slice&, times&) override {
+    throw std::logic_error("connections are no messages");
+  }
   void receive(const slice&) override { throw std::logic_error("connections are no messages"); }
 
 private:
@@ -44,14 +47,17 @@ private:
 
 /// `how` is handed to the `Way`, before the link's options.
 template <class Way, class... How>
-contender connect_contender(const std::string& id, std::string title, contender::role what, How... how) {
+contender connect_contender(const std::string& id, std::string title, contender::role what,
+                            How... how) {
   contender c;
   c.id = "connect/" + id;
   c.title = std::move(title);
   c.what = what;
   c.links = 1;
   c.needs_name = true;
-  c.make = [how...](const link_options& options) { return std::make_unique<connect_link<Way>>(how..., options); };
+  c.make = [how...](const link_options& options) {
+    return std::make_unique<connect_link<Way>>(how..., options);
+  };
   return c;
 }
 

@@ -12,7 +12,8 @@ namespace ringbell::bench {
 
 // What there is to measure; each list is a file of its own.
 
-/// What the hardware and the kernel can do: one cache line, a bare ring, futex, eventfd, pipe, memcpy.
+/// What the hardware and the kernel can do: one cache line, a bare ring, futex, eventfd, pipe,
+/// memcpy.
 std::vector<contender> reference_contenders();
 /// ringbell's native loop, with each back end that works here.
 std::vector<contender> native_contenders();
@@ -42,7 +43,8 @@ struct absentee {
 struct contender_list {
   std::vector<contender> there;
   std::vector<absentee> absent;
-  std::vector<std::pair<std::string, std::string>> versions;  ///< of the libraries that are built in
+  std::vector<std::pair<std::string, std::string>>
+      versions;  ///< of the libraries that are built in
 
   /// Null when there is none.
   const contender* find(std::string_view id) const noexcept;

@@ -29,7 +29,8 @@ constexpr int passes = 3;  // of warming up
 /// A contender while a case runs.
 class lane {
 public:
-  lane(const contender& kind, const bench_case& what, const effort& how) : kind_(kind), case_(what), how_(how) {
+  lane(const contender& kind, const bench_case& what, const effort& how)
+      : kind_(kind), case_(what), how_(how) {
     figures_.id = kind.id;
     figures_.title = kind.title;
     figures_.what = kind.what;
@@ -84,12 +85,15 @@ public:
         times t;
         link.run(slice_, t);
         each = std::min(each, std::max(1.0, t.elapsed / static_cast<double>(slice_.messages)));
-        slice_.messages = std::clamp(static_cast<std::uint64_t>(wanted / each), fewest_messages, most_messages);
+        slice_.messages =
+            std::clamp(static_cast<std::uint64_t>(wanted / each), fewest_messages, most_messages);
         slice_.lead_in = std::min<std::uint64_t>(slice_.messages / 4, 500);
       }
     slice_.batch = std::max<std::uint64_t>(1, slice_.messages / batches_of_a_slice);
     // So that what fits into the ring meanwhile does not make a batch look fast.
-    if (one_way) slice_.batch = std::max(slice_.batch, rings_of_a_batch * ring_bytes_for(slice_.size) / slice_.size);
+    if (one_way)
+      slice_.batch =
+          std::max(slice_.batch, rings_of_a_batch * ring_bytes_for(slice_.size) / slice_.size);
   }
   void one_round(int round) {
     running_link& link = links_[static_cast<std::size_t>(round) % links_.size()];
@@ -104,7 +108,8 @@ public:
       keep(t);
     } else if (case_.kind == traffic::one_way) {
       const bool by_batch = t.batches.size() >= enough_batches && !kind_.queues_much;
-      figures_.each.push_back(by_batch ? median(t.batches) : t.elapsed / static_cast<double>(slice_.messages));
+      figures_.each.push_back(by_batch ? median(t.batches)
+                                       : t.elapsed / static_cast<double>(slice_.messages));
       figures_.messages += slice_.messages;
     } else {
       figures_.each.push_back(median(t.batches));
@@ -120,7 +125,8 @@ public:
     counting.count_calls = true;
     times t;
     const usage used = links_.front().run(counting, t);
-    if (used.calls >= 0) figures_.calls = static_cast<double>(used.calls) / static_cast<double>(counting.all());
+    if (used.calls >= 0)
+      figures_.calls = static_cast<double>(used.calls) / static_cast<double>(counting.all());
   }
   void finish() {
     if (messages_ == 0) return;
@@ -130,11 +136,13 @@ public:
   }
 
 private:
-  /// Those who cannot keep the pace get fewer messages, so that their slices last no longer than others'.
+  /// Those who cannot keep the pace get fewer messages, so that their slices last no longer than
+  /// others'.
   void warm_up_paced(double wanted) {
     const auto fitting = [&](double each) {
       const double n = wanted / std::max(each, static_cast<double>(case_.gap));
-      return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(n), how_.quick ? 1 : 2, most_paced_messages);
+      return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(n), how_.quick ? 1 : 2,
+                                       most_paced_messages);
     };
     slice_.messages = fitting(0);
     slice_.lead_in = slice_.messages > 2 ? 3 : 1;
@@ -152,7 +160,8 @@ private:
     parks_ = used.parks < 0 ? -1 : std::max<std::int64_t>(parks_, 0) + used.parks;
   }
   void keep(const times& t) {
-    figures_.p99.push_back(static_cast<double>((case_.gap != 0 ? t.from_sent : t.from_intended).quantile(0.99)));
+    figures_.p99.push_back(
+        static_cast<double>((case_.gap != 0 ? t.from_sent : t.from_intended).quantile(0.99)));
     figures_.from_intended.add(t.from_intended);
     figures_.from_sent.add(t.from_sent);
     figures_.late += t.late;
@@ -177,13 +186,15 @@ int rounds_of(const bench_case& what, const effort& how) {
 
 }  // namespace
 
-case_result run_case(const bench_case& what, const contender_list& contenders, const effort& how, const progress& tell) {
+case_result run_case(const bench_case& what, const contender_list& contenders, const effort& how,
+                     const progress& tell) {
   case_result result;
   result.what = what;
   std::deque<lane> lanes;
   for (const std::string& id : what.contenders) {
     const contender* const kind = contenders.find(id);
-    if (kind && !(kind->spins && what.where == placement::one)) lanes.emplace_back(*kind, what, how);
+    if (kind && !(kind->spins && what.where == placement::one))
+      lanes.emplace_back(*kind, what, how);
   }
   const auto everybody = [&lanes](auto f) {
     for (lane& l : lanes) l.attempt(f);
@@ -194,14 +205,16 @@ case_result run_case(const bench_case& what, const contender_list& contenders, c
   pin_parent();
   everybody([](lane& l) { l.connect(); });
   // Whatever ends the program then leaves nothing behind.
-  if (std::none_of(lanes.begin(), lanes.end(), [](const lane& l) { return l.needs_name(); })) folder.reset();
+  if (std::none_of(lanes.begin(), lanes.end(), [](const lane& l) { return l.needs_name(); }))
+    folder.reset();
   everybody([](lane& l) { l.warm_up(); });
   const int rounds = rounds_of(what, how);
   for (int round = 0; round < rounds; ++round) {
     tell(round);
     // Each begins in its turn, so that nobody always comes after the same one.
     for (std::size_t i = 0; i < lanes.size(); ++i)
-      lanes[(i + static_cast<std::size_t>(round)) % lanes.size()].attempt([round](lane& l) { l.one_round(round); });
+      lanes[(i + static_cast<std::size_t>(round)) % lanes.size()].attempt(
+          [round](lane& l) { l.one_round(round); });
   }
   everybody([](lane& l) { l.count_calls(); });
   for (lane& l : lanes) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Many channels between the two processes, on one loop each: all of them sending, some much more than others, or all of them idle but one.
+// Many channels between the two processes, on one loop each: all of them sending, some much more
+// than others, or all of them idle but one.
 #include "blocking_link.hpp"
 #include "crowd.hpp"
 #include "native_backends.hpp"
@@ -39,7 +40,8 @@ public:
     loop_->run(accept_all());
     listener_.reset();
     for (channel& ch : channels_) loop_->spawn(session(ch));
-    if (kind_.all_active) receive_from_all(crowd::messages_to_touch_a_ring(options_.size) * channels_.size());
+    if (kind_.all_active)
+      receive_from_all(crowd::messages_to_touch_a_ring(options_.size) * channels_.size());
   }
   void connect() override {
     loop_ = std::make_unique<loop>(how_);
@@ -79,7 +81,8 @@ private:
   task<> connect_all() {
     connect_options options;
     options.bells = sys::bell_bit(sys::bell_kind::socket);
-    while (channels_.size() < kind_.channels) channels_.push_back(co_await ringbell::connect(*loop_, options_.path, options));
+    while (channels_.size() < kind_.channels)
+      channels_.push_back(co_await ringbell::connect(*loop_, options_.path, options));
   }
 
   // -- the server: a coroutine for each channel, which lives as long as that --
@@ -109,7 +112,8 @@ private:
 
   task<> touch_all_rings() {
     for (channel& ch : channels_)
-      for (std::uint64_t i = crowd::messages_to_touch_a_ring(options_.size); i != 0; --i) co_await ch.send(bytes_.out);
+      for (std::uint64_t i = crowd::messages_to_touch_a_ring(options_.size); i != 0; --i)
+        co_await ch.send(bytes_.out);
   }
   static task<> wait_idly(channel& ch) {
     try {
@@ -168,8 +172,9 @@ std::vector<contender> crowd_contenders() {
     loop_options how;
     how.backend = backend;
     how.spin = kind.all_active ? spin_policy::adaptive : spin_policy::none;
-    all.push_back(
-        crowd_contender(name, kind, [=](const link_options& options) { return std::make_unique<crowd_link>(kind, how, options); }));
+    all.push_back(crowd_contender(name, kind, [=](const link_options& options) {
+      return std::make_unique<crowd_link>(kind, how, options);
+    }));
   };
   for (const auto& [backend, name] : native_backends()) {
     for (const std::size_t clients : {1U, 10U, 100U, 1000U}) add({clients, true}, backend, name);

@@ -34,7 +34,8 @@ std::string pinning() {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> describe_environment(const contender_list& contenders) {
+std::vector<std::pair<std::string, std::string>> describe_environment(
+    const contender_list& contenders) {
   std::string governor = tool::first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor");
   std::vector<std::pair<std::string, std::string>> all = {
       {"ringbell", RINGBELL_VERSION},
@@ -47,11 +48,13 @@ std::vector<std::pair<std::string, std::string>> describe_environment(const cont
       {"load", tool::first_line("/proc/loadavg")},
   };
 #ifdef RINGBELL_WITH_ASIO
-  all.emplace_back("asio", std::to_string(RINGBELL_ASIO_VERSION / 100000) + '.' + std::to_string(RINGBELL_ASIO_VERSION / 100 % 1000) + '.' +
+  all.emplace_back("asio", std::to_string(RINGBELL_ASIO_VERSION / 100000) + '.' +
+                               std::to_string(RINGBELL_ASIO_VERSION / 100 % 1000) + '.' +
                                std::to_string(RINGBELL_ASIO_VERSION % 100));
 #endif
   const std::string obstacle = call_counter::obstacle();
-  all.emplace_back("system calls", obstacle.empty() ? "counted by raw_syscalls:sys_enter" : "not counted: " + obstacle);
+  all.emplace_back("system calls", obstacle.empty() ? "counted by raw_syscalls:sys_enter"
+                                                    : "not counted: " + obstacle);
   for (const auto& [name, version] : contenders.versions) all.emplace_back(name, version);
   return all;
 }

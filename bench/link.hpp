@@ -13,11 +13,13 @@
 
 namespace ringbell::bench {
 
-/// A connection between two processes, of one kind, that is measured. Made before the fork, so each process has its own: the measuring one (the parent) calls
-/// `connect`, `ping` and `send`, the answering one (the child) `listen`, `accept`, `answer` and `receive`. One call runs a whole slice, so that what is
-/// virtual here costs a message nothing.
+/// A connection between two processes, of one kind, that is measured. Made before the fork, so each
+/// process has its own: the measuring one (the parent) calls `connect`, `ping` and `send`, the
+/// answering one (the child) `listen`, `accept`, `answer` and `receive`. One call runs a whole
+/// slice, so that what is virtual here costs a message nothing.
 ///
-/// Errors: exceptions, which end this contender's part in the case. The answering side's object is never destroyed, unless that is a program of its own.
+/// Errors: exceptions, which end this contender's part in the case. The answering side's object is
+/// never destroyed, unless that is a program of its own.
 class link {
 public:
   link() = default;
@@ -36,7 +38,8 @@ public:
   virtual void ping(const slice& s, times& t) = 0;
   /// Sends back each message of a slice of round trips: the child's part.
   virtual void answer(const slice& s) = 0;
-  /// Messages one way, until the child has said that it has all. A batch is what the sender needs for it.
+  /// Messages one way, until the child has said that it has all. A batch is what the sender needs
+  /// for it.
   virtual void send(const slice& s, times& t) = 0;
   virtual void receive(const slice& s) = 0;
 
@@ -66,9 +69,11 @@ struct contender {
   std::size_t links = 0;
   /// Whether the name in the file system must stay as long as the link.
   bool needs_name = false;
-  /// Whether it takes many more messages than a ring holds, and sends them later: then how fast it takes them says nothing.
+  /// Whether it takes many more messages than a ring holds, and sends them later: then how fast it
+  /// takes them says nothing.
   bool queues_much = false;
-  /// Whether its library does not survive a fork: the answering process is this program, started anew.
+  /// Whether its library does not survive a fork: the answering process is this program, started
+  /// anew.
   bool answers_in_new_program = false;
   std::function<std::unique_ptr<link>(const link_options&)> make;
 };

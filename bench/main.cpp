@@ -40,11 +40,14 @@ struct options {
 };
 
 bool contains_one(const std::string& text, const std::vector<std::string>& parts) {
-  return parts.empty() || std::any_of(parts.begin(), parts.end(), [&](const std::string& p) { return text.find(p) != std::string::npos; });
+  return parts.empty() || std::any_of(parts.begin(), parts.end(), [&](const std::string& p) {
+           return text.find(p) != std::string::npos;
+         });
 }
 
 bool wants(const options& o, const char* scenario) {
-  return o.scenarios.empty() || std::find(o.scenarios.begin(), o.scenarios.end(), scenario) != o.scenarios.end();
+  return o.scenarios.empty() ||
+         std::find(o.scenarios.begin(), o.scenarios.end(), scenario) != o.scenarios.end();
 }
 
 /// Those that were asked for; of each the reference, and the contenders that were asked for.
@@ -60,8 +63,9 @@ std::vector<bench_case> chosen_cases(const options& o, const contender_list& con
     if ((!bars_alone && !wants(o, c.scenario.c_str())) || !contains_one(c.id, o.only)) continue;
     if (c.where == placement::two && processors::allowed().second < 0) continue;
     const std::string reference = c.contenders.front();
-    std::erase_if(c.contenders,
-                  [&](const std::string& id) { return !contenders.find(id) || (id != reference && !contains_one(id, o.contenders)); });
+    std::erase_if(c.contenders, [&](const std::string& id) {
+      return !contenders.find(id) || (id != reference && !contains_one(id, o.contenders));
+    });
     chosen.push_back(std::move(c));
   }
   return chosen;
@@ -71,8 +75,10 @@ void list(const std::vector<bench_case>& cases, const contender_list& contenders
   std::printf("Cases:\n");
   for (const bench_case& c : cases) std::printf("  %-28s %s\n", c.id.c_str(), c.title.c_str());
   std::printf("Contenders:\n");
-  for (const contender& c : contenders.there) std::printf("  %-34s %s\n", c.id.c_str(), c.title.c_str());
-  for (const absentee& a : contenders.absent) std::printf("  %s: %s\n", a.name.c_str(), a.reason.c_str());
+  for (const contender& c : contenders.there)
+    std::printf("  %-34s %s\n", c.id.c_str(), c.title.c_str());
+  for (const absentee& a : contenders.absent)
+    std::printf("  %s: %s\n", a.name.c_str(), a.reason.c_str());
 }
 
 /// Shows on a terminal how far it is; elsewhere says nothing.
@@ -84,7 +90,8 @@ public:
   ~progress_line() { clear(); }
   void show(std::size_t number, const std::string& id, int round) const {
     if (!shown_) return;
-    std::fprintf(stderr, "\r\033[K[%zu of %zu] %s, round %d", number + 1, cases_, id.c_str(), round + 1);
+    std::fprintf(stderr, "\r\033[K[%zu of %zu] %s, round %d", number + 1, cases_, id.c_str(),
+                 round + 1);
     std::fflush(stderr);
   }
   void clear() const {
@@ -125,7 +132,11 @@ int run(const options& o) {
   }
   if (o.rounds != 0) how.rounds = o.rounds;
   tool::json document;
-  document.begin_object().value("format", 1).value("quick", o.quick).value("rounds", how.rounds).begin_object("environment");
+  document.begin_object()
+      .value("format", 1)
+      .value("quick", o.quick)
+      .value("rounds", how.rounds)
+      .begin_object("environment");
   for (const auto& [name, text] : describe_environment(contenders)) {
     std::fprintf(tables, "%-14s %s\n", name.c_str(), text.c_str());
     document.value(name, text);
@@ -139,7 +150,8 @@ int run(const options& o) {
   std::vector<case_result> results;
   const progress_line line(cases.size());
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    results.push_back(run_case(cases[i], contenders, how, [&](int round) { line.show(i, cases[i].id, round); }));
+    results.push_back(
+        run_case(cases[i], contenders, how, [&](int round) { line.show(i, cases[i].id, round); }));
     line.clear();
     std::fputs(table_of(results.back()).c_str(), tables);
     std::fflush(tables);
@@ -164,10 +176,15 @@ std::vector<std::string> scenario_names() {
 }
 
 void add_options(CLI::App& app, options& o) {
-  app.add_option("scenario", o.scenarios, "Which scenarios to run. All, unless given; 'bars' is what its table needs of the others")
+  app.add_option(
+         "scenario", o.scenarios,
+         "Which scenarios to run. All, unless given; 'bars' is what its table needs of the others")
       ->check(CLI::IsMember(scenario_names()));
-  app.add_option("--only", o.only, "Only cases whose name has one of these in it, such as 'two/hot' (see --list)")->type_name("TEXT");
-  app.add_option("--contender", o.contenders, "Beside each case's reference only contenders whose name has one of these in it")
+  app.add_option("--only", o.only,
+                 "Only cases whose name has one of these in it, such as 'two/hot' (see --list)")
+      ->type_name("TEXT");
+  app.add_option("--contender", o.contenders,
+                 "Beside each case's reference only contenders whose name has one of these in it")
       ->type_name("TEXT");
   app.add_option_function<std::vector<std::string>>(
          "--sizes",
@@ -175,18 +192,24 @@ void add_options(CLI::App& app, options& o) {
            for (const std::string& text : texts) {
              const auto bytes = tool::parse_bytes(text);
              if (!bytes || *bytes < 8 || *bytes > (16U << 20))
-               throw CLI::ValidationError("--sizes", "expected sizes from 8 B to 16 MiB, such as 64, 4KiB or 1M; got '" + text + "'");
+               throw CLI::ValidationError(
+                   "--sizes",
+                   "expected sizes from 8 B to 16 MiB, such as 64, 4KiB or 1M; got '" + text + "'");
              o.sizes.push_back(*bytes);
            }
          },
          "Sizes of the messages, instead of those that each scenario has")
       ->delimiter(',')
       ->type_name("SIZE,...");
-  app.add_option("--rounds", o.rounds, "How many times each contender has its turn (20 unless given)")
+  app.add_option("--rounds", o.rounds,
+                 "How many times each contender has its turn (20 unless given)")
       ->check(CLI::Range(1, 10000))
       ->type_name("N");
-  app.add_flag("--quick", o.quick, "Everything once, with few and short slices: says that it works, and little more");
-  app.add_option("--json", o.json_file, "Write a document with all figures too; '-': to standard output, and the tables to standard error")
+  app.add_flag("--quick", o.quick,
+               "Everything once, with few and short slices: says that it works, and little more");
+  app.add_option(
+         "--json", o.json_file,
+         "Write a document with all figures too; '-': to standard output, and the tables to standard error")
       ->type_name("FILE");
   app.add_flag("--list", o.list, "Print the names of the cases and contenders, and run nothing");
 }
@@ -194,7 +217,8 @@ void add_options(CLI::App& app, options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2 + answer_arguments && std::string_view(argv[1]) == answer_argument) answer_in_new_program(argv + 2);
+  if (argc == 2 + answer_arguments && std::string_view(argv[1]) == answer_argument)
+    answer_in_new_program(argv + 2);
   CLI::App app(
       "Measures ringbell beside what hardware and kernel can do, and beside its peers. In each case all contenders take turns in slices of some milliseconds; "
       "the first one is the reference, to which the others are compared round by round.",

@@ -12,7 +12,8 @@ namespace ringbell::bench {
 /// What a native loop can run on here, with its name.
 inline std::vector<std::pair<loop_backend, const char*>> native_backends() {
   std::vector<std::pair<loop_backend, const char*>> all;
-  for (const auto& [backend, name] : {std::pair(loop_backend::io_uring, "io_uring"), std::pair(loop_backend::epoll, "epoll")}) {
+  for (const auto& [backend, name] :
+       {std::pair(loop_backend::io_uring, "io_uring"), std::pair(loop_backend::epoll, "epoll")}) {
     try {
       loop_options options;
       options.backend = backend;

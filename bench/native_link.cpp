@@ -33,7 +33,8 @@ std::uint64_t read_in_place(const std::byte* bytes, std::size_t size) noexcept {
   return sum;
 }
 
-/// The application, which makes its message in place, some of it at a time as encoders and decoders do.
+/// The application, which makes its message in place, some of it at a time as encoders and decoders
+/// do.
 void make_message(std::span<std::byte> space, const std::byte* content) noexcept {
   constexpr std::size_t some = std::size_t{64} << 10;
   for (std::size_t done = 0; done < space.size(); done += some)
@@ -41,7 +42,8 @@ void make_message(std::span<std::byte> space, const std::byte* content) noexcept
 }
 
 void take(std::optional<message>& from, payload& bytes) {
-  if (!from || from->size() != bytes.in.size()) throw std::runtime_error("the peer has ended the stream, or sent another size");
+  if (!from || from->size() != bytes.in.size())
+    throw std::runtime_error("the peer has ended the stream, or sent another size");
   std::memcpy(bytes.in.data(), from->data(), bytes.in.size());
 }
 
@@ -148,7 +150,8 @@ task<> native_link::send_some(std::uint64_t n, const payload& bytes, Sent sent) 
     case mode::batched:
       while (n != 0) {
         const sender::batch together(channel_.sender());
-        for (std::uint64_t k = std::min(n, messages_of_a_batch); k != 0; --k, --n, sent()) co_await channel_.send(bytes.out);
+        for (std::uint64_t k = std::min(n, messages_of_a_batch); k != 0; --k, --n, sent())
+          co_await channel_.send(bytes.out);
       }
       break;
     case mode::zero_copy:
@@ -180,7 +183,8 @@ task<> native_link::receive_all(const slice& s, payload& bytes) {
     }
   } else {
     for (std::uint64_t i = s.all(); i != 0; --i)
-      if (!co_await channel_.recv_into(bytes.in)) throw std::runtime_error("the peer has ended the stream");
+      if (!co_await channel_.recv_into(bytes.in))
+        throw std::runtime_error("the peer has ended the stream");
   }
   const std::byte done[acknowledgement] = {};
   co_await channel_.send(std::span(done));
@@ -188,8 +192,8 @@ task<> native_link::receive_all(const slice& s, payload& bytes) {
 
 std::vector<contender> native_contenders() {
   std::vector<contender> all;
-  const auto add = [&all](loop_backend backend, std::string_view loop_name, spin_policy spin, std::string_view spin_name, mode how,
-                          std::string_view mode_name) {
+  const auto add = [&all](loop_backend backend, std::string_view loop_name, spin_policy spin,
+                          std::string_view spin_name, mode how, std::string_view mode_name) {
     native_kind kind;
     kind.options.backend = backend;
     kind.options.spin = spin;
@@ -203,14 +207,18 @@ std::vector<contender> native_contenders() {
     }
     c.what = contender::role::ringbell;
     c.spins = spin == spin_policy::always;
-    c.make = [kind](const link_options& options) { return std::make_unique<native_link>(kind, options); };
+    c.make = [kind](const link_options& options) {
+      return std::make_unique<native_link>(kind, options);
+    };
     all.push_back(std::move(c));
   };
   for (const auto& [backend, loop_name] : native_backends())
     for (const auto& [spin, spin_name] :
-         {std::pair(spin_policy::always, "always"), std::pair(spin_policy::adaptive, "adaptive"), std::pair(spin_policy::none, "none")})
+         {std::pair(spin_policy::always, "always"), std::pair(spin_policy::adaptive, "adaptive"),
+          std::pair(spin_policy::none, "none")})
       for (const auto& [how, mode_name] :
-           {std::pair(mode::copy, ""), std::pair(mode::batched, "batched"), std::pair(mode::zero_copy, "zero-copy")})
+           {std::pair(mode::copy, ""), std::pair(mode::batched, "batched"),
+            std::pair(mode::zero_copy, "zero-copy")})
         add(backend, loop_name, spin, spin_name, how, mode_name);
   return all;
 }

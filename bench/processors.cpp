@@ -29,7 +29,8 @@ const processors& processors::allowed() {
     processors p;
     cpu_set_t set;
     CPU_ZERO(&set);
-    if (::sched_getaffinity(0, sizeof set, &set) != 0) throw std::system_error(errno, std::generic_category(), "asking for the processors");
+    if (::sched_getaffinity(0, sizeof set, &set) != 0)
+      throw std::system_error(errno, std::generic_category(), "asking for the processors");
     int count = 0;
     for (int cpu = 0; cpu < CPU_SETSIZE && count < 2; ++cpu)
       if (CPU_ISSET(static_cast<std::size_t>(cpu), &set)) (count++ == 0 ? p.first : p.second) = cpu;
@@ -40,7 +41,9 @@ const processors& processors::allowed() {
 
 void pin_parent() { pin(processors::allowed().first); }
 
-void pin_child(placement where) { pin(where == placement::two ? processors::allowed().second : processors::allowed().first); }
+void pin_child(placement where) {
+  pin(where == placement::two ? processors::allowed().second : processors::allowed().first);
+}
 
 void unpin() {
   const processors& p = processors::allowed();

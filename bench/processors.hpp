@@ -8,7 +8,8 @@ namespace ringbell::bench {
 /// Where the two processes of a link run: each bound to a processor of its own, or both to one.
 enum class placement : std::uint8_t { two, one };
 
-/// The processors that this process was allowed to use when it was first asked: the first, and another one, which is -1 when there is none.
+/// The processors that this process was allowed to use when it was first asked: the first, and
+/// another one, which is -1 when there is none.
 struct processors {
   int first = 0;
   int second = -1;
@@ -21,7 +22,8 @@ void pin_child(placement where);
 /// Undoes it.
 void unpin();
 
-/// While one exists, threads that a library makes may run on either processor, where there are to be two; the thread that makes them is bound again afterwards.
+/// While one exists, threads that a library makes may run on either processor, where there are to
+/// be two; the thread that makes them is bound again afterwards.
 class threads_unbound {
 public:
   threads_unbound(placement where, bool child) : where_(where), child_(child) {

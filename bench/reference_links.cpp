@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The physical limits: what two processes can do with nothing between them and the hardware, or the kernel.
+// The physical limits: what two processes can do with nothing between them and the hardware, or the
+// kernel.
 #include "blocking_link.hpp"
 #include "contenders.hpp"
 #include "ring_size.hpp"
@@ -31,12 +32,15 @@ void check_call(bool succeeded, const char* what) {
 class cache_line_end {
 public:
   static constexpr bool carries_nothing = true;
-  explicit cache_line_end(const link_options&) : memory_(sizeof(lines)), lines_(memory_.make<lines>()) {}
+  explicit cache_line_end(const link_options&)
+      : memory_(sizeof(lines)), lines_(memory_.make<lines>()) {}
   void become(side which) noexcept {
     own_ = which == side::parent ? &lines_.there : &lines_.back;
     other_ = which == side::parent ? &lines_.back : &lines_.there;
   }
-  void send(const std::byte*, std::size_t) noexcept { own_->store(++sent_, std::memory_order_release); }
+  void send(const std::byte*, std::size_t) noexcept {
+    own_->store(++sent_, std::memory_order_release);
+  }
   void receive(std::byte*, std::size_t) noexcept {
     ++received_;
     while (other_->load(std::memory_order_acquire) != received_) {}
@@ -61,7 +65,9 @@ template <bool Batched>
 class bare_ring_end {
 public:
   explicit bare_ring_end(const link_options& options)
-      : ring_bytes_(ring_bytes_for(options.size)), max_message_(options.size), memory_(2 * (ring::control_bytes + ring_bytes_)) {
+      : ring_bytes_(ring_bytes_for(options.size)),
+        max_message_(options.size),
+        memory_(2 * (ring::control_bytes + ring_bytes_)) {
     memory_.make<ring::control_page>();
     memory_.make<ring::control_page>(ring::control_bytes + ring_bytes_);
   }
@@ -118,11 +124,16 @@ private:
 /// Space for one message in each direction, which somebody must be told of by other means.
 class slots {
 public:
-  explicit slots(std::uint64_t size) : size_((size + ring::line_bytes - 1) / ring::line_bytes * ring::line_bytes), memory_(2 * (ring::line_bytes + size_)) {}
+  explicit slots(std::uint64_t size)
+      : size_((size + ring::line_bytes - 1) / ring::line_bytes * ring::line_bytes),
+        memory_(2 * (ring::line_bytes + size_)) {}
   std::atomic<std::uint32_t>& word(bool back) const noexcept {
-    return *reinterpret_cast<std::atomic<std::uint32_t>*>(memory_.data() + (back ? ring::line_bytes + size_ : 0));
+    return *reinterpret_cast<std::atomic<std::uint32_t>*>(memory_.data() +
+                                                          (back ? ring::line_bytes + size_ : 0));
   }
-  std::byte* bytes(bool back) const noexcept { return memory_.data() + ring::line_bytes + (back ? ring::line_bytes + size_ : 0); }
+  std::byte* bytes(bool back) const noexcept {
+    return memory_.data() + ring::line_bytes + (back ? ring::line_bytes + size_ : 0);
+  }
 
 private:
   std::uint64_t size_;
@@ -141,7 +152,8 @@ public:
   }
   void receive(std::byte* bytes, std::size_t size) {
     auto& word = slots_.word(!child_);
-    while (word.load(std::memory_order_acquire) == received_) ::syscall(SYS_futex, &word, FUTEX_WAIT, received_, nullptr, nullptr, 0);
+    while (word.load(std::memory_order_acquire) == received_)
+      ::syscall(SYS_futex, &word, FUTEX_WAIT, received_, nullptr, nullptr, 0);
     ++received_;
     std::memcpy(bytes, slots_.bytes(!child_), size);
   }
@@ -168,11 +180,13 @@ public:
   void send(const std::byte* bytes, std::size_t size) {
     std::memcpy(slots_.bytes(child_), bytes, size);
     const std::uint64_t one = 1;
-    check_call(::write(child_ ? back_ : there_, &one, sizeof one) == sizeof one, "writing an eventfd");
+    check_call(::write(child_ ? back_ : there_, &one, sizeof one) == sizeof one,
+               "writing an eventfd");
   }
   void receive(std::byte* bytes, std::size_t size) {
     std::uint64_t count = 0;
-    check_call(::read(child_ ? there_ : back_, &count, sizeof count) == sizeof count, "reading an eventfd");
+    check_call(::read(child_ ? there_ : back_, &count, sizeof count) == sizeof count,
+               "reading an eventfd");
     std::memcpy(bytes, slots_.bytes(!child_), size);
   }
   void flush() noexcept {}
@@ -250,9 +264,12 @@ private:
 std::vector<contender> reference_contenders() {
   constexpr auto what = contender::role::reference;
   std::vector<contender> all;
-  all.push_back(blocking_contender<cache_line_end>("cache-line", "one cache line, both spin", what, true));
-  all.push_back(blocking_contender<bare_ring_end<false>>("bare-ring", "bare ring, both spin", what, true));
-  all.push_back(blocking_contender<bare_ring_end<true>>("bare-ring/batched", "bare ring, batched, both spin", what, true));
+  all.push_back(
+      blocking_contender<cache_line_end>("cache-line", "one cache line, both spin", what, true));
+  all.push_back(
+      blocking_contender<bare_ring_end<false>>("bare-ring", "bare ring, both spin", what, true));
+  all.push_back(blocking_contender<bare_ring_end<true>>(
+      "bare-ring/batched", "bare ring, batched, both spin", what, true));
   all.push_back(blocking_contender<futex_end>("futex", "raw futex", what, false));
   all.push_back(blocking_contender<eventfd_end>("eventfd", "raw eventfd", what, false));
   all.push_back(blocking_contender<pipes_end>("pipe", "pipes", what, false));

@@ -15,7 +15,8 @@ struct percentile {
   const char* name;
   double q;
 };
-inline constexpr percentile percentiles[] = {{"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
+inline constexpr percentile percentiles[] = {
+    {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p99.9", 0.999}, {"p99.99", 0.9999}};
 
 /// A table for people.
 std::string table_of(const case_result& result);

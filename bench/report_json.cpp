@@ -6,7 +6,11 @@ namespace ringbell::bench {
 namespace {
 
 void write_spread(tool::json& out, const char* name, const spread& s) {
-  out.begin_object(name).value("median", s.median).value("low", s.low).value("high", s.high).end_object();
+  out.begin_object(name)
+      .value("median", s.median)
+      .value("low", s.low)
+      .value("high", s.high)
+      .end_object();
 }
 
 void write_histogram(tool::json& out, const char* name, const tool::histogram& h) {
@@ -25,8 +29,13 @@ void write_histogram(tool::json& out, const char* name, const tool::histogram& h
 
 void write_json(tool::json& out, const case_result& result) {
   const bench_case& what = result.what;
-  out.begin_object().value("id", what.id).value("scenario", what.scenario).value("title", what.title);
-  out.value("size", what.size).value("gap_ns", what.gap).value("processors", what.where == placement::two ? 2 : 1);
+  out.begin_object()
+      .value("id", what.id)
+      .value("scenario", what.scenario)
+      .value("title", what.title);
+  out.value("size", what.size)
+      .value("gap_ns", what.gap)
+      .value("processors", what.where == placement::two ? 2 : 1);
   const contender_figures* const reference = result.reference();
   if (reference) out.value("reference", reference->id);
   out.begin_array("contenders");

@@ -25,7 +25,8 @@ namespace ringbell::bench {
 
 namespace {
 
-// After a signal: the kernel also interrupts a wait for io_uring's sake, and who wants the program to end can wait for the end of a slice.
+// After a signal: the kernel also interrupts a wait for io_uring's sake, and who wants the program
+// to end can wait for the end of a slice.
 constexpr bool waiting_on = true;
 constexpr std::size_t memory_bytes = 4096;
 
@@ -57,7 +58,8 @@ void serve(link& of, placement where, const pipe_end& end, std::atomic<std::uint
 }
 
 /// Starts this program anew, with the same descriptors.
-void become_new_program(const contender& kind, const link_options& options, int control, int memory) {
+void become_new_program(const contender& kind, const link_options& options, int control,
+                        int memory) {
   std::vector<std::string> words = {"ringbell-bench",
                                     answer_argument,
                                     kind.id,
@@ -83,7 +85,8 @@ running_link::running_link(const contender& kind, const link_options& options)
       begun_(memory_.make<std::atomic<std::uint64_t>>()),
       link_(kind.make(options)) {
   const auto body = [&](const pipe_end& end) {
-    if (kind.answers_in_new_program) become_new_program(kind, options, end.fd(), memory_handle_.get());
+    if (kind.answers_in_new_program)
+      become_new_program(kind, options, end.fd(), memory_handle_.get());
     serve(*link_, options.where, end, begun_);
   };
   std::vector<int> keep = link_->descriptors();

@@ -50,7 +50,8 @@ public:
   void receive(const slice&) override { throw std::logic_error("calls go both ways"); }
 
 private:
-  // A reply is published within the turn in which its handler ends, and the loop stops at the end of the next one.
+  // A reply is published within the turn in which its handler ends, and the loop stops at the end
+  // of the next one.
   void answer_calls(std::uint64_t n) {
     left_ = n;
     loop_->run();
@@ -61,8 +62,10 @@ private:
   }
 
   task<> call(payload& bytes) {
-    const ringbell::payload got = co_await client_.call(echo_method, std::span<const std::byte>(bytes.out));
-    if (got.size() != bytes.in.size()) throw std::runtime_error("another size came back than was sent");
+    const ringbell::payload got =
+        co_await client_.call(echo_method, std::span<const std::byte>(bytes.out));
+    if (got.size() != bytes.in.size())
+      throw std::runtime_error("another size came back than was sent");
     std::memcpy(bytes.in.data(), got.bytes().data(), bytes.in.size());
   }
   template <class Watch>
@@ -83,7 +86,8 @@ private:
     } else {
       std::uint64_t left = s.messages;
       scope callers(*loop_);
-      for (std::uint64_t i = 0; i < together_; ++i) callers.spawn(keep_calling(left, s.size, watch));
+      for (std::uint64_t i = 0; i < together_; ++i)
+        callers.spawn(keep_calling(left, s.size, watch));
       co_await callers.join();
     }
     watch.stop();
@@ -114,12 +118,16 @@ std::vector<contender> service_contenders() {
   for (const std::uint64_t together : {std::uint64_t{1}, std::uint64_t{32}}) {
     contender c;
     c.id = "service/always/" + std::to_string(together);
-    c.title = together == 1 ? "calls of a service, always" : "calls of a service, " + std::to_string(together) + " at a time, always";
+    c.title = together == 1
+                  ? "calls of a service, always"
+                  : "calls of a service, " + std::to_string(together) + " at a time, always";
     c.what = contender::role::ringbell;
     c.spins = true;
     loop_options options;
     options.spin = spin_policy::always;
-    c.make = [options, together](const link_options& wanted) { return std::make_unique<service_link>(options, together, wanted); };
+    c.make = [options, together](const link_options& wanted) {
+      return std::make_unique<service_link>(options, together, wanted);
+    };
     all.push_back(std::move(c));
   }
   return all;

@@ -10,13 +10,16 @@
 
 namespace ringbell::bench {
 
-/// Zeroed memory that this process shares with those that it forks, or the memory behind a descriptor; its pages are there already.
+/// Zeroed memory that this process shares with those that it forks, or the memory behind a
+/// descriptor; its pages are there already.
 class shared_memory {
 public:
   explicit shared_memory(std::size_t bytes, int fd = -1)
       : bytes_(bytes),
-        data_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0)) {
-    if (data_ == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mapping shared memory");
+        data_(::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_POPULATE | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0)) {
+    if (data_ == MAP_FAILED)
+      throw std::system_error(errno, std::generic_category(), "mapping shared memory");
   }
   shared_memory(const shared_memory&) = delete;
   shared_memory& operator=(const shared_memory&) = delete;

@@ -10,16 +10,19 @@ enum class traffic : std::uint8_t {
   one_way     ///< all messages there, then one small one back
 };
 
-/// A short run of one link, as both of its processes hear of it. Before the messages that count come `lead_in` more, of the same kind.
+/// A short run of one link, as both of its processes hear of it. Before the messages that count
+/// come `lead_in` more, of the same kind.
 struct slice {
   traffic kind = traffic::ping_pong;
-  bool each = false;           ///< the clock is read for each message; otherwise once for each batch
-  bool count_calls = false;    ///< system calls are counted, which makes them slower: no times
-  std::uint64_t size = 8;      ///< bytes of a message
+  bool each = false;         ///< the clock is read for each message; otherwise once for each batch
+  bool count_calls = false;  ///< system calls are counted, which makes them slower: no times
+  std::uint64_t size = 8;    ///< bytes of a message
   std::uint64_t messages = 0;  ///< those that count
   std::uint64_t lead_in = 0;
   std::uint64_t batch = 1;
-  std::int64_t gap = 0;  ///< nanoseconds from when a message is meant to be sent to when the next one is; 0: at once
+  std::int64_t gap =
+      /// nanoseconds from when a message is meant to be sent to when the next one is; 0: at once
+      0;
 
   std::uint64_t all() const noexcept { return lead_in + messages; }
 };

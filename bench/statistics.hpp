@@ -31,7 +31,8 @@ inline spread spread_of(const std::vector<double>& values) {
   return {median(values), quantile(values, 0.1), quantile(values, 0.9), values.size()};
 }
 
-/// What `a` was of `b` in each round that both have: hosts are noisy for longer than a round, so this says more than the medians' ratio.
+/// What `a` was of `b` in each round that both have: hosts are noisy for longer than a round, so
+/// this says more than the medians' ratio.
 inline std::vector<double> ratios(const std::vector<double>& a, const std::vector<double>& b) {
   std::vector<double> all;
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)

@@ -20,32 +20,39 @@ inline std::uint64_t nanoseconds(bench_clock::duration d) noexcept {
 
 /// What a slice has taken.
 struct times {
-  tool::histogram from_intended;   ///< nanoseconds of each message, from when it was meant to be sent
-  tool::histogram from_sent;       ///< the same from when it was sent, where there was a pace to keep
-  std::vector<double> batches;     ///< nanoseconds of a message, one figure for each batch
-  double elapsed = 0;              ///< nanoseconds from the first message that counts to the last
-  double pacing_cpu = 0;           ///< processor time spent on waiting for the next message's time
+  tool::histogram
+      from_intended;            ///< nanoseconds of each message, from when it was meant to be sent
+  tool::histogram from_sent;    ///< the same from when it was sent, where there was a pace to keep
+  std::vector<double> batches;  ///< nanoseconds of a message, one figure for each batch
+  double elapsed = 0;           ///< nanoseconds from the first message that counts to the last
+  double pacing_cpu = 0;        ///< processor time spent on waiting for the next message's time
   std::int64_t pacing_sleeps = 0;  ///< how often that was by sleeping
-  std::uint64_t late = 0;          ///< messages that were sent after their time, since the one before had not come back
+  std::uint64_t late =
+      0;  ///< messages that were sent after their time, since the one before had not come back
 };
 
-// A stopwatch for each way of looking at the clock. `pace` comes before a message, `start` before the first one that counts, `lap` after each that
-// counts, `stop` after the last.
+// A stopwatch for each way of looking at the clock. `pace` comes before a message, `start` before
+// the first one that counts, `lap` after each that counts, `stop` after the last.
 
 /// Reads the clock once for each batch.
 class batch_watch {
 public:
-  batch_watch(const slice& s, times& t) : batch_(s.batch), left_(s.batch), times_(t) { times_.batches.reserve(s.messages / s.batch + 1); }
+  batch_watch(const slice& s, times& t) : batch_(s.batch), left_(s.batch), times_(t) {
+    times_.batches.reserve(s.messages / s.batch + 1);
+  }
   void pace() noexcept {}
   void start() noexcept { begun_ = last_ = bench_clock::now(); }
   void lap() {
     if (--left_ != 0) return;
     left_ = batch_;
     const auto now = bench_clock::now();
-    times_.batches.push_back(static_cast<double>(nanoseconds(now - last_)) / static_cast<double>(batch_));
+    times_.batches.push_back(static_cast<double>(nanoseconds(now - last_)) /
+                             static_cast<double>(batch_));
     last_ = now;
   }
-  void stop() noexcept { times_.elapsed = static_cast<double>(nanoseconds(bench_clock::now() - begun_)); }
+  void stop() noexcept {
+    times_.elapsed = static_cast<double>(nanoseconds(bench_clock::now() - begun_));
+  }
 
 private:
   std::uint64_t batch_;
@@ -77,13 +84,15 @@ private:
 /// System calls that a `paced_watch` makes to sleep once.
 inline constexpr std::int64_t calls_of_a_pacing_sleep = 3;
 
-/// Lets messages go at times that were fixed in advance, and counts from those: so a message that comes back late also makes those late that should have
-/// gone meanwhile, as it would with clients who do not wait for each other ("coordinated omission", G. Tene). A timer wakes some 60 us late on a
-/// virtual machine, which would be in each figure: so the process sleeps until a little before, then looks at the clock until it is time.
-/// What that costs is measured, to be taken off.
+/// Lets messages go at times that were fixed in advance, and counts from those: so a message that
+/// comes back late also makes those late that should have gone meanwhile, as it would with clients
+/// who do not wait for each other ("coordinated omission", G. Tene). A timer wakes some 60 us late
+/// on a virtual machine, which would be in each figure: so the process sleeps until a little
+/// before, then looks at the clock until it is time. What that costs is measured, to be taken off.
 class paced_watch {
 public:
-  paced_watch(const slice& s, times& t) noexcept : gap_(s.gap), next_(bench_clock::now() + gap_), times_(t) {}
+  paced_watch(const slice& s, times& t) noexcept
+      : gap_(s.gap), next_(bench_clock::now() + gap_), times_(t) {}
   void pace() noexcept {
     auto now = bench_clock::now();
     if (now >= next_) {
@@ -106,7 +115,9 @@ public:
     times_.from_sent.add(nanoseconds(now - sent_));
     times_.late += late_ ? 1 : 0;
   }
-  void stop() noexcept { times_.elapsed = static_cast<double>(nanoseconds(bench_clock::now() - begun_)); }
+  void stop() noexcept {
+    times_.elapsed = static_cast<double>(nanoseconds(bench_clock::now() - begun_));
+  }
 
 private:
   static constexpr std::chrono::microseconds awake_before{150};
@@ -119,7 +130,8 @@ private:
   }
   bench_clock::time_point sleep_until(bench_clock::time_point when) noexcept {
     const double before = cpu_now();
-    const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(when.time_since_epoch()).count();
+    const auto since =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(when.time_since_epoch()).count();
     const timespec t{since / 1'000'000'000, since % 1'000'000'000};
     ::clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, nullptr);
     times_.pacing_cpu += cpu_now() - before;

@@ -12,8 +12,11 @@ namespace ringbell::bench {
 /// A folder of our own, which goes with this object, and all that is in it.
 class temporary_folder {
 public:
-  temporary_folder() : path_((std::filesystem::temp_directory_path() / "ringbell-bench-XXXXXX").string()) {
-    if (!::mkdtemp(path_.data())) throw std::runtime_error("cannot make a folder in " + std::filesystem::temp_directory_path().string());
+  temporary_folder()
+      : path_((std::filesystem::temp_directory_path() / "ringbell-bench-XXXXXX").string()) {
+    if (!::mkdtemp(path_.data()))
+      throw std::runtime_error("cannot make a folder in " +
+                               std::filesystem::temp_directory_path().string());
   }
   temporary_folder(const temporary_folder&) = delete;
   temporary_folder& operator=(const temporary_folder&) = delete;

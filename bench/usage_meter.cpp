@@ -32,21 +32,25 @@ int open_counter(std::uint64_t id, pid_t thread) {
   wanted.size = sizeof wanted;
   wanted.config = id;
   wanted.inherit = 1;
-  return static_cast<int>(::syscall(SYS_perf_event_open, &wanted, thread, -1, -1, PERF_FLAG_FD_CLOEXEC));
+  return static_cast<int>(
+      ::syscall(SYS_perf_event_open, &wanted, thread, -1, -1, PERF_FLAG_FD_CLOEXEC));
 }
 
 }  // namespace
 
 call_counter::call_counter() {
   const std::uint64_t id = tracepoint();
-  if (id == 0) throw std::runtime_error("the tracepoint raw_syscalls:sys_enter cannot be read (needs tracefs, and root)");
+  if (id == 0)
+    throw std::runtime_error(
+        "the tracepoint raw_syscalls:sys_enter cannot be read (needs tracefs, and root)");
   for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
     const int fd = open_counter(id, static_cast<pid_t>(std::stol(task.path().filename().string())));
     const int error = errno;
     if (fd < 0 && error == ESRCH) continue;
     if (fd < 0) {
       for (const int opened : counters_) ::close(opened);
-      throw std::system_error(error, std::generic_category(), "perf_event_open (see kernel.perf_event_paranoid)");
+      throw std::system_error(error, std::generic_category(),
+                              "perf_event_open (see kernel.perf_event_paranoid)");
     }
     counters_.push_back(fd);
   }
@@ -60,7 +64,8 @@ std::int64_t call_counter::count() const {
   std::int64_t sum = 0;
   for (const int fd : counters_) {
     std::int64_t one = 0;
-    if (::read(fd, &one, sizeof one) != sizeof one) throw std::system_error(errno, std::generic_category(), "reading a counter");
+    if (::read(fd, &one, sizeof one) != sizeof one)
+      throw std::system_error(errno, std::generic_category(), "reading a counter");
     sum += one;
   }
   return sum;
@@ -78,7 +83,8 @@ std::string call_counter::obstacle() {
 usage_meter::usage_meter(const slice& s, const link& of) : of_(of) {
   static const bool can_count = call_counter::obstacle().empty();
   if (s.count_calls && can_count) calls_ = std::make_unique<call_counter>();
-  // The link's own counts first: with many channels they take a while, which is no part of the slice.
+  // The link's own counts first: with many channels they take a while, which is no part of the
+  // slice.
   const wake_counts wakes = of.wakes();
   before_ = time_so_far();
   before_.bells = wakes.bells;

@@ -11,8 +11,9 @@
 
 namespace ringbell::bench {
 
-/// Counts the system calls that this process makes, by the kernel's tracepoint raw_syscalls:sys_enter. While one exists, system calls of the whole machine
-/// take longer. Thread-safety: one thread; threads that begin later count too.
+/// Counts the system calls that this process makes, by the kernel's tracepoint
+/// raw_syscalls:sys_enter. While one exists, system calls of the whole machine take longer.
+/// Thread-safety: one thread; threads that begin later count too.
 class call_counter {
 public:
   /// Throws `std::system_error`, or `std::runtime_error` when the kernel shows no such tracepoint.

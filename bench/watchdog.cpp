@@ -18,7 +18,8 @@ volatile sig_atomic_t message_length = 0;
 volatile sig_atomic_t signal_seen = 0;
 
 void give_up(int) {
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, message.data(), static_cast<std::size_t>(message_length));
+  [[maybe_unused]] const auto written =
+      ::write(STDERR_FILENO, message.data(), static_cast<std::size_t>(message_length));
   ::_exit(1);  // the others are killed when their parent dies
 }
 
@@ -39,7 +40,8 @@ watchdog::watchdog(const std::string& what) noexcept {
   constexpr std::string_view before = "ringbell-bench: no end of one slice within a minute: ";
   constexpr std::string_view after = "\n";
   char* to = std::copy(before.begin(), before.end(), message.data());
-  to = std::copy_n(what.data(), std::min(what.size(), message.size() - before.size() - after.size()), to);
+  to = std::copy_n(what.data(),
+                   std::min(what.size(), message.size() - before.size() - after.size()), to);
   to = std::copy(after.begin(), after.end(), to);
   message_length = static_cast<sig_atomic_t>(to - message.data());
   handle(SIGALRM, give_up);

@@ -5,8 +5,8 @@
 
 namespace ringbell::bench {
 
-/// While one exists, this process ends, with all that it has started, when `what` takes longer than a minute: of a link that spins or blocks nobody can
-/// say that it hangs. At most one at a time.
+/// While one exists, this process ends, with all that it has started, when `what` takes longer than
+/// a minute: of a link that spins or blocks nobody can say that it hangs. At most one at a time.
 class watchdog {
 public:
   explicit watchdog(const std::string& what) noexcept;

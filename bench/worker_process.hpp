@@ -37,7 +37,8 @@ public:
     if (::send(fd_, &value, sizeof value, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof value))
       throw std::runtime_error("a process has died");
   }
-  /// Waits for it. False when the other side has gone. Throws when it took too long, or a signal came, unless it is to go on waiting then.
+  /// Waits for it. False when the other side has gone. Throws when it took too long, or a signal
+  /// came, unless it is to go on waiting then.
   template <class T>
   bool get(T& value, bool through_signals = false) const {
     static_assert(std::is_trivially_copyable_v<T>);
@@ -63,11 +64,14 @@ private:
   int fd_;
 };
 
-/// A process that does one thing for this one, and dies with it or with this object, whatever it does then.
+/// A process that does one thing for this one, and dies with it or with this object, whatever it
+/// does then.
 class worker_process {
 public:
-  /// Starts `body` in a process that has no descriptors but the standard ones, its end and those to be kept. Only while this process has one thread.
-  explicit worker_process(const std::string& name, const std::function<void(pipe_end&)>& body, const std::vector<int>& keep = {})
+  /// Starts `body` in a process that has no descriptors but the standard ones, its end and those to
+  /// be kept. Only while this process has one thread.
+  explicit worker_process(const std::string& name, const std::function<void(pipe_end&)>& body,
+                          const std::vector<int>& keep = {})
       : worker_process(name, body, keep, make_pair()) {}
   worker_process(const worker_process&) = delete;
   worker_process& operator=(const worker_process&) = delete;
@@ -81,7 +85,8 @@ public:
   /// Whether it still runs.
   bool alive() const noexcept {
     siginfo_t ended{};
-    return ::waitid(P_PID, static_cast<id_t>(process_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 && ended.si_pid == 0;
+    return ::waitid(P_PID, static_cast<id_t>(process_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           ended.si_pid == 0;
   }
 
   /// Waits for what the process says next. Throws when it has died, or says nothing for `patience`.
@@ -122,10 +127,12 @@ private:
   };
   static pair make_pair() {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) throw std::runtime_error("cannot make sockets");
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+      throw std::runtime_error("cannot make sockets");
     return {ends[0], ends[1]};
   }
-  worker_process(const std::string& name, const std::function<void(pipe_end&)>& body, const std::vector<int>& keep, pair ends)
+  worker_process(const std::string& name, const std::function<void(pipe_end&)>& body,
+                 const std::vector<int>& keep, pair ends)
       : name_(name), ours_(ends.ours) {
     pipe_end theirs(ends.theirs);
     ours_.limit_waiting(patience);
@@ -139,7 +146,8 @@ private:
     ::signal(SIGTERM, SIG_DFL);
     run(theirs, body, keep);
   }
-  /// Tries again for a while where the system has too many processes at the moment, or too little memory.
+  /// Tries again for a while where the system has too many processes at the moment, or too little
+  /// memory.
   static pid_t fork_patiently() {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     for (;;) {
@@ -160,7 +168,8 @@ private:
     }
     ::close_range(static_cast<unsigned>(from), ~0U, 0);
   }
-  [[noreturn]] void run(pipe_end& end, const std::function<void(pipe_end&)>& body, std::vector<int> keep) const {
+  [[noreturn]] void run(pipe_end& end, const std::function<void(pipe_end&)>& body,
+                        std::vector<int> keep) const {
     int code = 1;
     try {
       keep.push_back(end.fd());

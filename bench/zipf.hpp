@@ -9,8 +9,9 @@
 
 namespace ringbell::bench {
 
-/// Draws from 0 to n-1, k with a probability in proportion to 1/(k+1): few are very active, most hardly ever (G. K. Zipf). The same for each
-/// run; drawn in advance, so that `next` costs a look into a table.
+/// Draws from 0 to n-1, k with a probability in proportion to 1/(k+1): few are very active, most
+/// hardly ever (G. K. Zipf). The same for each run; drawn in advance, so that `next` costs a look
+/// into a table.
 class zipf {
 public:
   explicit zipf(std::size_t n) : draws_(n > 1 ? length : 1) {
@@ -21,7 +22,8 @@ public:
     std::uniform_real_distribution<double> draw(0, sum);
     for (std::uint32_t& to : draws_) {
       const auto found = std::upper_bound(below.begin(), below.end(), draw(random));
-      to = static_cast<std::uint32_t>(std::min<std::ptrdiff_t>(found - below.begin(), static_cast<std::ptrdiff_t>(n) - 1));
+      to = static_cast<std::uint32_t>(
+          std::min<std::ptrdiff_t>(found - below.begin(), static_cast<std::ptrdiff_t>(n) - 1));
     }
   }
   std::size_t next() noexcept {

@@ -9,8 +9,8 @@
 
 namespace ringbell::tool {
 
-/// Counts values in classes whose width grows with the value: exact below 128, within 0.8 % above (the scheme of HdrHistogram).
-/// Adding costs a few instructions and never allocates.
+/// Counts values in classes whose width grows with the value: exact below 128, within 0.8 % above
+/// (the scheme of HdrHistogram). Adding costs a few instructions and never allocates.
 class histogram {
 public:
   histogram() : counts_(classes) {}
@@ -29,7 +29,8 @@ public:
   std::uint64_t count() const noexcept { return count_; }
   std::uint64_t max() const noexcept { return max_; }
 
-  /// The smallest value that at least the fraction `q` of all values does not exceed; 0 when there are none.
+  /// The smallest value that at least the fraction `q` of all values does not exceed; 0 when there
+  /// are none.
   std::uint64_t quantile(double q) const noexcept {
     const double wanted = q * static_cast<double>(count_);
     std::uint64_t seen = 0;

@@ -11,7 +11,8 @@
 
 namespace ringbell::tool {
 
-/// Writes one JSON text. Whoever calls it opens and closes in order; commas and escapes are taken care of.
+/// Writes one JSON text. Whoever calls it opens and closes in order; commas and escapes are taken
+/// care of.
 class json {
 public:
   json& begin_object(std::string_view key = {}) { return open(key, '{'); }
@@ -38,7 +39,8 @@ public:
   json& value(std::string_view key, double number) {
     start(key);
     char digits[32];
-    std::snprintf(digits, sizeof digits, "%.6g", std::isfinite(number) ? number : 0);  // JSON has no word for others
+    std::snprintf(digits, sizeof digits, "%.6g",
+                  std::isfinite(number) ? number : 0);  // JSON has no word for others
     text_ += digits;
     return *this;
   }
@@ -87,15 +89,25 @@ private:
     text_ += '"';
   }
 
-  /// How many bytes the character at the front takes; 0 when it is none: no short form of another, no half of a UTF-16 pair, not beyond U+10FFFF.
+  /// How many bytes the character at the front takes; 0 when it is none: no short form of another,
+  /// no half of a UTF-16 pair, not beyond U+10FFFF.
   static std::size_t utf8_length(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-    const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) { return byte(i) >= low && byte(i) <= high; };
+    const auto byte = [&](std::size_t i) {
+      return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
+    };
+    const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xbf) {
+      return byte(i) >= low && byte(i) <= high;
+    };
     const unsigned c = byte(0);
     if (c < 0x80) return 1;
     if (c >= 0xc2 && c <= 0xdf) return follows(1) ? 2 : 0;
-    if (c >= 0xe0 && c <= 0xef) return follows(1, c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
-    if (c >= 0xf0 && c <= 0xf4) return follows(1, c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf) && follows(2) && follows(3) ? 4 : 0;
+    if (c >= 0xe0 && c <= 0xef)
+      return follows(1, c == 0xe0 ? 0xa0 : 0x80, c == 0xed ? 0x9f : 0xbf) && follows(2) ? 3 : 0;
+    if (c >= 0xf0 && c <= 0xf4)
+      return follows(1, c == 0xf0 ? 0x90 : 0x80, c == 0xf4 ? 0x8f : 0xbf) && follows(2) &&
+                     follows(3)
+                 ? 4
+                 : 0;
     return 0;
   }
 

@@ -14,7 +14,9 @@ namespace {
 template <class Function>
 Function* of_ntdll(const char* name) noexcept {
   const HMODULE library = ::GetModuleHandleW(L"ntdll.dll");
-  return library ? reinterpret_cast<Function*>(reinterpret_cast<void*>(::GetProcAddress(library, name))) : nullptr;
+  return library
+             ? reinterpret_cast<Function*>(reinterpret_cast<void*>(::GetProcAddress(library, name)))
+             : nullptr;
 }
 
 }  // namespace
@@ -24,17 +26,19 @@ std::string kernel_release() {
   version.dwOSVersionInfoSize = sizeof version;
   // GetVersionEx says what the program's manifest wants to hear.
   if (auto* const ask = of_ntdll<LONG NTAPI(OSVERSIONINFOW*)>("RtlGetVersion")) ask(&version);
-  std::string text = "Windows " + std::to_string(version.dwMajorVersion) + '.' + std::to_string(version.dwMinorVersion) + '.' +
+  std::string text = "Windows " + std::to_string(version.dwMajorVersion) + '.' +
+                     std::to_string(version.dwMinorVersion) + '.' +
                      std::to_string(version.dwBuildNumber);
-  if (auto* const wine = of_ntdll<const char*(void)>("wine_get_version")) text += std::string(", as Wine ") + wine() + " has it";
+  if (auto* const wine = of_ntdll<const char*(void)>("wine_get_version"))
+    text += std::string(", as Wine ") + wine() + " has it";
   return text;
 }
 
 std::string cpu_model() {
   char name[256] = "x86-64";
   DWORD bytes = sizeof name;
-  (void)::RegGetValueA(HKEY_LOCAL_MACHINE, R"(HARDWARE\DESCRIPTION\System\CentralProcessor\0)", "ProcessorNameString", RRF_RT_REG_SZ,
-                       nullptr, name, &bytes);
+  (void)::RegGetValueA(HKEY_LOCAL_MACHINE, R"(HARDWARE\DESCRIPTION\System\CentralProcessor\0)",
+                       "ProcessorNameString", RRF_RT_REG_SZ, nullptr, name, &bytes);
   const std::string text = name;
   return text.substr(0, text.find_last_not_of(' ') + 1);
 }

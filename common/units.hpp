@@ -18,22 +18,26 @@ struct unit {
   double factor;
 };
 
-/// Three digits that matter, and the largest unit that leaves something before the point. `units` rise.
+/// Three digits that matter, and the largest unit that leaves something before the point. `units`
+/// rise.
 template <std::size_t N>
 std::string scaled(double value, const std::array<unit, N>& units) {
   std::size_t i = 0;
   while (i + 1 < N && value >= units[i + 1].factor * 0.9995) ++i;
   value /= units[i].factor;
   char text[48];
-  const int decimals = value >= 99.95 || (i == 0 && units[0].factor == 1 && value == static_cast<double>(static_cast<std::uint64_t>(value)))
-                           ? 0
-                           : (value >= 9.995 ? 1 : 2);
-  std::snprintf(text, sizeof text, "%.*f%s%.*s", decimals, value, units[i].name.empty() ? "" : " ", static_cast<int>(units[i].name.size()),
-                units[i].name.data());
+  const int decimals =
+      value >= 99.95 || (i == 0 && units[0].factor == 1 &&
+                         value == static_cast<double>(static_cast<std::uint64_t>(value)))
+          ? 0
+          : (value >= 9.995 ? 1 : 2);
+  std::snprintf(text, sizeof text, "%.*f%s%.*s", decimals, value, units[i].name.empty() ? "" : " ",
+                static_cast<int>(units[i].name.size()), units[i].name.data());
   return text;
 }
 
-/// Takes digits, with or without a point among them, from the front. Not std::from_chars: not every library has it for such numbers.
+/// Takes digits, with or without a point among them, from the front. Not std::from_chars: not every
+/// library has it for such numbers.
 inline std::optional<double> take_number(std::string_view& text) {
   double digits = 0;
   double scale = 1;
@@ -71,10 +75,13 @@ std::optional<std::uint64_t> parse(std::string_view text, const std::array<unit,
 }  // namespace detail
 
 inline std::string format_duration(double nanoseconds) {
-  static constexpr std::array<detail::unit, 4> units{{{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}}};
+  static constexpr std::array<detail::unit, 4> units{
+      {{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}}};
   return detail::scaled(nanoseconds, units);
 }
-inline std::string format_duration(std::chrono::nanoseconds d) { return format_duration(static_cast<double>(d.count())); }
+inline std::string format_duration(std::chrono::nanoseconds d) {
+  return format_duration(static_cast<double>(d.count()));
+}
 
 /// Counts and rates: 950, 1.20 k, 18.3 M.
 inline std::string format_count(double value) {
@@ -83,13 +90,15 @@ inline std::string format_count(double value) {
 }
 
 inline std::string format_bytes(double bytes) {
-  static constexpr std::array<detail::unit, 4> units{{{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}}};
+  static constexpr std::array<detail::unit, 4> units{
+      {{"B", 1}, {"KiB", 1024}, {"MiB", 1048576}, {"GiB", 1073741824}}};
   return detail::scaled(bytes, units);
 }
 
 /// As a person writes it, and as `parse_bytes` takes it: 0, 4096, 64KiB, 1GiB.
 inline std::string exact_bytes(std::uint64_t bytes) {
-  static constexpr std::array<detail::unit, 3> units{{{"GiB", 1073741824}, {"MiB", 1048576}, {"KiB", 1024}}};
+  static constexpr std::array<detail::unit, 3> units{
+      {{"GiB", 1073741824}, {"MiB", 1048576}, {"KiB", 1024}}};
   for (const detail::unit& u : units)
     if (const auto factor = static_cast<std::uint64_t>(u.factor); bytes != 0 && bytes % factor == 0)
       return std::to_string(bytes / factor) + std::string(u.name);
@@ -115,7 +124,8 @@ inline std::optional<std::uint64_t> parse_bytes(std::string_view text) {
 
 /// A time: 0, 300ms, 1.5s, 20us, 100ns, 1min. A bare number is seconds.
 inline std::optional<std::chrono::nanoseconds> parse_duration(std::string_view text) {
-  static constexpr std::array<detail::unit, 6> units{{{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 6e10}}};
+  static constexpr std::array<detail::unit, 6> units{
+      {{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"min", 6e10}}};
   const auto value = detail::parse(text, units);
   if (!value) return std::nullopt;
   return std::chrono::nanoseconds(static_cast<std::int64_t>(*value));

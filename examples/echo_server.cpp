@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Answers every message with itself, for any number of clients, until Ctrl-C or SIGTERM: echo_server [NAME]
+// Answers every message with itself, for any number of clients, until Ctrl-C or SIGTERM:
+// echo_server [NAME]
 #include <ringbell/ringbell.hpp>
 
 #include <csignal>

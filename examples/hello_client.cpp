@@ -11,7 +11,8 @@ namespace {
 ringbell::task<> greet(ringbell::loop& lp, std::string name) {
   auto ch = co_await ringbell::connect(lp, name);  // tries for 5 seconds while the server starts
   co_await ch.send("hello");
-  if (auto reply = co_await ch.recv()) std::printf("%.*s\n", static_cast<int>(reply->size()), reply->text().data());
+  if (auto reply = co_await ch.recv())
+    std::printf("%.*s\n", static_cast<int>(reply->size()), reply->text().data());
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A program with an event loop of its own, here poll(2), drives a ringbell loop through one handle: own_event_loop [NAME]
-// Says hello to the echo server once a second, three times.
+// A program with an event loop of its own, here poll(2), drives a ringbell loop through one handle:
+// own_event_loop [NAME] Says hello to the echo server once a second, three times.
 #include <ringbell/ringbell.hpp>
 
 #include <poll.h>
@@ -38,7 +38,8 @@ int main(int argc, char** argv) try {
   pollfd watched{lp.native_handle(), POLLIN, 0};
   lp.run_ready();
   while (!done) {
-    if (::poll(&watched, 1, -1) < 0 && errno != EINTR) throw std::system_error(errno, std::system_category(), "poll");
+    if (::poll(&watched, 1, -1) < 0 && errno != EINTR)
+      throw std::system_error(errno, std::system_category(), "poll");
     lp.run_ready();
   }
 } catch (const std::exception& error) {

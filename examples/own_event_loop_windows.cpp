@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// own_event_loop.cpp where programs wait for objects: one with an event loop of its own drives a ringbell loop through one handle: own_event_loop [NAME]
-// Says hello to the echo server once a second, three times.
+// own_event_loop.cpp where programs wait for objects: one with an event loop of its own drives a
+// ringbell loop through one handle: own_event_loop [NAME] Says hello to the echo server once a
+// second, three times.
 #include <ringbell/ringbell.hpp>
 
 #include <windows.h>
@@ -34,12 +35,14 @@ int main(int argc, char** argv) try {
   bool done = false;
   lp.spawn(greet(lp, argc > 1 ? argv[1] : "echo", done));
 
-  // In a real program this is the loop that was there before, with its own objects beside ours: MsgWaitForMultipleObjects where there are windows.
+  // In a real program this is the loop that was there before, with its own objects beside ours:
+  // MsgWaitForMultipleObjects where there are windows.
   const HANDLE watched[] = {lp.native_handle()};
   lp.run_ready();
   while (!done) {
     if (::WaitForMultipleObjects(1, watched, FALSE, INFINITE) == WAIT_FAILED)
-      throw std::system_error(static_cast<int>(::GetLastError()), std::system_category(), "WaitForMultipleObjects");
+      throw std::system_error(static_cast<int>(::GetLastError()), std::system_category(),
+                              "WaitForMultipleObjects");
     lp.run_ready();
   }
 } catch (const std::exception& error) {

@@ -34,7 +34,9 @@ constexpr std::size_t part_size = 16 << 10;
 constexpr std::size_t longest_request = std::size_t{1} << 30;
 
 /// Nobody means to type the request.
-bool on_terminal(const call_command& command) noexcept { return !command.stream && !command.data && is_terminal(standard_stream::input); }
+bool on_terminal(const call_command& command) noexcept {
+  return !command.stream && !command.data && is_terminal(standard_stream::input);
+}
 
 /// The request is longer than a message may be.
 class too_long : public std::runtime_error {
@@ -52,7 +54,9 @@ task<std::vector<std::byte>> whole_input() {
     const auto n = in.read(std::span(bytes).subspan(size));
     if (!n) break;
     size += *n;
-    if (size > longest_request) throw too_long("standard input is longer than a message can be (1 GiB); --stream sends it in parts");
+    if (size > longest_request)
+      throw too_long(
+          "standard input is longer than a message can be (1 GiB); --stream sends it in parts");
   }
   bytes.resize(size);
   co_return bytes;
@@ -95,7 +99,8 @@ private:
         break;
       }
       if (*n == 0) continue;
-      const auto sent = co_await as_result(stream_.write(std::span<const std::byte>(buffer).first(*n)));
+      const auto sent =
+          co_await as_result(stream_.write(std::span<const std::byte>(buffer).first(*n)));
       if (!sent && sent.error() == errc::message_too_large) throw std::system_error(sent.error());
       if (!sent) break;
     }
@@ -111,11 +116,13 @@ task<> call(loop& lp, const call_command& command) {
     task<std::vector<std::byte>> reading = whole_input();
     request = co_await std::move(reading);
   }
-  const std::span<const std::byte> bytes = command.data ? std::as_bytes(std::span(*command.data)) : request;
+  const std::span<const std::byte> bytes =
+      command.data ? std::as_bytes(std::span(*command.data)) : request;
 
   const clock::time_point begun = clock::now();
   client_options how;
-  if (command.common.ring_bytes) how.connection.ring_bytes = how.connection.peer_ring_bytes = command.common.ring_bytes;
+  if (command.common.ring_bytes)
+    how.connection.ring_bytes = how.connection.peer_ring_bytes = command.common.ring_bytes;
   if (command.timeout.count() != 0) how.connection.timeout = command.timeout;
   task<client> connecting = client::connect(lp, command.name, how);
   const client service = co_await std::move(connecting);
@@ -123,7 +130,8 @@ task<> call(loop& lp, const call_command& command) {
   call_options options;
   options.metadata = command.metadata;
   if (command.timeout.count() != 0)
-    options.timeout = std::max<std::chrono::nanoseconds>(std::chrono::nanoseconds(1), command.timeout - (clock::now() - begun));
+    options.timeout = std::max<std::chrono::nanoseconds>(std::chrono::nanoseconds(1),
+                                                         command.timeout - (clock::now() - begun));
   calling one(service.open(command.method, bytes, options));
   task<> running = one.run(command.stream);
   try {
@@ -132,7 +140,8 @@ task<> call(loop& lp, const call_command& command) {
     throw;
   } catch (const std::system_error& error) {
     if (error.code() == errc::message_too_large && !command.stream)
-      throw too_long("the request has " + std::to_string(bytes.size()) + " bytes, and '" + command.name + "' takes messages of " +
+      throw too_long("the request has " + std::to_string(bytes.size()) + " bytes, and '" +
+                     command.name + "' takes messages of " +
                      format_bytes(static_cast<double>(service.max_message())) +
                      " at most; --stream sends it in parts, if the method takes them");
     throw;
@@ -152,8 +161,11 @@ std::string text_of(const call_command& command, const call_error& error) {
   else if (error.code().category() == handler_category())
     said = who + "error " + std::to_string(error.code().value()) + text;
   else
-    said = who + "system error " + std::to_string(error.code().value()) + " (" + error.code().message() + ")" + text;
-  if (on_terminal(command)) said += " (the request was empty, since standard input is a terminal: give --data TEXT, or '< FILE')";
+    said = who + "system error " + std::to_string(error.code().value()) + " (" +
+           error.code().message() + ")" + text;
+  if (on_terminal(command))
+    said +=
+        " (the request was empty, since standard input is a terminal: give --data TEXT, or '< FILE')";
   return said;
 }
 
@@ -180,15 +192,18 @@ int run_call(const call_command& command) {
     return exit_usage;
   } catch (const std::system_error& error) {
     if (error.code() == errc::bad_peer) {
-      complain("'" + command.name +
-               "' did not answer as a service does: a bare listener, such as that of 'ringbell echo' or 'ringbell pipe', is none; "
-               "is it a ringbell::server?");
+      complain(
+          "'" + command.name +
+          "' did not answer as a service does: a bare listener, such as that of 'ringbell echo' or 'ringbell pipe', is none; "
+          "is it a ringbell::server?");
       return exit_peer_died;
     }
     if (error.code() != errc::timed_out || command.timeout.count() == 0) throw;
   }
-  complain("no answer from '" + command.name + "' to '" + command.method_text + "' within " + format_duration(command.timeout) +
-           "; give --timeout more, or check that the service is not stuck, and that it is one (a bare listener may say nothing at all)");
+  complain(
+      "no answer from '" + command.name + "' to '" + command.method_text + "' within " +
+      format_duration(command.timeout) +
+      "; give --timeout more, or check that the service is not stuck, and that it is one (a bare listener may say nothing at all)");
   return exit_no_answer;
 }
 

@@ -8,7 +8,8 @@ namespace ringbell::tool {
 /// What the command line asks for.
 struct chosen_command {
   chosen_command() noexcept {}
-  /// Runs the subcommand, and gives the exit code. Empty when there is nothing to run: help was printed, or a complaint.
+  /// Runs the subcommand, and gives the exit code. Empty when there is nothing to run: help was
+  /// printed, or a complaint.
   std::function<int()> action;
   int exit_code = 0;  ///< without an action
 };

@@ -17,7 +17,8 @@
 #include <string>
 #include <vector>
 
-/// The subcommands: what each is told, and its function, which gives the exit code. Here nothing is parsed: what includes CLI11 takes long to compile.
+/// The subcommands: what each is told, and its function, which gives the exit code. Here nothing is
+/// parsed: what includes CLI11 takes long to compile.
 namespace ringbell::tool {
 
 /// Options that several subcommands share.
@@ -38,7 +39,8 @@ struct common_options {
     if (spin == "always") options.spin = spin_policy::always;
     return options;
   }
-  /// Both rings of each connection get the size, and larger ones than usual are accepted when it is larger.
+  /// Both rings of each connection get the size, and larger ones than usual are accepted when it is
+  /// larger.
   listener_options for_listener() const {
     listener_options options;
     if (ring_bytes) options.default_ring_bytes = ring_bytes;
@@ -109,7 +111,8 @@ struct serve_options {
     options.listening.max_clients = max_clients;
     options.listening.for_all_users = all_users;
     if (common.ring_bytes) options.listening.default_ring_bytes = common.ring_bytes;
-    options.listening.max_ring_bytes = std::max(options.listening.max_ring_bytes, common.ring_bytes);
+    options.listening.max_ring_bytes =
+        std::max(options.listening.max_ring_bytes, common.ring_bytes);
     options.max_in_flight = max_in_flight;
     options.idle_timeout = idle_timeout;
     return options;

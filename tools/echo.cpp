@@ -24,7 +24,8 @@ task<> echo_all(channel ch) {
   while (auto m = co_await ch.recv()) {
     const std::size_t size = m->size();
     if (size <= copy.size()) {
-      // Released before replying: the reply then tells the client of the space, in the same cache line.
+      // Released before replying: the reply then tells the client of the space, in the same cache
+      // line.
       if (size != 0) std::memcpy(copy.data(), m->data(), size);
       m->release();
       co_await ch.send(std::span<const std::byte>(copy).first(size));
@@ -40,19 +41,25 @@ task<> accept_all(listener& from, scope& clients) {
 
 /// What may wake the two sides.
 std::string bells() {
-  const auto has = [](sys::bell_kind kind) { return (sys::system_bells() & sys::bell_bit(kind)) != 0; };
+  const auto has = [](sys::bell_kind kind) {
+    return (sys::system_bells() & sys::bell_bit(kind)) != 0;
+  };
   if (!has(sys::bell_kind::eventfd)) return sys::name_of(sys::bell_kind::socket);
   const std::string events = sys::name_of(sys::bell_kind::eventfd);
-  return has(sys::bell_kind::socket) ? events + " between processes of one user, else " + sys::name_of(sys::bell_kind::socket) : events;
+  return has(sys::bell_kind::socket) ? events + " between processes of one user, else " +
+                                           sys::name_of(sys::bell_kind::socket)
+                                     : events;
 }
 
 task<> serve(loop& lp, const echo_options& options) {
   signal_set signals(stopping_signals());
   scope clients(lp);
-  clients.on_error([](const std::exception_ptr&) {});  // a client that dies, or breaks the protocol, concerns nobody else
+  clients.on_error([](const std::exception_ptr&) {
+  });  // a client that dies, or breaks the protocol, concerns nobody else
   listener from = listener::bind(lp, options.name, options.common.for_listener());
   std::printf("ringbell: echo listens on %s (loop: %s; bells: %s; spin: %s)\n", from.path().c_str(),
-              std::string(lp.backend_reason()).c_str(), bells().c_str(), name_of(lp.spinning()).c_str());
+              std::string(lp.backend_reason()).c_str(), bells().c_str(),
+              name_of(lp.spinning()).c_str());
   std::fflush(stdout);
   co_await when_any(signals.next(), accept_all(from, clients));
   clients.request_stop();

@@ -38,7 +38,8 @@ inline constexpr const char* exit_codes_help = R"(Exit codes:
   128+N  ended by signal N before there was anything to finish
 )";
 
-/// The one table of what each error is for a script; docs/command-line.md has it too, and a test holds it.
+/// The one table of what each error is for a script; docs/command-line.md has it too, and a test
+/// holds it.
 inline int exit_code_of(const std::error_code& error) noexcept {
   // Without a default case: the compiler names an enumerator that was forgotten.
   if (error.category() == category()) switch (static_cast<errc>(error.value())) {
@@ -74,7 +75,9 @@ inline int exit_code_of(const std::error_code& error) noexcept {
       case errc::closed:
       case errc::wrong_loop: return exit_failure;
     }
-  return error == std::errc::permission_denied || error == std::errc::operation_not_permitted ? exit_refused : exit_failure;
+  return error == std::errc::permission_denied || error == std::errc::operation_not_permitted
+             ? exit_refused
+             : exit_failure;
 }
 
 /// Says on standard error what went wrong, in one line, whatever came from outside into the text.

@@ -38,7 +38,8 @@ int main(int argc, char** argv) {
   int code = asked.action ? run(asked.action) : asked.exit_code;
   std::cout.flush();
   if ((std::fflush(stdout) != 0 || std::ferror(stdout) || !std::cout) && code == exit_ok) {
-    complain(ringbell::sys::failure(std::error_code(errno, std::generic_category()), "writing standard output"));
+    complain(ringbell::sys::failure(std::error_code(errno, std::generic_category()),
+                                    "writing standard output"));
     code = exit_failure;
   }
   return code;

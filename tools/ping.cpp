@@ -47,7 +47,8 @@ struct progress {
 
 /// Each message begins with its number, as far as there is room; the rest is a pattern.
 bool same_bytes(const message& got, const std::vector<std::byte>& sent) {
-  return got.size() == sent.size() && (sent.empty() || std::memcmp(got.data(), sent.data(), sent.size()) == 0);
+  return got.size() == sent.size() &&
+         (sent.empty() || std::memcmp(got.data(), sent.data(), sent.size()) == 0);
 }
 
 task<> exchange(const ping_options& options, progress& so_far, channel& ch) {
@@ -58,7 +59,8 @@ task<> exchange(const ping_options& options, progress& so_far, channel& ch) {
   for (std::uint64_t i = 0; options.count == 0 || i < options.count; ++i) {
     if (i != 0 && options.interval.count() != 0) co_await sleep_until(next);
     next += options.interval;
-    std::copy_n(reinterpret_cast<const std::byte*>(&i), std::min(sizeof i, payload.size()), payload.begin());
+    std::copy_n(reinterpret_cast<const std::byte*>(&i), std::min(sizeof i, payload.size()),
+                payload.begin());
     const clock::time_point sent = clock::now();
     so_far.waiting_since = sent;
     ++so_far.sent;
@@ -67,14 +69,21 @@ task<> exchange(const ping_options& options, progress& so_far, channel& ch) {
     const auto took = clock::now() - sent;
     so_far.waiting_since = clock::time_point::max();
     so_far.statistics = ch.statistics();
-    if (!reply) throw std::system_error(errc::peer_closed, "'" + options.name + "' ended the stream instead of replying");
+    if (!reply)
+      throw std::system_error(errc::peer_closed,
+                              "'" + options.name + "' ended the stream instead of replying");
     if (!same_bytes(*reply, payload))
-      throw std::system_error(errc::bad_peer, "'" + options.name + "' sent back other bytes: it is no echo server (see 'ringbell echo')");
+      throw std::system_error(
+          errc::bad_peer,
+          "'" + options.name +
+              "' sent back other bytes: it is no echo server (see 'ringbell echo')");
     ++so_far.received;
     so_far.times.add(static_cast<std::uint64_t>(took.count()));
     if (!lines) continue;
-    std::printf("%llu bytes from process %lld: seq=%llu time=%s\n", static_cast<unsigned long long>(reply->size()),
-                static_cast<long long>(so_far.peer.process), static_cast<unsigned long long>(i), format_duration(took).c_str());
+    std::printf("%llu bytes from process %lld: seq=%llu time=%s\n",
+                static_cast<unsigned long long>(reply->size()),
+                static_cast<long long>(so_far.peer.process), static_cast<unsigned long long>(i),
+                format_duration(took).c_str());
     std::fflush(stdout);
   }
 }
@@ -89,13 +98,16 @@ task<> ping(loop& lp, const ping_options& options, progress& so_far) {
   co_await exchange(options, so_far, ch);
 }
 
-/// Ends the pinging when one reply takes too long. Costs the exchange nothing but the note of when it began to wait.
+/// Ends the pinging when one reply takes too long. Costs the exchange nothing but the note of when
+/// it began to wait.
 task<> watch_for_silence(const ping_options& options, const progress& so_far) {
   for (;;) {
     const clock::time_point now = clock::now();
-    if (so_far.waiting_since != clock::time_point::max() && now - so_far.waiting_since >= options.timeout)
-      throw std::system_error(errc::timed_out,
-                              "no reply to message " + std::to_string(so_far.sent - 1) + " within " + format_duration(options.timeout));
+    if (so_far.waiting_since != clock::time_point::max() &&
+        now - so_far.waiting_since >= options.timeout)
+      throw std::system_error(errc::timed_out, "no reply to message " +
+                                                   std::to_string(so_far.sent - 1) + " within " +
+                                                   format_duration(options.timeout));
     const clock::time_point since = std::min(so_far.waiting_since, now);
     co_await sleep_until(since + options.timeout);
   }
@@ -107,8 +119,14 @@ double per_message(std::uint64_t n, std::uint64_t messages) {
 
 void print_json(const loop& lp, const ping_options& options, const progress& p) {
   json out;
-  out.begin_object().value("name", options.name).value("size", options.size).value("sent", p.sent).value("received", p.received);
-  out.value("p50_ns", p.times.quantile(0.5)).value("p99_ns", p.times.quantile(0.99)).value("p999_ns", p.times.quantile(0.999));
+  out.begin_object()
+      .value("name", options.name)
+      .value("size", options.size)
+      .value("sent", p.sent)
+      .value("received", p.received);
+  out.value("p50_ns", p.times.quantile(0.5))
+      .value("p99_ns", p.times.quantile(0.99))
+      .value("p999_ns", p.times.quantile(0.999));
   out.value("max_ns", p.times.max());
   out.value("bells_per_message", per_message(p.statistics.bells_rung, p.sent));
   out.value("parks_per_message", per_message(p.statistics.parks, p.sent));
@@ -118,17 +136,19 @@ void print_json(const loop& lp, const ping_options& options, const progress& p) 
 }
 
 void print_summary(const loop& lp, const ping_options& options, const progress& p) {
-  std::printf("-- %s: %llu sent, %llu received, %llu bytes each; loop %s, spin %s, woken by %s\n", options.name.c_str(),
-              static_cast<unsigned long long>(p.sent), static_cast<unsigned long long>(p.received),
-              static_cast<unsigned long long>(options.size), std::string(lp.backend_name()).c_str(), name_of(lp.spinning()).c_str(),
-              p.bell.c_str());
+  std::printf("-- %s: %llu sent, %llu received, %llu bytes each; loop %s, spin %s, woken by %s\n",
+              options.name.c_str(), static_cast<unsigned long long>(p.sent),
+              static_cast<unsigned long long>(p.received),
+              static_cast<unsigned long long>(options.size), std::string(lp.backend_name()).c_str(),
+              name_of(lp.spinning()).c_str(), p.bell.c_str());
   if (p.received == 0) return;
-  std::printf("round trip p50 %s, p99 %s, p99.9 %s, max %s; per message: %.3g bells rung, %.3g parks\n",
-              format_duration(static_cast<double>(p.times.quantile(0.5))).c_str(),
-              format_duration(static_cast<double>(p.times.quantile(0.99))).c_str(),
-              format_duration(static_cast<double>(p.times.quantile(0.999))).c_str(),
-              format_duration(static_cast<double>(p.times.max())).c_str(), per_message(p.statistics.bells_rung, p.sent),
-              per_message(p.statistics.parks, p.sent));
+  std::printf(
+      "round trip p50 %s, p99 %s, p99.9 %s, max %s; per message: %.3g bells rung, %.3g parks\n",
+      format_duration(static_cast<double>(p.times.quantile(0.5))).c_str(),
+      format_duration(static_cast<double>(p.times.quantile(0.99))).c_str(),
+      format_duration(static_cast<double>(p.times.quantile(0.999))).c_str(),
+      format_duration(static_cast<double>(p.times.max())).c_str(),
+      per_message(p.statistics.bells_rung, p.sent), per_message(p.statistics.parks, p.sent));
 }
 
 task<> call_once(loop& lp, const ping_options& options) {
@@ -141,7 +161,8 @@ task<> call_once(loop& lp, const ping_options& options) {
   co_await there.call(service_frame::method_statistics, std::string_view(), limit);
 }
 
-/// Whether what does not answer as an echo server does is a service: only such a one answers a call, be it with an error.
+/// Whether what does not answer as an echo server does is a service: only such a one answers a
+/// call, be it with an error.
 bool is_service(const ping_options& options) {
   try {
     loop lp(options.common.for_loop());
@@ -156,7 +177,8 @@ bool is_service(const ping_options& options) {
 
 /// The number of the signal that ended it, or 0.
 task<int> ping_until_signal(loop& lp, const ping_options& options, progress& so_far) {
-  auto first = co_await when_any(ping(lp, options, so_far), watch_for_silence(options, so_far), signalled(signal_set(stopping_signals())));
+  auto first = co_await when_any(ping(lp, options, so_far), watch_for_silence(options, so_far),
+                                 signalled(signal_set(stopping_signals())));
   co_return first.index() == 2 ? first.get<2>() : 0;
 }
 
@@ -173,13 +195,16 @@ int run_ping(const ping_options& options) {
   } catch (const std::system_error& error) {
     failure = error;
   }
-  if (so_far.connected) options.as_json ? print_json(lp, options, so_far) : print_summary(lp, options, so_far);
+  if (so_far.connected)
+    options.as_json ? print_json(lp, options, so_far) : print_summary(lp, options, so_far);
   std::fflush(stdout);
   if (!failure) return code;
   const std::error_code why = failure->code();
-  if (so_far.connected && so_far.received == 0 && (why == errc::peer_closed || why == errc::bad_peer || why == errc::timed_out) &&
+  if (so_far.connected && so_far.received == 0 &&
+      (why == errc::peer_closed || why == errc::bad_peer || why == errc::timed_out) &&
       is_service(options)) {
-    complain("'" + options.name + "' is a service (a ringbell::server), no echo server; 'ringbell call " + options.name +
+    complain("'" + options.name +
+             "' is a service (a ringbell::server), no echo server; 'ringbell call " + options.name +
              " METHOD' asks it, and 'ringbell echo' is what to ping");
     return exit_peer_died;
   }

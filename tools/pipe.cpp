@@ -42,7 +42,8 @@ public:
 private:
   /// Reads standard input straight into the ring.
   task<> send_all() {
-    const std::size_t chunk = std::clamp<std::size_t>(channel_.max_claim() / 3 * 2, 1, largest_chunk);
+    const std::size_t chunk =
+        std::clamp<std::size_t>(channel_.max_claim() / 3 * 2, 1, largest_chunk);
     for (bool more = true; more;) {
       co_await input_.ready();
       result<claim> space = co_await as_result(channel_.claim(chunk));
@@ -66,7 +67,8 @@ private:
     co_await watch_.join();
   }
 
-  /// Throws when the peer hangs up before all is sent. What comes on the control socket is the channel's to take: it hears of it as this does, and knows.
+  /// Throws when the peer hangs up before all is sent. What comes on the control socket is the
+  /// channel's to take: it hears of it as this does, and knows.
   task<> until_hangup() {
     while (!channel_.core()->ring().gone()) {
       co_await readable(channel_.core()->parts().control.native());
@@ -83,8 +85,8 @@ private:
   bool sent_all_ = false;
 };
 
-/// A failed transfer must not look like the end of the stream: the channel is not closed, the process just ends, and the peer sees
-/// that it died.
+/// A failed transfer must not look like the end of the stream: the channel is not closed, the
+/// process just ends, and the peer sees that it died.
 [[noreturn]] void die(const std::system_error& error) { std::_Exit(complain(error)); }
 
 task<> transfer_all(loop& lp, channel ch) {
@@ -111,12 +113,14 @@ task<channel> connect_one(loop& lp, const pipe_options& options) {
   co_return co_await connect(lp, options.connect, how);
 }
 
-/// Until there is a peer, a signal ends it in order, so that no socket stays behind; afterwards signals act as they always do.
+/// Until there is a peer, a signal ends it in order, so that no socket stays behind; afterwards
+/// signals act as they always do.
 task<int> pipe(loop& lp, const pipe_options& options) {
   channel ch;
   {
     // Named: g++ 12 destroys the conditional's temporary twice when the expression awaits.
-    task<channel> peer = options.listen.empty() ? connect_one(lp, options) : accept_one(lp, options);
+    task<channel> peer =
+        options.listen.empty() ? connect_one(lp, options) : accept_one(lp, options);
     auto first = co_await when_any(std::move(peer), signalled(signal_set(ending_signals())));
     if (first.index() == 1) co_return exit_signal + first.get<1>();
     ch = std::move(first.get<0>());

@@ -45,13 +45,15 @@ task<reply> echo(request r) {
 
 task<reply> tell_time(request) {
   const auto now = std::chrono::system_clock::now();
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(now));
+  const std::time_t seconds =
+      std::chrono::system_clock::to_time_t(std::chrono::floor<std::chrono::seconds>(now));
   const auto fraction = now - std::chrono::floor<std::chrono::seconds>(now);
   const std::tm parts = calendar_time(seconds);
   char text[64];
   const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
   std::snprintf(text + length, sizeof text - length, ".%09lldZ\n",
-                static_cast<long long>(std::chrono::duration_cast<std::chrono::nanoseconds>(fraction).count()));
+                static_cast<long long>(
+                    std::chrono::duration_cast<std::chrono::nanoseconds>(fraction).count()));
   co_return reply(text);
 }
 
@@ -67,7 +69,8 @@ task<reply> count(request r) {
   const std::string_view text = trimmed(r.text());
   std::uint64_t last = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), last);
-  if (error != std::errc() || end != text.data() + text.size()) refuse("a number such as 1000", text);
+  if (error != std::errc() || end != text.data() + text.size())
+    refuse("a number such as 1000", text);
   for (std::uint64_t i = 1; i <= last; ++i) {
     const std::string line = std::to_string(i) + '\n';
     co_await r.write(std::string_view(line));
@@ -94,14 +97,17 @@ task<> serve(loop& lp, const serve_options& options) {
     service.emplace(lp, *pool, options.name, answer, options.for_server());
   else
     service.emplace(lp, options.name, answer, options.for_server());
-  std::printf("ringbell: serve answers echo, time, sleep and count on %s (threads: %zu; loop: %s; spin: %s)\n", service->path().c_str(),
-              pool ? pool->size() : std::size_t{1}, std::string(lp.backend_reason()).c_str(), name_of(lp.spinning()).c_str());
+  std::printf(
+      "ringbell: serve answers echo, time, sleep and count on %s (threads: %zu; loop: %s; spin: %s)\n",
+      service->path().c_str(), pool ? pool->size() : std::size_t{1},
+      std::string(lp.backend_reason()).c_str(), name_of(lp.spinning()).c_str());
   std::fflush(stdout);
 
   co_await signals.next();
   auto first = co_await when_any(service->stop(options.grace), signals.next());
   if (first.index() == 0 && !first.get<0>())
-    complain("calls that had not ended within " + format_duration(options.grace) + " were cut off; --grace gives them more time");
+    complain("calls that had not ended within " + format_duration(options.grace) +
+             " were cut off; --grace gives them more time");
 }
 
 }  // namespace

@@ -19,7 +19,8 @@ struct call_count {
   std::uint64_t failed = 0;
 };
 
-/// The connections of one client process, each with one request at a time. Used by one thread; inside it may have others.
+/// The connections of one client process, each with one request at a time. Used by one thread;
+/// inside it may have others.
 class client_side {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -33,13 +34,15 @@ public:
   virtual std::size_t connect_all(std::size_t n) = 0;
   /// How many connections there are.
   virtual std::size_t connections() const = 0;
-  /// A request of `payload_bytes` on connection `i`, and its reply; nothing else goes on meanwhile. False when it failed.
+  /// A request of `payload_bytes` on connection `i`, and its reply; nothing else goes on meanwhile.
+  /// False when it failed.
   virtual bool one_call(std::size_t i) = 0;
   /// Every connection calls, and again once it has its reply, until that time: once at least.
   virtual call_count everybody_calls(time_point until) = 0;
 };
 
-/// A design that is measured. A server and its clients are processes of their own, forked by one that has a single thread.
+/// A design that is measured. A server and its clients are processes of their own, forked by one
+/// that has a single thread.
 struct design {
   std::string name;
   /// Answers each request with itself, for ever; calls `ready` once clients can connect.

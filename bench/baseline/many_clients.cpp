@@ -27,11 +27,16 @@ using std::chrono::nanoseconds;
 
 constexpr std::chrono::microseconds pause_between_lone_calls{500};
 constexpr int least_rounds = 8;
-// Longer ones would leave clients idle while others have their turn, for longer than a server may tolerate.
+// Longer ones would leave clients idle while others have their turn, for longer than a server may
+// tolerate.
 constexpr double longest_slice = 1;  // seconds
 
-nanoseconds duration(double seconds) { return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(seconds)); }
-double seconds_since(clock_type::time_point begun) { return std::chrono::duration<double>(clock_type::now() - begun).count(); }
+nanoseconds duration(double seconds) {
+  return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(seconds));
+}
+double seconds_since(clock_type::time_point begun) {
+  return std::chrono::duration<double>(clock_type::now() - begun).count();
+}
 
 // -- the client process: obeys one order after another --
 
@@ -105,7 +110,8 @@ private:
 /// For the sockets; removed with what is in it.
 class temporary_folder {
 public:
-  temporary_folder() : path_((std::filesystem::temp_directory_path() / "ringbell-bench-XXXXXX").string()) {
+  temporary_folder()
+      : path_((std::filesystem::temp_directory_path() / "ringbell-bench-XXXXXX").string()) {
     if (!::mkdtemp(path_.data())) throw std::runtime_error("cannot make a folder for the sockets");
   }
   temporary_folder(const temporary_folder&) = delete;
@@ -124,8 +130,10 @@ private:
 class measured {
 public:
   measured(const design& c, const std::string& path)
-      : server_(c.name + ", server", [&](const pipe_end& end) { c.serve(path, [&] { end.put(true); }); }),
-        client_(c.name + ", clients", [&](const pipe_end& end) { client_process(c.make_clients(path)).obey(end); }) {
+      : server_(c.name + ", server",
+                [&](const pipe_end& end) { c.serve(path, [&] { end.put(true); }); }),
+        client_(c.name + ", clients",
+                [&](const pipe_end& end) { client_process(c.make_clients(path)).obey(end); }) {
     found_.design = c.name;
     server_.get<bool>();
     client_.get<bool>();
@@ -145,7 +153,8 @@ public:
 
   void call_alone(double seconds) {
     lone_calls& a = found_.alone;
-    const report r = ask_and_charge({order_kind::call_alone, 0, seconds}, a.server_cpu, a.client_cpu);
+    const report r =
+        ask_and_charge({order_kind::call_alone, 0, seconds}, a.server_cpu, a.client_cpu);
     a.calls += r.done;
     a.failed += r.failed;
     a.p50 = r.p50;
@@ -155,7 +164,8 @@ public:
 
   void call_together(double seconds) {
     traffic& t = found_.together;
-    const report r = ask_and_charge({order_kind::call_together, 0, seconds}, t.server_cpu, t.client_cpu);
+    const report r =
+        ask_and_charge({order_kind::call_together, 0, seconds}, t.server_cpu, t.client_cpu);
     t.calls.answered += r.done;
     t.calls.failed += r.failed;
     t.rates.push_back(static_cast<double>(r.done) / r.seconds);
@@ -199,7 +209,8 @@ std::vector<outcome> measure(std::span<const design> designs, std::size_t client
     // One after the other: the kernel's figures are everybody's.
     for (measured& m : all) m.connect(clients);
   }
-  const int rounds = std::max(least_rounds, static_cast<int>(std::ceil(seconds / 2 / longest_slice)));
+  const int rounds =
+      std::max(least_rounds, static_cast<int>(std::ceil(seconds / 2 / longest_slice)));
   const double slice = seconds / 2 / rounds;
   for (int round = 0; round < rounds; ++round) {
     for (measured& m : all) m.call_alone(slice);

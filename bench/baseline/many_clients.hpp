@@ -19,7 +19,8 @@ struct process_cost {
   process_figures after_traffic;  ///< at the end
 };
 
-/// Times in nanoseconds, of one call after another, each on some connection and after a pause, while nobody else calls.
+/// Times in nanoseconds, of one call after another, each on some connection and after a pause,
+/// while nobody else calls.
 struct lone_calls {
   std::uint64_t calls = 0;
   std::uint64_t failed = 0;
@@ -51,8 +52,9 @@ struct outcome {
   traffic together;
 };
 
-/// Measures all designs with `clients` connections each, for `seconds` each, after connecting; they take turns. Only while this process has one thread.
-/// Throws when a process dies or does not answer; nothing is left behind then either.
+/// Measures all designs with `clients` connections each, for `seconds` each, after connecting; they
+/// take turns. Only while this process has one thread. Throws when a process dies or does not
+/// answer; nothing is left behind then either.
 std::vector<outcome> measure(std::span<const design> designs, std::size_t clients, double seconds);
 
 }  // namespace ringbell::bench

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// What a client costs a server, and what its calls cost: for each number of clients a server process, a process with all clients, and their
-// connecting, memory, round trips and CPU time. The designs take turns in short slices, since hosts are noisy: compare what stands in one line.
+// What a client costs a server, and what its calls cost: for each number of clients a server
+// process, a process with all clients, and their connecting, memory, round trips and CPU time. The
+// designs take turns in short slices, since hosts are noisy: compare what stands in one line.
 //
 //   old_and_new [--clients 10,100,1000] [--seconds S] [--json]     S for each design and number of clients; 4 unless given
 //   old_and_new --check                                            whether the old design works
@@ -41,7 +42,9 @@ double each(const outcome& o, std::int64_t total) {
   const std::size_t connected = o.clients - o.connect_failures;
   return connected == 0 ? 0 : static_cast<double>(total) / static_cast<double>(connected);
 }
-double per_call(double seconds, std::uint64_t calls) { return calls == 0 ? 0 : seconds * 1e9 / static_cast<double>(calls); }
+double per_call(double seconds, std::uint64_t calls) {
+  return calls == 0 ? 0 : seconds * 1e9 / static_cast<double>(calls);
+}
 
 double median(std::vector<double> values) {
   if (values.empty()) return 0;
@@ -68,48 +71,92 @@ struct figure {
 
 const std::vector<figure>& figures() {
   static const std::vector<figure> all = {
-      {"connect_ns", "connecting all", [](const outcome& o) { return o.connect_seconds * 1e9; }, time},
-      {"connect_failures", "  failed", [](const outcome& o) { return static_cast<double>(o.connect_failures); }, whole},
-      {"server_threads", "threads of the server", [](const outcome& o) { return static_cast<double>(o.server.connected.threads); }, whole},
+      {"connect_ns", "connecting all", [](const outcome& o) { return o.connect_seconds * 1e9; },
+       time},
+      {"connect_failures", "  failed",
+       [](const outcome& o) { return static_cast<double>(o.connect_failures); }, whole},
+      {"server_threads", "threads of the server",
+       [](const outcome& o) { return static_cast<double>(o.server.connected.threads); }, whole},
       {"server_descriptors", "descriptors of the server, each client",
-       [](const outcome& o) { return each(o, o.server.connected.descriptors - o.server.before.descriptors); }, count},
+       [](const outcome& o) {
+         return each(o, o.server.connected.descriptors - o.server.before.descriptors);
+       },
+       count},
       {"client_descriptors", "descriptors of the client, each",
-       [](const outcome& o) { return each(o, o.client.connected.descriptors - o.client.before.descriptors); }, count},
+       [](const outcome& o) {
+         return each(o, o.client.connected.descriptors - o.client.before.descriptors);
+       },
+       count},
       {"server_private_kib", "memory of the server alone, each client",
-       [](const outcome& o) { return each(o, o.server.connected.private_kib - o.server.before.private_kib); }, kib},
+       [](const outcome& o) {
+         return each(o, o.server.connected.private_kib - o.server.before.private_kib);
+       },
+       kib},
       {"server_pss_kib", "  with its share of what both map",
-       [](const outcome& o) { return each(o, o.server.connected.proportional_kib - o.server.before.proportional_kib); }, kib},
+       [](const outcome& o) {
+         return each(o, o.server.connected.proportional_kib - o.server.before.proportional_kib);
+       },
+       kib},
       {"client_pss_kib", "memory of the client, with its share",
-       [](const outcome& o) { return each(o, o.client.connected.proportional_kib - o.client.before.proportional_kib); }, kib},
+       [](const outcome& o) {
+         return each(o, o.client.connected.proportional_kib - o.client.before.proportional_kib);
+       },
+       kib},
       {"server_pss_after_traffic_kib", "server, with its share, after traffic",
-       [](const outcome& o) { return each(o, o.server.after_traffic.proportional_kib - o.server.before.proportional_kib); }, kib},
+       [](const outcome& o) {
+         return each(o, o.server.after_traffic.proportional_kib - o.server.before.proportional_kib);
+       },
+       kib},
       {"client_pss_after_traffic_kib", "client, with its share, after traffic",
-       [](const outcome& o) { return each(o, o.client.after_traffic.proportional_kib - o.client.before.proportional_kib); }, kib},
+       [](const outcome& o) {
+         return each(o, o.client.after_traffic.proportional_kib - o.client.before.proportional_kib);
+       },
+       kib},
       {"server_page_tables_kib", "page tables of the server, each client",
-       [](const outcome& o) { return each(o, o.server.connected.page_table_kib - o.server.before.page_table_kib); }, kib},
+       [](const outcome& o) {
+         return each(o, o.server.connected.page_table_kib - o.server.before.page_table_kib);
+       },
+       kib},
       {"kernel_stacks_kib", "kernel stacks, each client",
-       [](const outcome& o) { return each(o, o.kernel_connected.stack_kib - o.kernel_before.stack_kib); }, kib, true},
+       [](const outcome& o) {
+         return each(o, o.kernel_connected.stack_kib - o.kernel_before.stack_kib);
+       },
+       kib, true},
       {"kernel_slab_kib", "kernel objects of both sides, each client",
-       [](const outcome& o) { return each(o, o.kernel_connected.slab_kib - o.kernel_before.slab_kib); }, kib, true},
-      {"alone_p50_ns", "one call at a time: p50", [](const outcome& o) { return static_cast<double>(o.alone.p50); }, time},
-      {"alone_p99_ns", "  p99", [](const outcome& o) { return static_cast<double>(o.alone.p99); }, time},
-      {"alone_max_ns", "  max", [](const outcome& o) { return static_cast<double>(o.alone.max); }, time},
+       [](const outcome& o) {
+         return each(o, o.kernel_connected.slab_kib - o.kernel_before.slab_kib);
+       },
+       kib, true},
+      {"alone_p50_ns", "one call at a time: p50",
+       [](const outcome& o) { return static_cast<double>(o.alone.p50); }, time},
+      {"alone_p99_ns", "  p99", [](const outcome& o) { return static_cast<double>(o.alone.p99); },
+       time},
+      {"alone_max_ns", "  max", [](const outcome& o) { return static_cast<double>(o.alone.max); },
+       time},
       {"alone_server_cpu_ns", "  CPU of the server, each call",
        [](const outcome& o) { return per_call(o.alone.server_cpu, o.alone.calls); }, time},
       {"alone_client_cpu_ns", "  CPU of the client, pauses included",
        [](const outcome& o) { return per_call(o.alone.client_cpu, o.alone.calls); }, time},
-      {"calls_per_second", "all call at once: calls a second", [](const outcome& o) { return median(o.together.rates); }, count},
+      {"calls_per_second", "all call at once: calls a second",
+       [](const outcome& o) { return median(o.together.rates); }, count},
       {"server_cpu_ns", "  CPU of the server, each call",
-       [](const outcome& o) { return per_call(o.together.server_cpu, o.together.calls.answered); }, time},
+       [](const outcome& o) { return per_call(o.together.server_cpu, o.together.calls.answered); },
+       time},
       {"client_cpu_ns", "  CPU of the client, each call",
-       [](const outcome& o) { return per_call(o.together.client_cpu, o.together.calls.answered); }, time},
-      {"failed_calls", "calls that failed", [](const outcome& o) { return static_cast<double>(o.alone.failed + o.together.calls.failed); },
+       [](const outcome& o) { return per_call(o.together.client_cpu, o.together.calls.answered); },
+       time},
+      {"failed_calls", "calls that failed",
+       [](const outcome& o) {
+         return static_cast<double>(o.alone.failed + o.together.calls.failed);
+       },
        whole},
   };
   return all;
 }
 
-bool tells(const figure& f, const outcome& o) { return !f.of_the_kernel || o.clients >= least_clients_for_kernel_figures; }
+bool tells(const figure& f, const outcome& o) {
+  return !f.of_the_kernel || o.clients >= least_clients_for_kernel_figures;
+}
 
 void print(std::span<const outcome> outcomes) {
   std::printf("%-42s", (std::to_string(outcomes.front().clients) + " clients").c_str());
@@ -117,7 +164,8 @@ void print(std::span<const outcome> outcomes) {
   std::printf("\n");
   for (const figure& f : figures()) {
     std::printf("%-42s", f.label);
-    for (const outcome& o : outcomes) std::printf(" %22s", tells(f, o) ? f.format(f.of(o)).c_str() : "-");
+    for (const outcome& o : outcomes)
+      std::printf(" %22s", tells(f, o) ? f.format(f.of(o)).c_str() : "-");
     std::printf("\n");
   }
   std::printf("\n");
@@ -134,9 +182,10 @@ void add(json& to, const outcome& o) {
 
 // -- options --
 
-constexpr const char* usage = "usage: old_and_new [--clients N,N...] [--seconds S] [--json]\n"
-                              "       old_and_new --check\n"
-                              "N: 1 to 6000; 10,100,1000 unless given. S: 0.1 to 600 for each design and N; 4 unless given.\n";
+constexpr const char* usage =
+    "usage: old_and_new [--clients N,N...] [--seconds S] [--json]\n"
+    "       old_and_new --check\n"
+    "N: 1 to 6000; 10,100,1000 unless given. S: 0.1 to 600 for each design and N; 4 unless given.\n";
 
 struct options {
   std::vector<std::size_t> clients{10, 100, 1000};
@@ -150,7 +199,9 @@ template <class T>
 std::optional<T> number(std::string_view text, T least, T most) {
   T value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || !(value >= least && value <= most)) return std::nullopt;
+  if (error != std::errc() || end != text.data() + text.size() ||
+      !(value >= least && value <= most))
+    return std::nullopt;
   return value;
 }
 

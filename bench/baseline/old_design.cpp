@@ -55,13 +55,16 @@ sys::local_socket connect_within_limit(const std::string& path) {
 struct client::invitation {
   explicit invitation(const std::string& path) : socket(connect_within_limit(path)) {
     pollfd waiting{socket.native(), POLLIN, 0};
-    if (::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(connect_limit).count())) <= 0)
+    if (::poll(&waiting, 1, static_cast<int>(std::chrono::milliseconds(connect_limit).count())) <=
+        0)
       throw std::system_error(errc::timed_out);
     hello said;
     sys::received_handles handles;
-    const std::size_t got = socket.receive(std::as_writable_bytes(std::span(&said, 1)), handles).value();
+    const std::size_t got =
+        socket.receive(std::as_writable_bytes(std::span(&said, 1)), handles).value();
     if (got == 0) throw std::system_error(errc::peer_closed);
-    if (got != sizeof said || said.magic != hello().magic || handles.count != handles_passed) throw std::system_error(errc::bad_peer);
+    if (got != sizeof said || said.magic != hello().magic || handles.count != handles_passed)
+      throw std::system_error(errc::bad_peer);
     memory = handles.items[0].trusted();
     servers = handles.items[1].trusted();
     clients = handles.items[2].trusted();
@@ -148,7 +151,8 @@ private:
     try {
       serve();
     } catch (const std::exception&) {
-      // A request that is none, or one that could not be answered: the end of this client, and of no other.
+      // A request that is none, or one that could not be answered: the end of this client, and of
+      // no other.
     }
     hang_up();
     const std::lock_guard lock(owner_.mutex_);
@@ -172,7 +176,8 @@ private:
     bool any = false;
     while (requests_.read(request_)) {
       any = true;
-      if (!replies_.write(owner_.answer_(request_))) throw std::system_error(errc::message_too_large);
+      if (!replies_.write(owner_.answer_(request_)))
+        throw std::system_error(errc::message_too_large);
       clients_.ring();
     }
     return any;
@@ -243,7 +248,8 @@ void server::accept_all() {
     try {
       start(std::move(from));
     } catch (const std::exception&) {
-      // No memory, descriptor or thread for it: the socket is closed without a hello, which tells the client.
+      // No memory, descriptor or thread for it: the socket is closed without a hello, which tells
+      // the client.
     }
   }
 }

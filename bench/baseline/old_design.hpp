@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// The design that ringbell's services are compared with: a thread for each connection that blocks in the kernel, an eventfd for each direction, rung
-// for each message. It uses of ringbell only its handle and its socket that passes handles, to set a connection up.
+// The design that ringbell's services are compared with: a thread for each connection that blocks
+// in the kernel, an eventfd for each direction, rung for each message. It uses of ringbell only its
+// handle and its socket that passes handles, to set a connection up.
 #pragma once
 
 #include "old_design_ring.hpp"
@@ -20,35 +21,42 @@
 
 namespace ringbell::bench::old_design {
 
-/// The stack of a connection's thread, without its guard page. It is reserved; what a thread has touched of it takes memory.
+/// The stack of a connection's thread, without its guard page. It is reserved; what a thread has
+/// touched of it takes memory.
 inline constexpr std::size_t stack_bytes = std::size_t{128} * 1024;
 
 /// Of a server.
 struct options {
   options() {}
-  std::chrono::milliseconds wait{5000};   ///< so long a thread sleeps before it looks whether its client still lives
+  std::chrono::milliseconds wait{
+      5000};  ///< so long a thread sleeps before it looks whether its client still lives
   std::chrono::milliseconds idle{30000};  ///< a client that asks nothing for so long is dropped
 };
 
 /// A connection, seen from the client. Every call blocks its thread.
-/// Thread-safety: one thread at a time. Lifetime: destruction hangs up, and wakes the server's thread to see it.
+/// Thread-safety: one thread at a time. Lifetime: destruction hangs up, and wakes the server's
+/// thread to see it.
 class client {
 public:
-  /// Connects to the server at `path`, within ten seconds. Throws `std::system_error`: `errc::no_server`, `errc::timed_out`, `errc::peer_closed` when the
-  /// server had no room, else the system's.
+  /// Connects to the server at `path`, within ten seconds. Throws `std::system_error`:
+  /// `errc::no_server`, `errc::timed_out`, `errc::peer_closed` when the server had no room, else
+  /// the system's.
   explicit client(const std::string& path);
   client(const client&) = delete;
   client& operator=(const client&) = delete;
   ~client();
 
-  /// Sends a request of at most `longest_message` bytes and gives the reply, which is valid until the next call.
-  /// Throws `std::system_error`: `errc::peer_closed` when the server has ended in order or dropped this client; `errc::message_too_large`.
-  /// When the server is killed it never returns: nobody rings, and the thread sleeps in read(2).
+  /// Sends a request of at most `longest_message` bytes and gives the reply, which is valid until
+  /// the next call.
+  /// Throws `std::system_error`: `errc::peer_closed` when the server has ended in order or dropped
+  /// this client; `errc::message_too_large`. When the server is killed it never returns: nobody
+  /// rings, and the thread sleeps in read(2).
   std::span<const std::byte> call(std::span<const std::byte> request) {
     send(request);
     return receive();
   }
-  /// The two halves of `call`, for one who talks to several servers or connections at once. In turn: one request at a time.
+  /// The two halves of `call`, for one who talks to several servers or connections at once. In
+  /// turn: one request at a time.
   void send(std::span<const std::byte> request);
   std::span<const std::byte> receive();
 
@@ -66,11 +74,13 @@ private:
 };
 
 /// Accepts clients on a path and gives each a thread, which answers its requests.
-/// Thread-safety: `run` from one thread, the rest from any. Lifetime: it must not be destroyed before `run` has returned.
+/// Thread-safety: `run` from one thread, the rest from any. Lifetime: it must not be destroyed
+/// before `run` has returned.
 class server {
 public:
-  /// Makes the reply to a request; it may be the request itself. Called in the client's thread; what it throws ends that client. The reply must stay
-  /// valid until the next call for that client.
+  /// Makes the reply to a request; it may be the request itself. Called in the client's thread;
+  /// what it throws ends that client. The reply must stay valid until the next call for that
+  /// client.
   using handler = std::function<std::span<const std::byte>(std::span<const std::byte> request)>;
 
   /// Clients can connect from now on, and are accepted by `run`. Throws `std::system_error`.
@@ -79,7 +89,8 @@ public:
   server& operator=(const server&) = delete;
   ~server();
 
-  /// Serves until `stop`; then gives up the path, hangs up on all clients and joins their threads. Once.
+  /// Serves until `stop`; then gives up the path, hangs up on all clients and joins their threads.
+  /// Once.
   void run();
   void stop() noexcept;
 

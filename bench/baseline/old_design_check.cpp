@@ -33,7 +33,9 @@ constexpr auto patience = 60s;
 class echo_server {
 public:
   explicit echo_server(const std::string& path, const options& o = options())
-      : server_(path, [](std::span<const std::byte> request) { return request; }, o), runs_([this] { server_.run(); }) {}
+      : server_(
+            path, [](std::span<const std::byte> request) { return request; }, o),
+        runs_([this] { server_.run(); }) {}
   echo_server(const echo_server&) = delete;
   echo_server& operator=(const echo_server&) = delete;
   ~echo_server() { end(); }
@@ -42,7 +44,9 @@ public:
     server_.stop();
     if (runs_.joinable()) runs_.join();
   }
-  bool comes_to(std::size_t sessions) const { return server_.wait_for_sessions(sessions, patience); }
+  bool comes_to(std::size_t sessions) const {
+    return server_.wait_for_sessions(sessions, patience);
+  }
 
 private:
   server server_;
@@ -55,7 +59,9 @@ std::vector<std::byte> random_message(std::mt19937& random, std::size_t size) {
   return made;
 }
 
-bool echoes(client& c, const std::vector<std::byte>& message) { return std::ranges::equal(c.call(message), message); }
+bool echoes(client& c, const std::vector<std::byte>& message) {
+  return std::ranges::equal(c.call(message), message);
+}
 
 std::error_code error_of(const auto& what) {
   try {
@@ -113,7 +119,8 @@ bool a_server_that_ends_fails_the_next_call_at_once(const std::string& path) {
   client c(path);
   if (!echoes(c, {})) return false;
   s.end();
-  return error_of([&] { c.call({}); }) == errc::peer_closed && error_of([&] { client again(path); }) != std::error_code();
+  return error_of([&] { c.call({}); }) == errc::peer_closed &&
+         error_of([&] { client again(path); }) != std::error_code();
 }
 
 bool a_client_that_asks_nothing_is_dropped(const std::string& path) {
@@ -135,8 +142,10 @@ int check_old_design() {
   } const cases[] = {
       {"a killed client ends its thread", a_killed_client_ends_its_thread},
       {"messages of all sizes come back", messages_of_all_sizes_come_back},
-      {"a client that leaves ends its thread at once", a_client_that_leaves_ends_its_thread_at_once},
-      {"a server that ends fails the next call at once", a_server_that_ends_fails_the_next_call_at_once},
+      {"a client that leaves ends its thread at once",
+       a_client_that_leaves_ends_its_thread_at_once},
+      {"a server that ends fails the next call at once",
+       a_server_that_ends_fails_the_next_call_at_once},
       {"a client that asks nothing is dropped", a_client_that_asks_nothing_is_dropped},
   };
   std::string folder = (std::filesystem::temp_directory_path() / "ringbell-bench-XXXXXX").string();

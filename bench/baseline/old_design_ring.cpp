@@ -19,7 +19,9 @@ namespace {
 
 constexpr std::size_t header_bytes = 4;
 
-std::uint64_t record_bytes(std::size_t message) noexcept { return (header_bytes + message + 7) / 8 * 8; }
+std::uint64_t record_bytes(std::size_t message) noexcept {
+  return (header_bytes + message + 7) / 8 * 8;
+}
 
 void copy_in(std::byte* ring, std::uint64_t position, const void* from, std::size_t size) noexcept {
   const std::size_t at = position % ring_bytes;
@@ -28,14 +30,17 @@ void copy_in(std::byte* ring, std::uint64_t position, const void* from, std::siz
   if (size != first) std::memcpy(ring, static_cast<const std::byte*>(from) + first, size - first);
 }
 
-void copy_out(const std::byte* ring, std::uint64_t position, void* into, std::size_t size) noexcept {
+void copy_out(const std::byte* ring, std::uint64_t position, void* into,
+              std::size_t size) noexcept {
   const std::size_t at = position % ring_bytes;
   const std::size_t first = std::min(size, ring_bytes - at);
   if (first != 0) std::memcpy(into, ring + at, first);
   if (size != first) std::memcpy(static_cast<std::byte*>(into) + first, ring, size - first);
 }
 
-[[noreturn]] void fail(const char* what) { throw std::system_error(errno, std::generic_category(), what); }
+[[noreturn]] void fail(const char* what) {
+  throw std::system_error(errno, std::generic_category(), what);
+}
 
 }  // namespace
 
@@ -59,7 +64,8 @@ bool ring_reader::read(std::vector<std::byte>& into) {
   if (there == 0) return false;
   std::uint32_t size = 0;
   copy_out(ring_->data, head_, &size, sizeof size);
-  if (there > ring_bytes || size > longest_message || record_bytes(size) > there) throw std::system_error(errc::bad_peer);
+  if (there > ring_bytes || size > longest_message || record_bytes(size) > there)
+    throw std::system_error(errc::bad_peer);
   into.resize(size);
   copy_out(ring_->data, head_ + header_bytes, into.data(), size);
   head_ += record_bytes(size);
@@ -96,17 +102,21 @@ sys::handle mapping::create_memory() {
   if (!made) fail("memfd_create");
   if (::ftruncate(made.get(), sizeof(shared_area)) != 0) fail("ftruncate");
   // A peer that could shrink it could kill us.
-  if (::fcntl(made.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) fail("F_ADD_SEALS");
+  if (::fcntl(made.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    fail("F_ADD_SEALS");
   return made;
 }
 
 mapping::mapping(sys::native_handle memory) {
   struct stat status{};
   if (::fstat(memory, &status) != 0) fail("fstat");
-  if (status.st_size < static_cast<off_t>(sizeof(shared_area))) throw std::system_error(errc::bad_region);
-  void* const mapped = ::mmap(nullptr, sizeof(shared_area), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+  if (status.st_size < static_cast<off_t>(sizeof(shared_area)))
+    throw std::system_error(errc::bad_region);
+  void* const mapped =
+      ::mmap(nullptr, sizeof(shared_area), PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
   if (mapped == MAP_FAILED) fail("mmap");
-  // Zeroes are what its atomics start with, and the peer may have begun: nothing may be constructed over it.
+  // Zeroes are what its atomics start with, and the peer may have begun: nothing may be constructed
+  // over it.
   area_ = static_cast<shared_area*>(mapped);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The parts that both sides of old_design.hpp use: a ring of bytes in shared memory, the bell, and the mapping.
+// The parts that both sides of old_design.hpp use: a ring of bytes in shared memory, the bell, and
+// the mapping.
 #pragma once
 
 #include <ringbell/sys/handle.hpp>
@@ -19,14 +20,15 @@ inline constexpr std::size_t ring_bytes = std::size_t{64} * 1024;
 /// The longest message. Longer ones would need splitting.
 inline constexpr std::size_t longest_message = ring_bytes - 8;
 
-/// One direction, as it lies in the memory that both map. A record is its length (4 bytes), then the bytes, rounded up to 8; it continues at the
-/// front when it reaches the end. Positions count bytes and never wrap.
+/// One direction, as it lies in the memory that both map. A record is its length (4 bytes), then
+/// the bytes, rounded up to 8; it continues at the front when it reaches the end. Positions count
+/// bytes and never wrap.
 ///
 ///   tail   written by the writer, with release: the bytes before it are complete. Read by the reader, with acquire.
 ///   head   written by the reader, with release: it is done with the bytes before it. Read by the writer, with acquire, before it overwrites them.
 ///
-/// Nobody announces that he sleeps, so no fence is needed: whoever moves the tail rings always, and the eventfd's lock in the kernel orders the tail
-/// before the ring that is read.
+/// Nobody announces that he sleeps, so no fence is needed: whoever moves the tail rings always, and
+/// the eventfd's lock in the kernel orders the tail before the ring that is read.
 struct shared_ring {
   alignas(64) std::atomic<std::uint64_t> tail;
   alignas(64) std::atomic<std::uint64_t> head;
@@ -55,7 +57,8 @@ class ring_reader {
 public:
   explicit ring_reader(shared_ring& ring) noexcept : ring_(&ring) {}
 
-  /// Takes the oldest message; false when there is none. Never blocks. Throws `std::system_error`, `errc::bad_peer`, when what is there can be no message.
+  /// Takes the oldest message; false when there is none. Never blocks. Throws `std::system_error`,
+  /// `errc::bad_peer`, when what is there can be no message.
   bool read(std::vector<std::byte>& into);
 
 private:
@@ -75,7 +78,8 @@ public:
   void ring() const noexcept;
   /// Sleeps until it has been rung since the last time: one read(2). Some rings may be one.
   void wait() const noexcept;
-  /// The same for `most` at most; false when it was not rung. By poll(2) and read(2), since an eventfd's read knows no timeout.
+  /// The same for `most` at most; false when it was not rung. By poll(2) and read(2), since an
+  /// eventfd's read knows no timeout.
   bool wait(std::chrono::milliseconds most) const noexcept;
   sys::native_handle native() const noexcept { return eventfd_.get(); }
 

@@ -71,7 +71,8 @@ private:
     std::memcpy(request.data(), &c.number, sizeof c.number);
     try {
       const payload p = co_await c.to.call(echo_method, std::span<const std::byte>(request));
-      answered = p.size() == payload_bytes && std::memcmp(p.bytes().data(), &c.number, sizeof c.number) == 0;
+      answered = p.size() == payload_bytes &&
+                 std::memcmp(p.bytes().data(), &c.number, sizeof c.number) == 0;
     } catch (const std::exception&) {
       answered = false;
     }
@@ -105,7 +106,8 @@ void serve(const std::string& path, const std::function<void()>& ready) {
 }  // namespace
 
 design service_design() {
-  return {"service", serve, [](const std::string& path) { return std::make_unique<service_clients>(path); }};
+  return {"service", serve,
+          [](const std::string& path) { return std::make_unique<service_clients>(path); }};
 }
 
 }  // namespace ringbell::bench

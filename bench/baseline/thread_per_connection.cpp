@@ -18,8 +18,8 @@ namespace ringbell::bench {
 
 namespace {
 
-/// So many threads share the connections when all are busy: each rings all of its own, then collects the replies, so that the server has as much
-/// to do at once as there are clients.
+/// So many threads share the connections when all are busy: each rings all of its own, then
+/// collects the replies, so that the server has as much to do at once as there are clients.
 constexpr std::size_t most_threads = 32;
 
 class blocking_clients final : public client_side {
@@ -81,7 +81,8 @@ private:
   static bool receive(connection& c) {
     try {
       const std::span<const std::byte> reply = c.client->receive();
-      return reply.size() == payload_bytes && std::memcmp(reply.data(), &c.number, sizeof c.number) == 0;
+      return reply.size() == payload_bytes &&
+             std::memcmp(reply.data(), &c.number, sizeof c.number) == 0;
     } catch (const std::exception&) {
       return false;
     }
@@ -95,7 +96,8 @@ private:
     for (std::size_t t = 0; t < threads; ++t) {
       const std::size_t begin = count * t / threads;
       const std::size_t end = count * (t + 1) / threads;
-      pool.emplace_back([&f, own = std::span(connections_).subspan(begin, end - begin)] { f(own); });
+      pool.emplace_back(
+          [&f, own = std::span(connections_).subspan(begin, end - begin)] { f(own); });
     }
   }
   template <class F>
@@ -116,7 +118,8 @@ void serve(const std::string& path, const std::function<void()>& ready) {
 }  // namespace
 
 design thread_per_connection() {
-  return {"thread per connection", serve, [](const std::string& path) { return std::make_unique<blocking_clients>(path); }};
+  return {"thread per connection", serve,
+          [](const std::string& path) { return std::make_unique<blocking_clients>(path); }};
 }
 
 }  // namespace ringbell::bench

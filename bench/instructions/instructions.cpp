@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// What `check` counts the instructions of: instructions CASE N does the case's work N times, and nothing else that depends on N. Both sides of the channel are in this thread, so
-// each run executes the same instructions; the kernel is called only to set up.
+// What `check` counts the instructions of: instructions CASE N does the case's work N times, and
+// nothing else that depends on N. Both sides of the channel are in this thread, so each run
+// executes the same instructions; the kernel is called only to set up.
 #include "../temporary_folder.hpp"
 
 #include <ringbell/channel/channel.hpp>
@@ -56,7 +57,8 @@ task<> one_way(both_ends& ends, std::uint64_t n) {
   bytes data{};
   for (; n > messages_at_once; n -= messages_at_once) {
     for (int i = 0; i < messages_at_once; ++i) co_await ends.client.send(data);
-    for (int i = 0; i < messages_at_once; ++i) expect(co_await ends.server.recv_into(data) == data.size());
+    for (int i = 0; i < messages_at_once; ++i)
+      expect(co_await ends.server.recv_into(data) == data.size());
   }
 }
 
@@ -67,7 +69,8 @@ task<> batched(both_ends& ends, std::uint64_t n) {
       const sender::batch together(ends.client.sender());
       for (int i = 0; i < messages_at_once; ++i) co_await ends.client.send(data);
     }
-    for (int i = 0; i < messages_at_once; ++i) expect(co_await ends.server.recv_into(data) == data.size());
+    for (int i = 0; i < messages_at_once; ++i)
+      expect(co_await ends.server.recv_into(data) == data.size());
   }
 }
 
@@ -85,7 +88,8 @@ task<> in_place(both_ends& ends, std::uint64_t n) {
   }
 }
 
-// There and back between two coroutines: each waits, and the loop finds by polling that it can go on.
+// There and back between two coroutines: each waits, and the loop finds by polling that it can go
+// on.
 task<> answer(channel& ch, std::uint64_t n) {
   bytes data{};
   for (; n != 0; --n) {

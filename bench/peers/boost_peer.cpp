@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Boost.Interprocess: a message_queue for each direction. Its names are gone before the first message.
+// Boost.Interprocess: a message_queue for each direction. Its names are gone before the first
+// message.
 #include "blocking_link.hpp"
 #include "contenders.hpp"
 #include "ring_size.hpp"
@@ -21,7 +22,8 @@ using boost::interprocess::message_queue;
 
 class boost_end {
 public:
-  explicit boost_end(const link_options& options) : size_(options.size), there_(make(options.size)), back_(make(options.size)) {}
+  explicit boost_end(const link_options& options)
+      : size_(options.size), there_(make(options.size)), back_(make(options.size)) {}
   void become(side which) noexcept {
     out_ = which == side::parent ? there_.get() : back_.get();
     in_ = which == side::parent ? back_.get() : there_.get();
@@ -49,9 +51,11 @@ public:
 private:
   static std::unique_ptr<message_queue> make(std::uint64_t size) {
     static unsigned made = 0;
-    const std::string name = "ringbell-bench-" + std::to_string(::getpid()) + '-' + std::to_string(++made);
+    const std::string name =
+        "ringbell-bench-" + std::to_string(::getpid()) + '-' + std::to_string(++made);
     const auto count = std::clamp<std::uint64_t>(ring_bytes_for(size) / size, 4, 128);
-    auto queue = std::make_unique<message_queue>(boost::interprocess::create_only, name.c_str(), count, size);
+    auto queue = std::make_unique<message_queue>(boost::interprocess::create_only, name.c_str(),
+                                                 count, size);
     message_queue::remove(name.c_str());  // the children inherit the memory
     return queue;
   }
@@ -65,9 +69,10 @@ private:
 }  // namespace
 
 std::vector<contender> boost_contenders(std::string& version) {
-  version =
-      std::to_string(BOOST_VERSION / 100000) + '.' + std::to_string(BOOST_VERSION / 100 % 1000) + '.' + std::to_string(BOOST_VERSION % 100);
-  return {blocking_contender<boost_end>("boost-mq", "Boost.Interprocess message_queue", contender::role::peer, false)};
+  version = std::to_string(BOOST_VERSION / 100000) + '.' +
+            std::to_string(BOOST_VERSION / 100 % 1000) + '.' + std::to_string(BOOST_VERSION % 100);
+  return {blocking_contender<boost_end>("boost-mq", "Boost.Interprocess message_queue",
+                                        contender::role::peer, false)};
 }
 
 }  // namespace ringbell::bench

@@ -30,8 +30,10 @@ void write_configuration(const std::string& file) {
   constexpr struct {
     unsigned size;
     unsigned count;
-  } pools[] = {{128, 3000}, {512, 1000}, {1152, 1000}, {4352, 400}, {16640, 200}, {65792, 200}, {262400, 50}, {1048832, 50}, {4194560, 12}};
-  for (const auto& pool : pools) out << "\n[[segment.mempool]]\nsize = " << pool.size << "\ncount = " << pool.count << '\n';
+  } pools[] = {{128, 3000},  {512, 1000},  {1152, 1000},  {4352, 400},  {16640, 200},
+               {65792, 200}, {262400, 50}, {1048832, 50}, {4194560, 12}};
+  for (const auto& pool : pools)
+    out << "\n[[segment.mempool]]\nsize = " << pool.size << "\ncount = " << pool.count << '\n';
   out.close();
   if (!out) throw std::runtime_error("cannot write '" + file + "'");
 }
@@ -67,7 +69,8 @@ private:
     ::dup2(nothing, STDIN_FILENO);
     ::dup2(output, STDOUT_FILENO);
     ::dup2(nothing, STDERR_FILENO);
-    if (::chdir(folder.c_str()) == 0) ::execlp(program, program, "-c", "roudi.toml", "-m", "off", "-k", "1", nullptr);
+    if (::chdir(folder.c_str()) == 0)
+      ::execlp(program, program, "-c", "roudi.toml", "-m", "off", "-k", "1", nullptr);
     ::_exit(1);
   }
   /// False when it has ended instead, or says nothing for too long.
@@ -75,7 +78,9 @@ private:
     std::string text;
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (text.find("ready for clients") == std::string::npos) {
-      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+      const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                            deadline - std::chrono::steady_clock::now())
+                            .count();
       pollfd readable{output, POLLIN, 0};
       if (left <= 0 || ::poll(&readable, 1, static_cast<int>(left)) <= 0) return false;
       char some[512];

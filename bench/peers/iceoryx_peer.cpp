@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// iceoryx: a publisher and a subscriber for each direction, that block when the queue is full. The subscriber polls, or waits in a WaitSet, as
-// iceoryx's own iceperf does. Its daemon, iox-roudi, is started with the first link and ends with this program.
+// iceoryx: a publisher and a subscriber for each direction, that block when the queue is full. The
+// subscriber polls, or waits in a WaitSet, as iceoryx's own iceperf does. Its daemon, iox-roudi, is
+// started with the first link and ends with this program.
 #include "blocking_link.hpp"
 #include "contenders.hpp"
 #include "iceoryx_daemon.hpp"
@@ -32,7 +33,8 @@ using iox::cxx::TruncateToCapacity;
 /// Once for a process.
 void start_runtime() {
   static const bool started = [] {
-    iox::log::LogManager::GetLogManager().SetDefaultLogLevel(iox::log::LogLevel::kOff, iox::log::LogLevelOutput::kHideLogLevel);
+    iox::log::LogManager::GetLogManager().SetDefaultLogLevel(
+        iox::log::LogLevel::kOff, iox::log::LogLevelOutput::kHideLogLevel);
     const std::string name = "ringbell-bench-" + std::to_string(::getpid());
     iox::runtime::PoshRuntime::initRuntime(iox::RuntimeName_t(TruncateToCapacity, name.c_str()));
     return true;
@@ -49,8 +51,10 @@ public:
   void listen() { open(side::child); }
   void become(side which) {
     if (which == side::parent) open(which);
-    while (subscriber_->getSubscriptionState() != iox::SubscribeState::SUBSCRIBED || !publisher_->hasSubscribers())
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the daemon connects them; the caller's watchdog bounds it
+    while (subscriber_->getSubscriptionState() != iox::SubscribeState::SUBSCRIBED ||
+           !publisher_->hasSubscribers())
+      std::this_thread::sleep_for(std::chrono::milliseconds(
+          1));  // the daemon connects them; the caller's watchdog bounds it
   }
   void send(const std::byte* bytes, std::size_t size) {
     bool sent = false;
@@ -59,7 +63,8 @@ public:
       publisher_->publish(chunk);
       sent = true;
     });
-    if (!sent) throw std::runtime_error("iceoryx has no chunk for " + std::to_string(size) + " bytes");
+    if (!sent)
+      throw std::runtime_error("iceoryx has no chunk for " + std::to_string(size) + " bytes");
   }
   void receive(std::byte* bytes, std::size_t size) {
     for (bool received = false; !received;) {
@@ -78,17 +83,20 @@ private:
   void open(side which) {
     const threads_unbound meanwhile(options_.where, which == side::child);
     start_runtime();
-    const std::string link = std::filesystem::path(options_.path).parent_path().filename().string() + '-' +
-                             std::filesystem::path(options_.path).filename().string();
+    const std::string link =
+        std::filesystem::path(options_.path).parent_path().filename().string() + '-' +
+        std::filesystem::path(options_.path).filename().string();
     const auto described = [&](const char* direction) {
-      return iox::capro::ServiceDescription(IdString_t("ringbell-bench"), IdString_t(TruncateToCapacity, link.c_str()),
+      return iox::capro::ServiceDescription(IdString_t("ringbell-bench"),
+                                            IdString_t(TruncateToCapacity, link.c_str()),
                                             IdString_t(TruncateToCapacity, direction));
     };
     iox::popo::PublisherOptions sending;
     sending.subscriberTooSlowPolicy = iox::popo::ConsumerTooSlowPolicy::WAIT_FOR_CONSUMER;
     iox::popo::SubscriberOptions receiving;
     receiving.queueFullPolicy = iox::popo::QueueFullPolicy::BLOCK_PRODUCER;
-    receiving.queueCapacity = std::clamp<std::uint64_t>(ring_bytes_for(options_.size) / options_.size, 4, 256);
+    receiving.queueCapacity =
+        std::clamp<std::uint64_t>(ring_bytes_for(options_.size) / options_.size, 4, 256);
     publisher_.emplace(described(which == side::parent ? "there" : "back"), sending);
     subscriber_.emplace(described(which == side::parent ? "back" : "there"), receiving);
     if constexpr (Waits) {
@@ -115,7 +123,8 @@ contender make(const char* id, const char* title) {
 
 std::vector<contender> iceoryx_contenders(std::string& version) {
   version = ICEORYX_LATEST_RELEASE_VERSION;
-  return {make<false>("iceoryx-poll", "iceoryx, polling"), make<true>("iceoryx-waitset", "iceoryx, WaitSet")};
+  return {make<false>("iceoryx-poll", "iceoryx, polling"),
+          make<true>("iceoryx-waitset", "iceoryx, WaitSet")};
 }
 
 }  // namespace ringbell::bench

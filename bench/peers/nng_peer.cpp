@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// nng over ipc://: pair1, and req/rep for round trips; messages are handed over, not copied, as its manual advises for speed.
+// nng over ipc://: pair1, and req/rep for round trips; messages are handed over, not copied, as its
+// manual advises for speed.
 #include "blocking_link.hpp"
 #include "contenders.hpp"
 
@@ -22,19 +23,22 @@ void check_call(int error, const char* what) {
 template <bool RequestReply>
 class nng_end {
 public:
-  explicit nng_end(const link_options& options) : name_("ipc://" + options.path), where_(options.where) {}
+  explicit nng_end(const link_options& options)
+      : name_("ipc://" + options.path), where_(options.where) {}
   ~nng_end() { ::nng_close(socket_); }
   nng_end(const nng_end&) = delete;
   nng_end& operator=(const nng_end&) = delete;
   void listen() {
     const threads_unbound meanwhile(where_, true);
-    check_call(RequestReply ? ::nng_rep0_open(&socket_) : ::nng_pair1_open(&socket_), "opening an nng socket");
+    check_call(RequestReply ? ::nng_rep0_open(&socket_) : ::nng_pair1_open(&socket_),
+               "opening an nng socket");
     check_call(::nng_listen(socket_, name_.c_str(), nullptr, 0), "nng_listen");
   }
   void become(side which) {
     if (which == side::child) return;
     const threads_unbound meanwhile(where_, false);
-    check_call(RequestReply ? ::nng_req0_open(&socket_) : ::nng_pair1_open(&socket_), "opening an nng socket");
+    check_call(RequestReply ? ::nng_req0_open(&socket_) : ::nng_pair1_open(&socket_),
+               "opening an nng socket");
     check_call(::nng_dial(socket_, name_.c_str(), nullptr, 0), "nng_dial");
   }
   void send(const std::byte* bytes, std::size_t size) const {
@@ -72,7 +76,8 @@ contender in_new_program(const char* id, const char* title) {
 
 std::vector<contender> nng_contenders(std::string& version) {
   version = ::nng_version();
-  return {in_new_program<nng_end<false>>("nng-pair", "nng, pair1, ipc"), in_new_program<nng_end<true>>("nng-req", "nng, req/rep, ipc")};
+  return {in_new_program<nng_end<false>>("nng-pair", "nng, pair1, ipc"),
+          in_new_program<nng_end<true>>("nng-req", "nng, req/rep, ipc")};
 }
 
 }  // namespace ringbell::bench

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// ZeroMQ: PAIR sockets over ipc://, a context with one thread for I/O on each side, as its guide has it for two peers.
+// ZeroMQ: PAIR sockets over ipc://, a context with one thread for I/O on each side, as its guide
+// has it for two peers.
 #include "blocking_link.hpp"
 #include "contenders.hpp"
 
@@ -15,7 +16,8 @@ namespace ringbell::bench {
 namespace {
 
 void check_call(bool succeeded, const char* what) {
-  if (!succeeded) throw std::runtime_error(std::string(what) + ": " + ::zmq_strerror(::zmq_errno()));
+  if (!succeeded)
+    throw std::runtime_error(std::string(what) + ": " + ::zmq_strerror(::zmq_errno()));
 }
 
 struct close_socket {
@@ -27,13 +29,15 @@ struct end_context {
 
 class zeromq_end {
 public:
-  explicit zeromq_end(const link_options& options) : name_("ipc://" + options.path), where_(options.where) {}
+  explicit zeromq_end(const link_options& options)
+      : name_("ipc://" + options.path), where_(options.where) {}
   void listen() {
     open(side::child);
     check_call(::zmq_bind(socket_.get(), name_.c_str()) == 0, "zmq_bind");
   }
   void become(side which) {
-    // It connects in the background; once a word has come back, its socket's name is needed no more.
+    // It connects in the background; once a word has come back, its socket's name is needed no
+    // more.
     std::byte word[acknowledgement] = {};
     if (which == side::child) {
       receive(word, sizeof word);
@@ -45,7 +49,9 @@ public:
     send(word, sizeof word);
     receive(word, sizeof word);
   }
-  void send(const std::byte* bytes, std::size_t size) const { check_call(::zmq_send(socket_.get(), bytes, size, 0) >= 0, "zmq_send"); }
+  void send(const std::byte* bytes, std::size_t size) const {
+    check_call(::zmq_send(socket_.get(), bytes, size, 0) >= 0, "zmq_send");
+  }
   void receive(std::byte* bytes, std::size_t size) const {
     check_call(::zmq_recv(socket_.get(), bytes, size, 0) == static_cast<int>(size), "zmq_recv");
   }
@@ -75,7 +81,8 @@ std::vector<contender> zeromq_contenders(std::string& version) {
   int patch = 0;
   ::zmq_version(&major, &minor, &patch);
   version = std::to_string(major) + '.' + std::to_string(minor) + '.' + std::to_string(patch);
-  contender c = blocking_contender<zeromq_end>("zeromq", "ZeroMQ, PAIR, ipc", contender::role::peer, false);
+  contender c =
+      blocking_contender<zeromq_end>("zeromq", "ZeroMQ, PAIR, ipc", contender::role::peer, false);
   c.queues_much = true;  // 1,000 messages on each side
   return {std::move(c)};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// One native loop, and on it side by side: an asio::awaitable with a timer and a channel of Asio's, and a native task: native_loop [NAME]
-// Both talk to an echo service; each prints what it hears. There is no io_context.
+// One native loop, and on it side by side: an asio::awaitable with a timer and a channel of Asio's,
+// and a native task: native_loop [NAME] Both talk to an echo service; each prints what it hears.
+// There is no io_context.
 #include <asio.hpp>
 #include <ringbell/asio.hpp>
 #include <ringbell/ringbell.hpp>
@@ -23,7 +24,8 @@ asio::awaitable<void> ask_by_asio(std::string name) {
   for (int i = 0; i < 3; ++i) {
     const std::string question = "asio " + std::to_string(i);
     co_await ch.send(asio::buffer(question));
-    if (auto reply = co_await ch.recv()) std::printf("%.*s\n", static_cast<int>(reply->size()), reply->text().data());
+    if (auto reply = co_await ch.recv())
+      std::printf("%.*s\n", static_cast<int>(reply->size()), reply->text().data());
     pause.expires_after(10ms);
     co_await pause.async_wait(use_awaitable);
   }
@@ -34,7 +36,8 @@ ringbell::task<> ask(ringbell::loop& lp, std::string name) {
   ringbell::channel ch = co_await ringbell::connect(lp, name);
   for (int i = 0; i < 3; ++i) {
     co_await ch.send("native " + std::to_string(i));
-    if (auto reply = co_await ch.recv()) std::printf("%.*s\n", static_cast<int>(reply->size()), reply->text().data());
+    if (auto reply = co_await ch.recv())
+      std::printf("%.*s\n", static_cast<int>(reply->size()), reply->text().data());
     co_await ringbell::sleep_for(10ms);
   }
 }

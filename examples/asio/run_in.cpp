@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// An io_context that was there before, and native tasks that run in it: run_in [NAME]
-// The echo service of examples/echo_server.cpp beside an Asio timer and Asio's signals, in one thread. Until Ctrl-C or SIGTERM.
+// An io_context that was there before, and native tasks that run in it: run_in [NAME] The echo
+// service of examples/echo_server.cpp beside an Asio timer and Asio's signals, in one thread. Until
+// Ctrl-C or SIGTERM.
 #include <asio.hpp>
 #include <ringbell/asio.hpp>
 #include <ringbell/ringbell.hpp>
@@ -42,11 +43,13 @@ int main(int argc, char** argv) try {
 
   ringbell::loop lp;
   ringbell::scope clients(lp);
-  clients.on_error([](std::exception_ptr) {});  // a client that was killed ends its own session, and nobody else's
+  clients.on_error([](std::exception_ptr) {
+  });  // a client that was killed ends its own session, and nobody else's
   lp.spawn(serve(clients, ringbell::listener::bind(lp, argc > 1 ? argv[1] : "echo")));
   asio::co_spawn(context, count(clients), asio::detached);
 
-  // From here on whoever runs the context runs the loop. It sleeps in the context, and nowhere else.
+  // From here on whoever runs the context runs the loop. It sleeps in the context, and nowhere
+  // else.
   const ringbell::running_loop running = ringbell::run_in(lp, context);
   context.run();
 } catch (const std::exception& error) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// An Asio echo service on TCP, as there are many, that now has an endpoint in shared memory as well: tcp_echo [PORT [NAME]]
-// Port 0, the default, lets the system choose; the port is printed. Nine lines are new; they stand between "from here" and "to here".
+// An Asio echo service on TCP, as there are many, that now has an endpoint in shared memory as
+// well: tcp_echo [PORT [NAME]] Port 0, the default, lets the system choose; the port is printed.
+// Nine lines are new; they stand between "from here" and "to here".
 #include <asio.hpp>
 
 #include <array>
@@ -34,7 +35,8 @@ awaitable<void> session(tcp::socket client) {
   std::array<char, 4096> bytes;
   for (;;) {
     asio::error_code error;
-    const std::size_t n = co_await client.async_read_some(asio::buffer(bytes), asio::redirect_error(use_awaitable, error));
+    const std::size_t n = co_await client.async_read_some(
+        asio::buffer(bytes), asio::redirect_error(use_awaitable, error));
     if (error == asio::error::eof) co_return;
     if (error) throw asio::system_error(error);
     co_await asio::async_write(client, asio::buffer(bytes, n), use_awaitable);
@@ -42,17 +44,22 @@ awaitable<void> session(tcp::socket client) {
 }
 
 awaitable<void> serve(tcp::acceptor acceptor) {
-  for (;;) asio::co_spawn(acceptor.get_executor(), session(co_await acceptor.async_accept(use_awaitable)), session_ended);
+  for (;;)
+    asio::co_spawn(acceptor.get_executor(), session(co_await acceptor.async_accept(use_awaitable)),
+                   session_ended);
 }
 
 // ringbell: from here
 awaitable<void> session(ringbell::asio_channel client) {
-  while (auto message = co_await client.recv())  // bytes where the client wrote them; empty when it has closed
-    co_await client.send(buffer(*message));      // waits only while the ring is full
+  while (auto message =
+             co_await client.recv())  // bytes where the client wrote them; empty when it has closed
+    co_await client.send(buffer(*message));  // waits only while the ring is full
 }
 
 awaitable<void> serve(ringbell::asio_listener listener) {
-  for (;;) asio::co_spawn(listener.get_executor(), session(co_await listener.async_accept(use_awaitable)), session_ended);
+  for (;;)
+    asio::co_spawn(listener.get_executor(), session(co_await listener.async_accept(use_awaitable)),
+                   session_ended);
 }
 // to here
 
@@ -74,10 +81,12 @@ int main(int argc, char** argv) try {
   std::fflush(stdout);
   asio::co_spawn(context, serve(std::move(acceptor)), service_ended);
   // ringbell: from here
-  asio::co_spawn(context, serve(ringbell::asio_listener(context, argc > 2 ? argv[2] : "echo")), service_ended);
+  asio::co_spawn(context, serve(ringbell::asio_listener(context, argc > 2 ? argv[2] : "echo")),
+                 service_ended);
   // to here
 
-  // After a signal the destructor of the context ends what is left: it closes sockets and channels, and removes the listener's file.
+  // After a signal the destructor of the context ends what is left: it closes sockets and channels,
+  // and removes the listener's file.
   context.run();
 } catch (const std::exception& error) {
   std::fprintf(stderr, "%s\n", error.what());

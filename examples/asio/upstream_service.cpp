@@ -4,7 +4,8 @@
 //     upstream_service serve NAME PORT    answers each call by what the server on 127.0.0.1:PORT sends back for it, until SIGTERM
 //     upstream_service ask NAME TEXT      calls it, and prints the answer
 //
-// Try it with tcp_echo as the server behind it. A caller that gives up, or dies, cancels its handler, and so the handler's socket operation.
+// Try it with tcp_echo as the server behind it. A caller that gives up, or dies, cancels its
+// handler, and so the handler's socket operation.
 #include <asio.hpp>
 #include <ringbell/asio.hpp>
 
@@ -26,13 +27,15 @@ using namespace std::chrono_literals;
 
 constexpr std::uint32_t ask_method = ringbell::method_id("ask");
 
-/// One question, one connection. What it throws, an `asio::system_error`, becomes the caller's error with the system's code: "connection refused", for instance.
+/// One question, one connection. What it throws, an `asio::system_error`, becomes the caller's
+/// error with the system's code: "connection refused", for instance.
 awaitable<ringbell::reply> ask_upstream(tcp::endpoint upstream, ringbell::asio_request question) {
   if (question.method() != ask_method) throw std::system_error(ringbell::errc::no_such_method);
   if (question.size() == 0) throw ringbell::call_error(1, "an empty question");
   tcp::socket socket(question.get_executor());
   co_await socket.async_connect(upstream, use_awaitable);
-  co_await asio::async_write(socket, asio::buffer(question.bytes().data(), question.size()), use_awaitable);
+  co_await asio::async_write(socket, asio::buffer(question.bytes().data(), question.size()),
+                             use_awaitable);
   std::string answer(question.size(), '\0');
   co_await asio::async_read(socket, asio::buffer(answer), use_awaitable);
   co_return ringbell::reply(std::move(answer));
@@ -40,14 +43,20 @@ awaitable<ringbell::reply> ask_upstream(tcp::endpoint upstream, ringbell::asio_r
 
 int serve(const char* name, const char* port) {
   asio::io_context context(1);
-  const tcp::endpoint upstream(asio::ip::address_v4::loopback(), static_cast<asio::ip::port_type>(std::atoi(port)));
-  ringbell::asio_server server(context, name, [upstream](ringbell::asio_request r) { return ask_upstream(upstream, std::move(r)); });
+  const tcp::endpoint upstream(asio::ip::address_v4::loopback(),
+                               static_cast<asio::ip::port_type>(std::atoi(port)));
+  ringbell::asio_server server(context, name, [upstream](ringbell::asio_request r) {
+    return ask_upstream(upstream, std::move(r));
+  });
   std::printf("%s\n", server.path().c_str());
   std::fflush(stdout);
 
-  // In order: no new calls, those under way have five seconds. Then nothing is left that keeps the context running.
+  // In order: no new calls, those under way have five seconds. Then nothing is left that keeps the
+  // context running.
   asio::signal_set signals(context, SIGINT, SIGTERM);
-  signals.async_wait([&](const asio::error_code&, int) { server.async_stop(5s, [&](const asio::error_code&, bool) { server.close(); }); });
+  signals.async_wait([&](const asio::error_code&, int) {
+    server.async_stop(5s, [&](const asio::error_code&, bool) { server.close(); });
+  });
   context.run();
   return 0;
 }

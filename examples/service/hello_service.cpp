@@ -35,7 +35,9 @@ ringbell::task<ringbell::reply> answer(ringbell::request r) {
       if (f.below == 0) throw ringbell::call_error(division_by_zero, "nothing can be divided by 0");
       co_return ringbell::reply::of(static_cast<double>(f.above) / f.below);
     }
-    case ponder: co_await ringbell::sleep_for(1h);  // ends when the client gives up: every wait sees the call's stop token
+    case ponder:
+      co_await ringbell::sleep_for(
+          1h);  // ends when the client gives up: every wait sees the call's stop token
   }
   throw std::system_error(ringbell::errc::no_such_method);
 }

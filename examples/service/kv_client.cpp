@@ -25,7 +25,8 @@ ringbell::task<> ask(ringbell::loop& lp, std::span<char*> words) {
   const std::string name = words[0];
   const std::string_view verb = words[1];
   const std::string key = words[2];
-  ringbell::client service = co_await ringbell::client::connect(lp, name);  // tries for 5 seconds while the server starts
+  ringbell::client service =
+      co_await ringbell::client::connect(lp, name);  // tries for 5 seconds while the server starts
   ringbell::call_options limit;
   limit.timeout = 10s;
 
@@ -51,7 +52,8 @@ ringbell::task<> ask(ringbell::loop& lp, std::span<char*> words) {
 bool understood(std::span<char*> words) {
   if (words.size() < 3) return false;
   const std::string_view verb = words[1];
-  return verb == "put" ? words.size() == 4 : words.size() == 3 && (verb == "get" || verb == "delete" || verb == "scan");
+  return verb == "put" ? words.size() == 4
+                       : words.size() == 3 && (verb == "get" || verb == "delete" || verb == "scan");
 }
 
 }  // namespace
@@ -59,7 +61,8 @@ bool understood(std::span<char*> words) {
 int main(int argc, char** argv) try {
   const auto words = std::span(argv, static_cast<std::size_t>(argc)).subspan(1);
   if (!understood(words)) {
-    std::fprintf(stderr, "usage: kv_client NAME put KEY VALUE | get KEY | delete KEY | scan PREFIX\n");
+    std::fprintf(stderr,
+                 "usage: kv_client NAME put KEY VALUE | get KEY | delete KEY | scan PREFIX\n");
     return 2;
   }
   ringbell::loop lp;

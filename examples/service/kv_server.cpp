@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A key-value service, in memory, for any number of clients, until Ctrl-C or SIGTERM: kv_server [NAME]
+// A key-value service, in memory, for any number of clients, until Ctrl-C or SIGTERM: kv_server
+// [NAME]
 #include <ringbell/ringbell.hpp>
 
 #include <csignal>
@@ -21,10 +22,13 @@ using table = std::map<std::string, std::string, std::less<>>;
 
 constexpr std::size_t max_rows = 1'000'000;
 
-ringbell::call_error no_such_key(std::string_view key) { return {kv::not_found, "no such key: " + std::string(key)}; }
+ringbell::call_error no_such_key(std::string_view key) {
+  return {kv::not_found, "no such key: " + std::string(key)};
+}
 
-/// Sends each row that begins with `r.text()` as a part of the reply. `write_value` waits while the client is slow; meanwhile other requests
-/// may change the table, so the scan keeps its place as a key, not as an iterator.
+/// Sends each row that begins with `r.text()` as a part of the reply. `write_value` waits while the
+/// client is slow; meanwhile other requests may change the table, so the scan keeps its place as a
+/// key, not as an iterator.
 ringbell::task<ringbell::reply> scan(const table& rows, ringbell::request r) {
   for (auto at = rows.lower_bound(r.text()); at != rows.end() && at->first.starts_with(r.text());) {
     const kv::row row{at->first, at->second};
@@ -44,7 +48,8 @@ ringbell::task<ringbell::reply> answer(table& rows, ringbell::request r) {
     }
     case kv::put: {
       kv::row row = r.as<kv::row>();  // throws when it is none, which answers the call
-      if (rows.size() >= max_rows && !rows.contains(row.key)) throw ringbell::call_error(kv::too_many_rows, "the table is full");
+      if (rows.size() >= max_rows && !rows.contains(row.key))
+        throw ringbell::call_error(kv::too_many_rows, "the table is full");
       rows.insert_or_assign(std::move(row.key), std::move(row.value));
       co_return ringbell::reply();
     }
@@ -61,7 +66,8 @@ ringbell::task<ringbell::reply> answer(table& rows, ringbell::request r) {
 
 ringbell::task<> serve(ringbell::loop& lp, std::string name) {
   table rows;
-  ringbell::server service(lp, name, [&rows](ringbell::request r) { return answer(rows, std::move(r)); });
+  ringbell::server service(lp, name,
+                           [&rows](ringbell::request r) { return answer(rows, std::move(r)); });
   co_await ringbell::signalled(SIGINT, SIGTERM);
   co_await service.stop();  // takes no more requests; those under way have 5 seconds to end
 }

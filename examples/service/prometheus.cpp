@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// A service that Prometheus can watch: prometheus [NAME]
-// It answers `greet` (hello_service call NAME asks for it), and gives its metrics by the method `metrics` as well as by HTTP on 127.0.0.1; where, it prints when it is ready.
+// A service that Prometheus can watch: prometheus [NAME] It answers `greet` (hello_service call
+// NAME asks for it), and gives its metrics by the method `metrics` as well as by HTTP on 127.0.0.1;
+// where, it prints when it is ready.
 #include <ringbell/ringbell.hpp>
 
 #include <fcntl.h>
@@ -43,8 +44,8 @@ std::string response(std::string_view request, const prometheus_observer& metric
   else
     status = "404 Not Found";
   return "HTTP/1.1 " + status +
-         "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\nConnection: close\r\n\r\n" + body;
+         "\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\nContent-Length: " +
+         std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body;
 }
 
 ringbell::task<> exchange(ringbell::sys::handle socket, const prometheus_observer& metrics) {
@@ -88,7 +89,8 @@ ringbell::task<> serve_http(ringbell::loop& lp, const prometheus_observer& metri
   address.sin_family = AF_INET;
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);  // port 0: the system chooses
   socklen_t size = sizeof address;
-  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 || ::listen(listener.get(), 16) != 0 ||
+  if (::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 ||
+      ::listen(listener.get(), 16) != 0 ||
       ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0)
     throw std::system_error(errno, std::generic_category(), "127.0.0.1");
   std::printf("http://127.0.0.1:%u/metrics\n", ntohs(address.sin_port));
@@ -110,7 +112,8 @@ ringbell::task<> serve(ringbell::loop& lp, std::string name) {
   prometheus_observer metrics{"greet", "metrics"};
   ringbell::server_options options;
   options.observer = &metrics;
-  ringbell::server service(lp, name, [&metrics](ringbell::request r) { return answer(metrics, std::move(r)); }, options);
+  ringbell::server service(
+      lp, name, [&metrics](ringbell::request r) { return answer(metrics, std::move(r)); }, options);
   co_await ringbell::when_any(ringbell::signalled(SIGINT, SIGTERM), serve_http(lp, metrics));
   co_await service.stop();
 }

@@ -18,10 +18,12 @@
 #include <system_error>
 #include <vector>
 
-/// Counts what a server does, and says so in Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4).
+/// Counts what a server does, and says so in Prometheus' text format
+/// (https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.0.4).
 ///
-/// Clients choose the numbers of methods, and handlers the codes of errors; each new one would be a new time series. So only the methods that are
-/// named at the construction, and the first 50 codes of each, have series of their own. What is left goes to `other`.
+/// Clients choose the numbers of methods, and handlers the codes of errors; each new one would be a
+/// new time series. So only the methods that are named at the construction, and the first 50 codes
+/// of each, have series of their own. What is left goes to `other`.
 ///
 /// Thread-safety: any thread; with a `loop_pool` the observer is called on several.
 class prometheus_observer final : public ringbell::server_observer {
@@ -42,12 +44,16 @@ public:
     family(page, "ringbell_calls_in_flight", "gauge", "Calls whose handlers have not ended.");
     line(page, "ringbell_calls_in_flight", "", std::to_string(in_flight_));
 
-    family(page, "ringbell_refused_total", "counter", "Requests that were refused before a handler saw them, by the reason.");
+    family(page, "ringbell_refused_total", "counter",
+           "Requests that were refused before a handler saw them, by the reason.");
     results(page, "ringbell_refused_total", "", refused_);
-    family(page, "ringbell_calls_total", "counter", "Calls that have ended, by method and by the code of the error.");
-    for (const method& m : methods_) results(page, "ringbell_calls_total", label("method", m.name) + ",", m.ended);
+    family(page, "ringbell_calls_total", "counter",
+           "Calls that have ended, by method and by the code of the error.");
+    for (const method& m : methods_)
+      results(page, "ringbell_calls_total", label("method", m.name) + ",", m.ended);
 
-    family(page, "ringbell_call_duration_seconds", "histogram", "From a call's request to its reply.");
+    family(page, "ringbell_call_duration_seconds", "histogram",
+           "From a call's request to its reply.");
     for (const method& m : methods_) durations(page, m);
     return page;
   }
@@ -60,11 +66,13 @@ public:
     const std::lock_guard lock(mutex_);
     ++disconnections_;
   }
-  void call_began(const ringbell::sys::peer_identity&, const ringbell::observed_call&) noexcept override {
+  void call_began(const ringbell::sys::peer_identity&,
+                  const ringbell::observed_call&) noexcept override {
     const std::lock_guard lock(mutex_);
     ++in_flight_;
   }
-  void call_ended(const ringbell::sys::peer_identity&, const ringbell::observed_call& call) noexcept override {
+  void call_ended(const ringbell::sys::peer_identity&,
+                  const ringbell::observed_call& call) noexcept override {
     const std::lock_guard lock(mutex_);
     --in_flight_;
     method& m = find(call.method);
@@ -125,11 +133,13 @@ private:
     return methods_.back();
   }
 
-  static void family(std::string& page, std::string_view name, std::string_view type, std::string_view help) {
+  static void family(std::string& page, std::string_view name, std::string_view type,
+                     std::string_view help) {
     page.append("# HELP ").append(name).append(" ").append(help).append("\n");
     page.append("# TYPE ").append(name).append(" ").append(type).append("\n");
   }
-  static void line(std::string& page, std::string_view name, std::string_view labels, std::string_view value) {
+  static void line(std::string& page, std::string_view name, std::string_view labels,
+                   std::string_view value) {
     page.append(name);
     if (!labels.empty()) page.append("{").append(labels).append("}");
     page.append(" ").append(value).append("\n");
@@ -149,8 +159,10 @@ private:
   static std::string name_of(std::error_code code) {
     return code ? std::string(code.category().name()) + ":" + std::to_string(code.value()) : "ok";
   }
-  static void results(std::string& page, std::string_view name, const std::string& labels, const counts_by_code& of) {
-    for (const auto& [code, count] : of.counts) line(page, name, labels + label("code", name_of(code)), std::to_string(count));
+  static void results(std::string& page, std::string_view name, const std::string& labels,
+                      const counts_by_code& of) {
+    for (const auto& [code, count] : of.counts)
+      line(page, name, labels + label("code", name_of(code)), std::to_string(count));
     if (of.other != 0) line(page, name, labels + label("code", "other"), std::to_string(of.other));
   }
   /// Each bucket counts all calls that took no longer than its limit.
@@ -159,12 +171,15 @@ private:
     std::uint64_t total = 0;
     for (std::size_t i = 0; i < m.buckets.size(); ++i) {
       total += m.buckets[i];
-      line(page, "ringbell_call_duration_seconds_bucket", labels + "," + label("le", i < limits.size() ? limits[i].seconds : "+Inf"),
+      line(page, "ringbell_call_duration_seconds_bucket",
+           labels + "," + label("le", i < limits.size() ? limits[i].seconds : "+Inf"),
            std::to_string(total));
     }
     std::array<char, 32> seconds{};  // to_chars, since to_string writes what the locale says
-    const auto end = std::to_chars(seconds.data(), seconds.data() + seconds.size(), std::chrono::duration<double>(m.sum).count());
-    line(page, "ringbell_call_duration_seconds_sum", labels, std::string_view(seconds.data(), end.ptr));
+    const auto end = std::to_chars(seconds.data(), seconds.data() + seconds.size(),
+                                   std::chrono::duration<double>(m.sum).count());
+    line(page, "ringbell_call_duration_seconds_sum", labels,
+         std::string_view(seconds.data(), end.ptr));
     line(page, "ringbell_call_duration_seconds_count", labels, std::to_string(total));
   }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Protobuf messages as requests and replies, serialized straight into shared memory.
-// protobuf serve [NAME] in one terminal, protobuf call [NAME] in another. The codec is all that a program needs to take from here.
+// Protobuf messages as requests and replies, serialized straight into shared memory. protobuf serve
+// [NAME] in one terminal, protobuf call [NAME] in another. The codec is all that a program needs to
+// take from here.
 #include <ringbell/ringbell.hpp>
 
 #include <google/protobuf/message_lite.h>
@@ -24,15 +25,19 @@
 template <std::derived_from<google::protobuf::MessageLite> T>
 struct ringbell::codec<T> {
   static std::size_t size(const T& message) { return message.ByteSizeLong(); }
-  /// It writes each byte once, in order, and reads none back: fit for memory that the peer can read already.
+  /// It writes each byte once, in order, and reads none back: fit for memory that the peer can read
+  /// already.
   static void encode(const T& message, std::span<std::byte> into) {
     if (!message.SerializeToArray(into.data(), static_cast<int>(into.size())))
-      throw std::system_error(std::make_error_code(std::errc::invalid_argument), message.GetTypeName() + " cannot be serialized");
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                              message.GetTypeName() + " cannot be serialized");
   }
   static T decode(std::span<const std::byte> bytes) {
     T message;
-    if (!std::in_range<int>(bytes.size()) || !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
-      throw std::system_error(std::make_error_code(std::errc::invalid_argument), "not a message of type " + message.GetTypeName());
+    if (!std::in_range<int>(bytes.size()) ||
+        !message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+      throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                              "not a message of type " + message.GetTypeName());
     return message;
   }
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// Tasks, and what waits for several of them: task, scope, when_all, when_any, timeout, sleep, stop tokens.
+/// Tasks, and what waits for several of them: task, scope, when_all, when_any, timeout, sleep, stop
+/// tokens.
 
 #include <ringbell/coro/as_result.hpp>
 #include <ringbell/coro/coroutine_context.hpp>

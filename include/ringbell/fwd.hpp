@@ -3,8 +3,8 @@
 
 #include <ringbell/detail/language.hpp>
 
-/// The names of ringbell's types, for headers that only mention them. The front end for Asio has no such
-/// header, because its types have Asio's executors as default arguments.
+/// The names of ringbell's types, for headers that only mention them. The front end for Asio has no
+/// such header, because its types have Asio's executors as default arguments.
 
 namespace ringbell {
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// The event loop, a pool of them, and what a coroutine waits for beside messages: handles and signals.
+/// The event loop, a pool of them, and what a coroutine waits for beside messages: handles and
+/// signals.
 
 #include <ringbell/loop/loop.hpp>
 #include <ringbell/loop/loop_pool.hpp>

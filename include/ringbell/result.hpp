@@ -8,8 +8,8 @@
 
 namespace ringbell {
 
-/// A value, or the `std::error_code` that says why there is none. What `try_*` and `co_await as_result(...)` give instead of an
-/// exception. (`std::expected` is C++23.)
+/// A value, or the `std::error_code` that says why there is none. What `try_*` and `co_await
+/// as_result(...)` give instead of an exception. (`std::expected` is C++23.)
 ///
 /// Thread-safety: as the value's. Nothing here allocates or throws, except `value()`.
 template <class T>

@@ -10,9 +10,11 @@
 
 namespace ringbell {
 
-/// A span of time, made from a `std::chrono::duration` of any kind. It is kept in nanoseconds and saturates: what is longer than they can count (292 years) is
-/// `std::chrono::nanoseconds::max()`, which as a limit means none, and what is as long in the past is `min()`. Fractions are rounded away from zero, so that
-/// nothing ends early and nothing that is not zero becomes zero. What is not a number (NaN) counts as the longest past.
+/// A span of time, made from a `std::chrono::duration` of any kind. It is kept in nanoseconds and
+/// saturates: what is longer than they can count (292 years) is `std::chrono::nanoseconds::max()`,
+/// which as a limit means none, and what is as long in the past is `min()`. Fractions are rounded
+/// away from zero, so that nothing ends early and nothing that is not zero becomes zero. What is
+/// not a number (NaN) counts as the longest past.
 ///
 /// Thread-safety: a plain value. Errors: none.
 class time_limit {
@@ -39,7 +41,8 @@ private:
       return nanoseconds(static_cast<nanoseconds::rep>(n) * ratio::num);
     } else {
       const long double n = std::chrono::duration<long double, std::nano>(d).count();
-      constexpr long double most = 9.2e18L;  // somewhat less than there is room for: the conversion may have rounded
+      constexpr long double most =
+          9.2e18L;  // somewhat less than there is room for: the conversion may have rounded
       if (n >= most) return (nanoseconds::max)();
       if (!(n > -most)) return (nanoseconds::min)();
       const auto whole = static_cast<nanoseconds::rep>(n);
@@ -62,9 +65,11 @@ inline std::chrono::steady_clock::time_point from_now(time_limit d) noexcept {
 }
 
 /// How long it is until then: nothing when it is over, without end at the end of time.
-inline std::chrono::nanoseconds time_left(std::chrono::steady_clock::time_point until, std::chrono::steady_clock::time_point now) noexcept {
+inline std::chrono::nanoseconds time_left(std::chrono::steady_clock::time_point until,
+                                          std::chrono::steady_clock::time_point now) noexcept {
   if (until <= now) return std::chrono::nanoseconds(0);
-  return until == (std::chrono::steady_clock::time_point::max)() ? (std::chrono::nanoseconds::max)() : until - now;
+  return until == (std::chrono::steady_clock::time_point::max)() ? (std::chrono::nanoseconds::max)()
+                                                                 : until - now;
 }
 inline std::chrono::nanoseconds time_left(std::chrono::steady_clock::time_point until) noexcept {
   return time_left(until, std::chrono::steady_clock::now());

@@ -11,9 +11,11 @@ namespace ringbell {
 
 namespace {
 
-[[noreturn]] void fail_with(errc e, const char* what, std::size_t size, std::size_t most, const char* advice) {
-  throw std::system_error(e, std::string("ringbell: ") + what + " of " + std::to_string(size) + " bytes, where at most " +
-                                 std::to_string(most) + " are allowed" + advice);
+[[noreturn]] void fail_with(errc e, const char* what, std::size_t size, std::size_t most,
+                            const char* advice) {
+  throw std::system_error(e, std::string("ringbell: ") + what + " of " + std::to_string(size) +
+                                 " bytes, where at most " + std::to_string(most) + " are allowed" +
+                                 advice);
 }
 
 }  // namespace
@@ -25,18 +27,26 @@ void detail::fail_to_send(errc e, std::size_t size, channel_core* core) {
 
 void detail::fail_to_claim(errc e, std::size_t size, channel_core* core) {
   if (e != errc::message_too_large || !core) throw std::system_error(e);
-  fail_with(e, "a claim", size, core->ring().max_claim(), " (send() takes longer messages, and a larger ring longer claims)");
+  fail_with(e, "a claim", size, core->ring().max_claim(),
+            " (send() takes longer messages, and a larger ring longer claims)");
 }
 
 void detail::fail_to_receive_into(const std::error_code& error, std::size_t buffer) {
   if (error != errc::message_too_large) throw std::system_error(error);
-  throw std::system_error(error, "ringbell: the next message does not fit the buffer of " + std::to_string(buffer) +
+  throw std::system_error(error, "ringbell: the next message does not fit the buffer of " +
+                                     std::to_string(buffer) +
                                      " bytes; it is still there, for recv() or a larger buffer");
 }
 
-sys::peer_identity channel::peer() const noexcept { return core() ? core()->parts().who : sys::peer_identity(); }
-sys::bell_kind channel::woken_by() const noexcept { return core() ? core()->parts().wakes_this : sys::bell_kind::socket; }
-sys::bell_kind channel::wakes_peer_by() const noexcept { return core() ? core()->parts().wakes_peer : sys::bell_kind::socket; }
+sys::peer_identity channel::peer() const noexcept {
+  return core() ? core()->parts().who : sys::peer_identity();
+}
+sys::bell_kind channel::woken_by() const noexcept {
+  return core() ? core()->parts().wakes_this : sys::bell_kind::socket;
+}
+sys::bell_kind channel::wakes_peer_by() const noexcept {
+  return core() ? core()->parts().wakes_peer : sys::bell_kind::socket;
+}
 
 channel_statistics channel::statistics() const noexcept {
   return core() ? detail::statistics_of(core()->ring().counters()) : channel_statistics();
@@ -44,7 +54,9 @@ channel_statistics channel::statistics() const noexcept {
 
 channel_statistics detail::statistics_of(const ring::channel_counters& c) noexcept {
   channel_statistics s;
-  const auto value = [](const std::atomic<std::uint64_t>& counter) { return counter.load(std::memory_order_relaxed); };
+  const auto value = [](const std::atomic<std::uint64_t>& counter) {
+    return counter.load(std::memory_order_relaxed);
+  };
   s.messages_sent = value(c.messages_sent);
   s.bytes_sent = value(c.bytes_sent);
   s.messages_received = value(c.messages_received);

@@ -44,9 +44,11 @@ std::error_code channel_core::start() noexcept {
   compare_cpus();
   const bool by_socket = parts_.wakes_this == sys::bell_kind::socket;
   const std::uint32_t interest = by_socket ? event_read | event_hangup : event_hangup;
-  std::error_code error = loop_access::watch(*loop_, parts_.control.native(), interest, watch_mode::edge, control_, control_key_);
+  std::error_code error = loop_access::watch(*loop_, parts_.control.native(), interest,
+                                             watch_mode::edge, control_, control_key_);
   if (!error && parts_.wakes_this == sys::bell_kind::eventfd)
-    error = loop_access::watch(*loop_, parts_.own_bell.native(), event_read, watch_mode::edge, bell_, bell_key_);
+    error = loop_access::watch(*loop_, parts_.own_bell.native(), event_read, watch_mode::edge,
+                               bell_, bell_key_);
   return error;
 }
 
@@ -76,7 +78,8 @@ void channel_core::loop_gone() noexcept {
 
 void channel_core::on_control(std::uint32_t events) noexcept {
   bool hung_up = (events & (event_hangup | event_error | event_refused)) != 0;
-  // Drained before looking, so that a bell rung after the look is a new event. Also where the socket is no bell, but its handle does not tell what came.
+  // Drained before looking, so that a bell rung after the look is a new event. Also where the
+  // socket is no bell, but its handle does not tell what came.
   if (events & event_read) hung_up |= parts_.control.drain();
   if (hung_up) {
     loop_access::unwatch(*loop_, control_key_);
@@ -87,7 +90,8 @@ void channel_core::on_control(std::uint32_t events) noexcept {
 
 void channel_core::look_again() noexcept {
   poll();
-  // Whoever goes on waiting must be announced anew before the next sleep: the look may have taken in, or sent, a part.
+  // Whoever goes on waiting must be announced anew before the next sleep: the look may have taken
+  // in, or sent, a part.
   if (waiting_to_receive() || waiting_to_send()) stay_awake();
 }
 
@@ -97,11 +101,13 @@ bool channel_core::poll() noexcept {
     receiving_->complete();
     any = true;
   }
-  if (waiting_to_send() && ring().can_send(sending_->remaining()) && sending_->try_again()) any = true;
+  if (waiting_to_send() && ring().can_send(sending_->remaining()) && sending_->try_again())
+    any = true;
   if (any) {
     polls_in_vain_ = 0;
   } else if (++polls_in_vain_ % polls_before_publish == 0) {
-    // Who spins for long is like one who parks: the peer may be waiting for what was held back, space or messages.
+    // Who spins for long is like one who parks: the peer may be waiting for what was held back,
+    // space or messages.
     ring().publish();
   }
   ring_if_due();
@@ -123,8 +129,10 @@ bool channel_core::recheck() noexcept {
   ring_if_due();
   const ring::position sent_before = ring().sent_position();
   if (poll()) return true;
-  // Fragments were taken in, or sent: the index that was announced is behind, and would ring no more.
-  if ((waiting_to_receive() && ring().interrupted()) || ring().sent_position() != sent_before) return true;
+  // Fragments were taken in, or sent: the index that was announced is behind, and would ring no
+  // more.
+  if ((waiting_to_receive() && ring().interrupted()) || ring().sent_position() != sent_before)
+    return true;
   if (!waiting_to_receive() && !waiting_to_send()) return false;
   if (parts_.wakes_this == sys::bell_kind::futex && !wait_on_futexes()) return true;
   parked_ = true;
@@ -133,13 +141,16 @@ bool channel_core::recheck() noexcept {
 }
 
 bool channel_core::wait_on_futexes() noexcept {
-  // The kernel compares the word once more when the wait begins: an index that has moved by then ends it at once.
+  // The kernel compares the word once more when the wait begins: an index that has moved by then
+  // ends it at once.
   std::error_code error;
   if (waiting_to_receive() && !data_futex_.key)
-    error = loop_access::watch_futex(*loop_, futex_half(peer_page().tx_tail), static_cast<std::uint32_t>(ring().read_position()),
+    error = loop_access::watch_futex(*loop_, futex_half(peer_page().tx_tail),
+                                     static_cast<std::uint32_t>(ring().read_position()),
                                      data_futex_, data_futex_.key);
   if (!error && waiting_to_send() && !space_futex_.key)
-    error = loop_access::watch_futex(*loop_, futex_half(peer_page().rx_head), static_cast<std::uint32_t>(ring().known_head()), space_futex_,
+    error = loop_access::watch_futex(*loop_, futex_half(peer_page().rx_head),
+                                     static_cast<std::uint32_t>(ring().known_head()), space_futex_,
                                      space_futex_.key);
   return !error;
 }

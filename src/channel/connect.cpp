@@ -19,12 +19,14 @@ using clock = loop::clock;
 
 constexpr std::chrono::nanoseconds first_pause = std::chrono::milliseconds(1);
 constexpr std::chrono::nanoseconds longest_pause = std::chrono::milliseconds(100);
-// While a server's backlog is full: it holds thousands, which keep the server busy for longer than this, and thousands more that knock
-// every 100 ms would take from it the processors that it needs to let them in.
+// While a server's backlog is full: it holds thousands, which keep the server busy for longer than
+// this, and thousands more that knock every 100 ms would take from it the processors that it needs
+// to let them in.
 constexpr std::chrono::nanoseconds longest_pause_in_a_crowd = std::chrono::milliseconds(500);
 
-/// Everything of a connection that this side makes before it knows the server's answer. The region is made before the connection is:
-/// a greeting that follows at once finds a server that has just been woken, and need not wake it again.
+/// Everything of a connection that this side makes before it knows the server's answer. The region
+/// is made before the connection is: a greeting that follows at once finds a server that has just
+/// been woken, and need not wake it again.
 struct greeting {
   greeting() noexcept {}
   sys::region region;
@@ -35,14 +37,20 @@ struct greeting {
 sys::region make_region(const connect_options& options) {
   std::error_code error;
   sys::region region = detail::create_ring_region(options.ring_bytes, error);
-  if (error) throw sys::failure(error, "ringbell: shared memory for a ring of " + std::to_string(options.ring_bytes) + " bytes");
+  if (error)
+    throw sys::failure(error, "ringbell: shared memory for a ring of " +
+                                  std::to_string(options.ring_bytes) + " bytes");
   return region;
 }
 
-void prepare(greeting& g, const loop& lp, const connect_options& options, const sys::peer_identity& server) {
+void prepare(greeting& g, const loop& lp, const connect_options& options,
+             const sys::peer_identity& server) {
   std::error_code error;
   const bool same_user = sys::is_current_user(server.user);
-  g.hello.can_wait_on = handshake::usable_between(detail::usable_bells(options.bells == sys::automatic_bells ? detail::default_bells : options.bells, lp), same_user);
+  g.hello.can_wait_on = handshake::usable_between(
+      detail::usable_bells(
+          options.bells == sys::automatic_bells ? detail::default_bells : options.bells, lp),
+      same_user);
   g.hello.can_ring = handshake::usable_between(sys::system_bells(), same_user);
   g.hello.ring_bytes = options.ring_bytes;
   g.hello.wanted_ring_bytes = options.peer_ring_bytes;
@@ -57,24 +65,31 @@ std::string text_of(const handshake::refused& r) {
   const auto range = std::to_string(r.limit_low) + " to " + std::to_string(r.limit_high);
   switch (r.reason) {
     case errc::refused_version:
-      return "ringbell: the server speaks versions " + range + ", this library " + std::to_string(handshake::protocol_version);
-    case errc::refused_ring_size: return "ringbell: the server accepts rings of " + range + " bytes";
-    case errc::refused_too_many: return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients";
-    case errc::refused_too_many_of_user: return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients of one user";
+      return "ringbell: the server speaks versions " + range + ", this library " +
+             std::to_string(handshake::protocol_version);
+    case errc::refused_ring_size:
+      return "ringbell: the server accepts rings of " + range + " bytes";
+    case errc::refused_too_many:
+      return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients";
+    case errc::refused_too_many_of_user:
+      return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients of one user";
     case errc::refused_no_resources:
       if (r.limit_high != 0)
-        return "ringbell: the server has all descriptors in use that it may have (" + std::to_string(r.limit_high) + ")";
+        return "ringbell: the server has all descriptors in use that it may have (" +
+               std::to_string(r.limit_high) + ")";
       return "ringbell: the server has no memory for another client";
     default: return "ringbell: refused by the server";
   }
 }
 
-/// Sends the whole greeting; it is smaller than any socket buffer. A server that refuses need not read it, and may have hung up: so a client that is told
-/// `errc::peer_closed` looks for an answer first.
+/// Sends the whole greeting; it is smaller than any socket buffer. A server that refuses need not
+/// read it, and may have hung up: so a client that is told `errc::peer_closed` looks for an answer
+/// first.
 std::error_code send_greeting(sys::local_socket& socket, greeting& g) noexcept {
   const handshake::encoded_frame frame = handshake::encode(g.hello);
   const sys::native_handle handles[] = {g.region.shared_handle(), g.bell.native()};
-  const auto sent = socket.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(g.hello)));
+  const auto sent =
+      socket.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(g.hello)));
   if (!sent) return sent.error();
   if (sys::sent_handles_travel) g.region.close_handle();
   return *sent == frame.size ? std::error_code() : errc::peer_closed;
@@ -90,19 +105,25 @@ task<handshake::frame> read_answer(sys::local_socket& socket, sys::received_hand
       continue;
     }
     if (!got) throw sys::failure(got.error(), "ringbell: the server's answer");
-    if (*got == 0) throw std::system_error(errc::peer_closed, "ringbell: the server hung up during the handshake");
+    if (*got == 0)
+      throw std::system_error(errc::peer_closed,
+                              "ringbell: the server hung up during the handshake");
     const auto frame = reader.received(*got);
     if (frame) co_return *frame;
-    if (frame.error() != errc::would_block) throw std::system_error(frame.error(), "ringbell: the server's answer");
+    if (frame.error() != errc::would_block)
+      throw std::system_error(frame.error(), "ringbell: the server's answer");
   }
 }
 
 /// Joins both sides' halves, after checking what the server says: it is not trusted either.
-detail::connection_parts finish(const connect_options& options, sys::local_socket socket, greeting g, const handshake::welcome& w,
+detail::connection_parts finish(const connect_options& options, sys::local_socket socket,
+                                greeting g, const handshake::welcome& w,
                                 sys::received_handles& handles, const sys::peer_identity& server) {
   std::error_code error = handshake::check(w, g.hello);
   if (!error && handles.count != handshake::expected_handles(w)) error = errc::bad_peer;
-  if (!error && w.wakes_server == sys::bell_kind::eventfd && !sys::event_bell::is_event(handles.items[1].get())) error = errc::bad_peer;
+  if (!error && w.wakes_server == sys::bell_kind::eventfd &&
+      !sys::event_bell::is_event(handles.items[1].get()))
+    error = errc::bad_peer;
   if (!error && !socket.let_no_handles_in()) error = errc::bad_peer;
   if (error) throw std::system_error(error, "ringbell: the server's answer");
 
@@ -113,7 +134,8 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   parts.own.close_handle();
   parts.control = std::move(socket);
   if (w.wakes_client == sys::bell_kind::eventfd) parts.own_bell = std::move(g.bell);
-  if (w.wakes_server == sys::bell_kind::eventfd) parts.peer_bell = sys::event_bell(handles.items[1].trusted());
+  if (w.wakes_server == sys::bell_kind::eventfd)
+    parts.peer_bell = sys::event_bell(handles.items[1].trusted());
   parts.wakes_this = w.wakes_client;
   parts.wakes_peer = w.wakes_server;
   parts.own_ring_bytes = options.ring_bytes;
@@ -127,7 +149,8 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
 [[noreturn]] void fail_to_connect(const std::string& name, const std::error_code& error) {
   std::string text = "ringbell: connecting to " + sys::describe_service(name);
   if (error == std::errc::permission_denied && error != errc::unsafe_directory)
-    text += ": the server listens for its own user only; connect as that user, or let it listen for all users";
+    text +=
+        ": the server listens for its own user only; connect as that user, or let it listen for all users";
   throw sys::failure(error, text);
 }
 
@@ -136,22 +159,27 @@ sys::peer_identity expected_server(const std::string& name, const sys::local_soc
   const auto server = socket.peer();
   if (!server) throw std::system_error(server.error(), "ringbell: asking who the server is");
   if (const std::error_code error = sys::check_server(name, *server))
-    throw std::system_error(error, "ringbell: connecting to " + sys::describe_service(name) + ": the server is one of user " +
-                                       sys::text_of(server->user) + " (process " + std::to_string(server->process) + "), not of user " +
-                                       sys::text_of(sys::current_user()) + " or root");
+    throw std::system_error(error, "ringbell: connecting to " + sys::describe_service(name) +
+                                       ": the server is one of user " + sys::text_of(server->user) +
+                                       " (process " + std::to_string(server->process) +
+                                       "), not of user " + sys::text_of(sys::current_user()) +
+                                       " or root");
   return *server;
 }
 
-task<detail::connection_parts> greet(loop& lp, const connect_options& options, sys::local_socket socket, sys::region region,
+task<detail::connection_parts> greet(loop& lp, const connect_options& options,
+                                     sys::local_socket socket, sys::region region,
                                      const sys::peer_identity& server) {
   greeting g;
   g.region = std::move(region);
   prepare(g, lp, options, server);
   const std::error_code unsent = send_greeting(socket, g);
-  if (unsent && unsent != errc::peer_closed) throw std::system_error(unsent, "ringbell: the greeting");
+  if (unsent && unsent != errc::peer_closed)
+    throw std::system_error(unsent, "ringbell: the greeting");
   sys::received_handles handles;
   const handshake::frame answer = co_await read_answer(socket, handles);
-  if (const auto* no = std::get_if<handshake::refused>(&answer)) throw std::system_error(no->reason, text_of(*no));
+  if (const auto* no = std::get_if<handshake::refused>(&answer))
+    throw std::system_error(no->reason, text_of(*no));
   const auto* yes = std::get_if<handshake::welcome>(&answer);
   if (!yes) throw std::system_error(errc::bad_peer, "ringbell: the server's answer");
   co_return finish(options, std::move(socket), std::move(g), *yes, handles, server);
@@ -159,21 +187,25 @@ task<detail::connection_parts> greet(loop& lp, const connect_options& options, s
 
 }  // namespace
 
-task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name, connect_options options) {
+task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
+                                                     connect_options options) {
   const coroutine_context context = co_await current_context();
   require_home(context, lp);
   const auto path = sys::service_path(name);
   if (!path) throw std::system_error(path.error(), "ringbell: " + sys::describe_service(name));
   if (!handshake::valid_ring_size(options.ring_bytes))
-    throw std::system_error(errc::bad_ring_size, "ringbell: a ring of " + std::to_string(options.ring_bytes) + " bytes");
+    throw std::system_error(errc::bad_ring_size,
+                            "ringbell: a ring of " + std::to_string(options.ring_bytes) + " bytes");
   const clock::time_point deadline = detail::from_now(options.timeout);
 
-  sys::region region;  // waits for a server; who was sent it once may read it, so nobody else gets it
+  sys::region
+      region;  // waits for a server; who was sent it once may read it, so nobody else gets it
   for (std::chrono::nanoseconds pause = first_pause;; pause *= 2) {
     if (sys::closing_elsewhere() >= sys::most_closing_elsewhere)
       throw std::system_error(
           std::make_error_code(std::errc::too_many_files_open),
-          "ringbell: connecting to " + *path + ": what servers have sent is still to be closed, and does not let itself be");
+          "ringbell: connecting to " + *path +
+              ": what servers have sent is still to be closed, and does not let itself be");
     if (!region) region = make_region(options);
     std::error_code error = sys::check_service_folder(name);
     sys::local_socket socket;
@@ -181,9 +213,12 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
     if (!error) {
       try {
         const sys::peer_identity server = expected_server(name, socket);
-        co_return co_await timeout(detail::time_left(deadline), greet(lp, options, std::move(socket), std::move(region), server));
+        co_return co_await timeout(
+            detail::time_left(deadline),
+            greet(lp, options, std::move(socket), std::move(region), server));
       } catch (const std::system_error& e) {
-        // A server that is just going away, or that died while it still had us in its backlog: its successor may be on its way.
+        // A server that is just going away, or that died while it still had us in its backlog: its
+        // successor may be on its way.
         if (e.code() != errc::peer_closed) throw;
         error = e.code();
       }
@@ -192,7 +227,8 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
     }
     pause = std::min(pause, error == errc::would_block ? longest_pause_in_a_crowd : longest_pause);
     // A backlog that is full, and stays so, is a matter of time.
-    if (clock::now() + pause > deadline) fail_to_connect(name, error == errc::would_block ? make_error_code(errc::timed_out) : error);
+    if (clock::now() + pause > deadline)
+      fail_to_connect(name, error == errc::would_block ? make_error_code(errc::timed_out) : error);
     co_await sleep_for(pause);
   }
 }

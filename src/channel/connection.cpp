@@ -24,20 +24,25 @@ ring::endpoint_memory memory_of(const connection_parts& parts) noexcept {
 }  // namespace
 
 sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error) noexcept {
-  sys::region region = sys::region::create(ring::control_bytes + static_cast<std::size_t>(ring_bytes), error);
+  sys::region region =
+      sys::region::create(ring::control_bytes + static_cast<std::size_t>(ring_bytes), error);
   if (error) return region;
   auto* page = new (region.data()) ring::control_page;
   page->ring_bytes = ring_bytes;
   page->process_id = sys::current_process();
-  page->start_time = static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
+  page->start_time = static_cast<std::uint64_t>(
+      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
   return region;
 }
 
-sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept {
-  sys::peer_region region = sys::peer_region::map(std::move(from_peer), ring::control_bytes + static_cast<std::size_t>(ring_bytes), error);
+sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes,
+                                 std::error_code& error) noexcept {
+  sys::peer_region region = sys::peer_region::map(
+      std::move(from_peer), ring::control_bytes + static_cast<std::size_t>(ring_bytes), error);
   if (error) return region;
   const auto* page = reinterpret_cast<const ring::control_page*>(region.data());
-  if (page->magic != ring::region_magic || page->version != ring::layout_version || page->ring_bytes != ring_bytes) {
+  if (page->magic != ring::region_magic || page->version != ring::layout_version ||
+      page->ring_bytes != ring_bytes) {
     error = errc::bad_region;
     return sys::peer_region();
   }
@@ -45,7 +50,9 @@ sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ri
 }
 
 connection::connection(connection_parts parts, client_slot slot) noexcept
-    : parts_(std::move(parts)), slot_(std::move(slot)), ring_(memory_of(parts_), parts_.max_receive, parts_.max_send) {}
+    : parts_(std::move(parts)),
+      slot_(std::move(slot)),
+      ring_(memory_of(parts_), parts_.max_receive, parts_.max_send) {}
 
 void end_connection(connection_parts parts) noexcept {
   // Without memory the hang-up alone has to say it.
@@ -79,13 +86,15 @@ void connection::ring_bell(ring::wake_set due) noexcept {
       if (due & ring::wake_sender) rung = wake(futex_half(own_page().rx_head)) && rung;
       break;
   }
-  // Either the peer has gone, or it would sleep for ever on what it does not hear of: so it hears of an end.
+  // Either the peer has gone, or it would sleep for ever on what it does not hear of: so it hears
+  // of an end.
   if (!rung) parts_.control.shut_down();
 }
 
 void connection::orphan() noexcept {
   slot_.leave();
-  // A forked child has no say: a word of its in the shared memory would end its parent's channel, and a bell tell of nothing.
+  // A forked child has no say: a word of its in the shared memory would end its parent's channel,
+  // and a bell tell of nothing.
   if (!in_forked_child()) {
     ring_.close_send();
     ring_.close_receive();

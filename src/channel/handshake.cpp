@@ -20,30 +20,37 @@ constexpr std::size_t refused_size = 32;
 static_assert(max_frame == std::max({hello_size, welcome_size, refused_size}));
 static_assert(answer_size == welcome_size && answer_size == refused_size);
 
-// The code of a reason on the wire is its index here plus one: the values of `errc` may change with the library, the protocol may not.
-constexpr std::array reasons = {
-    errc::refused_version,  errc::refused_unauthorized, errc::refused_too_many,         errc::refused_ring_size,   errc::refused_bell,
-    errc::refused_stopping, errc::refused_malformed,    errc::refused_too_many_of_user, errc::refused_no_resources};
+// The code of a reason on the wire is its index here plus one: the values of `errc` may change with
+// the library, the protocol may not.
+constexpr std::array reasons = {errc::refused_version,     errc::refused_unauthorized,
+                                errc::refused_too_many,    errc::refused_ring_size,
+                                errc::refused_bell,        errc::refused_stopping,
+                                errc::refused_malformed,   errc::refused_too_many_of_user,
+                                errc::refused_no_resources};
 
 std::uint16_t code_of(errc reason) noexcept {
   if (std::ranges::find(reasons, reason) == reasons.end()) reason = errc::refused_malformed;
   return static_cast<std::uint16_t>(std::ranges::find(reasons, reason) - reasons.begin() + 1);
 }
 
-constexpr bool exists(std::uint8_t kind) noexcept { return kind <= static_cast<std::uint8_t>(sys::bell_kind::futex); }
+constexpr bool exists(std::uint8_t kind) noexcept {
+  return kind <= static_cast<std::uint8_t>(sys::bell_kind::futex);
+}
 
 bool contains(sys::bell_set set, sys::bell_kind kind) noexcept {
   return exists(static_cast<std::uint8_t>(kind)) && (set & sys::bell_bit(kind)) != 0;
 }
 
-// Fields in the order of docs/protocol.md. Byte by byte: independent of the machine's byte order, and of the buffer's alignment.
+// Fields in the order of docs/protocol.md. Byte by byte: independent of the machine's byte order,
+// and of the buffer's alignment.
 class field_writer {
 public:
   explicit field_writer(encoded_frame& to) noexcept : to_(to) {}
 
   template <std::unsigned_integral T>
   void put(T value) noexcept {
-    for (std::size_t i = 0; i < sizeof(T); ++i) to_.storage[to_.size++] = static_cast<std::byte>(value >> (8 * i));
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+      to_.storage[to_.size++] = static_cast<std::byte>(value >> (8 * i));
   }
   void put(sys::bell_kind kind) noexcept { put(static_cast<std::uint8_t>(kind)); }
   void put_header(frame_type type, std::size_t size) noexcept {
@@ -65,7 +72,8 @@ public:
   template <std::unsigned_integral T>
   T get() noexcept {
     std::uint64_t value = 0;
-    for (std::size_t i = 0; i < sizeof(T); ++i) value |= std::to_integer<std::uint64_t>(from_[at_++]) << (8 * i);
+    for (std::size_t i = 0; i < sizeof(T); ++i)
+      value |= std::to_integer<std::uint64_t>(from_[at_++]) << (8 * i);
     return static_cast<T>(value);
   }
   sys::bell_kind get_bell() noexcept {
@@ -186,7 +194,8 @@ std::optional<frame> decode(std::span<const std::byte> whole) noexcept {
   return std::nullopt;
 }
 
-std::optional<sys::bell_kind> choose_bell(sys::bell_set waiter, sys::bell_set ringer, bool same_user) noexcept {
+std::optional<sys::bell_kind> choose_bell(sys::bell_set waiter, sys::bell_set ringer,
+                                          bool same_user) noexcept {
   const sys::bell_set common = usable_between(waiter & ringer, same_user);
   for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex})
     if (contains(common, kind)) return kind;
@@ -204,8 +213,11 @@ encoded_frame encode(const frame& f) noexcept {
   return encoded;
 }
 
-// A frame that is complete or broken leaves have_ == need_: nothing is wanted any more, and the verdict stays the same.
-std::span<std::byte> frame_reader::want() noexcept { return std::span{buffer_}.subspan(have_, need_ - have_); }
+// A frame that is complete or broken leaves have_ == need_: nothing is wanted any more, and the
+// verdict stays the same.
+std::span<std::byte> frame_reader::want() noexcept {
+  return std::span{buffer_}.subspan(have_, need_ - have_);
+}
 
 result<frame> frame_reader::received(std::size_t n) noexcept {
   assert(n <= need_ - have_);
@@ -225,7 +237,8 @@ result<frame> frame_reader::received(std::size_t n) noexcept {
 }
 
 bool valid_ring_size(std::uint64_t bytes) noexcept {
-  return std::has_single_bit(bytes) && bytes >= ring::min_ring_bytes && bytes <= ring::max_ring_bytes;
+  return std::has_single_bit(bytes) && bytes >= ring::min_ring_bytes &&
+         bytes <= ring::max_ring_bytes;
 }
 
 std::variant<welcome, refused> answer(const hello& greeting, const server_terms& terms) noexcept {
@@ -234,8 +247,9 @@ std::variant<welcome, refused> answer(const hello& greeting, const server_terms&
   if (greeting.version_min > protocol_version || greeting.version_max < oldest_version)
     return refused{errc::refused_version, oldest_version, protocol_version};
 
-  const bool own_fits =
-      valid_ring_size(greeting.ring_bytes) && greeting.ring_bytes >= terms.min_ring_bytes && greeting.ring_bytes <= terms.max_ring_bytes;
+  const bool own_fits = valid_ring_size(greeting.ring_bytes) &&
+                        greeting.ring_bytes >= terms.min_ring_bytes &&
+                        greeting.ring_bytes <= terms.max_ring_bytes;
   const bool has_wish = greeting.wanted_ring_bytes != 0;
   if (!own_fits || (has_wish && !std::has_single_bit(greeting.wanted_ring_bytes)))
     return refused{errc::refused_ring_size, terms.min_ring_bytes, terms.max_ring_bytes};
@@ -248,29 +262,39 @@ std::variant<welcome, refused> answer(const hello& greeting, const server_terms&
   w.version = std::min(greeting.version_max, protocol_version);
   w.wakes_client = *wakes_client;
   w.wakes_server = *wakes_server;
-  w.ring_bytes =
-      has_wish ? std::min(std::max(greeting.wanted_ring_bytes, terms.min_ring_bytes), terms.max_ring_bytes) : terms.default_ring_bytes;
+  w.ring_bytes = has_wish ? std::min(std::max(greeting.wanted_ring_bytes, terms.min_ring_bytes),
+                                     terms.max_ring_bytes)
+                          : terms.default_ring_bytes;
   w.max_message = terms.max_message;
   return w;
 }
 
 std::error_code check(const welcome& answer, const hello& asked) noexcept {
-  const bool version_offered = answer.version >= asked.version_min && answer.version <= asked.version_max;
-  const bool bells_offered = contains(asked.can_wait_on, answer.wakes_client) && contains(asked.can_ring, answer.wakes_server);
-  if (!version_offered || !bells_offered || !valid_ring_size(answer.ring_bytes)) return errc::bad_peer;
+  const bool version_offered =
+      answer.version >= asked.version_min && answer.version <= asked.version_max;
+  const bool bells_offered = contains(asked.can_wait_on, answer.wakes_client) &&
+                             contains(asked.can_ring, answer.wakes_server);
+  if (!version_offered || !bells_offered || !valid_ring_size(answer.ring_bytes))
+    return errc::bad_peer;
   return {};
 }
 
 std::error_code check(const server_terms& terms) noexcept {
-  const bool valid =
-      valid_ring_size(terms.min_ring_bytes) && valid_ring_size(terms.default_ring_bytes) && valid_ring_size(terms.max_ring_bytes);
-  const bool ordered = terms.min_ring_bytes <= terms.default_ring_bytes && terms.default_ring_bytes <= terms.max_ring_bytes;
+  const bool valid = valid_ring_size(terms.min_ring_bytes) &&
+                     valid_ring_size(terms.default_ring_bytes) &&
+                     valid_ring_size(terms.max_ring_bytes);
+  const bool ordered = terms.min_ring_bytes <= terms.default_ring_bytes &&
+                       terms.default_ring_bytes <= terms.max_ring_bytes;
   if (!valid || !ordered) return errc::bad_ring_size;
   return {};
 }
 
-std::size_t expected_handles(const hello& h) noexcept { return contains(h.can_wait_on, sys::bell_kind::eventfd) ? 2 : 1; }
+std::size_t expected_handles(const hello& h) noexcept {
+  return contains(h.can_wait_on, sys::bell_kind::eventfd) ? 2 : 1;
+}
 
-std::size_t expected_handles(const welcome& w) noexcept { return w.wakes_server == sys::bell_kind::eventfd ? 2 : 1; }
+std::size_t expected_handles(const welcome& w) noexcept {
+  return w.wakes_server == sys::bell_kind::eventfd ? 2 : 1;
+}
 
 }  // namespace ringbell::handshake

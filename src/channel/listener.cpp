@@ -18,29 +18,36 @@ namespace ringbell {
 
 namespace {
 
-// Out of descriptors or memory: the connection stays in the backlog, and accepting goes on after a moment.
+// Out of descriptors or memory: the connection stays in the backlog, and accepting goes on after a
+// moment.
 constexpr std::chrono::milliseconds accept_again{50};
 
-// What clients have sent is closed by another thread; this is how soon that is looked at again when it has much to do.
+// What clients have sent is closed by another thread; this is how soon that is looked at again when
+// it has much to do.
 constexpr std::chrono::milliseconds closed_by_then{10};
 
-// A handshake costs some hundred microseconds: a crowd at the door must not keep those inside waiting.
+// A handshake costs some hundred microseconds: a crowd at the door must not keep those inside
+// waiting.
 constexpr int accepted_per_turn = 8;
 
-// A connection that goes through at once has no place. Of the others' each has one, and one more for each handle that it has sent: that is how many descriptors it
-// holds. All together hold at most so many of those that the process may have, and one user's so many of these places.
+// A connection that goes through at once has no place. Of the others' each has one, and one more
+// for each handle that it has sent: that is how many descriptors it holds. All together hold at
+// most so many of those that the process may have, and one user's so many of these places.
 constexpr std::size_t part_of_descriptors = 4;
 constexpr std::size_t part_of_user = 4;
 constexpr std::size_t most_of_one = 1 + sys::received_handles::capacity;
 
 bool is_out_of_descriptors(const std::error_code& error) noexcept {
-  return error == std::errc::too_many_files_open || error == std::errc::too_many_files_open_in_system;
+  return error == std::errc::too_many_files_open ||
+         error == std::errc::too_many_files_open_in_system;
 }
 
 // What is to be closed must leave descriptors for closing it: to look into a socket takes some.
 bool too_much_is_to_be_closed() noexcept {
   constexpr std::size_t part = 8;
-  return sys::closing_elsewhere() >= std::min(sys::most_closing_elsewhere, std::max<std::size_t>(1, sys::descriptor_limit() / part));
+  return sys::closing_elsewhere() >=
+         std::min(sys::most_closing_elsewhere,
+                  std::max<std::size_t>(1, sys::descriptor_limit() / part));
 }
 
 void send_refusal(sys::local_socket& socket, const handshake::refused& no) noexcept {
@@ -54,8 +61,13 @@ namespace detail {
 /// A connection of a client that may connect, and has not said yet what it wants.
 class half_open final : public event_sink, public timer, public list_node<half_open> {
 public:
-  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who, client_count of_user) noexcept
-      : timer(&expired), owner_(owner), socket_(std::move(socket)), who_(who), of_user_(std::move(of_user)) {}
+  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who,
+            client_count of_user) noexcept
+      : timer(&expired),
+        owner_(owner),
+        socket_(std::move(socket)),
+        who_(who),
+        of_user_(std::move(of_user)) {}
   ~half_open();
   bool start();
 
@@ -84,7 +96,8 @@ private:
 
 // -- who may shake hands --
 
-std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view name, listener_options options) {
+std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view name,
+                                                   listener_options options) {
   const auto wrong = [&](std::error_code error, const std::string& more = {}) {
     throw sys::failure(error, "ringbell: listening on " + sys::describe_service(name) + more);
   };
@@ -95,14 +108,16 @@ std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view na
   if (const std::error_code error = handshake::check(terms)) wrong(error);
   // No client could get a ring: better to say so here than to each of them.
   if (!sys::fits_file_limit(ring::control_bytes + options.default_ring_bytes))
-    wrong(std::make_error_code(std::errc::file_too_large), " with rings of " + std::to_string(options.default_ring_bytes) + " bytes");
+    wrong(std::make_error_code(std::errc::file_too_large),
+          " with rings of " + std::to_string(options.default_ring_bytes) + " bytes");
   const auto path = sys::service_path(name);
   if (!path) wrong(path.error());
   std::error_code error = sys::prepare_service_folder(name);
   if (error) wrong(error);
   sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
   if (error) wrong(error, sys::local_listener::obstacles(*path));
-  return std::unique_ptr<listener_core>(new listener_core(lp, std::move(socket), std::move(options)));
+  return std::unique_ptr<listener_core>(
+      new listener_core(lp, std::move(socket), std::move(options)));
 }
 
 listener_core::listener_core(loop& lp, sys::local_listener socket, listener_options options)
@@ -110,9 +125,12 @@ listener_core::listener_core(loop& lp, sys::local_listener socket, listener_opti
       loop_(lp),
       socket_(std::move(socket)),
       options_(std::move(options)),
-      places_(std::max(std::min(options_.max_half_open, sys::descriptor_limit() / part_of_descriptors), most_of_one)),
+      places_(
+          std::max(std::min(options_.max_half_open, sys::descriptor_limit() / part_of_descriptors),
+                   most_of_one)),
       clients_(std::make_shared<std::atomic<std::size_t>>(0)) {
-  const std::error_code error = loop_access::watch(loop_, socket_.native(), event_read, watch_mode::edge, *this, key_);
+  const std::error_code error =
+      loop_access::watch(loop_, socket_.native(), event_read, watch_mode::edge, *this, key_);
   if (error) throw sys::failure(error, "ringbell: listening on " + socket_.path());
   reserve_.fill();
 }
@@ -129,7 +147,10 @@ std::optional<accepted_connection> listener_core::take() noexcept {
   if (ready_.empty()) return first;
   first.emplace(std::move(ready_.front()));
   ready_.pop_front();
-  if (more_) accept_soon();  // not from here: a handshake that ends at once calls on_ready, that is whoever is just taking this client
+  if (more_)
+    // not from here: a handshake that ends at once calls on_ready, that is whoever is just taking
+    // this client
+    accept_soon();
   return first;
 }
 
@@ -159,7 +180,8 @@ void listener_core::accept_at(loop::clock::time_point when) noexcept {
 void listener_core::accept_all() noexcept {
   // A handshake that fails at its first step ends within begin(), and calls back.
   if (std::exchange(accepting_, true)) return;
-  if (sys::closing_elsewhere() == 0) reserve_.fill();  // to look at what is to be closed takes descriptors as well
+  if (sys::closing_elsewhere() == 0)
+    reserve_.fill();  // to look at what is to be closed takes descriptors as well
   for (int left = accepted_per_turn; more_ && ready_.size() < options_.max_half_open; --left) {
     if (left == 0) {
       accept_soon();
@@ -193,21 +215,26 @@ bool listener_core::allowed(const sys::peer_identity& who) noexcept {
 void listener_core::begin(sys::local_socket socket) noexcept {
   const auto who = socket.peer();
   if (!who) return;  // gone already
-  // A client that may not connect is told so at once, whatever it sends: it takes no place, and nothing of it is received.
+  // A client that may not connect is told so at once, whatever it sends: it takes no place, and
+  // nothing of it is received.
   if (!allowed(*who)) return send_refusal(socket, {errc::refused_unauthorized, 0, 0});
   try {
-    auto connection = std::make_unique<half_open>(*this, std::move(socket), *who, users_.of(who->user));
+    auto connection =
+        std::make_unique<half_open>(*this, std::move(socket), *who, users_.of(who->user));
     handshakes_.push_back(*connection);
     if (connection->start()) return;
-    (void)connection.release();  // owns itself from now on: ends with its handshake, its time, or because others need its place
+    (void)connection
+        // owns itself from now on: ends with its handshake, its time, or because others need its
+        // place
+        .release();
     make_room_for(who->user);
   } catch (const std::bad_alloc&) {
     if (socket) send_refusal(socket, {errc::refused_no_resources, 0, 0});
   }
 }
 
-/// A connection that says nothing gives way to later ones: the oldest connection of the user, when the user has more than its share of the places, and the oldest of
-/// all, when all have too many.
+/// A connection that says nothing gives way to later ones: the oldest connection of the user, when
+/// the user has more than its share of the places, and the oldest of all, when all have too many.
 void listener_core::make_room_for(const sys::user_id& user) noexcept {
   const std::size_t share = std::max(places_ / part_of_user, most_of_one);
   for (;;) {
@@ -229,7 +256,8 @@ void listener_core::make_room_for(const sys::user_id& user) noexcept {
   }
 }
 
-// True when it is over already: most greetings are there by the time that their connection is accepted, and need not be waited for.
+// True when it is over already: most greetings are there by the time that their connection is
+// accepted, and need not be waited for.
 bool half_open::start() {
   if (read()) return true;
   try {
@@ -237,7 +265,8 @@ bool half_open::start() {
   } catch (const std::bad_alloc&) {
     return refuse_for_lack(std::make_error_code(std::errc::not_enough_memory)), true;
   }
-  const std::error_code error = loop_access::watch(owner_.owner(), socket_.native(), event_read, watch_mode::edge, *this, key_);
+  const std::error_code error = loop_access::watch(owner_.owner(), socket_.native(), event_read,
+                                                   watch_mode::edge, *this, key_);
   if (error) refuse_for_lack(error);
   return static_cast<bool>(error);
 }
@@ -253,7 +282,9 @@ void half_open::on_event(std::uint32_t) noexcept {
     delete this;
     return;
   }
-  owner_.make_room_for(who_.user);  // for the handles that it may have sent; this connection itself may have to give way
+  owner_.make_room_for(
+      // for the handles that it may have sent; this connection itself may have to give way
+      who_.user);
 }
 
 /// Takes what has come. True when the handshake is over, well or not.
@@ -280,7 +311,8 @@ bool half_open::read() noexcept {
 
 void half_open::greeted(const handshake::hello& hello) noexcept {
   const listener_options& options = owner_.options_;
-  if (owner_.clients() >= options.max_clients) return refuse(errc::refused_too_many, 0, options.max_clients);
+  if (owner_.clients() >= options.max_clients)
+    return refuse(errc::refused_too_many, 0, options.max_clients);
   if (of_user_->load(std::memory_order_relaxed) >= options.max_clients_per_user)
     return refuse(errc::refused_too_many_of_user, 0, options.max_clients_per_user);
   if (handles_.count != handshake::expected_handles(hello)) return refuse(errc::refused_malformed);
@@ -296,7 +328,8 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   terms.can_ring = sys::system_bells();
   terms.same_user = sys::is_current_user(who_.user);
   const auto answer = handshake::answer(hello, terms);
-  if (const auto* no = std::get_if<handshake::refused>(&answer)) return refuse(no->reason, no->limit_low, no->limit_high);
+  if (const auto* no = std::get_if<handshake::refused>(&answer))
+    return refuse(no->reason, no->limit_low, no->limit_high);
   const std::error_code error = welcome(hello, std::get<handshake::welcome>(answer));
   // A region, or a bell, that is not what it was said to be.
   if (error == errc::bad_region || error == errc::bad_peer) return refuse(errc::refused_malformed);
@@ -311,7 +344,8 @@ auto half_open::with_reserve(F make, std::error_code& error) noexcept {
   return made;
 }
 
-std::error_code half_open::welcome(const handshake::hello& hello, const handshake::welcome& answer) noexcept {
+std::error_code half_open::welcome(const handshake::hello& hello,
+                                   const handshake::welcome& answer) noexcept {
   std::error_code error;
   connection_parts parts;
   if (answer.wakes_client == sys::bell_kind::eventfd) {
@@ -319,9 +353,12 @@ std::error_code half_open::welcome(const handshake::hello& hello, const handshak
     parts.peer_bell = sys::event_bell(handles_.items[1].trusted());
   }
   parts.peer = map_ring_region(std::move(handles_.items[0]), hello.ring_bytes, error);
-  if (!error) parts.own = with_reserve([&](std::error_code& e) { return create_ring_region(answer.ring_bytes, e); }, error);
+  if (!error)
+    parts.own = with_reserve(
+        [&](std::error_code& e) { return create_ring_region(answer.ring_bytes, e); }, error);
   if (!error && answer.wakes_server == sys::bell_kind::eventfd)
-    parts.own_bell = with_reserve([](std::error_code& e) { return sys::event_bell::create(e); }, error);
+    parts.own_bell =
+        with_reserve([](std::error_code& e) { return sys::event_bell::create(e); }, error);
   if (error) return error;
   parts.wakes_this = answer.wakes_server;
   parts.wakes_peer = answer.wakes_client;
@@ -333,7 +370,8 @@ std::error_code half_open::welcome(const handshake::hello& hello, const handshak
 
   const sys::native_handle handles[] = {parts.own.shared_handle(), parts.own_bell.native()};
   const handshake::encoded_frame frame = handshake::encode(answer);
-  const auto sent = socket_.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(answer)));
+  const auto sent =
+      socket_.send(frame.bytes(), std::span(handles).first(handshake::expected_handles(answer)));
   if (!sent) return sent.error();
   if (*sent != frame.size) return errc::peer_closed;
   parts.own.close_handle();
@@ -397,13 +435,19 @@ private:
     while (!next_) {
       std::optional<accepted_connection> client = core->take();
       if (!client) return;
-      // An error is this client's bad luck (no memory, no more watches): it sees a hang-up, and the wait goes on.
-      if (auto started = start_channel(core->owner(), std::move(client->parts), std::move(client->slot))) next_ = std::move(*started);
+      // An error is this client's bad luck (no memory, no more watches): it sees a hang-up, and the
+      // wait goes on.
+      if (auto started =
+              start_channel(core->owner(), std::move(client->parts), std::move(client->slot)))
+        next_ = std::move(*started);
     }
     waiting->complete();
   }
 
-  channel next_;  // stays for the next accept when the one that it was made for is cancelled before it has taken it
+  channel
+      // stays for the next accept when the one that it was made for is cancelled before it has
+      // taken it
+      next_;
 };
 
 loop& accept_awaiter::owner() const noexcept { return from_->core->owner(); }
@@ -437,10 +481,12 @@ result<channel> accept_awaiter::take_result() noexcept {
 // -- listener --
 
 listener listener::bind(loop& lp, std::string_view name, listener_options options) {
-  return listener(std::make_unique<detail::acceptor>(detail::listener_core::bind(lp, name, std::move(options))));
+  return listener(std::make_unique<detail::acceptor>(
+      detail::listener_core::bind(lp, name, std::move(options))));
 }
 
-listener::listener(std::unique_ptr<detail::acceptor> clients) noexcept : acceptor_(std::move(clients)) {}
+listener::listener(std::unique_ptr<detail::acceptor> clients) noexcept
+    : acceptor_(std::move(clients)) {}
 listener::listener(listener&&) noexcept = default;
 listener& listener::operator=(listener&&) noexcept = default;
 listener::~listener() = default;
@@ -449,6 +495,8 @@ const std::string& listener::path() const noexcept {
   static const std::string none;
   return acceptor_ ? acceptor_->path : none;
 }
-std::size_t listener::clients() const noexcept { return acceptor_ && acceptor_->core ? acceptor_->core->clients() : 0; }
+std::size_t listener::clients() const noexcept {
+  return acceptor_ && acceptor_->core ? acceptor_->core->clients() : 0;
+}
 
 }  // namespace ringbell

@@ -14,7 +14,11 @@ thread_local scheduler* running_here = nullptr;
 }  // namespace
 
 scheduler* scheduler_access::current() noexcept { return running_here; }
-scheduler* scheduler_access::exchange_current(scheduler* s) noexcept { return std::exchange(running_here, s); }
-void scheduler_access::add_resident(scheduler& s, resident& item) noexcept { s.residents_.push_back(item); }
+scheduler* scheduler_access::exchange_current(scheduler* s) noexcept {
+  return std::exchange(running_here, s);
+}
+void scheduler_access::add_resident(scheduler& s, resident& item) noexcept {
+  s.residents_.push_back(item);
+}
 
 }  // namespace ringbell::detail

@@ -23,7 +23,8 @@ void print(std::string_view scope, const char* what) noexcept {
       stderr,
       "ringbell: a task of the scope '%.*s' failed: %s (its further failures are counted, not printed; set scope::on_error to hear of "
       "each)\n",
-      size, scope.data(), what);  // NOLINT(bugprone-suspicious-stringview-data-usage): with its size
+      size, scope.data(),
+      what);  // NOLINT(bugprone-suspicious-stringview-data-usage): with its size
 }
 
 void print(std::string_view scope, const std::exception_ptr& error) noexcept {

@@ -11,13 +11,15 @@ timer_heap::~timer_heap() {
   for (timer* t : items_) t->heap_ = nullptr;
 }
 
-timer::time_point timer_heap::next() const noexcept { return items_.empty() ? timer::time_point::max() : items_.front()->due_; }
+timer::time_point timer_heap::next() const noexcept {
+  return items_.empty() ? timer::time_point::max() : items_.front()->due_;
+}
 
 void timer_heap::add(timer& t, timer::time_point due) {
   if (t.heap_) t.heap_->remove(t);
   items_.push_back(&t);
-  // One that is added by a call of expire(now) becomes due just after `now`: so a timer that adds itself again and again cannot keep
-  // expire() from returning.
+  // One that is added by a call of expire(now) becomes due just after `now`: so a timer that adds
+  // itself again and again cannot keep expire() from returning.
   t.due_ = due <= expiring_ ? expiring_ + timer::time_point::duration(1) : due;
   t.heap_ = this;
   t.index_ = items_.size() - 1;

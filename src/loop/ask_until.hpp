@@ -8,8 +8,9 @@
 
 namespace ringbell::detail {
 
-/// Calls `ask(limit)`, which sleeps for `limit` at most (`nanoseconds::max()`: without end) and returns how many events it has delivered, until it has
-/// delivered some or `until` is over. What ends a sleep early, such as a signal, is slept through. An `until` that is over asks once.
+/// Calls `ask(limit)`, which sleeps for `limit` at most (`nanoseconds::max()`: without end) and
+/// returns how many events it has delivered, until it has delivered some or `until` is over. What
+/// ends a sleep early, such as a signal, is slept through. An `until` that is over asks once.
 template <class Ask>
 std::size_t ask_until(std::chrono::steady_clock::time_point until, Ask ask) {
   using std::chrono::nanoseconds;

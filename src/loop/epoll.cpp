@@ -2,17 +2,21 @@
 
 // The reactor on epoll: works on every kernel and in every sandbox.
 //
-// Strategy. An `edge` watch is EPOLLET: the kernel reports each change of a handle once, so an eventfd need not be read. A `once`
-// watch is a plain one that is taken out when it has fired, before its sink is called, so that the sink may watch again or close.
+// Strategy. An `edge` watch is EPOLLET: the kernel reports each change of a handle once, so an
+// eventfd need not be read. A `once` watch is a plain one that is taken out when it has fired,
+// before its sink is called, so that the sink may watch again or close.
 //
 // Risks.
-// - epoll names a watch by (open file, descriptor), and refuses a second one with EEXIST: one coroutine reads a socket, another
-//   writes it. The second gets a descriptor of its own (dup), which its slot owns.
-// - epoll refuses regular files with EPERM because they are always ready. Such a watch is put into the queue, and delivered from there.
-// - epoll_wait rounds to milliseconds: epoll_pwait2 (5.11) does not; without it the time is rounded up, since a wait that ends too
-//   early would be taken for a busy loop by whoever waits for a timer.
-// - Nothing tells without a system call that an event is there. poll() is called on every turn of the loop, and must not cost one
-//   each time; see look_pace.hpp for how long it may be blind.
+// - epoll names a watch by (open file, descriptor), and refuses a second one with EEXIST: one
+//   coroutine reads a socket, another writes it. The second gets a descriptor of its own (dup),
+//   which its slot owns.
+// - epoll refuses regular files with EPERM because they are always ready. Such a watch is put into
+//   the queue, and delivered from there.
+// - epoll_wait rounds to milliseconds: epoll_pwait2 (5.11) does not; without it the time is rounded
+//   up, since a wait that ends too early would be taken for a busy loop by whoever waits for a
+//   timer.
+// - Nothing tells without a system call that an event is there. poll() is called on every turn of
+//   the loop, and must not cost one each time; see look_pace.hpp for how long it may be blind.
 
 #include "ask_until.hpp"
 #include "look_pace.hpp"
@@ -75,8 +79,12 @@ public:
   }
   bool has_futex() const noexcept override { return false; }
 
-  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) override;
-  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&, watch_key&) override { return errc::not_supported; }
+  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
+                        event_sink& sink, watch_key& key) override;
+  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&,
+                              watch_key&) override {
+    return errc::not_supported;
+  }
   void unwatch(watch_key& key) noexcept override;
   std::size_t poll() override;
   std::size_t wait(time_point until) override;
@@ -111,7 +119,8 @@ void epoll_reactor::probe() noexcept {
   has_pwait2_ = sleep(nanoseconds(0)) == 0;
 }
 
-std::error_code epoll_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
+std::error_code epoll_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
+                                     event_sink& sink, watch_key& key) {
   epoll_slot& slot = watches_.open(sink);
   slot.handle = h;
   slot.events = events;
@@ -143,7 +152,8 @@ void epoll_reactor::unwatch(watch_key& key) noexcept {
 }
 
 void epoll_reactor::finish(epoll_slot& slot) noexcept {
-  // A forked child shares the set with its parent, and must not take the parent's watches out of it.
+  // A forked child shares the set with its parent, and must not take the parent's watches out of
+  // it.
   if (slot.registered && process_ == sys::current_process())
     ::epoll_ctl(set_.get(), EPOLL_CTL_DEL, slot.owned ? slot.owned.get() : slot.handle, nullptr);
   slot.sink = nullptr;
@@ -206,12 +216,14 @@ int epoll_reactor::sleep(nanoseconds limit) noexcept {
     time.tv_sec = limit.count() / 1'000'000'000;
     time.tv_nsec = limit.count() % 1'000'000'000;
     // By number, so that it works with a C library older than the kernel.
-    return static_cast<int>(::syscall(SYS_epoll_pwait2, set_.get(), batch_.data(), capacity, limit == nanoseconds::max() ? nullptr : &time,
-                                      nullptr, std::size_t{0}));
+    return static_cast<int>(::syscall(SYS_epoll_pwait2, set_.get(), batch_.data(), capacity,
+                                      limit == nanoseconds::max() ? nullptr : &time, nullptr,
+                                      std::size_t{0}));
   }
   int milliseconds = -1;
   if (limit != nanoseconds::max()) {
-    const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(std::min<nanoseconds>(limit, std::chrono::hours(24)));
+    const auto rounded = std::chrono::ceil<std::chrono::milliseconds>(
+        std::min<nanoseconds>(limit, std::chrono::hours(24)));
     milliseconds = static_cast<int>(rounded.count());
   }
   return ::epoll_wait(set_.get(), batch_.data(), capacity, milliseconds);

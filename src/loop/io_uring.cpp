@@ -1,38 +1,53 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// The reactor on io_uring: watches are poll requests, and what happened is read from memory that the kernel shares.
+// The reactor on io_uring: watches are poll requests, and what happened is read from memory that
+// the kernel shares.
 //
-// Strategy. An `edge` watch of an eventfd is one multishot poll request, which posts a completion at each change; a `once` watch a
-// single-shot one; a futex word FUTEX_WAIT (6.7). Requests are queued in the table of watches and go to the kernel together, at the
-// latest before the thread sleeps; only unwatch() submits at once, because a pending request holds its file open, and closing must mean
-// closing. Files whose end a peer can see are watched by an epoll set, which one more multishot request polls: see peer_set.hpp.
-// The ring is made with DEFER_TASKRUN (6.1): the kernel then works on completions only when this thread enters it and asks for them,
-// never by interrupting it, and says with a flag in shared memory that there is something to ask for. So poll() looks at two words
-// and enters only when there is a reason.
+// Strategy. An `edge` watch of an eventfd is one multishot poll request, which posts a completion
+// at each change; a `once` watch a single-shot one; a futex word FUTEX_WAIT (6.7). Requests are
+// queued in the table of watches and go to the kernel together, at the latest before the thread
+// sleeps; only unwatch() submits at once, because a pending request holds its file open, and
+// closing must mean closing. Files whose end a peer can see are watched by an epoll set, which one
+// more multishot request polls: see peer_set.hpp. The ring is made with DEFER_TASKRUN (6.1): the
+// kernel then works on completions only when this thread enters it and asks for them, never by
+// interrupting it, and says with a flag in shared memory that there is something to ask for. So
+// poll() looks at two words and enters only when there is a reason.
 //
 // Risks.
-// - SINGLE_ISSUER binds the ring to one thread, but a loop may be made on another thread than the one that runs it: the ring is made
-//   disabled, and the first thread that submits enables, and so owns, it. For a further thread, a ring of its own is made (change_thread).
-//   The plain ring may be entered by any. There the requests of a thread that has ended end with ECANCELED, and are begun anew.
-// - A forked child shares the memory of the rings and the epoll set with its parent. It submits nothing, and takes nothing out of the set.
-// - The kernel takes the absolute time of a timeout for one of the first time namespace, whatever namespace the caller is in. So timeouts are relative.
-// - A request may end for want of memory before it has begun. It is queued again, and goes to the kernel with the next call.
-// - A multishot request ends by itself when the completion queue is full (F_MORE is clear in its last completion). It is queued again
-//   before its sink is called: the new request reports what is there when it begins, so nothing is lost in between.
-// - A multishot request on a file without readiness (a regular file) ends likewise, but would do so for ever: such a file, which epoll
-//   refuses, gets a single-shot one.
-// - When a process dies, the kernel ends its requests, and lets go of their files, some time later and in the background: 10 ms, on a
-//   busy machine a second. The peers of its sockets would hear of its death that much later, but for the epoll set, which holds nothing.
-// - A change of the epoll set is told once, and what is left in it is not told again: while a batch came back full, poll() and wait()
-//   look without being told.
-// - Cancelling only queues the end of the request as deferred work: unwatch() makes the kernel do it in the same call.
-// - A ring with DEFER_TASKRUN does not wake who sleeps in poll(2) on its descriptor (6.18: the descriptor is readable when one looks,
-//   but nobody is told); with COOP_TASKRUN the sleeper hears of it at the next timer tick. An eventfd registered with the ring is no
-//   way out: when the cause is the write to another eventfd, the kernel signals it after an RCU grace period, 20 ms later. Only the
-//   plain ring wakes at once, so pollable() changes to one; its price is that the foreign loop's sleep may end with EINTR.
-// - Sandboxes refuse io_uring in many ways: at set-up, when entering, or single operations. So a small ring is tried out first, with
-//   the operation that everything depends on; see io_uring_trial.cpp. What decides is what works, not the kernel's version.
-// - Debian 12's liburing (2.3) is older than some of what is used here; those numbers are repeated under their kernel names.
+// - SINGLE_ISSUER binds the ring to one thread, but a loop may be made on another thread than the
+//   one that runs it: the ring is made disabled, and the first thread that submits enables, and so
+//   owns, it. For a further thread, a ring of its own is made (change_thread). The plain ring may
+//   be entered by any. There the requests of a thread that has ended end with ECANCELED, and are
+//   begun anew.
+// - A forked child shares the memory of the rings and the epoll set with its parent. It submits
+//   nothing, and takes nothing out of the set.
+// - The kernel takes the absolute time of a timeout for one of the first time namespace, whatever
+//   namespace the caller is in. So timeouts are relative.
+// - A request may end for want of memory before it has begun. It is queued again, and goes to the
+//   kernel with the next call.
+// - A multishot request ends by itself when the completion queue is full (F_MORE is clear in its
+//   last completion). It is queued again before its sink is called: the new request reports what is
+//   there when it begins, so nothing is lost in between.
+// - A multishot request on a file without readiness (a regular file) ends likewise, but would do so
+//   for ever: such a file, which epoll refuses, gets a single-shot one.
+// - When a process dies, the kernel ends its requests, and lets go of their files, some time later
+//   and in the background: 10 ms, on a busy machine a second. The peers of its sockets would hear
+//   of its death that much later, but for the epoll set, which holds nothing.
+// - A change of the epoll set is told once, and what is left in it is not told again: while a batch
+//   came back full, poll() and wait() look without being told.
+// - Cancelling only queues the end of the request as deferred work: unwatch() makes the kernel do
+//   it in the same call.
+// - A ring with DEFER_TASKRUN does not wake who sleeps in poll(2) on its descriptor (6.18: the
+//   descriptor is readable when one looks, but nobody is told); with COOP_TASKRUN the sleeper hears
+//   of it at the next timer tick. An eventfd registered with the ring is no way out: when the cause
+//   is the write to another eventfd, the kernel signals it after an RCU grace period, 20 ms later.
+//   Only the plain ring wakes at once, so pollable() changes to one; its price is that the foreign
+//   loop's sleep may end with EINTR.
+// - Sandboxes refuse io_uring in many ways: at set-up, when entering, or single operations. So a
+//   small ring is tried out first, with the operation that everything depends on; see
+//   io_uring_trial.cpp. What decides is what works, not the kernel's version.
+// - Debian 12's liburing (2.3) is older than some of what is used here; those numbers are repeated
+//   under their kernel names.
 
 #include "ask_until.hpp"
 #include "io_uring_trial.hpp"
@@ -61,13 +76,13 @@ using clock = std::chrono::steady_clock;
 
 constexpr unsigned kernel_ioring_enter_no_iowait = 1u << 7;  // with ring_features::no_iowait
 
-// Keys of the reactor's own requests, beside nobodys_key. Timers count up from first_timer, so that a completion of an
-// earlier timer is not taken for one of the present.
+// Keys of the reactor's own requests, beside nobodys_key. Timers count up from first_timer, so that
+// a completion of an earlier timer is not taken for one of the present.
 constexpr std::uint64_t poll_of_peers = 1;
 constexpr std::uint32_t first_timer = 2;
 
-// The submission queue only has to hold one batch. The completion queue is larger, since a burst that overflows it costs each watch
-// a new request.
+// The submission queue only has to hold one batch. The completion queue is larger, since a burst
+// that overflows it costs each watch a new request.
 constexpr unsigned submission_entries = 128;
 constexpr unsigned completion_entries = 1024;
 
@@ -115,8 +130,10 @@ public:
   std::string_view reason() const noexcept override { return reason_; }
   bool has_futex() const noexcept override { return features_.futex; }
 
-  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) override;
-  std::error_code watch_futex(const sys::futex_word& word, std::uint32_t expected, event_sink& sink, watch_key& key) override;
+  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
+                        event_sink& sink, watch_key& key) override;
+  std::error_code watch_futex(const sys::futex_word& word, std::uint32_t expected, event_sink& sink,
+                              watch_key& key) override;
   void unwatch(watch_key& key) noexcept override;
   std::size_t poll() override;
   std::size_t wait(time_point until) override;
@@ -127,7 +144,9 @@ public:
   }
 
 private:
-  bool plain() const noexcept { return (features_.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) == 0; }
+  bool plain() const noexcept {
+    return (features_.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) == 0;
+  }
   bool in_forked_child() const noexcept { return process_ != sys::current_process(); }
   bool has_requests() const noexcept;
   bool kernel_has_work() const noexcept;
@@ -172,7 +191,8 @@ io_uring_reactor::io_uring_reactor(ring_features features)
     reason_ += "cooperative completions (kernel before 6.1)";
   else
     reason_ += "plain (kernel before 5.19)";
-  reason_ += features.futex ? ", futex waits" : ", no futex waits (kernel before 6.7, or forbidden)";
+  reason_ +=
+      features.futex ? ", futex waits" : ", no futex waits (kernel before 6.7, or forbidden)";
 }
 
 int make_ring(unsigned flags, io_uring& ring) noexcept {
@@ -187,18 +207,21 @@ std::error_code io_uring_reactor::make(std::string& why_not) {
     why_not = std::string(call) + ": " + error.message();
     return error;
   };
-  if (const int result = make_ring(features_.flags, ring_); result < 0) return failed("io_uring_setup", system_error_of(result));
+  if (const int result = make_ring(features_.flags, ring_); result < 0)
+    return failed("io_uring_setup", system_error_of(result));
   made_ = true;
   if (const std::error_code error = peers_.make()) return failed("epoll_create1", error);
   return {};
 }
 
-std::error_code io_uring_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
+std::error_code io_uring_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
+                                        event_sink& sink, watch_key& key) {
   uring_slot& slot = watches_.open(sink);
   slot.handle = h;
   slot.events = events;
   slot.mode = mode;
-  // Whatever the ring is going to poll is tried in the set as well: nothing but epoll says which files are always ready.
+  // Whatever the ring is going to poll is tried in the set as well: nothing but epoll says which
+  // files are always ready.
   const std::uint32_t mask = to_poll(events) | (mode == watch_mode::edge ? EPOLLET : EPOLLONESHOT);
   const std::error_code error = peers_.add(h, mask, watches_.key_of(slot).value, slot.second);
   slot.in_peer_set = !error;
@@ -219,7 +242,8 @@ void io_uring_reactor::leave_peer_set(uring_slot& slot) noexcept {
   slot.in_peer_set = false;
 }
 
-std::error_code io_uring_reactor::watch_futex(const sys::futex_word& word, std::uint32_t expected, event_sink& sink, watch_key& key) {
+std::error_code io_uring_reactor::watch_futex(const sys::futex_word& word, std::uint32_t expected,
+                                              event_sink& sink, watch_key& key) {
   if (!features_.futex) return errc::not_supported;
   uring_slot& slot = watches_.open(sink);
   slot.word = &word;
@@ -250,21 +274,26 @@ void io_uring_reactor::unwatch(watch_key& key) noexcept {
   run_deferred_work();
 }
 
-// With DEFER_TASKRUN a cancelled request ends, and lets go of its file, in deferred work, of which the kernel does at least 16 pieces
-// per call, oldest first. Each watch has one piece at most, so this many calls reach all that is there, however busy the watches are.
+// With DEFER_TASKRUN a cancelled request ends, and lets go of its file, in deferred work, of which
+// the kernel does at least 16 pieces per call, oldest first. Each watch has one piece at most, so
+// this many calls reach all that is there, however busy the watches are.
 void io_uring_reactor::run_deferred_work() noexcept {
-  for (std::size_t left = watches_.size() / 16 + 1; left != 0 && kernel_has_work(); --left) ::io_uring_get_events(&ring_);
+  for (std::size_t left = watches_.size() / 16 + 1; left != 0 && kernel_has_work(); --left)
+    ::io_uring_get_events(&ring_);
 }
 
 bool io_uring_reactor::kernel_has_work() const noexcept {
-  // A plain ring never has TASKRUN: there the kernel interrupts the thread to post completions, and only an overflow has to be asked
-  // for. Acquire, to pair with the kernel's release: what the flag announces is there when we enter.
-  return (io_uring_smp_load_acquire(ring_.sq.kflags) & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+  // A plain ring never has TASKRUN: there the kernel interrupts the thread to post completions, and
+  // only an overflow has to be asked for. Acquire, to pair with the kernel's release: what the flag
+  // announces is there when we enter.
+  return (io_uring_smp_load_acquire(ring_.sq.kflags) &
+          (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
 
 void io_uring_reactor::enable() {
   if (enabled_) return;
-  if (const int result = enable_ring(ring_); result < 0) throw std::system_error(system_error_of(result), "io_uring_register");
+  if (const int result = enable_ring(ring_); result < 0)
+    throw std::system_error(system_error_of(result), "io_uring_register");
   enabled_ = true;
 }
 
@@ -283,7 +312,8 @@ io_uring_sqe* io_uring_reactor::next_entry() noexcept {
   return ::io_uring_get_sqe(&ring_);
 }
 
-// Asks the kernel for what a queued slot needs. False when the submission queue is full and the kernel takes nothing.
+// Asks the kernel for what a queued slot needs. False when the submission queue is full and the
+// kernel takes nothing.
 bool io_uring_reactor::prepare(uring_slot& slot) noexcept {
   io_uring_sqe* const entry = next_entry();
   if (entry == nullptr) return false;
@@ -326,8 +356,9 @@ bool io_uring_reactor::prepare_queued() noexcept {
   return true;
 }
 
-// Submits everything, and makes what has happened appear in the completion queue. While that overflows, only the latter: a new request
-// that has something to report could not, and would end and be queued again; with more ready watches than the queue holds, for ever.
+// Submits everything, and makes what has happened appear in the completion queue. While that
+// overflows, only the latter: a new request that has something to report could not, and would end
+// and be queued again; with more ready watches than the queue holds, for ever.
 void io_uring_reactor::enter() {
   enable();
   const bool overflow = (io_uring_smp_load_acquire(ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
@@ -335,10 +366,12 @@ void io_uring_reactor::enter() {
   entered(overflow ? ::io_uring_get_events(&ring_) : submit());
 }
 
-// The kernel is out of memory for requests, or (before 5.19) completions have overflowed: what is left goes with the next call, after a delivery.
+// The kernel is out of memory for requests, or (before 5.19) completions have overflowed: what is
+// left goes with the next call, after a delivery.
 void io_uring_reactor::entered(int result) {
   if (result >= 0 || result == -EBUSY || result == -EINTR || result == -ETIME) return;
-  if (result != -EAGAIN && result != -ENOMEM) throw std::system_error(system_error_of(result), "ringbell: io_uring_enter");
+  if (result != -EAGAIN && result != -ENOMEM)
+    throw std::system_error(system_error_of(result), "ringbell: io_uring_enter");
   sys::wait_for_memory();
 }
 
@@ -348,11 +381,14 @@ void io_uring_reactor::sleep(nanoseconds limit) {
   io_uring_getevents_arg argument{};
   argument.ts = limit == nanoseconds::max() ? 0 : reinterpret_cast<std::uintptr_t>(&time);
   // NO_IOWAIT: a thread that sleeps here is idle, and should not be counted as waiting for a disk.
-  const unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG | (features_.no_iowait ? kernel_ioring_enter_no_iowait : 0);
-  // Submitting in the same call is left to submit(): only liburing knows how to, and its call cannot say NO_IOWAIT everywhere.
-  const unsigned completions = limit == nanoseconds(0) ? 0 : 1;  // none: not even a timer is started
-  entered(::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, completions, flags, reinterpret_cast<sigset_t*>(&argument),
-                            sizeof(argument)));
+  const unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG |
+                         (features_.no_iowait ? kernel_ioring_enter_no_iowait : 0);
+  // Submitting in the same call is left to submit(): only liburing knows how to, and its call
+  // cannot say NO_IOWAIT everywhere.
+  const unsigned completions =
+      limit == nanoseconds(0) ? 0 : 1;  // none: not even a timer is started
+  entered(::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, completions, flags,
+                            reinterpret_cast<sigset_t*>(&argument), sizeof(argument)));
 }
 
 bool io_uring_reactor::has_requests() const noexcept {
@@ -375,7 +411,8 @@ std::size_t io_uring_reactor::wait(time_point until) {
 
 std::size_t io_uring_reactor::deliver() {
   std::size_t delivered = 0;
-  // Counted first: what comes meanwhile (sinks write, and unwatch() enters the kernel) has its turn the next time.
+  // Counted first: what comes meanwhile (sinks write, and unwatch() enters the kernel) has its turn
+  // the next time.
   for (unsigned left = ::io_uring_cq_ready(&ring_); left != 0; --left) {
     io_uring_cqe* completion = nullptr;
     if (::io_uring_peek_cqe(&ring_, &completion) != 0) break;
@@ -390,7 +427,9 @@ std::size_t io_uring_reactor::deliver() {
       ++delivered;
     }
   }
-  if (peers_.has_more()) delivered += peers_.collect([this](std::uint64_t key, std::uint32_t mask) { return deliver_peer(key, mask); });
+  if (peers_.has_more())
+    delivered += peers_.collect(
+        [this](std::uint64_t key, std::uint32_t mask) { return deliver_peer(key, mask); });
   return delivered;
 }
 
@@ -434,13 +473,16 @@ sys::native_handle io_uring_reactor::pollable() {
   return ring_.ring_fd;
 }
 
-// Moves the watches to another ring. What the old one has not delivered is not lost: polls begun anew report what is there.
+// Moves the watches to another ring. What the old one has not delivered is not lost: polls begun
+// anew report what is there.
 void io_uring_reactor::make_anew(unsigned flags) {
   io_uring fresh;
-  if (const int result = make_ring(flags, fresh); result < 0) throw std::system_error(system_error_of(result), "ringbell: io_uring_setup");
+  if (const int result = make_ring(flags, fresh); result < 0)
+    throw std::system_error(system_error_of(result), "ringbell: io_uring_setup");
   const bool in_use = std::exchange(enabled_, (flags & IORING_SETUP_R_DISABLED) == 0);
   const time_point due = std::exchange(armed_, time_point::max());
-  // A ring that is closed ends its requests some time later, and would hold their files until then. A ring that belongs to another thread refuses this.
+  // A ring that is closed ends its requests some time later, and would hold their files until then.
+  // A ring that belongs to another thread refuses this.
   if (io_uring_sqe* const entry = in_use ? next_entry() : nullptr) {
     ::io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     ::io_uring_sqe_set_data64(entry, nobodys_key);
@@ -452,7 +494,8 @@ void io_uring_reactor::make_anew(unsigned flags) {
   features_.flags = flags;
   peers_polled_ = false;
 
-  // The old ring may have taken the only wake of a futex word; a word that differs for certain reports it, at worst for nothing.
+  // The old ring may have taken the only wake of a futex word; a word that differs for certain
+  // reports it, at worst for nothing.
   static const sys::futex_word zero{0};
   watches_.for_each([this](uring_slot& slot) {
     if (!slot.in_kernel) return;
@@ -470,12 +513,14 @@ void io_uring_reactor::make_anew(unsigned flags) {
 void io_uring_reactor::arm(time_point due) {
   enable();
   if (peers_.has_more()) due = time_point::min();
-  // The foreign loop hears of nothing that the kernel has not taken. Where there are completions it hears of those, and calls again.
+  // The foreign loop hears of nothing that the kernel has not taken. Where there are completions it
+  // hears of those, and calls again.
   for (int attempts = 100;; --attempts) {
     const bool set = set_timer(due);
     if (has_requests()) enter();
     if (set && (!has_requests() || ::io_uring_cq_ready(&ring_) != 0)) return;
-    if (attempts == 0) throw std::system_error(system_error_of(-EAGAIN), "ringbell: io_uring_enter");
+    if (attempts == 0)
+      throw std::system_error(system_error_of(-EAGAIN), "ringbell: io_uring_enter");
   }
 }
 
@@ -501,7 +546,8 @@ bool io_uring_reactor::set_timer(time_point due) noexcept {
 
 }  // namespace
 
-std::unique_ptr<reactor> make_io_uring_reactor(std::error_code& error, std::string& why_not, std::size_t skip) {
+std::unique_ptr<reactor> make_io_uring_reactor(std::error_code& error, std::string& why_not,
+                                               std::size_t skip) {
   ring_features features;
   error = try_io_uring(skip, features, why_not);
   if (error) return nullptr;

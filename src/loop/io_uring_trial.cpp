@@ -18,14 +18,14 @@ namespace ringbell::detail {
 namespace {
 
 // Newer than Debian 12's liburing.
-constexpr int kernel_ioring_op_futex_wait = 51;              // 6.7
-constexpr int kernel_futex2_size_u32 = 2;                    // and shared, for want of FUTEX2_PRIVATE
+constexpr int kernel_ioring_op_futex_wait = 51;  // 6.7
+constexpr int kernel_futex2_size_u32 = 2;        // and shared, for want of FUTEX2_PRIVATE
 constexpr unsigned kernel_ioring_feat_no_iowait = 1u << 17;  // 6.15
 
 // One way to make a ring, best first.
 constexpr unsigned ring_flags[] = {
-    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_R_DISABLED |
-        IORING_SETUP_SUBMIT_ALL,                                                      // 6.1
+    IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
+        IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL,                            // 6.1
     IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_SUBMIT_ALL,  // 5.19
     0,
 };
@@ -54,7 +54,8 @@ bool trial::reap(int& result, bool& goes_on) {
   argument.ts = reinterpret_cast<std::uintptr_t>(&limit);
   int entered = ::io_uring_submit_and_get_events(&ring_);
   if (entered >= 0)
-    entered = ::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, 1, IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
+    entered = ::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, 1,
+                                IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG,
                                 reinterpret_cast<sigset_t*>(&argument), sizeof(argument));
   io_uring_cqe* completion = nullptr;
   if (entered >= 0) entered = ::io_uring_peek_cqe(&ring_, &completion);
@@ -77,7 +78,8 @@ std::error_code trial::run(unsigned flags, ring_features& features, std::string&
   int result = ::io_uring_queue_init_params(4, &ring_, &params);
   if (result < 0) {
     const char* hint = "";
-    if (result == -EPERM || result == -EACCES) hint = " (containers often forbid it; see also sysctl kernel.io_uring_disabled)";
+    if (result == -EPERM || result == -EACCES)
+      hint = " (containers often forbid it; see also sysctl kernel.io_uring_disabled)";
     if (result == -ENOSYS) hint = " (the kernel is too old, or a container hides it)";
     if (result == -ENOMEM) hint = " (the limit of locked memory, ulimit -l, may be too low)";
     return refused("io_uring_setup", result, hint);
@@ -97,7 +99,8 @@ std::error_code trial::run(unsigned flags, ring_features& features, std::string&
   io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
   ::io_uring_prep_poll_multishot(entry, event.get(), POLLIN);
   bool goes_on = false;
-  if (!reap(result, goes_on)) return refused("io_uring_enter", result, " (a sandbox may forbid it)");
+  if (!reap(result, goes_on))
+    return refused("io_uring_enter", result, " (a sandbox may forbid it)");
   if (result < 0 || !goes_on) {
     why_not = "io_uring: multishot poll does not work; it needs kernel 5.13 or later";
     return errc::not_supported;
@@ -117,12 +120,16 @@ std::error_code trial::run(unsigned flags, ring_features& features, std::string&
 
 // liburing 2.3 declares io_uring_enable_rings, but its shared library does not have it.
 int enable_ring(const io_uring& ring) noexcept {
-  const long result = sys::insist([&] { return ::syscall(SYS_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0); });
+  const long result = sys::insist([&] {
+    return ::syscall(SYS_io_uring_register, ring.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  });
   return result < 0 ? -errno : 0;
 }
 
-void prepare_futex_wait(io_uring_sqe* entry, const sys::futex_word& word, std::uint32_t expected) noexcept {
-  ::io_uring_prep_rw(kernel_ioring_op_futex_wait, entry, kernel_futex2_size_u32, &word, 0, expected);
+void prepare_futex_wait(io_uring_sqe* entry, const sys::futex_word& word,
+                        std::uint32_t expected) noexcept {
+  ::io_uring_prep_rw(kernel_ioring_op_futex_wait, entry, kernel_futex2_size_u32, &word, 0,
+                     expected);
   entry->addr3 = sys::any_bits;
 }
 

@@ -18,17 +18,21 @@ struct ring_features {
   bool no_iowait = false;
 };
 
-/// Makes small rings, best kind first, and tries on them what the reactor depends on. `skip` leaves out as many kinds. Fills in
-/// `features`, or says in `why_not`, for people, what failed.
+/// Makes small rings, best kind first, and tries on them what the reactor depends on. `skip` leaves
+/// out as many kinds. Fills in `features`, or says in `why_not`, for people, what failed.
 std::error_code try_io_uring(std::size_t skip, ring_features& features, std::string& why_not);
 
 /// liburing returns errors as negative numbers.
-inline std::error_code system_error_of(int negative) noexcept { return {-negative, std::system_category()}; }
+inline std::error_code system_error_of(int negative) noexcept {
+  return {-negative, std::system_category()};
+}
 
 /// Enables a ring that was made with IORING_SETUP_R_DISABLED. Returns a negative error.
 int enable_ring(const io_uring& ring) noexcept;
 
-/// A wait, once, until the word is woken or differs from `expected` (then it ends with -EAGAIN). Only with ring_features::futex.
-void prepare_futex_wait(io_uring_sqe* entry, const sys::futex_word& word, std::uint32_t expected) noexcept;
+/// A wait, once, until the word is woken or differs from `expected` (then it ends with -EAGAIN).
+/// Only with ring_features::futex.
+void prepare_futex_wait(io_uring_sqe* entry, const sys::futex_word& word,
+                        std::uint32_t expected) noexcept;
 
 }  // namespace ringbell::detail

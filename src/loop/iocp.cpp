@@ -2,25 +2,35 @@
 
 // The reactor on a completion port: Windows.
 //
-// Strategy. A loop watches objects that can be waited for, above all auto-reset events: bells, and the events of pending reads of pipes. Why not the pipes
-// themselves is in docs/decisions/0024-windows-waits-for-objects.md. Each object that is watched has one wait (object_wait.cpp says how), whose
-// completions come out of the port. That wait takes the event's signal, and all watches of the object are told.
+// Strategy. A loop watches objects that can be waited for, above all auto-reset events: bells, and
+// the events of pending reads of pipes. Why not the pipes themselves is in
+// docs/decisions/0024-windows-waits-for-objects.md. Each object that is watched has one wait
+// (object_wait.cpp says how), whose completions come out of the port. That wait takes the event's
+// signal, and all watches of the object are told.
 //
 // Risks.
-// - An auto-reset event releases one waiter. So two watches of one handle share a wait; two handles of one event, or two loops, take each other's signals.
-//   Nobody here does that.
-// - A signal that was taken from the event but told to nobody is given back to the event when the last watch of an object ends: by the wait when its
-//   completion is in the port, by the reactor when it is in the queue of watches that are to be told. A thread of the pool that is just about to call back
-//   is made to forget it. So a watch need not report what came before it began: whoever has ended one looks for himself before he begins the next.
-// - A completion can outlive its watch, in the port. Its key is of a generation that is over, and finds nothing.
-// - An object says only that something happened. So `event_read` is all that is ever reported, also to who asked for a hang-up only: whoever is told
-//   looks for himself. Nothing becomes ready for writing.
-// - What stays signalled would be reported without end. It is reported once for each watch, and is out of the kernel's sight then.
-// - The port cannot be waited for by a foreign loop. For that there is an event, from the first pollable() on: it stays set from when a completion is
-//   posted until the reactor asks the port. It is reset before the port is asked, and set after a completion is posted: so it can be set for nothing, but
-//   nothing is in the port that it does not tell of. Packets set no event, so from then on threads of the pool do all the waiting.
-// - Timeouts are milliseconds, and rounded up: who waits for a timer would take an early end for a reason to spin. Windows wakes nobody between the ticks
-//   of its clock, that is up to 15.6 ms late where no program has asked for more (timeBeginPeriod).
+// - An auto-reset event releases one waiter. So two watches of one handle share a wait; two handles
+//   of one event, or two loops, take each other's signals. Nobody here does that.
+// - A signal that was taken from the event but told to nobody is given back to the event when the
+//   last watch of an object ends: by the wait when its completion is in the port, by the reactor
+//   when it is in the queue of watches that are to be told. A thread of the pool that is just about
+//   to call back is made to forget it. So a watch need not report what came before it began:
+//   whoever has ended one looks for himself before he begins the next.
+// - A completion can outlive its watch, in the port. Its key is of a generation that is over, and
+//   finds nothing.
+// - An object says only that something happened. So `event_read` is all that is ever reported, also
+//   to who asked for a hang-up only: whoever is told looks for himself. Nothing becomes ready for
+//   writing.
+// - What stays signalled would be reported without end. It is reported once for each watch, and is
+//   out of the kernel's sight then.
+// - The port cannot be waited for by a foreign loop. For that there is an event, from the first
+//   pollable() on: it stays set from when a completion is posted until the reactor asks the port.
+//   It is reset before the port is asked, and set after a completion is posted: so it can be set
+//   for nothing, but nothing is in the port that it does not tell of. Packets set no event, so from
+//   then on threads of the pool do all the waiting.
+// - Timeouts are milliseconds, and rounded up: who waits for a timer would take an early end for a
+//   reason to spin. Windows wakes nobody between the ticks of its clock, that is up to 15.6 ms late
+//   where no program has asked for more (timeBeginPeriod).
 // - Nothing tells without a system call that an event is there: see look_pace.hpp.
 
 #include "ask_until.hpp"
@@ -47,13 +57,16 @@ using clock = std::chrono::steady_clock;
 // Longer times than this are waited for in pieces.
 constexpr nanoseconds longest_wait = std::chrono::hours(24);
 
-// Handles are multiples of four, and small: the kernel numbers them by their place in a table. It has at most 16 million.
+// Handles are multiples of four, and small: the kernel numbers them by their place in a table. It
+// has at most 16 million.
 constexpr std::size_t highest_handle = std::size_t{1} << 26;
 
 // Not in the headers of mingw 10. Windows before 10 1803 refuses it.
 constexpr DWORD high_resolution = 2;
 
-std::size_t place_of(sys::native_handle h) noexcept { return reinterpret_cast<std::uintptr_t>(h) / 4; }
+std::size_t place_of(sys::native_handle h) noexcept {
+  return reinterpret_cast<std::uintptr_t>(h) / 4;
+}
 
 struct iocp_slot : watch_slot {
   std::uint32_t object = 0;  // that it watches
@@ -72,17 +85,25 @@ struct watched_object {
 
 class iocp_reactor final : public reactor {
 public:
-  iocp_reactor(sys::handle port, wait_means means) noexcept : port_(std::move(port)), means_(means) { target_.port = port_.get(); }
+  iocp_reactor(sys::handle port, wait_means means) noexcept
+      : port_(std::move(port)), means_(means) {
+    target_.port = port_.get();
+  }
 
   std::string_view name() const noexcept override { return "iocp"; }
   std::string_view reason() const noexcept override {
-    return means_ == wait_means::packets ? "iocp with wait completion packets; no futex waits"
-                                         : "iocp with waits in the system's thread pool; no futex waits";
+    return means_ == wait_means::packets
+               ? "iocp with wait completion packets; no futex waits"
+               : "iocp with waits in the system's thread pool; no futex waits";
   }
   bool has_futex() const noexcept override { return false; }
 
-  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) override;
-  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&, watch_key&) override { return errc::not_supported; }
+  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
+                        event_sink& sink, watch_key& key) override;
+  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&,
+                              watch_key&) override {
+    return errc::not_supported;
+  }
   void unwatch(watch_key& key) noexcept override;
   std::size_t poll() override;
   std::size_t wait(time_point until) override;
@@ -166,7 +187,8 @@ std::error_code iocp_reactor::join(iocp_slot& slot, std::uint64_t key) {
     number = open_object();
     watched_object& o = object(number);
     if (const std::error_code error =
-            o.wait.begin(slot.handle, std::uint64_t{o.generation} << 32 | number, means_, object_wait::resets(slot.handle))) {
+            o.wait.begin(slot.handle, std::uint64_t{o.generation} << 32 | number, means_,
+                         object_wait::resets(slot.handle))) {
       close_object(number);
       return error;
     }
@@ -178,7 +200,8 @@ std::error_code iocp_reactor::join(iocp_slot& slot, std::uint64_t key) {
   return {};
 }
 
-// Ends a slot's part in what its handle's watches share. `told`: it has got, or is getting, what the object had to say.
+// Ends a slot's part in what its handle's watches share. `told`: it has got, or is getting, what
+// the object had to say.
 void iocp_reactor::leave(iocp_slot& slot, bool told) noexcept {
   const std::uint32_t number = std::exchange(slot.object, none);
   watched_object& o = object(number);
@@ -194,7 +217,8 @@ void iocp_reactor::leave(iocp_slot& slot, bool told) noexcept {
 
 // -- watches --
 
-std::error_code iocp_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
+std::error_code iocp_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
+                                    event_sink& sink, watch_key& key) {
   if (events & event_write) return errc::not_supported;
   DWORD flags;
   if (place_of(h) >= highest_handle / 4) return {ERROR_INVALID_HANDLE, std::system_category()};
@@ -244,7 +268,8 @@ std::size_t iocp_reactor::ask(nanoseconds limit) {
   DWORD milliseconds = INFINITE;
   if (watches_.queued() != 0) limit = nanoseconds(0);
   if (limit != nanoseconds::max())
-    milliseconds = static_cast<DWORD>(std::chrono::ceil<std::chrono::milliseconds>(std::min(limit, longest_wait)).count());
+    milliseconds = static_cast<DWORD>(
+        std::chrono::ceil<std::chrono::milliseconds>(std::min(limit, longest_wait)).count());
   collect(milliseconds);
   return deliver_queued();
 }
@@ -253,9 +278,11 @@ std::size_t iocp_reactor::ask(nanoseconds limit) {
 void iocp_reactor::collect(DWORD milliseconds) {
   if (readable_) ::ResetEvent(readable_.get());
   ULONG count = 0;
-  if (!::GetQueuedCompletionStatusEx(port_.get(), batch_.data(), static_cast<ULONG>(batch_.size()), &count, milliseconds, FALSE)) {
+  if (!::GetQueuedCompletionStatusEx(port_.get(), batch_.data(), static_cast<ULONG>(batch_.size()),
+                                     &count, milliseconds, FALSE)) {
     const std::error_code error = sys::last_error();
-    if (error.value() != WAIT_TIMEOUT) throw std::system_error(error, "GetQueuedCompletionStatusEx");
+    if (error.value() != WAIT_TIMEOUT)
+      throw std::system_error(error, "GetQueuedCompletionStatusEx");
     count = 0;
   }
   const bool more = count == batch_.size();
@@ -293,7 +320,8 @@ std::size_t iocp_reactor::deliver_queued() {
       watches_.close(slot);
       continue;
     }
-    const std::uint32_t events = slot.failed ? refused_with(slot.failed) : std::uint32_t{event_read};
+    const std::uint32_t events =
+        slot.failed ? refused_with(slot.failed) : std::uint32_t{event_read};
     if (slot.mode == watch_mode::once) finish(slot, true);
     sink->on_event(events);
     ++delivered;
@@ -310,7 +338,8 @@ sys::native_handle iocp_reactor::pollable() {
   sys::handle timer(::CreateWaitableTimerExW(nullptr, nullptr, high_resolution, TIMER_ALL_ACCESS));
   if (!timer) timer = sys::handle(::CreateWaitableTimerExW(nullptr, nullptr, 0, TIMER_ALL_ACCESS));
   if (!timer) throw std::system_error(sys::last_error(), "CreateWaitableTimer");
-  if (const std::error_code error = timer_wait_.begin(timer.get(), timer_key, wait_means::threads, true))
+  if (const std::error_code error =
+          timer_wait_.begin(timer.get(), timer_key, wait_means::threads, true))
     throw std::system_error(error, "RegisterWaitForSingleObject");
   readable_ = std::move(readable);
   timer_ = std::move(timer);
@@ -318,7 +347,8 @@ sys::native_handle iocp_reactor::pollable() {
   // Who posted without seeing the event had posted before this look.
   means_ = wait_means::threads;
   for (const auto& o : objects_)
-    if (const std::error_code failed = o->first != 0 ? o->wait.change(means_) : std::error_code()) queue_watches(*o, failed);
+    if (const std::error_code failed = o->first != 0 ? o->wait.change(means_) : std::error_code())
+      queue_watches(*o, failed);
   collect(0);
   if (watches_.queued() != 0) ::SetEvent(readable_.get());
   return readable_.get();
@@ -335,7 +365,8 @@ void iocp_reactor::arm(time_point due) {
   } else {
     // Negative: from now on, in units of 100 ns.
     const auto now = clock::now();
-    const nanoseconds time = due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);
+    const nanoseconds time =
+        due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);
     LARGE_INTEGER relative;
     relative.QuadPart = -((time.count() + 99) / 100);
     done = ::SetWaitableTimer(timer_.get(), &relative, 0, nullptr, nullptr, FALSE);
@@ -353,7 +384,8 @@ std::unique_ptr<reactor> make_iocp_reactor(std::error_code& error, bool packets)
     error = sys::last_error();
     return nullptr;
   }
-  return std::make_unique<iocp_reactor>(std::move(port), packets && has_wait_packets() ? wait_means::packets : wait_means::threads);
+  return std::make_unique<iocp_reactor>(
+      std::move(port), packets && has_wait_packets() ? wait_means::packets : wait_means::threads);
 }
 
 }  // namespace ringbell::detail

@@ -2,30 +2,37 @@
 
 // The reactor on kqueue: macOS and the BSDs.
 //
-// Strategy. A watch is one or two events of a kqueue, EVFILT_READ and EVFILT_WRITE, with EV_CLEAR: each change of a handle is reported
-// once, so a bell need not be read. What watch() and unwatch() change is put into a list, which the next kevent() takes along: beginning
-// and ending a watch costs no system call of its own. That is safe because closing a descriptor takes its events out of the kqueue at
-// once, whatever is still in the list, and because the list keeps its order: when a number comes back as another file, the end of the
-// old watch goes to the kernel before the beginning of the new one. When another thread has got the number, the end finds nothing to end.
+// Strategy. A watch is one or two events of a kqueue, EVFILT_READ and EVFILT_WRITE, with EV_CLEAR:
+// each change of a handle is reported once, so a bell need not be read. What watch() and unwatch()
+// change is put into a list, which the next kevent() takes along: beginning and ending a watch
+// costs no system call of its own. That is safe because closing a descriptor takes its events out
+// of the kqueue at once, whatever is still in the list, and because the list keeps its order: when
+// a number comes back as another file, the end of the old watch goes to the kernel before the
+// beginning of the new one. When another thread has got the number, the end finds nothing to end.
 //
 // Risks.
-// - kqueue names an event by (descriptor, filter), and a second one silently takes the place of the first. So the reactor knows which
-//   descriptors it watches, and gives a second watch a descriptor of its own (dup), which its slot owns.
-// - The end of a peer's sending side shows in EVFILT_READ only. Whoever does not want to read is watched by it all the same, with a low
-//   water mark that no buffer reaches (NOTE_LOWAT), and what it reports beside the end is dropped here.
-// - EVFILT_READ says of a regular file whether it is at its end, and not that reading it never blocks. Such a file is not put into the
-//   kqueue but into the queue of those that are always ready, and delivered from there.
-// - A change that the kernel refuses takes the place of an event, with EV_ERROR; where there is none, kevent() fails and forgets the
-//   rest. So the list is never longer than the room for events. A list that has to go before the thread sleeps goes with EV_RECEIPT,
-//   which reports on each change and takes no event along.
+// - kqueue names an event by (descriptor, filter), and a second one silently takes the place of the
+//   first. So the reactor knows which descriptors it watches, and gives a second watch a descriptor
+//   of its own (dup), which its slot owns.
+// - The end of a peer's sending side shows in EVFILT_READ only. Whoever does not want to read is
+//   watched by it all the same, with a low water mark that no buffer reaches (NOTE_LOWAT), and what
+//   it reports beside the end is dropped here.
+// - EVFILT_READ says of a regular file whether it is at its end, and not that reading it never
+//   blocks. Such a file is not put into the kqueue but into the queue of those that are always
+//   ready, and delivered from there.
+// - A change that the kernel refuses takes the place of an event, with EV_ERROR; where there is
+//   none, kevent() fails and forgets the rest. So the list is never longer than the room for
+//   events. A list that has to go before the thread sleeps goes with EV_RECEIPT, which reports on
+//   each change and takes no event along.
 // - kevent() that ends with EINTR has done all changes (kevent(2)): the list is empty then, too.
 //   One that fails for want of memory may have done some of them: the list stays, and goes with the
 //   next call, because each change may be made twice.
 // - A watch that is refused for want of memory begins again, a millisecond later.
 // - A kqueue is not inherited by a forked child: its number may be another file there, and is not closed.
 // - Nothing tells without a system call that an event is there: see look_pace.hpp.
-// - Other threads do not touch this kqueue. To be woken from them, a loop watches a bell (sys/bell.hpp), which on these systems is an
-//   EVFILT_USER event in a small kqueue of its own. That is one descriptor, which whoever has only the bell can trigger.
+// - Other threads do not touch this kqueue. To be woken from them, a loop watches a bell
+//   (sys/bell.hpp), which on these systems is an EVFILT_USER event in a small kqueue of its own.
+//   That is one descriptor, which whoever has only the bell can trigger.
 
 #include "ask_until.hpp"
 #include "look_pace.hpp"
@@ -67,15 +74,20 @@ constexpr int lowat_never = std::numeric_limits<int>::max();
 
 static_assert(sizeof(void*) >= sizeof(std::uint64_t), "a key travels as the user data of an event");
 
-std::uint64_t key_in(const struct kevent& event) noexcept { return reinterpret_cast<std::uintptr_t>(event.udata); }
+std::uint64_t key_in(const struct kevent& event) noexcept {
+  return reinterpret_cast<std::uintptr_t>(event.udata);
+}
 
 // What neither blocks nor is ever reported by a kqueue the way that one would expect of it.
 bool always_ready(mode_t mode) noexcept { return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode); }
 
 std::uint32_t from_kevent(const struct kevent& event) noexcept {
-  if (event.flags & EV_ERROR) return event.data == 0 ? 0U : refused_with(static_cast<unsigned>(event.data));
+  if (event.flags & EV_ERROR)
+    return event.data == 0 ? 0U : refused_with(static_cast<unsigned>(event.data));
   std::uint32_t events = event.filter == EVFILT_WRITE ? event_write : event_read;
-  if (event.flags & EV_EOF) events |= event.fflags != 0 ? event_hangup | event_error : event_hangup;  // fflags: the socket's error
+  if (event.flags & EV_EOF)
+    events |= event.fflags != 0 ? event_hangup | event_error
+                                : event_hangup;  // fflags: the socket's error
   return events;
 }
 
@@ -83,7 +95,8 @@ std::uint32_t from_kevent(const struct kevent& event) noexcept {
 class kernel_queue {
 public:
   explicit kernel_queue(int fd) noexcept : fd_(fd) {}
-  kernel_queue(kernel_queue&& other) noexcept : fd_(std::exchange(other.fd_, -1)), process_(other.process_) {}
+  kernel_queue(kernel_queue&& other) noexcept
+      : fd_(std::exchange(other.fd_, -1)), process_(other.process_) {}
   kernel_queue(const kernel_queue&) = delete;
   kernel_queue& operator=(const kernel_queue&) = delete;
   ~kernel_queue() {
@@ -112,8 +125,12 @@ public:
   std::string_view reason() const noexcept override { return "kqueue; no futex waits"; }
   bool has_futex() const noexcept override { return false; }
 
-  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) override;
-  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&, watch_key&) override { return errc::not_supported; }
+  std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
+                        event_sink& sink, watch_key& key) override;
+  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&,
+                              watch_key&) override {
+    return errc::not_supported;
+  }
   void unwatch(watch_key& key) noexcept override;
   std::size_t poll() override;
   std::size_t wait(time_point until) override;
@@ -146,10 +163,12 @@ private:
   look_pace pace_;
 };
 
-std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink, watch_key& key) {
+std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
+                                      event_sink& sink, watch_key& key) {
   struct stat file{};
   if (::fstat(h, &file) != 0) return sys::last_error();
-  if (static_cast<std::size_t>(h) >= watched_.size()) watched_.resize(static_cast<std::size_t>(h) + 1);
+  if (static_cast<std::size_t>(h) >= watched_.size())
+    watched_.resize(static_cast<std::size_t>(h) + 1);
   kqueue_slot& slot = watches_.open(sink);
   slot.handle = h;
   slot.events = events;
@@ -199,19 +218,22 @@ void kqueue_reactor::finish(kqueue_slot& slot) noexcept {
     const auto ident = static_cast<std::uintptr_t>(slot.handle);
     watched_[ident] = false;
     if (told) change(ident, EVFILT_READ, EV_DELETE, 0, 0, nobodys_key);
-    if (told && (slot.events & event_write)) change(ident, EVFILT_WRITE, EV_DELETE, 0, 0, nobodys_key);
+    if (told && (slot.events & event_write))
+      change(ident, EVFILT_WRITE, EV_DELETE, 0, 0, nobodys_key);
   }
   slot.registered = false;
   slot.sink = nullptr;
   if (!slot.queued) watches_.close(slot);
 }
 
-// Takes a beginning out of the list. True when all of the watch was still in there: then the kernel never hears of it. Else it could begin after its
-// descriptor has been closed, on what another thread has opened by the same number.
+// Takes a beginning out of the list. True when all of the watch was still in there: then the kernel
+// never hears of it. Else it could begin after its descriptor has been closed, on what another
+// thread has opened by the same number.
 bool kqueue_reactor::take_back(const kqueue_slot& slot) noexcept {
   const std::uint64_t key = watches_.key_of(slot).value;
   const auto end = changes_.begin() + static_cast<std::ptrdiff_t>(changed_);
-  const auto kept = std::remove_if(changes_.begin(), end, [key](const struct kevent& c) { return key_in(c) == key; });
+  const auto kept = std::remove_if(changes_.begin(), end,
+                                   [key](const struct kevent& c) { return key_in(c) == key; });
   const auto taken = static_cast<std::size_t>(end - kept);
   changed_ -= taken;
   return taken == (slot.events & event_write ? 2U : 1U);
@@ -226,7 +248,8 @@ void kqueue_reactor::change(std::uintptr_t ident, short filter, unsigned flags, 
     return;
   }
   EV_SET(&changes_[changed_], ident, filter, static_cast<unsigned short>(flags), fflags, data,
-         reinterpret_cast<void*>(static_cast<std::uintptr_t>(key)));  // NOLINT(performance-no-int-to-ptr): never a pointer
+         reinterpret_cast<void*>(static_cast<std::uintptr_t>(
+             key)));  // NOLINT(performance-no-int-to-ptr): never a pointer
   ++changed_;
 }
 
@@ -353,8 +376,10 @@ void kqueue_reactor::arm(time_point due) {
       change(timer_ident, EVFILT_TIMER, EV_DELETE, 0, 0, nobodys_key);
     } else {
       const auto now = clock::now();
-      const nanoseconds time = due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);
-      change(timer_ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_NSECONDS, static_cast<std::intptr_t>(time.count()), timer_key);
+      const nanoseconds time =
+          due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);
+      change(timer_ident, EVFILT_TIMER, EV_ADD | EV_ONESHOT, NOTE_NSECONDS,
+             static_cast<std::intptr_t>(time.count()), timer_key);
     }
     error = flush();
     armed_ = error ? std::optional<time_point>() : due;

@@ -5,12 +5,14 @@
 
 namespace ringbell::detail {
 
-/// When poll() looks at a kernel that does not tell without a system call whether it has something (epoll, kqueue).
+/// When poll() looks at a kernel that does not tell without a system call whether it has something
+/// (epoll, kqueue).
 ///
-/// While coroutines are ready on every turn, nothing but this looks at the kernel. A look costs about half a microsecond, so one in
-/// 200 us takes less than 0.5 % of the thread, and 200 us are few beside what waking a sleeper costs in practice (tens of us) and
-/// nothing beside the sockets that are watched this way; channels that are hot are polled in memory. Reading the clock costs 20-30 ns,
-/// as much as a turn: one read in 16 turns makes it 2 ns, and 16 turns are soon over.
+/// While coroutines are ready on every turn, nothing but this looks at the kernel. A look costs
+/// about half a microsecond, so one in 200 us takes less than 0.5 % of the thread, and 200 us are
+/// few beside what waking a sleeper costs in practice (tens of us) and nothing beside the sockets
+/// that are watched this way; channels that are hot are polled in memory. Reading the clock costs
+/// 20-30 ns, as much as a turn: one read in 16 turns makes it 2 ns, and 16 turns are soon over.
 class look_pace {
 public:
   using clock = std::chrono::steady_clock;

@@ -20,14 +20,16 @@ using namespace detail::tuning;
 
 namespace {
 
-// The number of this thread, from 1. Unlike an id of the system it is never that of a thread that has ended.
+// The number of this thread, from 1. Unlike an id of the system it is never that of a thread that
+// has ended.
 std::uint64_t this_thread() noexcept {
   static std::atomic<std::uint64_t> last{0};
   thread_local const std::uint64_t number = last.fetch_add(1, std::memory_order_relaxed) + 1;
   return number;
 }
 
-// Lack of memory as an error like others: code that begins a watch in the course of something else has no caller to throw to.
+// Lack of memory as an error like others: code that begins a watch in the course of something else
+// has no caller to throw to.
 template <class F>
 std::error_code without_memory(F watch) noexcept {
   try {
@@ -41,13 +43,16 @@ std::error_code without_memory(F watch) noexcept {
 
 class loop::roots final : public detail::task_owner {
 public:
-  void add(detail::task_promise<void>& root, coroutine_context context) noexcept { list_.add(root, *this, context); }
+  void add(detail::task_promise<void>& root, coroutine_context context) noexcept {
+    list_.add(root, *this, context);
+  }
   bool empty() const noexcept { return list_.empty(); }
   void clear() noexcept { list_.clear(); }
 
 private:
   void ended(detail::task_promise<void>& root) noexcept override {
-    if (const std::exception_ptr error = root.take_error()) std::rethrow_exception(error);  // terminates, and names the exception
+    if (const std::exception_ptr error = root.take_error())
+      std::rethrow_exception(error);  // terminates, and names the exception
     detail::task_list::destroy(root);
   }
   detail::task_list list_;
@@ -56,7 +61,8 @@ private:
 class loop::running {
 public:
   explicit running(loop& lp) : loop_(lp) {
-    if (lp.place_.running) throw std::system_error(errc::busy, "ringbell: this loop is running already");
+    if (lp.place_.running)
+      throw std::system_error(errc::busy, "ringbell: this loop is running already");
     lp.come_to_this_thread();
     outer_ = detail::scheduler_access::exchange_current(&lp);
     lp.place_.running = true;
@@ -76,7 +82,9 @@ private:
 };
 
 loop::loop(loop_options options)
-    : place_{.process = sys::current_process()}, sources_(options.spin), reactor_(detail::choose_reactor(options.backend, reason_)) {
+    : place_{.process = sys::current_process()},
+      sources_(options.spin),
+      reactor_(detail::choose_reactor(options.backend, reason_)) {
   posted_ = std::make_unique<posted>(*reactor_);
   roots_ = std::make_unique<roots>();
 }
@@ -103,8 +111,9 @@ bool loop::discard() {
 
 void loop::come_to_this_thread() {
   if (place_.process != sys::current_process())
-    throw std::system_error(std::make_error_code(std::errc::operation_not_permitted),
-                            "ringbell: this loop belongs to the process that was forked; a child makes its own");
+    throw std::system_error(
+        std::make_error_code(std::errc::operation_not_permitted),
+        "ringbell: this loop belongs to the process that was forked; a child makes its own");
   const std::uint64_t here = this_thread();
   if (place_.thread == here) return;
   if (place_.thread != 0) reactor_->change_thread();
@@ -134,7 +143,9 @@ void loop::run() {
 
 void loop::run_until_idle() {
   const running guard(*this);
-  const auto idle = [this] { return roots_->empty() && ready_.empty() && !posted_->attention() && !posted_->working(); };
+  const auto idle = [this] {
+    return roots_->empty() && ready_.empty() && !posted_->attention() && !posted_->working();
+  };
   while (!posted_->stop_requested() && !idle()) step();
   posted_->take_stop();
 }
@@ -145,7 +156,9 @@ void loop::run_until_ended(std::coroutine_handle<> main) {
   start.waiting = main;
   ready_.push_back(start);
   while (!posted_->stop_requested() && !main.done()) step();
-  posted_->take_stop();  // also when `main` has ended in the same turn: this was the run that was to stop
+  posted_
+      // also when `main` has ended in the same turn: this was the run that was to stop
+      ->take_stop();
 }
 
 void loop::step() {
@@ -159,8 +172,8 @@ void loop::turn() {
   budget_ = completions_per_resume;
   posted_->run_all();
 
-  // Those that become ready meanwhile wait for the next turn. A coroutine type that lets an exception out of resume() costs the
-  // others nothing: what is left goes back, in front.
+  // Those that become ready meanwhile wait for the next turn. A coroutine type that lets an
+  // exception out of resume() costs the others nothing: what is left goes back, in front.
   struct batch {
     explicit batch(detail::ready_list& from) noexcept : all(from) { now.append(all); }
     ~batch() {
@@ -179,14 +192,15 @@ void loop::turn() {
     node.waiting.resume();
     completions += completions_per_resume - budget_;
   }
-  // An operation that finds the budget spent suspends, and then it shows whether this is the loop of its coroutine.
+  // An operation that finds the budget spent suspends, and then it shows whether this is the loop
+  // of its coroutine.
   budget_ = 0;
 
   look_up(completions);
 }
 
-// After a turn. A loop that always has something ready neither spins nor parks: so those that wait for the time, for a ring or for
-// the kernel are looked after here.
+// After a turn. A loop that always has something ready neither spins nor parks: so those that wait
+// for the time, for a ring or for the kernel are looked after here.
 void loop::look_up(int completions) {
   const auto long_since = [this] {
     const clock::time_point now = clock::now();
@@ -195,7 +209,8 @@ void loop::look_up(int completions) {
     return true;
   };
   const bool much_was_done = looked_.resumes_since >= resumes_per_look;
-  if (much_was_done || statistics_.turns % turns_per_clock_read == 0 || (completions >= completions_per_clock_read && long_since())) {
+  if (much_was_done || statistics_.turns % turns_per_clock_read == 0 ||
+      (completions >= completions_per_clock_read && long_since())) {
     looked_.resumes_since = 0;
     expire_timers();
     sources_.look_while_busy();
@@ -228,8 +243,9 @@ bool loop::spin(detail::spin_turn* within) {
 }
 
 bool loop::prepare_to_sleep() noexcept {
-  // First say "I sleep unless ..." to everybody, then the fence, then look: each of them publishes, then fences, then looks whether
-  // we sleep. Of the two that look after their fences at least one sees what the other published. One fence serves all.
+  // First say "I sleep unless ..." to everybody, then the fence, then look: each of them publishes,
+  // then fences, then looks whether we sleep. Of the two that look after their fences at least one
+  // sees what the other published. One fence serves all.
   sources_.announce_all();
   posted_->set_asleep(true);
   detail::park_fence();
@@ -335,16 +351,20 @@ void loop::nudge() noexcept {
   posted_->ring();
 }
 
-std::error_code detail::loop_access::watch(loop& lp, sys::native_handle h, std::uint32_t events, watch_mode mode, event_sink& sink,
+std::error_code detail::loop_access::watch(loop& lp, sys::native_handle h, std::uint32_t events,
+                                           watch_mode mode, event_sink& sink,
                                            watch_key& key) noexcept {
-  const std::error_code error = without_memory([&] { return lp.reactor_->watch(h, events, mode, sink, key); });
+  const std::error_code error =
+      without_memory([&] { return lp.reactor_->watch(h, events, mode, sink, key); });
   lp.changed();
   return error;
 }
 
-std::error_code detail::loop_access::watch_futex(loop& lp, const sys::futex_word& word, std::uint32_t expected, event_sink& sink,
+std::error_code detail::loop_access::watch_futex(loop& lp, const sys::futex_word& word,
+                                                 std::uint32_t expected, event_sink& sink,
                                                  watch_key& key) noexcept {
-  const std::error_code error = without_memory([&] { return lp.reactor_->watch_futex(word, expected, sink, key); });
+  const std::error_code error =
+      without_memory([&] { return lp.reactor_->watch_futex(word, expected, sink, key); });
   lp.changed();
   return error;
 }

@@ -11,8 +11,8 @@ loop_pool::loop_pool(std::size_t threads, loop_options options) {
   if (threads == 0) threads = sys::usable_cpus();
   loops_.reserve(threads);
   threads_.reserve(threads);
-  // Made here and not where they run: one after the other, so that an error has somebody to go to. A ring belongs to the thread that
-  // first enters it.
+  // Made here and not where they run: one after the other, so that an error has somebody to go to.
+  // A ring belongs to the thread that first enters it.
   while (loops_.size() < threads) {
     loops_.push_back(std::make_unique<loop>(options));
     // The next one might choose otherwise, when descriptors or memory have become scarce.
@@ -30,7 +30,8 @@ loop_pool::loop_pool(std::size_t threads, loop_options options) {
 loop_pool::~loop_pool() {
   stop();
   join();
-  // What is destroyed on one loop may post to another: so all loops are there until nothing is left on any.
+  // What is destroyed on one loop may post to another: so all loops are there until nothing is left
+  // on any.
   bool any = true;
   while (any) {
     any = false;

@@ -4,26 +4,36 @@
 //
 // Windows has no call for that. There are two ways:
 //
-// Packets. NtCreateWaitCompletionPacket and its two companions, since Windows 8: the kernel itself puts a packet into the port when the object is
-// signalled. They are what the system's own thread pool is made of, and described by Microsoft, but not in the headers; so they are looked up
-// at run time. A packet is for one signal, and is associated anew when it has come out of the port. It is an object of its own: closing its handle ends it,
-// and what is in the port of it stays until it is taken out, as a key that nobody knows.
+// Packets. NtCreateWaitCompletionPacket and its two companions, since Windows 8: the kernel itself
+// puts a packet into the port when the object is signalled. They are what the system's own thread
+// pool is made of, and described by Microsoft, but not in the headers; so they are looked up at run
+// time. A packet is for one signal, and is associated anew when it has come out of the port. It is
+// an object of its own: closing its handle ends it, and what is in the port of it stays until it is
+// taken out, as a key that nobody knows.
 //
-// Threads. RegisterWaitForSingleObject: a thread of the system's pool waits for up to 63 objects, and calls back. The callback posts to the port. It is
-// registered once for each wait, since registering costs as much as many rings. It runs in the pool's waiting thread (WT_EXECUTEINWAITTHREAD), and does
-// nothing there that blocks.
+// Threads. RegisterWaitForSingleObject: a thread of the system's pool waits for up to 63 objects,
+// and calls back. The callback posts to the port. It is registered once for each wait, since
+// registering costs as much as many rings. It runs in the pool's waiting thread
+// (WT_EXECUTEINWAITTHREAD), and does nothing there that blocks.
 //
-// Lifetimes. The callback gets a pointer to this object, and runs until UnregisterWaitEx(…, INVALID_HANDLE_VALUE) has returned, which waits for a callback
-// that is under way. So end() returns only then, and may be called neither with a lock that a callback takes (it takes none) nor by a callback. The
-// port and the event outlive all waits. After end() completions of this wait may be in the port still; their key says that they are stale.
+// Lifetimes. The callback gets a pointer to this object, and runs until UnregisterWaitEx(…,
+// INVALID_HANDLE_VALUE) has returned, which waits for a callback that is under way. So end()
+// returns only then, and may be called neither with a lock that a callback takes (it takes none)
+// nor by a callback. The port and the event outlive all waits. After end() completions of this wait
+// may be in the port still; their key says that they are stale.
 //
-// Lost signals. Waiting for an auto-reset event takes its signal. If then the wait ends before somebody was told, the signal would be lost to whoever waits
-// for the event next, unlike with a descriptor that stays readable. So end() sets the event again when a completion was posted and not taken. With packets
-// that is exact. The pool drops a signal for which it has not called back yet when the wait is unregistered, and does not say so: it is lost. To set the
-// event whenever a wait ends would make two waits in a row, as for readable(), a loop that never sleeps. So whoever waits anew looks first, as all do here.
+// Lost signals. Waiting for an auto-reset event takes its signal. If then the wait ends before
+// somebody was told, the signal would be lost to whoever waits for the event next, unlike with a
+// descriptor that stays readable. So end() sets the event again when a completion was posted and
+// not taken. With packets that is exact. The pool drops a signal for which it has not called back
+// yet when the wait is unregistered, and does not say so: it is lost. To set the event whenever a
+// wait ends would make two waits in a row, as for readable(), a loop that never sleeps. So whoever
+// waits anew looks first, as all do here.
 //
-// Memory. A peer can ring without end while the loop is busy. So what is posted is not a completion for each signal, but one until it is taken. When posting
-// fails (the kernel is out of memory), the callback sets the event again, and is called again; of what is not an event the signal is lost then.
+// Memory. A peer can ring without end while the loop is busy. So what is posted is not a completion
+// for each signal, but one until it is taken. When posting fails (the kernel is out of memory), the
+// callback sets the event again, and is called again; of what is not an event the signal is lost
+// then.
 
 #include "object_wait.hpp"
 
@@ -40,19 +50,22 @@ constexpr status status_access_denied = static_cast<status>(0xC0000022L);
 
 // What ntdll exports and the headers do not declare.
 using create_packet = status NTAPI(HANDLE* packet, ACCESS_MASK access, void* attributes);
-using associate_packet = status NTAPI(HANDLE packet, HANDLE port, HANDLE object, void* key, void* context, status io_status,
-                                      ULONG_PTR information, BOOLEAN* already_signalled);
+using associate_packet = status NTAPI(HANDLE packet, HANDLE port, HANDLE object, void* key,
+                                      void* context, status io_status, ULONG_PTR information,
+                                      BOOLEAN* already_signalled);
 using cancel_packet = status NTAPI(HANDLE packet, BOOLEAN remove_signalled);
 using status_to_error = ULONG NTAPI(status);
 struct event_information {
   LONG type;  // 0: stays set, 1: auto-reset
   LONG state;
 };
-using query_event = status NTAPI(HANDLE event, int what, void* information, ULONG length, ULONG* returned);
+using query_event = status NTAPI(HANDLE event, int what, void* information, ULONG length,
+                                 ULONG* returned);
 
 struct native_calls {
   create_packet* create = sys::system_function<create_packet>("NtCreateWaitCompletionPacket");
-  associate_packet* associate = sys::system_function<associate_packet>("NtAssociateWaitCompletionPacket");
+  associate_packet* associate =
+      sys::system_function<associate_packet>("NtAssociateWaitCompletionPacket");
   cancel_packet* cancel = sys::system_function<cancel_packet>("NtCancelWaitCompletionPacket");
   query_event* query = sys::system_function<query_event>("NtQueryEvent");
   status_to_error* to_error = sys::system_function<status_to_error>("RtlNtStatusToDosError");
@@ -71,7 +84,9 @@ void CALLBACK on_signal(void* wait, BOOLEAN) { static_cast<object_wait*>(wait)->
 
 }  // namespace
 
-bool has_wait_packets() noexcept { return native().create && native().associate && native().cancel; }
+bool has_wait_packets() noexcept {
+  return native().create && native().associate && native().cancel;
+}
 
 bool object_wait::resets(sys::native_handle object) noexcept {
   if (!native().query) return true;
@@ -86,7 +101,8 @@ void object_wait::give_back(sys::native_handle object) noexcept {
   ::SetEvent(object);
 }
 
-std::error_code object_wait::begin(sys::native_handle object, std::uint64_t key, wait_means means, bool resets) noexcept {
+std::error_code object_wait::begin(sys::native_handle object, std::uint64_t key, wait_means means,
+                                   bool resets) noexcept {
   object_ = object;
   key_ = key;
   means_ = means;
@@ -98,15 +114,18 @@ std::error_code object_wait::begin(sys::native_handle object, std::uint64_t key,
     if (now == WAIT_FAILED) return sys::last_error();
     if (now != WAIT_TIMEOUT) {
       signalled();
-      return pending_.load(std::memory_order_relaxed) ? std::error_code() : std::make_error_code(std::errc::not_enough_memory);
+      return pending_.load(std::memory_order_relaxed)
+                 ? std::error_code()
+                 : std::make_error_code(std::errc::not_enough_memory);
     }
   }
   std::error_code error;
   if (means == wait_means::packets) {
     const status made = native().create(&waiting_, GENERIC_ALL, nullptr);
     error = made == status_success ? associate() : error_of_status(made);
-  } else if (!::RegisterWaitForSingleObject(&waiting_, object, &on_signal, this, INFINITE,
-                                            resets_ ? WT_EXECUTEINWAITTHREAD : WT_EXECUTEINWAITTHREAD | WT_EXECUTEONLYONCE)) {
+  } else if (!::RegisterWaitForSingleObject(
+                 &waiting_, object, &on_signal, this, INFINITE,
+                 resets_ ? WT_EXECUTEINWAITTHREAD : WT_EXECUTEINWAITTHREAD | WT_EXECUTEONLYONCE)) {
     waiting_ = nullptr;
     error = sys::last_error();
   }
@@ -118,7 +137,8 @@ std::error_code object_wait::associate() noexcept {
   pending_.store(true, std::memory_order_relaxed);
   BOOLEAN already = FALSE;
   const status result =
-      native().associate(waiting_, target_.port, object_, reinterpret_cast<void*>(key_), nullptr, status_success, 0, &already);
+      native().associate(waiting_, target_.port, object_, reinterpret_cast<void*>(key_), nullptr,
+                         status_success, 0, &already);
   if (result == status_success) return {};
   pending_.store(false, std::memory_order_relaxed);
   return error_of_status(result);
@@ -133,7 +153,8 @@ void object_wait::signalled() noexcept {
     return;
   }
   // After posting: whoever sees the event finds the completion.
-  if (const HANDLE readable = target_.readable.load(std::memory_order_seq_cst)) ::SetEvent(readable);
+  if (const HANDLE readable = target_.readable.load(std::memory_order_seq_cst))
+    ::SetEvent(readable);
 }
 
 std::error_code object_wait::taken() noexcept {
@@ -147,7 +168,8 @@ void object_wait::end() noexcept {
   if (object_ == sys::invalid_handle) return;
   bool unheard = false;
   if (waiting_ && means_ == wait_means::packets) {
-    if (pending_.load(std::memory_order_relaxed) && native().cancel(waiting_, FALSE) != status_success) {
+    if (pending_.load(std::memory_order_relaxed) &&
+        native().cancel(waiting_, FALSE) != status_success) {
       // Signalled: its packet is in the port.
       (void)native().cancel(waiting_, TRUE);
       unheard = true;

@@ -9,7 +9,8 @@
 
 namespace ringbell::detail {
 
-polled_sources::polled_sources(spin_policy wanted) : spinner_(wanted), newcomers_(std::make_unique<spin_history>()) {
+polled_sources::polled_sources(spin_policy wanted)
+    : spinner_(wanted), newcomers_(std::make_unique<spin_history>()) {
   can_spin();  // measures now what else the first message would have to wait for
 }
 
@@ -51,8 +52,8 @@ void polled_sources::look_while_busy() noexcept {
   look(true, [](polled_source&) {});
 }
 
-// Calls `found` for those that had something, and says whether there were any. When the loop is busy, or they keep it so, parks
-// those that were silent for long.
+// Calls `found` for those that had something, and says whether there were any. When the loop is
+// busy, or they keep it so, parks those that were silent for long.
 template <class Found>
 bool polled_sources::look(bool busy, Found found) noexcept {
   std::size_t looked = 0;
@@ -66,7 +67,8 @@ bool polled_sources::look(bool busy, Found found) noexcept {
       busy = any = true;
       return;
     }
-    source.looks_in_vain_ = looked > tuning::many_sources ? tuning::looks_worth_a_park : source.looks_in_vain_ + 1;
+    source.looks_in_vain_ =
+        looked > tuning::many_sources ? tuning::looks_worth_a_park : source.looks_in_vain_ + 1;
     any_silent |= source.looks_in_vain_ >= tuning::looks_worth_a_park;
   });
   if (busy && any_silent && looked > tuning::few_sources) park_silent();
@@ -82,7 +84,9 @@ bool polled_sources::recheck_all() noexcept {
 }
 
 void polled_sources::park_silent() noexcept {
-  const auto silent = [](const polled_source& source) { return source.looks_in_vain_ >= tuning::looks_worth_a_park; };
+  const auto silent = [](const polled_source& source) {
+    return source.looks_in_vain_ >= tuning::looks_worth_a_park;
+  };
   list_.for_each([&](polled_source& source) {
     if (silent(source)) source.announce();
   });

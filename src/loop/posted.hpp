@@ -26,18 +26,22 @@ namespace ringbell {
 ///   true    false       sleeps, or is about to                sets `attention`, takes `asleep`, rings
 ///   true    true        has missed nothing: looks once more   (the ring is under way)
 ///
-/// Loop: store asleep (relaxed); park_fence(); load attention. Poster: store attention; park_fence(); load asleep. Without either
-/// fence both may read the old value, and the function waits for an unrelated event. Whoever takes `asleep` rings: of many posters, one.
+/// Loop: store asleep (relaxed); park_fence(); load attention. Poster: store attention;
+/// park_fence(); load asleep. Without either fence both may read the old value, and the function
+/// waits for an unrelated event. Whoever takes `asleep` rings: of many posters, one.
 class loop::posted final : public detail::event_sink {
 public:
   explicit posted(detail::reactor& r) : reactor_(r) {
     std::error_code error;
     bell_ = sys::event_bell::create(error);
-    if (!error) error = reactor_.watch(bell_.native(), detail::event_read, detail::watch_mode::edge, *this, key_);
+    if (!error)
+      error =
+          reactor_.watch(bell_.native(), detail::event_read, detail::watch_mode::edge, *this, key_);
     if (error) throw sys::failure(error, "ringbell: no bell for the loop");
   }
   ~posted() {
-    // A thread that made the loop's last run end, by stop() or by a function, may not have left its call yet.
+    // A thread that made the loop's last run end, by stop() or by a function, may not have left its
+    // call yet.
     while (callers_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
     reactor_.unwatch(key_);
   }
@@ -75,13 +79,17 @@ public:
   }
   void stop() noexcept {
     const call inside(callers_);
-    stop_.store(true, std::memory_order_release);  // with take_stop(): a thread that has seen it sees that this one is inside
+    stop_.store(true,
+                std::
+                    // with take_stop(): a thread that has seen it sees that this one is inside
+                memory_order_release);
     notify();
   }
   bool stop_requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
   bool take_stop() noexcept { return stop_.exchange(false, std::memory_order_acquire); }
 
-  // Functions that will be posted, by their number. Release and acquire: who sees that there are none sees what the last one has done.
+  // Functions that will be posted, by their number. Release and acquire: who sees that there are
+  // none sees what the last one has done.
   void work_started() noexcept { work_.fetch_add(1, std::memory_order_relaxed); }
   void work_finished() noexcept {
     const call inside(callers_);
@@ -89,7 +97,8 @@ public:
   }
   bool working() const noexcept { return work_.load(std::memory_order_acquire) != 0; }
 
-  /// Whether there may be something to do. Acquire: what was written before the post is seen by whoever sees this.
+  /// Whether there may be something to do. Acquire: what was written before the post is seen by
+  /// whoever sees this.
   bool attention() const noexcept { return attention_.load(std::memory_order_acquire); }
 
   void run_all() {
@@ -122,10 +131,13 @@ public:
   void ring() noexcept { (void)bell_.ring(); }  // fails only where nobody is left to be woken
 
 private:
-  /// A thread is inside of a call. Nothing of the loop is touched after the release, which pairs with the destructor's acquire.
+  /// A thread is inside of a call. Nothing of the loop is touched after the release, which pairs
+  /// with the destructor's acquire.
   class call {
   public:
-    explicit call(std::atomic<unsigned>& callers) noexcept : callers_(callers) { callers_.fetch_add(1, std::memory_order_relaxed); }
+    explicit call(std::atomic<unsigned>& callers) noexcept : callers_(callers) {
+      callers_.fetch_add(1, std::memory_order_relaxed);
+    }
     call(const call&) = delete;
     call& operator=(const call&) = delete;
     ~call() { callers_.fetch_sub(1, std::memory_order_release); }
@@ -142,9 +154,13 @@ private:
   void notify() noexcept {
     attention_.store(true, std::memory_order_release);
     detail::park_fence();
-    if (asleep_.load(std::memory_order_relaxed) && asleep_.exchange(false, std::memory_order_relaxed)) ring();
+    if (asleep_.load(std::memory_order_relaxed) &&
+        asleep_.exchange(false, std::memory_order_relaxed))
+      ring();
   }
-  void on_event(std::uint32_t) noexcept override { bell_.rearm(); }  // waking up was all; the turn looks at `attention`
+  void on_event(std::uint32_t) noexcept override {
+    bell_.rearm();
+  }  // waking up was all; the turn looks at `attention`
 
   detail::reactor& reactor_;
   sys::event_bell bell_;

@@ -25,13 +25,15 @@ std::string known_names() {
 
 const reactor_kind* kind_named(std::string_view name) noexcept {
   const auto kinds = reactor_kinds();
-  const auto found = std::find_if(kinds.begin(), kinds.end(), [&](const reactor_kind& kind) { return kind.name == name; });
+  const auto found = std::find_if(kinds.begin(), kinds.end(),
+                                  [&](const reactor_kind& kind) { return kind.name == name; });
   return found == kinds.end() ? nullptr : &*found;
 }
 
 const reactor_kind* kind_of(loop_backend wanted) noexcept {
   const auto kinds = reactor_kinds();
-  const auto found = std::find_if(kinds.begin(), kinds.end(), [&](const reactor_kind& kind) { return kind.backend == wanted; });
+  const auto found = std::find_if(kinds.begin(), kinds.end(),
+                                  [&](const reactor_kind& kind) { return kind.backend == wanted; });
   return found == kinds.end() ? nullptr : &*found;
 }
 
@@ -68,9 +70,12 @@ loop_backend backend_named(std::string_view name) noexcept {
 std::unique_ptr<reactor> choose_reactor(loop_backend wanted, std::string& reason) {
   const reactor_kind* kind = kind_of(wanted);
   if (!kind && wanted != loop_backend::automatic)
-    throw std::system_error(errc::not_supported, "ringbell: this system does not have the wanted loop; it has " + known_names());
+    throw std::system_error(
+        errc::not_supported,
+        "ringbell: this system does not have the wanted loop; it has " + known_names());
   std::string because;
-  const std::string_view value = wanted == loop_backend::automatic ? variable("RINGBELL_LOOP") : std::string_view();
+  const std::string_view value =
+      wanted == loop_backend::automatic ? variable("RINGBELL_LOOP") : std::string_view();
   if (!value.empty()) {
     kind = kind_named(value);
     if (!kind) bad_variable("RINGBELL_LOOP", value, known_names().c_str());

@@ -8,8 +8,11 @@ namespace ringbell::detail {
 std::span<const reactor_kind> reactor_kinds() noexcept {
   static constexpr std::array kinds{
       reactor_kind{loop_backend::io_uring, "io_uring",
-                   [](std::error_code& error, std::string& why_not) { return make_io_uring_reactor(error, why_not); }},
-      reactor_kind{loop_backend::epoll, "epoll", [](std::error_code& error, std::string&) { return make_epoll_reactor(error); }},
+                   [](std::error_code& error, std::string& why_not) {
+                     return make_io_uring_reactor(error, why_not);
+                   }},
+      reactor_kind{loop_backend::epoll, "epoll",
+                   [](std::error_code& error, std::string&) { return make_epoll_reactor(error); }},
   };
   return kinds;
 }

@@ -7,7 +7,8 @@ namespace ringbell::detail {
 
 std::span<const reactor_kind> reactor_kinds() noexcept {
   static constexpr std::array kinds{
-      reactor_kind{loop_backend::iocp, "iocp", [](std::error_code& error, std::string&) { return make_iocp_reactor(error); }},
+      reactor_kind{loop_backend::iocp, "iocp",
+                   [](std::error_code& error, std::string&) { return make_iocp_reactor(error); }},
   };
   return kinds;
 }

@@ -7,7 +7,8 @@
 namespace ringbell::detail {
 
 bool event_wait::watch(sys::native_handle h, std::uint32_t events) {
-  error_ = loop_access::watch(loop_access::loop_of(armed_on()), h, events, watch_mode::once, *this, key_);
+  error_ = loop_access::watch(loop_access::loop_of(armed_on()), h, events, watch_mode::once, *this,
+                              key_);
   return !error_;
 }
 
@@ -31,7 +32,8 @@ result<void> event_wait::take_result() noexcept {
   disarm();
   end();
   if (error_) return error_;
-  if (stop_requested()) return errc::cancelled;  // also when the event has come: nothing was taken, so nothing is lost
+  if (stop_requested())
+    return errc::cancelled;  // also when the event has come: nothing was taken, so nothing is lost
   return {};
 }
 

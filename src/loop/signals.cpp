@@ -12,7 +12,8 @@ namespace ringbell {
 
 signal_set::signal_set(std::initializer_list<int> signals) {
   std::error_code error;
-  handle_ = sys::signal_handle::create(std::span<const int>(signals.begin(), signals.size()), error);
+  handle_ =
+      sys::signal_handle::create(std::span<const int>(signals.begin(), signals.size()), error);
   if (error) throw sys::failure(error, "ringbell: cannot wait for these signals");
 }
 

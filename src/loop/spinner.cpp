@@ -23,7 +23,8 @@ spin_policy chosen_spin(spin_policy wanted) {
 spinner::spinner(spin_policy wanted) : policy_(chosen_spin(wanted)) {}
 
 void spinner::measure() noexcept {
-  if (policy_ == spin_policy::adaptive && limit_.count() == 0) limit_ = std::min(sys::park_cost(), tuning::longest_spin);
+  if (policy_ == spin_policy::adaptive && limit_.count() == 0)
+    limit_ = std::min(sys::park_cost(), tuning::longest_spin);
 }
 
 }  // namespace ringbell::detail

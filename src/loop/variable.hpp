@@ -14,9 +14,11 @@ inline std::string_view variable(const char* name) {
   return value ? value : std::string_view();
 }
 
-[[noreturn]] inline void bad_variable(const char* name, std::string_view value, const char* expected) {
-  throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                          std::string("ringbell: ") + name + " is '" + std::string(value) + "', expected " + expected);
+[[noreturn]] inline void bad_variable(const char* name, std::string_view value,
+                                      const char* expected) {
+  throw std::system_error(
+      std::make_error_code(std::errc::invalid_argument),
+      std::string("ringbell: ") + name + " is '" + std::string(value) + "', expected " + expected);
 }
 
 }  // namespace ringbell::detail

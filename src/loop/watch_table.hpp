@@ -25,13 +25,16 @@ struct watch_slot {
 inline constexpr std::uint64_t nobodys_key = 0;
 inline constexpr std::uint64_t timer_key = 1;
 
-/// The watches of a reactor, by key. A key is `generation << 32 | index` and travels through the kernel as user data. The generation
-/// goes up whenever a slot is given back, so an event that the kernel had ready when its watch ended finds nothing.
+/// The watches of a reactor, by key. A key is `generation << 32 | index` and travels through the
+/// kernel as user data. The generation goes up whenever a slot is given back, so an event that the
+/// kernel had ready when its watch ended finds nothing.
 ///
-/// The generation is never 0: no key is 0, and values below 2^32 are free for the back end's own requests.
+/// The generation is never 0: no key is 0, and values below 2^32 are free for the back end's own
+/// requests.
 ///
-/// Slots also form a queue, of those with which the back end has yet to do something. A slot that ends while it is queued is given
-/// back only by whoever takes it from the queue, so that each slot is in there at most once and queueing never allocates.
+/// Slots also form a queue, of those with which the back end has yet to do something. A slot that
+/// ends while it is queued is given back only by whoever takes it from the queue, so that each slot
+/// is in there at most once and queueing never allocates.
 ///
 /// Slots move when the table grows: hold no reference across a call of a sink.
 template <class Slot>
@@ -60,7 +63,9 @@ public:
     free_ = index_of(slot);
   }
 
-  watch_key key_of(const Slot& slot) const noexcept { return {std::uint64_t{slot.generation} << 32 | index_of(slot)}; }
+  watch_key key_of(const Slot& slot) const noexcept {
+    return {std::uint64_t{slot.generation} << 32 | index_of(slot)};
+  }
 
   /// The slot of a watch that goes on; null when it has ended.
   Slot* find(std::uint64_t key) noexcept {
@@ -100,7 +105,9 @@ public:
 private:
   static constexpr std::uint32_t none = ~std::uint32_t{0};
 
-  std::uint32_t index_of(const Slot& slot) const noexcept { return static_cast<std::uint32_t>(&slot - slots_.data()); }
+  std::uint32_t index_of(const Slot& slot) const noexcept {
+    return static_cast<std::uint32_t>(&slot - slots_.data());
+  }
 
   std::vector<Slot> slots_;
   std::uint32_t free_ = none;

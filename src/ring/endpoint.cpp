@@ -7,10 +7,11 @@ namespace ringbell::ring {
 
 namespace {
 
-constexpr std::size_t total_bytes = 8;  // the length of the whole message, at the head of its first fragment
+constexpr std::size_t total_bytes =
+    8;  // the length of the whole message, at the head of its first fragment
 
-// How many bytes of fragments are moved in one go: some tens of microseconds. A longer message, or a peer that never ends its
-// fragments, then gives the other channels and the timers their turn.
+// How many bytes of fragments are moved in one go: some tens of microseconds. A longer message, or
+// a peer that never ends its fragments, then gives the other channels and the timers their turn.
 constexpr std::size_t slice = std::size_t{1} << 20;
 
 /// Copies `n` bytes of a message, from `offset` on.
@@ -96,7 +97,8 @@ void endpoint::abandon_fragments() noexcept {
 
 std::size_t endpoint::send_unit(std::size_t remaining) const noexcept {
   if (abandon_due_) return 0;
-  return fragments_begun_ || remaining > writer_.max_record() ? writer_.fragment_length(remaining) : remaining;
+  return fragments_begun_ || remaining > writer_.max_record() ? writer_.fragment_length(remaining)
+                                                              : remaining;
 }
 
 bool endpoint::can_send(std::size_t size) noexcept {
@@ -119,7 +121,8 @@ void endpoint::close_send() noexcept {
 // -- receiving --
 
 errc endpoint::nothing_there(errc e, bool moved) noexcept {
-  // What was taken in lies beyond the index announced before, so the peer would stay silent about what follows.
+  // What was taken in lies beyond the index announced before, so the peer would stay silent about
+  // what follows.
   interrupted_ = moved && e == errc::would_block;
   if (e == errc::bad_peer) failure_ = e;
   // The hang-up came before this look at the ring, so what was published before it has been seen.
@@ -135,8 +138,10 @@ errc endpoint::next_slow(record& r) noexcept {
       interrupted_ = true;
       return errc::would_block;
     }
-    if (const errc e = reader_.peek(r); e != errc{}) return nothing_there(e, reader_.read() != begun_at);
-    if (r.flags == 0 && !joiner_.active) return r.length <= max_receive_ ? errc{} : fail(errc::bad_peer);
+    if (const errc e = reader_.peek(r); e != errc{})
+      return nothing_there(e, reader_.read() != begun_at);
+    if (r.flags == 0 && !joiner_.active)
+      return r.length <= max_receive_ ? errc{} : fail(errc::bad_peer);
     if (const errc e = join(r); e != errc{}) return fail(e);
     reader_.advance(r);
     if (loans_ == 0) {
@@ -187,11 +192,14 @@ void endpoint::close_receive() noexcept {
 // -- parking --
 
 void endpoint::announce(bool for_data, bool for_space, std::size_t space_for) noexcept {
-  // Before parking: the peer may sleep until it hears of this space, and it would not hear of it before we wake.
+  // Before parking: the peer may sleep until it hears of this space, and it would not hear of it
+  // before we wake.
   if (reader_.dirty()) reader_.publish();
   if (writer_.tail() != writer_.published()) writer_.publish();
-  if (for_data) own_.data_wake_at.store(reader_.read(), std::memory_order_relaxed);                                    // R1
-  if (for_space) own_.space_wake_at.store(writer_.space_wake_index(send_unit(space_for)), std::memory_order_relaxed);  // S3
+  if (for_data) own_.data_wake_at.store(reader_.read(), std::memory_order_relaxed);  // R1
+  if (for_space)
+    own_.space_wake_at.store(writer_.space_wake_index(send_unit(space_for)),
+                             std::memory_order_relaxed);  // S3
 }
 
 }  // namespace ringbell::ring

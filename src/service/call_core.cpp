@@ -9,7 +9,9 @@ using service_frame::initial_window;
 using service_frame::part_cost;
 
 // With the links of the list, the frame's header, and what malloc takes twice.
-static_assert(sizeof(payload) + 2 * sizeof(void*) + service_frame::max_header_size + std::size_t{2} * 16 <= call_core::part_memory);
+static_assert(sizeof(payload) + 2 * sizeof(void*) + service_frame::max_header_size +
+                  std::size_t{2} * 16 <=
+              call_core::part_memory);
 
 call_core::~call_core() {
   if (reader_) reader_->call_ = nullptr;
@@ -148,7 +150,8 @@ std::size_t memory_of(const outgoing& what) { return call_core::memory_of_part(w
 }  // namespace
 
 void write_wait::begin() {
-  // A server's handler keeps what it writes until the client has made room: that is counted, as the client may never.
+  // A server's handler keeps what it writes until the client has made room: that is counted, as the
+  // client may never.
   const bool at_server = call_->sends_ == service_frame::kind::reply;
   if (at_server && !call_->may_keep(memory_of(*what_))) return decide(errc::refused_bytes);
   call_->writer_ = this;
@@ -156,7 +159,8 @@ void write_wait::begin() {
   if (call_->out_ && may_go()) push();
 }
 
-/// What waits for space counts as under way: the peer may have consumed it before this side sees that it was sent.
+/// What waits for space counts as under way: the peer may have consumed it before this side sees
+/// that it was sent.
 void write_wait::push() {
   frame.head.call = call_->id_;
   call_->out_->push(*this);

@@ -33,7 +33,8 @@ std::uint32_t client_calls::add(client_call& call) {
     free_.pop_back();
   } else {
     if (slots_.size() > slot_mask) throw std::bad_alloc();
-    if (free_.capacity() <= slots_.size()) free_.reserve(2 * slots_.size() + 8);  // so that remove() need not allocate
+    if (free_.capacity() <= slots_.size())
+      free_.reserve(2 * slots_.size() + 8);  // so that remove() need not allocate
     slots_.emplace_back();
     index = static_cast<std::uint32_t>(slots_.size() - 1);
   }
@@ -77,7 +78,8 @@ client_call* client_calls::find(std::uint32_t number) const noexcept {
 
 // -- one connection --
 
-client_connection::client_connection(client_core& of, channel through) : core(of), ch(std::move(through)), out(of.owner(), ch.sender()) {
+client_connection::client_connection(client_core& of, channel through)
+    : core(of), ch(std::move(through)), out(of.owner(), ch.sender()) {
   out.on_drained = [this] {
     if (leaving_) close_when_done();
   };
@@ -109,11 +111,13 @@ errc client_connection::take(message m) {
   }
   client_call* const call = calls.find(h.call);
   if (!call) {  // a late one, for somebody who has gone
-    if (h.kind == service_frame::kind::reply && (h.flags & service_frame::more) == 0) calls.answered(h.call);
+    if (h.kind == service_frame::kind::reply && (h.flags & service_frame::more) == 0)
+      calls.answered(h.call);
     return errc{};
   }
-  const bool sound = h.kind == service_frame::kind::credit ? call->credit_arrived(h.credit)
-                                                           : call->reply_arrived(payload(std::move(content), *decoded), h);
+  const bool sound = h.kind == service_frame::kind::credit
+                         ? call->credit_arrived(h.credit)
+                         : call->reply_arrived(payload(std::move(content), *decoded), h);
   return sound ? errc{} : errc::bad_peer;
 }
 
@@ -220,7 +224,8 @@ task<void> client_core::receive(client_connection& from) {
 }
 
 /// Gives why the connection has ended, if it has.
-std::error_code client_core::take(client_connection& from, result<std::optional<message>>& m) noexcept {
+std::error_code client_core::take(client_connection& from,
+                                  result<std::optional<message>>& m) noexcept {
   if (!m) return m.error();
   if (!*m) return errc::peer_closed;
   try {
@@ -232,7 +237,8 @@ std::error_code client_core::take(client_connection& from, result<std::optional<
 }
 
 void client_core::said_goodbye(client_connection& which, errc why) {
-  if (current_.get() != &which) return which.fail_all(why);  // its last word: what it has not answered, it has not begun
+  if (current_.get() != &which)
+    return which.fail_all(why);  // its last word: what it has not answered, it has not begun
   leaving_.push_back(nullptr);
   why_ = why;
   not_before_ = {};
@@ -280,11 +286,17 @@ std::size_t client_core::calls() const noexcept {
   return n;
 }
 
-sys::peer_identity client_core::peer() const noexcept { return current_ ? current_->ch.peer() : sys::peer_identity(); }
+sys::peer_identity client_core::peer() const noexcept {
+  return current_ ? current_->ch.peer() : sys::peer_identity();
+}
 
-std::size_t client_core::max_message() const noexcept { return current_ ? current_->ch.max_message() : 0; }
+std::size_t client_core::max_message() const noexcept {
+  return current_ ? current_->ch.max_message() : 0;
+}
 
-channel_statistics client_core::statistics() const noexcept { return current_ ? current_->ch.statistics() : channel_statistics(); }
+channel_statistics client_core::statistics() const noexcept {
+  return current_ ? current_->ch.statistics() : channel_statistics();
+}
 
 }  // namespace detail
 
@@ -297,7 +309,8 @@ task<client> client::connect(loop& lp, std::string name, client_options options)
   co_return made;
 }
 
-call_stream client::open(std::uint32_t method, std::span<const std::byte> request, call_options options) const {
+call_stream client::open(std::uint32_t method, std::span<const std::byte> request,
+                         call_options options) const {
   auto call = std::make_unique<detail::streamed_call>(core_, method, request, options);
   call->submit();
   return call_stream(std::move(call));
@@ -306,13 +319,18 @@ call_stream client::open(std::uint32_t method, std::span<const std::byte> reques
 void client::close() noexcept {
   if (core_) core_->close();
 }
-sys::peer_identity client::peer() const noexcept { return core_ ? core_->peer() : sys::peer_identity(); }
+sys::peer_identity client::peer() const noexcept {
+  return core_ ? core_->peer() : sys::peer_identity();
+}
 bool client::connected() const noexcept { return core_ && core_->connected(); }
 std::size_t client::max_message() const noexcept { return core_ ? core_->max_message() : 0; }
 std::size_t client::calls() const noexcept { return core_ ? core_->calls() : 0; }
-channel_statistics client::statistics() const noexcept { return core_ ? core_->statistics() : channel_statistics(); }
+channel_statistics client::statistics() const noexcept {
+  return core_ ? core_->statistics() : channel_statistics();
+}
 
-task<payload> call_once(loop& lp, std::string name, std::uint32_t method, std::string request, call_options call, client_options options) {
+task<payload> call_once(loop& lp, std::string name, std::uint32_t method, std::string request,
+                        call_options call, client_options options) {
   task<client> connecting = client::connect(lp, std::move(name), options);
   client c = co_await std::move(connecting);
   co_return co_await c.call(method, std::string_view(request), call);

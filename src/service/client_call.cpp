@@ -17,7 +17,8 @@ using clock = loop::clock;
 std::uint64_t on_the_wire(clock::time_point deadline) noexcept {
   if (deadline == clock::time_point() || deadline == clock::time_point::max()) return 0;
   // One that passed before there was a clock is passed.
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(1, std::chrono::nanoseconds(deadline.time_since_epoch()).count()));
+  return static_cast<std::uint64_t>(
+      std::max<std::int64_t>(1, std::chrono::nanoseconds(deadline.time_since_epoch()).count()));
 }
 
 // What the server's side cuts such a text to; of another server it may be any.
@@ -36,7 +37,8 @@ std::error_code code_of(const service_frame::failure& f) noexcept {
 
 }  // namespace
 
-client_call::client_call(client_ref of, std::uint32_t method, const call_options& options, bool streaming) noexcept
+client_call::client_call(client_ref of, std::uint32_t method, const call_options& options,
+                         bool streaming) noexcept
     : call_core(service_frame::kind::part, of && !of->closed() ? &of->owner() : nullptr),
       timer(&expired),
       core_(std::move(of)),
@@ -68,7 +70,8 @@ observed_call client_call::seen() const noexcept {
 }
 
 void client_call::tell_begun() noexcept {
-  if (core_->options().observer && !std::exchange(told_, true)) core_->options().observer->call_began(seen());
+  if (core_->options().observer && !std::exchange(told_, true))
+    core_->options().observer->call_began(seen());
 }
 
 void client_call::expired(timer& t) noexcept {
@@ -161,7 +164,8 @@ bool client_call::keep_reply(std::size_t bytes) noexcept {
   return true;
 }
 
-/// More than this client keeps, with what others have not taken yet: this call fails, and the connection goes on.
+/// More than this client keeps, with what others have not taken yet: this call fails, and the
+/// connection goes on.
 bool client_call::too_much() {
   if (answered_) return fail(errc::refused_bytes), true;
   leave(errc::refused_bytes);
@@ -179,7 +183,8 @@ bool client_call::error_arrived(const payload& p) {
 
 errc client_call::join(const payload& p) {
   if (!joined_) joined_ = std::make_unique<std::vector<std::byte>>();
-  if (joined_->size() + p.size() > core_->options().connection.max_message) return errc::message_too_large;
+  if (joined_->size() + p.size() > core_->options().connection.max_message)
+    return errc::message_too_large;
   if (!keep_reply(p.size())) return errc::refused_bytes;
   joined_->insert(joined_->end(), p.bytes().begin(), p.bytes().end());
   return errc{};
@@ -189,10 +194,12 @@ errc client_call::join(const payload& p) {
 std::string client_call::advice() const {
   if (!core_) return {};
   if (error_ == errc::bad_peer)
-    return '\'' + core_->name() + "' does not answer as a service does: a ringbell::server, or a bare listener?";
+    return '\'' + core_->name() +
+           "' does not answer as a service does: a ringbell::server, or a bare listener?";
   if (error_ != errc::message_too_large) return {};
-  return "a request may have " + std::to_string(core_->max_message()) + " bytes here, its metadata " +
-         std::to_string(service_frame::max_metadata) + ", a reply with its parts joined " +
+  return "a request may have " + std::to_string(core_->max_message()) +
+         " bytes here, its metadata " + std::to_string(service_frame::max_metadata) +
+         ", a reply with its parts joined " +
          std::to_string(core_->options().connection.max_message);
 }
 
@@ -208,7 +215,8 @@ void client_call::rethrow() {
 void client_call::fail(std::error_code e) noexcept {
   if (over_) return;
   error_ = e;
-  close(static_cast<errc>(same_category(e.category(), category()) ? e.value() : static_cast<int>(errc::closed)));
+  close(static_cast<errc>(
+      same_category(e.category(), category()) ? e.value() : static_cast<int>(errc::closed)));
   forget();
   ended();
 }
@@ -245,12 +253,14 @@ void client_call::forget() noexcept {
     now.error = error_;
     core_->options().observer->call_ended(now);
   }
-  if (client_connection* const on = std::exchange(on_, nullptr)) on->forget(*this, at_server_ && !answered_);
+  if (client_connection* const on = std::exchange(on_, nullptr))
+    on->forget(*this, at_server_ && !answered_);
 }
 
 // -- streams --
 
-streamed_call::streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request, const call_options& options)
+streamed_call::streamed_call(client_ref of, std::uint32_t method,
+                             std::span<const std::byte> request, const call_options& options)
     : client_call(std::move(of), method, options, true),
       request_(request.begin(), request.end()),
       metadata_(options.metadata),

@@ -17,8 +17,9 @@
 
 namespace ringbell::detail {
 
-/// The calls of a connection by their number: a slot, and how often it was used. The server ends each call that has reached it by one reply; until that has come the
-/// number is not used again, even if nobody waits any more, so that a late reply is not taken for that of another call.
+/// The calls of a connection by their number: a slot, and how often it was used. The server ends
+/// each call that has reached it by one reply; until that has come the number is not used again,
+/// even if nobody waits any more, so that a late reply is not taken for that of another call.
 class client_calls {
 public:
   std::uint32_t add(client_call& call);
@@ -73,8 +74,8 @@ private:
   bool leaving_ = false;
 };
 
-/// The connection behind all copies of a `client`, and what becomes of it. Deleted with the last reference; when an observer drops that within a task of the
-/// core's own, on the loop's next turn.
+/// The connection behind all copies of a `client`, and what becomes of it. Deleted with the last
+/// reference; when an observer drops that within a task of the core's own, on the loop's next turn.
 ///
 ///   state        a call                                     goes on to
 ///   connected    is sent                                    lost, when the connection ends or the server says goodbye
@@ -82,7 +83,8 @@ private:
 ///   lost         fails with why_, or begins to connect      connecting (reconnect_policy::with_backoff, after the pause)
 ///   closed       fails with errc::closed
 ///
-/// After a goodbye the old connection goes on until its last call has ended, while calls that come later are for the next one.
+/// After a goodbye the old connection goes on until its last call has ended, while calls that come
+/// later are for the next one.
 class client_core final : private resident {
 public:
   client_core(loop& lp, std::string name, const client_options& options);
@@ -121,7 +123,8 @@ public:
 
 private:
   void loop_gone() noexcept override;
-  /// While a task of the core's own calls what may call an observer: the core stays, even without a reference.
+  /// While a task of the core's own calls what may call an observer: the core stays, even without a
+  /// reference.
   class own_task {
   public:
     explicit own_task(client_core& core) noexcept : core_(core) { core.in_own_task_ = true; }
@@ -132,7 +135,8 @@ private:
   private:
     client_core& core_;
   };
-  /// What deletes the core on the loop's next turn, or with the loop: made beforehand, since dropping a reference cannot fail.
+  /// What deletes the core on the loop's next turn, or with the loop: made beforehand, since
+  /// dropping a reference cannot fail.
   struct reaper {
     explicit reaper(client_core* core) noexcept : of(core) {}
     reaper(const reaper&) = delete;
@@ -167,7 +171,8 @@ private:
   loop::clock::time_point not_before_{};
   list<pending_frame> waiting_;  // calls that wait for a connection
   std::unique_ptr<client_connection> current_;
-  std::vector<std::unique_ptr<client_connection>> leaving_;  // whose servers have said goodbye, and that still have calls
+  std::vector<std::unique_ptr<client_connection>>
+      leaving_;  // whose servers have said goodbye, and that still have calls
   scope tasks_;
 };
 

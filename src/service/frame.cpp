@@ -9,7 +9,8 @@ namespace ringbell::service_frame {
 
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "the wire is little-endian; convert here on other machines");
+static_assert(std::endian::native == std::endian::little,
+              "the wire is little-endian; convert here on other machines");
 
 template <std::integral T>
 void put(std::span<std::byte> into, std::size_t offset, T value) noexcept {
@@ -59,8 +60,10 @@ bool carries_metadata(kind k) noexcept { return k == kind::request || k == kind:
 bool carries_payload(kind k) noexcept { return carries_metadata(k) || k == kind::part; }
 
 constexpr errc service_errors[] = {
-    errc::refused_in_flight, errc::timed_out,    errc::cancelled,         errc::handler_failed, errc::refused_stopping,
-    errc::no_such_method,    errc::dropped_idle, errc::message_too_large, errc::refused_bytes,  errc::refused_unauthorized,
+    errc::refused_in_flight,    errc::timed_out,         errc::cancelled,
+    errc::handler_failed,       errc::refused_stopping,  errc::no_such_method,
+    errc::dropped_idle,         errc::message_too_large, errc::refused_bytes,
+    errc::refused_unauthorized,
 };
 
 }  // namespace
@@ -94,9 +97,11 @@ result<frame> decode(std::span<const std::byte> message, bool from_client) noexc
   h.call = get<std::uint32_t>(message, 4);
   const std::size_t head = size_of_header(h.kind);
   if (head == 0 || !may_come(h.kind, from_client) || message.size() < head) return errc::bad_peer;
-  if ((h.flags & ~flags_of(h.kind)) != 0 || (h.flags & (more | error)) == (more | error)) return errc::bad_peer;
+  if ((h.flags & ~flags_of(h.kind)) != 0 || (h.flags & (more | error)) == (more | error))
+    return errc::bad_peer;
   const std::size_t rest = message.size() - head;
-  if (h.metadata > (carries_metadata(h.kind) ? max_metadata : 0) || h.metadata > rest) return errc::bad_peer;
+  if (h.metadata > (carries_metadata(h.kind) ? max_metadata : 0) || h.metadata > rest)
+    return errc::bad_peer;
   if (!carries_payload(h.kind) && rest != 0) return errc::bad_peer;
   switch (h.kind) {
     case kind::request:
@@ -110,8 +115,10 @@ result<frame> decode(std::span<const std::byte> message, bool from_client) noexc
     case kind::credit: h.credit = get<std::uint64_t>(message, 8); break;
     case kind::goaway: {
       const auto number = get<std::uint64_t>(message, 8);
-      h.reason = number <= std::size(service_errors) ? errc_of(static_cast<std::int32_t>(number)) : errc{};
-      if (h.call != 0 || (h.reason != errc::refused_stopping && h.reason != errc::dropped_idle)) return errc::bad_peer;
+      h.reason =
+          number <= std::size(service_errors) ? errc_of(static_cast<std::int32_t>(number)) : errc{};
+      if (h.call != 0 || (h.reason != errc::refused_stopping && h.reason != errc::dropped_idle))
+        return errc::bad_peer;
       break;
     }
     default: break;
@@ -148,7 +155,9 @@ std::int32_t number_of(errc e) noexcept {
 }
 
 errc errc_of(std::int32_t number) noexcept {
-  return number >= 1 && static_cast<std::size_t>(number) <= std::size(service_errors) ? service_errors[number - 1] : errc{};
+  return number >= 1 && static_cast<std::size_t>(number) <= std::size(service_errors)
+             ? service_errors[number - 1]
+             : errc{};
 }
 
 }  // namespace ringbell::service_frame

@@ -10,7 +10,8 @@
 
 namespace ringbell::detail {
 
-/// Something has changed: the waiting coroutines look again. A hint: a wait also ends after a while, without one. One thread.
+/// Something has changed: the waiting coroutines look again. A hint: a wait also ends after a
+/// while, without one. One thread.
 class nudge {
 public:
   class awaiter;
@@ -21,7 +22,8 @@ private:
   list<link> waiting_;
 };
 
-/// Waits for a nudge, until a time at the most, or until a stop is requested. Takes no memory: where its timer finds none, it only gives others their turn.
+/// Waits for a nudge, until a time at the most, or until a stop is requested. Takes no memory:
+/// where its timer finds none, it only gives others their turn.
 class nudge::awaiter final : private wait_node, private nudge::link, private timer {
 public:
   awaiter(nudge& of, time_point until) noexcept : timer(&expired), of_(of), until_(until) {}

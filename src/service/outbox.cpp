@@ -33,7 +33,8 @@ pending_frame::~pending_frame() {
 outbox::~outbox() { close(errc::closed); }
 
 std::size_t outbox::size_of(const outgoing_frame& f) const {
-  return service_frame::encode(f.head).size + f.metadata.size() + (f.payload ? f.payload->size() : 0);
+  return service_frame::encode(f.head).size + f.metadata.size() +
+         (f.payload ? f.payload->size() : 0);
 }
 
 errc outbox::try_send(const outgoing_frame& f) {
@@ -87,7 +88,8 @@ void outbox::send_small(const service_frame::header& h) noexcept {
     // One for each call at the most, so that a peer that sends and does not read takes no memory.
     if (h.kind == service_frame::kind::credit)
       for (service_frame::header& waiting : small_)
-        if (waiting.kind == h.kind && waiting.call == h.call) return void(waiting.credit += h.credit);
+        if (waiting.kind == h.kind && waiting.call == h.call)
+          return void(waiting.credit += h.credit);
     small_.push_back(h);
   } catch (const std::bad_alloc&) {
     // The peer misses a word that it relies on: better that it misses the connection.
@@ -122,7 +124,8 @@ task<void> outbox::flush() {
     task<errc> sending = send_all();
     e = co_await std::move(sending);
   } catch (const std::bad_alloc&) {
-    // What waits can go no further, and its order is not for breaking: better no connection than a silent one.
+    // What waits can go no further, and its order is not for breaking: better no connection than a
+    // silent one.
     current_ = nullptr;
     e = errc::closed;
     sender_.close();
@@ -155,7 +158,8 @@ task<errc> outbox::send_all() {
   co_return e;
 }
 
-/// Sends the frame `p`, unless it is withdrawn meanwhile. Gives the error that ends the connection, not the frame's own.
+/// Sends the frame `p`, unless it is withdrawn meanwhile. Gives the error that ends the connection,
+/// not the frame's own.
 task<errc> outbox::flush_one(pending_frame& p) {
   errc e{};
   std::exception_ptr thrown;

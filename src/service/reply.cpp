@@ -19,7 +19,9 @@ constexpr std::size_t longest_text = 4096;
 class handler_category_type final : public std::error_category {
 public:
   const char* name() const noexcept override { return "ringbell-handler"; }
-  std::string message(int value) const override { return "the service's handler answered with its error " + std::to_string(value); }
+  std::string message(int value) const override {
+    return "the service's handler answered with its error " + std::to_string(value);
+  }
 };
 
 service_frame::failure numbered(std::error_code code) noexcept {
@@ -28,9 +30,12 @@ service_frame::failure numbered(std::error_code code) noexcept {
   f.domain = code_domain::service;
   f.code = service_frame::number_of(errc::handler_failed);
   if (detail::same_category(code.category(), category())) {
-    // Others of ringbell's codes tell of the handler's own channels, and would be taken for the client's.
-    if (const std::int32_t number = service_frame::number_of(static_cast<errc>(code.value()))) f.code = number;
-  } else if (code && (code.category() == std::generic_category() || code.category() == std::system_category())) {
+    // Others of ringbell's codes tell of the handler's own channels, and would be taken for the
+    // client's.
+    if (const std::int32_t number = service_frame::number_of(static_cast<errc>(code.value())))
+      f.code = number;
+  } else if (code && (code.category() == std::generic_category() ||
+                      code.category() == std::system_category())) {
     f.domain = code_domain::system;
     f.code = code.value();
   } else if (code && detail::same_category(code.category(), handler_category())) {
@@ -44,14 +49,17 @@ service_frame::failure numbered(std::error_code code) noexcept {
 
 const std::error_category& handler_category() noexcept {
   alignas(handler_category_type) static std::byte storage[sizeof(handler_category_type)];
-  static const auto& instance = *new (storage) handler_category_type;  // never destroyed: see category()
+  static const auto& instance =
+      *new (storage) handler_category_type;  // never destroyed: see category()
   return instance;
 }
 
 reply::reply(std::string bytes) : reply(detail::owned<std::string>(std::move(bytes))) {}
-reply::reply(std::vector<std::byte> bytes) : reply(detail::owned<std::vector<std::byte>>(std::move(bytes))) {}
+reply::reply(std::vector<std::byte> bytes)
+    : reply(detail::owned<std::vector<std::byte>>(std::move(bytes))) {}
 reply::reply(std::string_view bytes) : reply(std::string(bytes)) {}
-reply::reply(std::span<const std::byte> bytes) : reply(std::vector<std::byte>(bytes.begin(), bytes.end())) {}
+reply::reply(std::span<const std::byte> bytes)
+    : reply(std::vector<std::byte>(bytes.begin(), bytes.end())) {}
 
 reply reply::failure(std::error_code code, const std::string& text) {
   const auto head = service_frame::encode(numbered(code));
@@ -71,7 +79,8 @@ reply reply::failure(const std::exception_ptr& error) {
   } catch (const std::system_error& e) {
     return failure(e.code(), e.what());
   } catch (const std::bad_alloc&) {
-    return failure(std::make_error_code(std::errc::not_enough_memory), "the service is out of memory");
+    return failure(std::make_error_code(std::errc::not_enough_memory),
+                   "the service is out of memory");
   } catch (const std::exception& e) {
     return failure(errc::handler_failed, e.what());
   } catch (...) {
@@ -81,7 +90,8 @@ reply reply::failure(const std::exception_ptr& error) {
 
 reply&& reply::with_metadata(std::string_view bytes) && {
   if (bytes.size() > service_frame::max_metadata)
-    throw std::system_error(errc::message_too_large, "ringbell: metadata of " + std::to_string(bytes.size()) + " bytes");
+    throw std::system_error(errc::message_too_large,
+                            "ringbell: metadata of " + std::to_string(bytes.size()) + " bytes");
   metadata_ = bytes;
   return std::move(*this);
 }

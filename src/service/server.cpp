@@ -23,14 +23,16 @@ namespace {
 
 constexpr std::size_t rows_per_part = 64;
 
-// How often the end of a server looks whether its pool has been stopped, and so will not do what it was asked to, and whether what lack of memory kept it
-// from asking can be asked now.
+// How often the end of a server looks whether its pool has been stopped, and so will not do what it
+// was asked to, and whether what lack of memory kept it from asking can be asked now.
 constexpr std::chrono::milliseconds look_again_after{20};
 
-// What a stop waits for beyond its grace: handlers have 100 ms for their last words. A handler that has not ended by then keeps a pool's thread to itself.
+// What a stop waits for beyond its grace: handlers have 100 ms for their last words. A handler that
+// has not ended by then keeps a pool's thread to itself.
 constexpr std::chrono::milliseconds after_the_grace{200};
 
-/// Wakes a coroutine on its loop, from any thread; where there is no memory for that it finds out by itself.
+/// Wakes a coroutine on its loop, from any thread; where there is no memory for that it finds out
+/// by itself.
 template <class T>
 void tell(loop& where, const std::shared_ptr<T>& waiting) noexcept {
   try {
@@ -48,7 +50,8 @@ struct gathering {
   std::atomic<std::size_t> left;  // release and acquire: a thread that sees none left sees all
 
   /// From the thread of the shard.
-  static void add(const std::shared_ptr<gathering>& to, loop& back, server_shard& from, const server_session* asking) noexcept {
+  static void add(const std::shared_ptr<gathering>& to, loop& back, server_shard& from,
+                  const server_session* asking) noexcept {
     try {
       const std::vector<client_statistics> part = from.statistics(asking);
       const std::lock_guard lock(to->mutex);
@@ -63,7 +66,8 @@ struct gathering {
 /// A client that has begun to send a message makes its server keep room for all of it.
 server_options sound(server_options o) noexcept {
   constexpr std::size_t least = service_frame::max_header_size + service_frame::max_metadata;
-  o.listening.max_message = std::min<std::uint64_t>(o.listening.max_message, std::max(o.max_buffered_bytes, least));
+  o.listening.max_message =
+      std::min<std::uint64_t>(o.listening.max_message, std::max(o.max_buffered_bytes, least));
   return o;
 }
 
@@ -71,17 +75,20 @@ server_options sound(server_options o) noexcept {
 task<reply> answer_own(server_core& core, request r) {
   if (r.method() != service_frame::method_statistics) throw std::system_error(errc::no_such_method);
   if (!sys::is_current_user(r.peer().user) && !sys::is_superuser(r.peer().user))
-    throw call_error(make_error_code(errc::refused_unauthorized), "statistics are for the service's own user and root");
+    throw call_error(make_error_code(errc::refused_unauthorized),
+                     "statistics are for the service's own user and root");
   task<std::vector<client_statistics>> asking = core.statistics(session_of(r));
   const std::vector<client_statistics> rows = co_await std::move(asking);
   for (std::size_t at = 0; at < rows.size(); at += rows_per_part)
-    co_await r.write(std::as_bytes(std::span(rows).subspan(at, std::min(rows_per_part, rows.size() - at))));
+    co_await r.write(
+        std::as_bytes(std::span(rows).subspan(at, std::min(rows_per_part, rows.size() - at))));
   co_return reply();
 }
 
 }  // namespace
 
-server_core::server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler h, server_options o)
+server_core::server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler h,
+                         server_options o)
     : options(sound(std::move(o))),
       handler(std::move(h)),
       own_methods([this](request r) { return answer_own(*this, std::move(r)); }),
@@ -90,7 +97,8 @@ server_core::server_core(loop& lp, loop_pool* pool, std::string_view name, reque
       listener_(listener_core::bind(lp, name, options.listening)) {
   path_ = listener_->path();
   if (pool_)
-    for (std::size_t i = 0; i < pool_->size(); ++i) shards_.push_back(std::make_unique<server_shard>((*pool_)[i], *this));
+    for (std::size_t i = 0; i < pool_->size(); ++i)
+      shards_.push_back(std::make_unique<server_shard>((*pool_)[i], *this));
   else
     shards_.push_back(std::make_unique<server_shard>(loop_, *this));
   ending_ = std::make_shared<server_ending>(this);
@@ -145,7 +153,8 @@ task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit g
     }
     if (!asked) asked = ending->core->ask_to_stop(until);
     if (now - after_the_grace >= until) break;
-    if (ending->core && !ending->over()) co_await nudge::awaiter(ending->changed, from_now(look_again_after));
+    if (ending->core && !ending->over())
+      co_await nudge::awaiter(ending->changed, from_now(look_again_after));
   }
   co_return ending->over() && !ending->forced.load(std::memory_order_relaxed);
 }
@@ -154,7 +163,8 @@ task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit g
 bool server_core::ask_to_stop(loop::clock::time_point until) noexcept {
   try {
     if (pool_)
-      for (const auto& shard : shards_) shard->owner().post([&s = *shard, until] { s.begin_stop(until); });
+      for (const auto& shard : shards_)
+        shard->owner().post([&s = *shard, until] { s.begin_stop(until); });
     else
       shards_.front()->begin_stop(until);
     return true;
@@ -172,7 +182,8 @@ void server_core::shard_ended(bool forced) noexcept {
     ending_->changed.give();
 }
 
-/// On the thread of each, soon; where it is this one, at once: a server without a pool may be gone when a posted function runs.
+/// On the thread of each, soon; where it is this one, at once: a server without a pool may be gone
+/// when a posted function runs.
 template <class F>
 void server_core::on_each_shard(const F& f) {
   if (!pool_) return f(*shards_.front());
@@ -182,7 +193,9 @@ void server_core::on_each_shard(const F& f) {
 task<std::vector<client_statistics>> server_core::statistics(const server_session* asking) {
   const coroutine_context context = co_await current_context();
   const auto gathered = std::make_shared<gathering>(shards_.size());
-  on_each_shard([gathered, &back = *loop::current(), asking](server_shard& s) { gathering::add(gathered, back, s, asking); });
+  on_each_shard([gathered, &back = *loop::current(), asking](server_shard& s) {
+    gathering::add(gathered, back, s, asking);
+  });
   while (gathered->left.load(std::memory_order_acquire) != 0) {
     if (context.stop.stop_requested()) throw std::system_error(errc::cancelled);
     co_await nudge::awaiter(gathered->changed, from_now(look_again_after));
@@ -191,17 +204,20 @@ task<std::vector<client_statistics>> server_core::statistics(const server_sessio
   co_return std::move(gathered->all);
 }
 
-/// Each on the thread that runs its loop: nobody else may touch what is there. In two rounds: until the handlers have gone, on all loops, they may ask any of the
-/// shards for its statistics; what they posted has run when the second is over.
+/// Each on the thread that runs its loop: nobody else may touch what is there. In two rounds: until
+/// the handlers have gone, on all loops, they may ask any of the shards for its statistics; what
+/// they posted has run when the second is over.
 void server_core::drop_shards() noexcept {
   if (pool_) drop_each_shard();
   if (pool_) drop_each_shard();
-  // What was posted to a pool that has been stopped may never run. Once the threads have ended, all of it is ours.
+  // What was posted to a pool that has been stopped may never run. Once the threads have ended, all
+  // of it is ours.
   if (pool_stopped()) pool_->join();
   shards_.clear();
 }
 
-/// Drops each on its thread, and waits for that, at the most until the pool is stopped. Where memory is lacking it tries again.
+/// Drops each on its thread, and waits for that, at the most until the pool is stopped. Where
+/// memory is lacking it tries again.
 void server_core::drop_each_shard() noexcept {
   {
     const std::lock_guard lock(ending_->mutex);
@@ -224,20 +240,27 @@ void server_core::drop_each_shard() noexcept {
     }
   }
   std::unique_lock lock(ending_->mutex);
-  while (!ending_->dropped.wait_for(lock, look_again_after, [this] { return ending_->not_dropped == 0; }) && !pool_->stopped()) {}
+  while (!ending_->dropped.wait_for(lock, look_again_after, [this] {
+    return ending_->not_dropped == 0;
+  }) && !pool_->stopped()) {}
 }
 
 }  // namespace detail
 
 server::server(loop& lp, std::string_view name, request_handler handler, server_options options)
-    : core_(std::make_unique<detail::server_core>(lp, nullptr, name, std::move(handler), std::move(options))) {}
-server::server(loop& lp, loop_pool& pool, std::string_view name, request_handler handler, server_options options)
-    : core_(std::make_unique<detail::server_core>(lp, &pool, name, std::move(handler), std::move(options))) {}
+    : core_(std::make_unique<detail::server_core>(lp, nullptr, name, std::move(handler),
+                                                  std::move(options))) {}
+server::server(loop& lp, loop_pool& pool, std::string_view name, request_handler handler,
+               server_options options)
+    : core_(std::make_unique<detail::server_core>(lp, &pool, name, std::move(handler),
+                                                  std::move(options))) {}
 server::server(server&&) noexcept = default;
 server& server::operator=(server&&) noexcept = default;
 server::~server() = default;
 
-task<bool> server::stop(time_limit grace) { return detail::server_core::stop(core_ ? core_->ending() : nullptr, grace); }
+task<bool> server::stop(time_limit grace) {
+  return detail::server_core::stop(core_ ? core_->ending() : nullptr, grace);
+}
 const std::string& server::path() const noexcept {
   static const std::string none;
   return core_ ? core_->path() : none;

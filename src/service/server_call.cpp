@@ -17,13 +17,15 @@ namespace {
 std::optional<timer::time_point> deadline_of(std::uint64_t on_the_wire) noexcept {
   using std::chrono::nanoseconds;
   if (on_the_wire == 0) return std::nullopt;
-  const auto count = std::min<std::uint64_t>(on_the_wire, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+  const auto count = std::min<std::uint64_t>(
+      on_the_wire, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
   return timer::time_point(nanoseconds(static_cast<std::int64_t>(count)));
 }
 
 }  // namespace
 
-server_call::server_call(server_session& of, payload content, const service_frame::header& h) noexcept
+server_call::server_call(server_session& of, payload content,
+                         const service_frame::header& h) noexcept
     : call_core(service_frame::kind::reply, &of.shard().owner()),
       timer(&expired),
       session_(&of),
@@ -63,9 +65,11 @@ task<void> server_call::run(server_call& call, const request_handler& handler) {
   }
   if (!r) r.emplace(reply::failure(std::exchange(failed, nullptr)));
   // The deadline is the client's own, which may not have noticed it yet: it did not ask for an end.
-  if (call.cancelled_ == errc::timed_out && r->failed() && r->code() == errc::cancelled) r.emplace(reply::failure(errc::timed_out, ""));
+  if (call.cancelled_ == errc::timed_out && r->failed() && r->code() == errc::cancelled)
+    r.emplace(reply::failure(errc::timed_out, ""));
   // Nobody listens, but the client waits for the end of the call before it uses the number again.
-  if (call.cancelled_ != errc{} && call.cancelled_ != errc::timed_out) r.emplace(reply::failure(call.cancelled_, ""));
+  if (call.cancelled_ != errc{} && call.cancelled_ != errc::timed_out)
+    r.emplace(reply::failure(call.cancelled_, ""));
   task<void> answering = call.answer(std::move(*r));
   co_await std::move(answering);
 }
@@ -84,7 +88,9 @@ outgoing_frame server_call::frame_of(const reply& r) const {
 /// A reply that waits to be sent is kept for the client.
 class server_call::keeping {
 public:
-  keeping(server_call& call, std::size_t bytes) noexcept : call_(call), bytes_(bytes) { call.keep(bytes); }
+  keeping(server_call& call, std::size_t bytes) noexcept : call_(call), bytes_(bytes) {
+    call.keep(bytes);
+  }
   keeping(const keeping&) = delete;
   keeping& operator=(const keeping&) = delete;
   ~keeping() { call_.keep_no_more(bytes_); }
@@ -125,8 +131,9 @@ task<void> server_call::answer(reply r) {
     else
       r = e == errc::refused_bytes && session_
               ? session_->too_many_bytes()
-              : reply::failure(
-                    e, "the reply is longer than the " + std::to_string(out() ? out()->max_message() : 0) + " bytes that the client takes");
+              : reply::failure(e, "the reply is longer than the " +
+                                      std::to_string(out() ? out()->max_message() : 0) +
+                                      " bytes that the client takes");
   }
   error_ = r.failed() ? r.code() : std::error_code();
   reply_bytes_ = r.size();
@@ -163,7 +170,8 @@ void server_call::ended(task_promise<void>& frame) noexcept {
 }
 
 void server_call::cancel(errc why) noexcept {
-  if (!running_ || cancelled_ == why || (cancelled_ != errc{} && cancelled_ != errc::timed_out)) return;
+  if (!running_ || cancelled_ == why || (cancelled_ != errc{} && cancelled_ != errc::timed_out))
+    return;
   cancelled_ = why;
   if (why != errc::timed_out) close(why);
   stop_.request_stop();
@@ -171,7 +179,8 @@ void server_call::cancel(errc why) noexcept {
 
 void server_call::drop() noexcept {
   error_ = errc::closed;
-  if (server_session* const session = std::exchange(session_, nullptr); session && running_) tell_observer(*session);
+  if (server_session* const session = std::exchange(session_, nullptr); session && running_)
+    tell_observer(*session);
   count_no_more();
   close(errc::closed);
   if (running_) {
@@ -186,7 +195,9 @@ void server_call::drop() noexcept {
 
 namespace ringbell {
 
-const detail::server_session* detail::session_of(const request& r) noexcept { return r.call_ ? r.call_->session() : nullptr; }
+const detail::server_session* detail::session_of(const request& r) noexcept {
+  return r.call_ ? r.call_->session() : nullptr;
+}
 
 request::request(detail::server_call& call) noexcept : call_(&call) { call.hold(); }
 request::~request() {
@@ -203,7 +214,9 @@ const sys::peer_identity& request::peer() const noexcept {
   static const sys::peer_identity nobody;
   return call_ ? call_->peer() : nobody;
 }
-std::optional<std::chrono::steady_clock::time_point> request::deadline() const noexcept { return call_ ? call_->deadline() : std::nullopt; }
+std::optional<std::chrono::steady_clock::time_point> request::deadline() const noexcept {
+  return call_ ? call_->deadline() : std::nullopt;
+}
 bool request::stop_requested() const noexcept { return !call_ || call_->stop_requested(); }
 
 }  // namespace ringbell

@@ -18,10 +18,11 @@ namespace ringbell::detail {
 
 class server_session;
 
-/// A request under way: its bytes, its handler's coroutine, and the reply. The session has it until the handler has ended and the reply is sent; the handler's
-/// `request` may keep it for longer.
+/// A request under way: its bytes, its handler's coroutine, and the reply. The session has it until
+/// the handler has ended and the reply is sent; the handler's `request` may keep it for longer.
 ///
-/// The handler's frame is owned here: destroyed when it has ended, or where it waits when the session goes first.
+/// The handler's frame is owned here: destroyed when it has ended, or where it waits when the
+/// session goes first.
 class server_call final : public call_core, private task_owner, private timer {
 public:
   server_call(server_session& of, payload content, const service_frame::header& h) noexcept;
@@ -77,10 +78,13 @@ private:
   std::error_code error_;
 };
 
-/// Sends a frame, whatever the stop token says: a reply is owed also by a handler that was asked to stop.
+/// Sends a frame, whatever the stop token says: a reply is owed also by a handler that was asked to
+/// stop.
 class send_frame_awaiter final : public ready_node, public pending_frame {
 public:
-  send_frame_awaiter(outbox& through, const outgoing_frame& f) noexcept : out_(&through) { frame = f; }
+  send_frame_awaiter(outbox& through, const outgoing_frame& f) noexcept : out_(&through) {
+    frame = f;
+  }
   ~send_frame_awaiter() override {
     if (linked_frame()) out_->withdraw(*this);
   }

@@ -18,14 +18,16 @@
 
 namespace ringbell::detail {
 
-/// How far the stop of a server has come. Its shards tell, from their threads; the coroutine that awaits it looks. Outlives the server where one of these does.
+/// How far the stop of a server has come. Its shards tell, from their threads; the coroutine that
+/// awaits it looks. Outlives the server where one of these does.
 struct server_ending {
   explicit server_ending(server_core* of) noexcept : core(of) {}
   server_core* core;  // null when the server is gone; its loop's thread only, as is the nudge
   nudge changed;
   std::atomic<std::size_t> shards_left{0};
   std::atomic<bool> forced{false};  // not all ended by themselves
-  // For drop_each_shard(): a thread of a pool that has dropped the last may still be in here when the server is gone.
+  // For drop_each_shard(): a thread of a pool that has dropped the last may still be in here when
+  // the server is gone.
   std::mutex mutex;
   std::condition_variable dropped;
   std::size_t not_dropped = 0;
@@ -36,7 +38,8 @@ struct server_ending {
 /// A server: its listener, and the shards on the loops that its connections are spread over.
 class server_core final : private resident {
 public:
-  server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler handler, server_options options);
+  server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler handler,
+              server_options options);
   server_core(const server_core&) = delete;
   server_core& operator=(const server_core&) = delete;
   ~server_core();

@@ -14,17 +14,21 @@ namespace ringbell::detail {
 
 namespace {
 
-// After so many frames in a row it is the turn of the other clients: some microseconds, so that one who floods delays nobody for longer.
+// After so many frames in a row it is the turn of the other clients: some microseconds, so that one
+// who floods delays nobody for longer.
 constexpr unsigned frames_per_turn = 16;
 
 constexpr std::size_t first_buckets = 8;
 
-// A request under way beside its bytes: this library's objects and coroutine frames (some 1.5 KiB), and a short reply.
+// A request under way beside its bytes: this library's objects and coroutine frames (some 1.5 KiB),
+// and a short reply.
 constexpr std::size_t call_memory = 2048;
 
 std::string text_of(errc refused, const server_options& options) {
   switch (refused) {
-    case errc::refused_in_flight: return "the server allows " + std::to_string(options.max_in_flight) + " requests of one client at a time";
+    case errc::refused_in_flight:
+      return "the server allows " + std::to_string(options.max_in_flight) +
+             " requests of one client at a time";
     case errc::refused_bytes:
       return "the server keeps at most " + std::to_string(options.max_buffered_bytes) +
              " bytes for one client (max_buffered_bytes): requests under way, parts that were not read, replies that the client has not";
@@ -73,7 +77,11 @@ server_call* server_calls::any() const noexcept {
 // -- the session --
 
 server_session::server_session(server_shard& of, channel ch)
-    : shard_(of), ch_(std::move(ch)), peer_(ch_.peer()), out_(of.owner(), ch_.sender()), since_(loop::clock::now()) {
+    : shard_(of),
+      ch_(std::move(ch)),
+      peer_(ch_.peer()),
+      out_(of.owner(), ch_.sender()),
+      since_(loop::clock::now()) {
   out_.on_drained = [this] { close_when_done(); };
   kept_.most = of.options().max_buffered_bytes;
 }
@@ -84,7 +92,8 @@ server_session::~server_session() {
     call->drop();
   }
   // Made to end: by its server's end, or the end of the grace that a stop gives.
-  if (shard_.observer() && connected_) shard_.observer()->disconnected(peer_, leaving_ != errc{} ? leaving_ : errc::closed);
+  if (shard_.observer() && connected_)
+    shard_.observer()->disconnected(peer_, leaving_ != errc{} ? leaving_ : errc::closed);
   shard_.session_ended(*this);
 }
 
@@ -106,7 +115,9 @@ task<void> server_session::run() {
 task<std::error_code> server_session::take_all() {
   for (unsigned taken = 1;; ++taken) {
     auto m = co_await as_result(ch_.recv());
-    if (!m) co_return leaving_ != errc{} && m.error() == errc::closed ? make_error_code(leaving_) : m.error();
+    if (!m)
+      co_return leaving_ != errc{} && m.error() == errc::closed ? make_error_code(leaving_)
+                                                                : m.error();
     if (!*m) co_return std::error_code();
     try {
       if (const errc e = take(std::move(**m)); e != errc{}) co_return e;
@@ -118,7 +129,8 @@ task<std::error_code> server_session::take_all() {
       co_await std::move(refusing);
     }
     // Bytes that the client does not read: it waits for itself.
-    if (out_.bytes() > most_to_send()) (void)co_await as_result(out_.room_for(most_to_send()).wait());
+    if (out_.bytes() > most_to_send())
+      (void)co_await as_result(out_.room_for(most_to_send()).wait());
     if (taken % frames_per_turn == 0) co_await yield();
   }
 }
@@ -136,14 +148,17 @@ errc server_session::take(message m) {
   switch (h.kind) {
     case service_frame::kind::part:
       if (call->closed() != errc{}) break;  // nobody will read it
-      if ((h.flags & service_frame::more) && call->receiving_parts() && !call->has_room(call_core::memory_of_part(p.size())))
+      if ((h.flags & service_frame::more) && call->receiving_parts() &&
+          !call->has_room(call_core::memory_of_part(p.size())))
         call->cancel(errc::refused_bytes);
       else if (h.flags & service_frame::more)
         sound = call->part_arrived(std::move(p));
       else
         call->last_part_arrived();
       break;
-    case service_frame::kind::credit: sound = call->closed() != errc{} || call->credit_arrived(h.credit); break;
+    case service_frame::kind::credit:
+      sound = call->closed() != errc{} || call->credit_arrived(h.credit);
+      break;
     case service_frame::kind::cancel: call->cancel(errc::cancelled); break;
     default: sound = false;
   }
@@ -155,24 +170,32 @@ errc server_session::admit(const payload& content, const service_frame::header& 
   if (leaving_ != errc{}) return leaving_;
   if (calls_.size() >= options.max_in_flight) return errc::refused_in_flight;
   if (kept_.used != 0 && !kept_.has_room(memory_of(content, h))) return errc::refused_bytes;
-  if (h.method > service_frame::method_statistics || h.method == service_frame::reserved_methods) return errc::no_such_method;
+  if (h.method > service_frame::method_statistics || h.method == service_frame::reserved_methods)
+    return errc::no_such_method;
   return errc{};
 }
 
-std::size_t server_session::memory_of(const payload& content, const service_frame::header& h) const noexcept {
-  const std::size_t rows = h.method == service_frame::method_statistics ? shard_.clients() * sizeof(client_statistics) : 0;
+std::size_t server_session::memory_of(const payload& content,
+                                      const service_frame::header& h) const noexcept {
+  const std::size_t rows = h.method == service_frame::method_statistics
+                               ? shard_.clients() * sizeof(client_statistics)
+                               : 0;
   return call_memory + content.size() + content.metadata().size() + rows;
 }
 
-/// What may wait to be sent while requests are taken. A quarter, so that the reply to one more has room unless it is very long.
+/// What may wait to be sent while requests are taken. A quarter, so that the reply to one more has
+/// room unless it is very long.
 std::size_t server_session::most_to_send() const noexcept { return kept_.most / 4; }
 
-reply server_session::too_many_bytes() const { return reply::failure(errc::refused_bytes, text_of(errc::refused_bytes, shard_.options())); }
+reply server_session::too_many_bytes() const {
+  return reply::failure(errc::refused_bytes, text_of(errc::refused_bytes, shard_.options()));
+}
 
 errc server_session::begin(payload content, const service_frame::header& h) {
   errc refused = admit(content, h);
   if (refused == errc{} && h.deadline != 0 &&
-      h.deadline <= static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now().time_since_epoch()).count()))
+      h.deadline <= static_cast<std::uint64_t>(
+                        std::chrono::nanoseconds(loop::clock::now().time_since_epoch()).count()))
     refused = errc::timed_out;
   if (refused != errc{}) {
     ++refused_;
@@ -228,7 +251,8 @@ void server_session::leave(errc why) noexcept {
 
 void server_session::close_when_done() noexcept {
   if (leaving_ == errc{} || gone_ || calls_.size() != 0 || out_.waiting()) return;
-  // The last word: what the client has sent since was not looked at, and so may be sent to somebody else.
+  // The last word: what the client has sent since was not looked at, and so may be sent to somebody
+  // else.
   if (!std::exchange(last_word_, true)) send_goaway();
   if (!out_.waiting()) ch_.close();
 }
@@ -249,7 +273,8 @@ client_statistics server_session::statistics() noexcept {
   const connection_parts& parts = ch_.core()->parts();
   s.process = static_cast<std::uint64_t>(peer_.process);
   s.user = sys::number_of(peer_.user);
-  s.connected_ns = static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now() - since_).count());
+  s.connected_ns =
+      static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now() - since_).count());
   s.requests = requests_;
   s.failed = failed_;
   s.refused = refused_;

@@ -39,7 +39,9 @@ public:
   }
 
 private:
-  server_call*& bucket(std::uint32_t number) noexcept { return buckets_[number & (buckets_.size() - 1)]; }
+  server_call*& bucket(std::uint32_t number) noexcept {
+    return buckets_[number & (buckets_.size() - 1)];
+  }
   std::vector<server_call*> buckets_;
   std::size_t size_ = 0;
 };

@@ -23,7 +23,8 @@ constexpr std::chrono::milliseconds last_moment{100};
 
 server_shard::server_shard(loop& lp, server_core& core)
     : timer(&look), loop_(lp), core_(core), stop_timer_(*this), tasks_(std::in_place, lp) {
-  tasks_->on_error([](const std::exception_ptr&) {});  // out of memory: that client's connection has ended
+  tasks_->on_error(
+      [](const std::exception_ptr&) {});  // out of memory: that client's connection has ended
   loop_access::add_resident(lp, *this);
 }
 
@@ -37,7 +38,8 @@ const request_handler& server_shard::own_methods() const noexcept { return core_
 void server_shard::accept(accepted_connection client) noexcept {
   if (!tasks_ || stopping_) return end_connection(std::move(client.parts));
   try {
-    if (!stop_timer_.pending()) loop_access::add_timer(loop_, stop_timer_, loop::clock::time_point::max());
+    if (!stop_timer_.pending())
+      loop_access::add_timer(loop_, stop_timer_, loop::clock::time_point::max());
     // An error is this client's bad luck (no memory, no more watches): it sees a hang-up.
     auto started = start_channel(loop_, std::move(client.parts), std::move(client.slot));
     if (!started) return;
@@ -74,8 +76,10 @@ void server_shard::look_later() noexcept {
 
 void server_shard::drop_idle() noexcept {
   ++look_number_;
-  // No more are looked at than are due: with ten thousand clients, all of them would be milliseconds.
-  while (!sessions_.empty() && sessions_.front().active_in + looks_per_idle_timeout < look_number_) {
+  // No more are looked at than are due: with ten thousand clients, all of them would be
+  // milliseconds.
+  while (!sessions_.empty() &&
+         sessions_.front().active_in + looks_per_idle_timeout < look_number_) {
     server_session& s = sessions_.front();
     move_to_end(s);
     if (!s.idle()) continue;
@@ -99,7 +103,8 @@ void server_shard::cancel_all(errc why) noexcept {
 }
 
 void server_shard::begin_stop(loop::clock::time_point until) noexcept {
-  if (!std::exchange(stopping_, true)) sessions_.for_each([](server_session& s) { s.leave(errc::refused_stopping); });
+  if (!std::exchange(stopping_, true))
+    sessions_.for_each([](server_session& s) { s.leave(errc::refused_stopping); });
   if (sessions_.empty()) return ended();
   if (asked_ || until >= stop_at_) return;
   stop_at_ = until;
@@ -116,7 +121,9 @@ void server_shard::grace_is_over() noexcept {
 }
 
 void server_shard::set_stop_timer(loop::clock::time_point due) noexcept {
-  loop_access::add_timer(loop_, stop_timer_, due);  // it is pending, or its place in the heap has just been left: no memory is taken
+  loop_access::add_timer(
+      loop_, stop_timer_,
+      due);  // it is pending, or its place in the heap has just been left: no memory is taken
 }
 
 void server_shard::ended() noexcept {

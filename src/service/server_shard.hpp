@@ -19,7 +19,8 @@ namespace ringbell::detail {
 
 class server_core;
 
-/// The part of a server that is on one loop: the sessions of the connections there. All of it on that loop's thread.
+/// The part of a server that is on one loop: the sessions of the connections there. All of it on
+/// that loop's thread.
 class server_shard final : private timer, private resident {
 public:
   server_shard(loop& lp, server_core& core);
@@ -33,7 +34,8 @@ public:
     if (session.active_in != look_number_) move_to_end(session);
   }
 
-  /// Says goodbye to all, and makes those go that are still there at `until`; tells the core when none is left. Again: the earlier time holds. Takes no memory.
+  /// Says goodbye to all, and makes those go that are still there at `until`; tells the core when
+  /// none is left. Again: the earlier time holds. Takes no memory.
   void begin_stop(loop::clock::time_point until) noexcept;
   /// Ends everything where it is.
   void drop() noexcept;

@@ -24,8 +24,8 @@ constexpr nanoseconds least_cost = 2us;
 constexpr nanoseconds greatest_cost = 200us;
 constexpr nanoseconds patience = 50ms;
 
-// Two threads on two processors, waking each other in turn: while one wakes the other, it goes to sleep itself. Threads of our own,
-// because pinning the caller's would show outside.
+// Two threads on two processors, waking each other in turn: while one wakes the other, it goes to
+// sleep itself. Threads of our own, because pinning the caller's would show outside.
 class ping_pong {
 public:
   nanoseconds measure(int cpu_of_ping, int cpu_of_pong) {
@@ -78,8 +78,8 @@ private:
     futex_wake(turn_, 2, futex_scope::private_);
   }
 
-  // Half of the median round trip, in which each side woke once. The median because the first trips find the other not yet asleep, and
-  // some meet an interrupt.
+  // Half of the median round trip, in which each side woke once. The median because the first trips
+  // find the other not yet asleep, and some meet an interrupt.
   nanoseconds cost() noexcept {
     if (trip_count_ == 0) return unknown_park_cost;
     nanoseconds* const middle = trips_.data() + trip_count_ / 2;

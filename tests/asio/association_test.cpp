@@ -25,14 +25,19 @@ using namespace ringbell::test;
 
 namespace {
 
-/// What an executor of the test's own has to do: somebody else's queue, which runs when the test says so.
+/// What an executor of the test's own has to do: somebody else's queue, which runs when the test
+/// says so.
 class hand_run_queue {
 public:
   class executor {
   public:
     explicit executor(hand_run_queue& queue) noexcept : queue_(&queue) {}
-    net::execution_context& query(net::execution::context_t) const noexcept { return queue_->context_; }
-    net::execution::blocking_t query(net::execution::blocking_t) const noexcept { return net::execution::blocking.never; }
+    net::execution_context& query(net::execution::context_t) const noexcept {
+      return queue_->context_;
+    }
+    net::execution::blocking_t query(net::execution::blocking_t) const noexcept {
+      return net::execution::blocking.never;
+    }
     executor require(net::execution::blocking_t::never_t) const noexcept { return *this; }
     template <class F>
     void execute(F f) const {
@@ -100,10 +105,11 @@ TEST_CASE_TEMPLATE("the handler is called in its executor", Op, RINGBELL_ALL_OPE
       Op::block(b);
     else
       Op::allow(b);
-    Op::start(b, net::bind_executor(queue.get_executor(), [&](const net_error_code& error, auto&&... values) {
-                in_queue = queue.running();
-                c.set(error, std::forward<decltype(values)>(values)...);
-              }));
+    Op::start(b, net::bind_executor(queue.get_executor(),
+                                    [&](const net_error_code& error, auto&&... values) {
+                                      in_queue = queue.running();
+                                      c.set(error, std::forward<decltype(values)>(values)...);
+                                    }));
     run_ready(b, queue);
     if (blocked) Op::allow(b);
     const auto deadline = std::chrono::steady_clock::now() + patience;
@@ -116,7 +122,8 @@ TEST_CASE_TEMPLATE("the handler is called in its executor", Op, RINGBELL_ALL_OPE
   }
 }
 
-TEST_CASE_TEMPLATE("nothing happens before the handler's executor lets it", Op, RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE("nothing happens before the handler's executor lets it", Op,
+                   RINGBELL_CHANNEL_OPERATIONS) {
   bench b;
   hand_run_queue queue(b.context);
   completion<Op> c;
@@ -134,7 +141,8 @@ TEST_CASE_TEMPLATE("nothing happens before the handler's executor lets it", Op, 
   CHECK(queue.empty());
 }
 
-TEST_CASE_TEMPLATE("an operation that was woken goes on in the handler's executor", Op, RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE("an operation that was woken goes on in the handler's executor", Op,
+                   RINGBELL_CHANNEL_OPERATIONS) {
   bench b;
   hand_run_queue queue(b.context);
   completion<Op> c;
@@ -176,8 +184,10 @@ TEST_CASE("the authorizer is asked in the executor of the accept") {
 
 // -- two contexts --
 
-TEST_CASE_TEMPLATE("a context goes on running while an operation on its channel is under way in another one" * needs_exact_wakes, Op,
-                   RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE(
+    "a context goes on running while an operation on its channel is under way in another one" *
+        needs_exact_wakes,
+    Op, RINGBELL_CHANNEL_OPERATIONS) {
   bench b;
   net::io_context other;
   completion<Op> c;
@@ -232,16 +242,19 @@ TEST_CASE("a channel's context and its handlers' context in two threads") {
   bool all_there = true;
   bool far_ended = false;
   std::function<void()> receive = [&] {
-    b.near->async_recv(net::bind_executor(other.get_executor(), [&](net_error_code error, message m) {
-      all_there = all_there && !error && m.size() == sizeof received && std::memcmp(m.data(), &received, sizeof received) == 0;
-      m.release();
-      if (++received < count && all_there) return receive();
-      b.near->close();
-      work.reset();
-    }));
+    b.near->async_recv(
+        net::bind_executor(other.get_executor(), [&](net_error_code error, message m) {
+          all_there = all_there && !error && m.size() == sizeof received &&
+                      std::memcmp(m.data(), &received, sizeof received) == 0;
+          m.release();
+          if (++received < count && all_there) return receive();
+          b.near->close();
+          work.reset();
+        }));
   };
   const auto send = [&]() -> net::awaitable<void> {
-    for (int i = 0; i < count; ++i) co_await b.far->async_send(net::buffer(&i, sizeof i), net::use_awaitable);
+    for (int i = 0; i < count; ++i)
+      co_await b.far->async_send(net::buffer(&i, sizeof i), net::use_awaitable);
     far_ended = !co_await b.far->recv();
   };
   receive();
@@ -314,7 +327,9 @@ private:
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("the handler's allocator is used, and has everything back when the handler is called", Op, RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE(
+    "the handler's allocator is used, and has everything back when the handler is called", Op,
+    RINGBELL_ALL_OPERATIONS) {
   for (const bool blocked : {false, true}) {
     CAPTURE(blocked);
     bench b;
@@ -338,7 +353,8 @@ TEST_CASE_TEMPLATE("the handler's allocator is used, and has everything back whe
   }
 }
 
-TEST_CASE_TEMPLATE("an operation on a channel takes no memory from anywhere else", Op, RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE("an operation on a channel takes no memory from anywhere else", Op,
+                   RINGBELL_CHANNEL_OPERATIONS) {
   for (const bool blocked : {false, true}) {
     CAPTURE(blocked);
     bench b;
@@ -365,7 +381,8 @@ TEST_CASE_TEMPLATE("an operation on a channel takes no memory from anywhere else
   }
 }
 
-TEST_CASE_TEMPLATE("an operation that is destroyed with its context gives its memory back", Op, RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE("an operation that is destroyed with its context gives its memory back", Op,
+                   RINGBELL_ALL_OPERATIONS) {
   typename counting_handler<Op>::seen seen;
   {
     bench b;
@@ -380,7 +397,9 @@ TEST_CASE_TEMPLATE("an operation that is destroyed with its context gives its me
 
 // -- cancellation slot --
 
-TEST_CASE_TEMPLATE("the slot is taken while an operation is pending, and free when its handler is called", Op, RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE(
+    "the slot is taken while an operation is pending, and free when its handler is called", Op,
+    RINGBELL_ALL_OPERATIONS) {
   for (const bool blocked : {false, true}) {
     CAPTURE(blocked);
     bench b;
@@ -391,10 +410,11 @@ TEST_CASE_TEMPLATE("the slot is taken while an operation is pending, and free wh
       Op::block(b);
     else
       Op::allow(b);
-    Op::start(b, net::bind_cancellation_slot(signal.slot(), [&](const net_error_code& error, auto&&... values) {
-                taken_then = signal.slot().has_handler();
-                c.set(error, std::forward<decltype(values)>(values)...);
-              }));
+    Op::start(b, net::bind_cancellation_slot(
+                     signal.slot(), [&](const net_error_code& error, auto&&... values) {
+                       taken_then = signal.slot().has_handler();
+                       c.set(error, std::forward<decltype(values)>(values)...);
+                     }));
     CHECK(signal.slot().has_handler());
     if (blocked) {
       b.settle();
@@ -408,7 +428,8 @@ TEST_CASE_TEMPLATE("the slot is taken while an operation is pending, and free wh
   }
 }
 
-TEST_CASE_TEMPLATE("what a cancelled operation leaves in its slot does nothing any more", Op, RINGBELL_OBJECT_OPERATIONS) {
+TEST_CASE_TEMPLATE("what a cancelled operation leaves in its slot does nothing any more", Op,
+                   RINGBELL_OBJECT_OPERATIONS) {
   for (const bool by_signal : {true, false}) {
     CAPTURE(by_signal);
     bench b;
@@ -436,7 +457,8 @@ TEST_CASE_TEMPLATE("what a cancelled operation leaves in its slot does nothing a
   }
 }
 
-TEST_CASE_TEMPLATE("an operation that is turned away leaves the slot alone", Op, RINGBELL_OBJECT_OPERATIONS) {
+TEST_CASE_TEMPLATE("an operation that is turned away leaves the slot alone", Op,
+                   RINGBELL_OBJECT_OPERATIONS) {
   bench b;
   completion<Op> c;
   net::cancellation_signal signal;
@@ -453,11 +475,12 @@ TEST_CASE("an emission that comes too late does not touch the next operation") {
   net::cancellation_signal signal;
   completion<recv_operation> first, second;
   recv_operation::allow(b);
-  b.near->async_recv(net::bind_cancellation_slot(signal.slot(), [&](const net_error_code& error, message m) {
-    first.set(error, std::move(m));
-    b.near->async_recv(second.handler());
-    signal.emit(net::cancellation_type::all);
-  }));
+  b.near->async_recv(
+      net::bind_cancellation_slot(signal.slot(), [&](const net_error_code& error, message m) {
+        first.set(error, std::move(m));
+        b.near->async_recv(second.handler());
+        signal.emit(net::cancellation_type::all);
+      }));
   run_until(b.context, [&] { return first.calls != 0; });
   b.settle();
   CHECK(second.calls == 0);

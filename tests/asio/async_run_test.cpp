@@ -81,9 +81,11 @@ using guard = std::shared_ptr<int>;
 template <class T>
 struct counting_allocator {
   using value_type = T;
-  explicit counting_allocator(std::ptrdiff_t& in_use, int& given) noexcept : bytes(&in_use), times(&given) {}
+  explicit counting_allocator(std::ptrdiff_t& in_use, int& given) noexcept
+      : bytes(&in_use), times(&given) {}
   template <class U>
-  counting_allocator(const counting_allocator<U>& other) noexcept : bytes(other.bytes), times(other.times) {}
+  counting_allocator(const counting_allocator<U>& other) noexcept
+      : bytes(other.bytes), times(other.times) {}
   T* allocate(std::size_t n) {
     *bytes += static_cast<std::ptrdiff_t>(n * sizeof(T));
     ++*times;
@@ -120,7 +122,8 @@ TEST_CASE("an Asio coroutine awaits a native task, and gets its value") {
   driven d;
   int value = 0;
   const auto body = [&]() -> net::awaitable<void> {
-    const std::unique_ptr<int> made = co_await async_run(d.context, d.lp, make(7, 1ms), net::use_awaitable);
+    const std::unique_ptr<int> made =
+        co_await async_run(d.context, d.lp, make(7, 1ms), net::use_awaitable);
     value = *made;
     co_await async_run(d.context, d.lp, nothing(), net::use_awaitable);
     d.driving.stop();
@@ -130,19 +133,26 @@ TEST_CASE("an Asio coroutine awaits a native task, and gets its value") {
   CHECK(value == 7);
 }
 
-TEST_CASE("a callback, as_tuple, redirect_error, deferred and bind_executor are tokens for a task") {
+TEST_CASE(
+    "a callback, as_tuple, redirect_error, deferred and bind_executor are tokens for a task") {
   driven d;
   int calls = 0;
-  async_run(d.context, d.lp, make(1, 0ms), [&](net_error_code error, std::unique_ptr<int> p) { calls += !error && *p == 1; });
-  async_run(d.context, d.lp, make(2, 0ms), deferred)([&](net_error_code error, std::unique_ptr<int> p) { calls += !error && *p == 2; });
+  async_run(d.context, d.lp, make(1, 0ms),
+            [&](net_error_code error, std::unique_ptr<int> p) { calls += !error && *p == 1; });
+  async_run(d.context, d.lp, make(2, 0ms), deferred)(
+      [&](net_error_code error, std::unique_ptr<int> p) { calls += !error && *p == 2; });
   const auto strand = net::make_strand(d.context);
   bool on_strand = false;
-  async_run(d.context, d.lp, nothing(), net::bind_executor(strand, [&](net_error_code) { on_strand = strand.running_in_this_thread(); }));
+  async_run(d.context, d.lp, nothing(), net::bind_executor(strand, [&](net_error_code) {
+              on_strand = strand.running_in_this_thread();
+            }));
   const auto body = [&]() -> net::awaitable<void> {
-    auto [error, p] = co_await async_run(d.context.get_executor(), d.lp, make(3, 0ms), as_tuple(net::use_awaitable));
+    auto [error, p] = co_await async_run(d.context.get_executor(), d.lp, make(3, 0ms),
+                                         as_tuple(net::use_awaitable));
     calls += !error && *p == 3;
     net_error_code failed;
-    co_await async_run(d.context.get_executor(), d.lp, fail(errc::peer_closed), net::redirect_error(net::use_awaitable, failed));
+    co_await async_run(d.context.get_executor(), d.lp, fail(errc::peer_closed),
+                       net::redirect_error(net::use_awaitable, failed));
     calls += failed == net::error::connection_reset;
   };
   net::co_spawn(d.context, body, rethrow);
@@ -152,8 +162,10 @@ TEST_CASE("a callback, as_tuple, redirect_error, deferred and bind_executor are 
 TEST_CASE("a future, got in another thread than the one that runs the context") {
   driven d;
   std::thread runner([&] { d.context.run(); });
-  std::future<std::unique_ptr<int>> value = async_run(d.context, d.lp, make(9, 1ms), net::use_future);
-  std::future<void> failure = async_run(d.context, d.lp, fail(errc::end_of_stream), net::use_future);
+  std::future<std::unique_ptr<int>> value =
+      async_run(d.context, d.lp, make(9, 1ms), net::use_future);
+  std::future<void> failure =
+      async_run(d.context, d.lp, fail(errc::end_of_stream), net::use_future);
   REQUIRE(value.wait_for(patience) == std::future_status::ready);
   CHECK(*value.get() == 9);
   REQUIRE(failure.wait_for(patience) == std::future_status::ready);
@@ -180,11 +192,13 @@ TEST_CASE("a task's error is given in Asio's terms, where Asio has a word for it
   CHECK(o.error == net::error::no_memory);
 }
 
-TEST_CASE("another exception leaves the context's run in place of the handler's call, and everything else goes on") {
+TEST_CASE(
+    "another exception leaves the context's run in place of the handler's call, and everything else goes on") {
   driven d;
   guard g = std::make_shared<int>();
   outcome o, after;
-  async_run(d.context, d.lp, throw_something(), [h = o.handler(), g](net_error_code e) mutable { h(e); });
+  async_run(d.context, d.lp, throw_something(),
+            [h = o.handler(), g](net_error_code e) mutable { h(e); });
   CHECK_THROWS_WITH(d.context.run_for(patience), "from the task");
   CHECK(o.calls == 0);
   CHECK(g.use_count() == 1);
@@ -224,11 +238,13 @@ TEST_CASE("a handler may destroy the loop that its task has run on") {
 }
 
 TEST_CASE("cancellation of any type stops the task, and the operation is aborted") {
-  for (const auto type : {net::cancellation_type::terminal, net::cancellation_type::partial, net::cancellation_type::total}) {
+  for (const auto type : {net::cancellation_type::terminal, net::cancellation_type::partial,
+                          net::cancellation_type::total}) {
     driven d;
     net::cancellation_signal signal;
     outcome o;
-    async_run(d.context, d.lp, sleep_long(), net::bind_cancellation_slot(signal.slot(), o.handler()));
+    async_run(d.context, d.lp, sleep_long(),
+              net::bind_cancellation_slot(signal.slot(), o.handler()));
     for (int i = 0; i < 10; ++i) d.context.poll_one();
     CHECK(o.calls == 0);
     signal.emit(type);
@@ -259,7 +275,8 @@ TEST_CASE("a task that has a value in spite of the cancellation gives it") {
     co_return 5;
   };
   int value = 0;
-  async_run(d.context, d.lp, stubborn(), net::bind_cancellation_slot(signal.slot(), [&](net_error_code error, int v) {
+  async_run(d.context, d.lp, stubborn(),
+            net::bind_cancellation_slot(signal.slot(), [&](net_error_code error, int v) {
               CHECK_FALSE(error);
               value = v;
             }));
@@ -281,7 +298,8 @@ TEST_CASE("a race with a timer cancels the task, and waits until it has ended") 
   bool timer_won = false;
   const auto body = [&]() -> net::awaitable<void> {
     net::steady_timer timer(d.context, 2ms);
-    const auto first = co_await (async_run(d.context, d.lp, work(), net::use_awaitable) || timer.async_wait(net::use_awaitable));
+    const auto first = co_await (async_run(d.context, d.lp, work(), net::use_awaitable) ||
+                                 timer.async_wait(net::use_awaitable));
     CHECK(ended);
     timer_won = first.index() == 1;
     d.driving.stop();
@@ -295,7 +313,8 @@ TEST_CASE("an emission that comes after the context and the loop have gone does 
   net::cancellation_signal signal;
   {
     driven d;
-    async_run(net::make_strand(d.context), d.lp, sleep_long(), net::bind_cancellation_slot(signal.slot(), [](net_error_code) {}));
+    async_run(net::make_strand(d.context), d.lp, sleep_long(),
+              net::bind_cancellation_slot(signal.slot(), [](net_error_code) {}));
     d.context.poll();
   }
   signal.emit(net::cancellation_type::terminal);
@@ -320,7 +339,8 @@ TEST_CASE("the operation is aborted when the loop is destroyed") {
   CHECK(not_begun.aborted());
 }
 
-TEST_CASE("the handler is destroyed without being called when the context is destroyed, and the task goes on") {
+TEST_CASE(
+    "the handler is destroyed without being called when the context is destroyed, and the task goes on") {
   loop lp;
   guard g = std::make_shared<int>();
   bool gone = false, ended = false;
@@ -342,7 +362,8 @@ TEST_CASE("the handler is destroyed without being called when the context is des
   CHECK(ended);
 }
 
-TEST_CASE("a context that is destroyed takes a coroutine with it that waits for a task and owns the loop") {
+TEST_CASE(
+    "a context that is destroyed takes a coroutine with it that waits for a task and owns the loop") {
   guard g = std::make_shared<int>();
   {
     net::io_context context;
@@ -360,7 +381,8 @@ TEST_CASE("a context that is destroyed takes a coroutine with it that waits for 
   CHECK(g.use_count() == 1);
 }
 
-TEST_CASE("a context that is destroyed before it has run takes an operation that has not begun with it") {
+TEST_CASE(
+    "a context that is destroyed before it has run takes an operation that has not begun with it") {
   guard g = std::make_shared<int>();
   loop lp;
   {
@@ -376,10 +398,12 @@ TEST_CASE("a handler of another context runs there, and its slot is emitted ther
   net::cancellation_signal signal;
   std::thread::id called_in;
   outcome o;
-  async_run(d.context, d.lp, sleep_long(), net::bind_cancellation_slot(signal.slot(), net::bind_executor(other, [&](net_error_code e) {
-                                                                         called_in = std::this_thread::get_id();
-                                                                         o.handler()(e);
-                                                                       })));
+  async_run(
+      d.context, d.lp, sleep_long(),
+      net::bind_cancellation_slot(signal.slot(), net::bind_executor(other, [&](net_error_code e) {
+                                    called_in = std::this_thread::get_id();
+                                    o.handler()(e);
+                                  })));
   std::thread runner([&] { d.context.run(); });
   other.run_for(2ms);  // there is work, and no more
   CHECK(o.calls == 0);
@@ -392,7 +416,8 @@ TEST_CASE("a handler of another context runs there, and its slot is emitted ther
   runner.join();
 }
 
-TEST_CASE("operations that are begun and cancelled in one thread while another runs the loop lose nothing") {
+TEST_CASE(
+    "operations that are begun and cancelled in one thread while another runs the loop lose nothing") {
   driven d;
   std::thread runner([&] { d.context.run(); });
   net::io_context other;
@@ -402,10 +427,12 @@ TEST_CASE("operations that are begun and cancelled in one thread while another r
     net::cancellation_signal signal;
     bool done = false;
     async_run(d.context, d.lp, make(i, i % 2 ? 0ms : 1h),
-              net::bind_cancellation_slot(signal.slot(), net::bind_executor(other, [&](net_error_code error, std::unique_ptr<int> p) {
-                                            done = true;
-                                            if (error ? error == net::error::operation_aborted : *p == i) ++ended;
-                                          })));
+              net::bind_cancellation_slot(
+                  signal.slot(),
+                  net::bind_executor(other, [&](net_error_code error, std::unique_ptr<int> p) {
+                    done = true;
+                    if (error ? error == net::error::operation_aborted : *p == i) ++ended;
+                  })));
     if (i % 3)
       net::post(other, [&] { signal.emit(net::cancellation_type::total); });
     else if (i % 2 == 0)
@@ -422,7 +449,8 @@ TEST_CASE("the handler's allocator is used, and has everything back when the han
   std::ptrdiff_t in_use = 0, when_called = -1;
   int times = 0;
   bool called = false;
-  async_run(d.context, d.lp, nothing(), allocating_handler{counting_allocator<void>(in_use, times), &when_called, &called});
+  async_run(d.context, d.lp, nothing(),
+            allocating_handler{counting_allocator<void>(in_use, times), &when_called, &called});
   CHECK(in_use > 0);
   CHECK(run_until(d.context, [&] { return called; }));
   CHECK(times >= 1);  // any_io_executor does not hand the allocator on
@@ -437,7 +465,8 @@ TEST_CASE("an operation that is destroyed with its context gives its memory back
   bool called = false;
   {
     net::io_context context;
-    async_run(context, lp, nothing(), allocating_handler{counting_allocator<void>(in_use, times), &when_called, &called});
+    async_run(context, lp, nothing(),
+              allocating_handler{counting_allocator<void>(in_use, times), &when_called, &called});
     CHECK(in_use > 0);
   }
   CHECK(in_use == 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// recv() and send() in a coroutine: they do not suspend when they need not, and leave the others their turn.
+// recv() and send() in a coroutine: they do not suspend when they need not, and leave the others
+// their turn.
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -95,7 +96,8 @@ TEST_CASE("what the rings allow is done without returning to the executor") {
 TEST_CASE("messages of every size go through send and recv") {
   bench b;
   const std::size_t limit = b.near->max_claim();
-  const std::vector<std::size_t> sizes{0, 1, 95, 96, 1000, limit - 1, limit, limit + 1, 4096, 20'000, 3 << 20};
+  const std::vector<std::size_t> sizes{0,     1,         95,   96,     1000,   limit - 1,
+                                       limit, limit + 1, 4096, 20'000, 3 << 20};
   std::size_t received = 0;
   const auto send = [&]() -> net::awaitable<void> {
     for (const std::size_t size : sizes) {
@@ -178,7 +180,8 @@ TEST_CASE("a hot exchange between two threads" * needs_fast_round_trips) {
     for (; echoed < count; ++echoed) {
       co_await ch.send(net::buffer(&echoed, sizeof echoed));
       const auto m = co_await ch.recv();
-      if (!m || m->size() != sizeof echoed || std::memcmp(m->data(), &echoed, sizeof echoed) != 0) co_return;
+      if (!m || m->size() != sizeof echoed || std::memcmp(m->data(), &echoed, sizeof echoed) != 0)
+        co_return;
     }
   };
   net::co_spawn(here, serve, rethrow);
@@ -248,7 +251,8 @@ TEST_CASE("a timer fires while two coroutines keep each other busy" * needs_fast
     b.near->close();
   };
   const auto answer = [&]() -> net::awaitable<void> {
-    while (const auto m = co_await b.far->recv()) co_await b.far->send(net::buffer(m->data(), m->size()));
+    while (const auto m = co_await b.far->recv())
+      co_await b.far->send(net::buffer(m->data(), m->size()));
   };
   net::co_spawn(b.context, ask, rethrow);
   net::co_spawn(b.context, answer, rethrow);
@@ -344,14 +348,19 @@ TEST_CASE("other errors are thrown") {
   CHECK(done);
 }
 
-TEST_CASE("recv and send that wait end with operation_aborted when the channel is closed, moved or cancelled") {
+TEST_CASE(
+    "recv and send that wait end with operation_aborted when the channel is closed, moved or cancelled") {
   for (const int how : {0, 1, 2}) {
     CAPTURE(how);
     bench b;
     bench::fill(*b.near, 500);
     net_error_code received, sent;
-    const auto receive = [&]() -> net::awaitable<void> { received = co_await error_of(b.near->recv()); };
-    const auto send = [&]() -> net::awaitable<void> { sent = co_await error_of(b.near->send(net::buffer(b.bytes))); };
+    const auto receive = [&]() -> net::awaitable<void> {
+      received = co_await error_of(b.near->recv());
+    };
+    const auto send = [&]() -> net::awaitable<void> {
+      sent = co_await error_of(b.near->send(net::buffer(b.bytes)));
+    };
     net::co_spawn(b.context, receive, rethrow);
     net::co_spawn(b.context, send, rethrow);
     b.settle();
@@ -375,7 +384,8 @@ TEST_CASE("no message is lost when recv is awaited beside a timer") {
   const auto receive = [&]() -> net::awaitable<void> {
     net::steady_timer timer(b.context);
     while (next < count && in_order) {
-      timer.expires_after(std::chrono::microseconds(pick(static_cast<std::uint64_t>(timeouts), 60)));
+      timer.expires_after(
+          std::chrono::microseconds(pick(static_cast<std::uint64_t>(timeouts), 60)));
       auto first = co_await (b.near->recv() || timer.async_wait(net::use_awaitable));
       if (first.index() == 1) {
         ++timeouts;
@@ -411,7 +421,9 @@ TEST_CASE("a message that is there when recv loses to something else is there st
     for (int i = 0; i < 100; ++i) {
       CHECK_FALSE(b.far->try_send(hello()));
       net::steady_timer timer(b.context, 0s);
-      const auto at_once = [&]() -> net::awaitable<void> { co_await timer.async_wait(net::use_awaitable); };
+      const auto at_once = [&]() -> net::awaitable<void> {
+        co_await timer.async_wait(net::use_awaitable);
+      };
       auto first = co_await (at_once() || b.near->recv());
       net_error_code error;
       if (first.index() == 0)

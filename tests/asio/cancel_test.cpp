@@ -98,7 +98,8 @@ TEST_CASE("any mixture of cancellation types cancels, and none at all does not")
   s.goes_on();
 }
 
-TEST_CASE("a send that is cancelled half-way shows the peer nothing, and the next message arrives intact") {
+TEST_CASE(
+    "a send that is cancelled half-way shows the peer nothing, and the next message arrives intact") {
   for (const phase at : all_phases)
     for (const auto type : all_cancellation_types)
       for (const bool peer_reads : {false, true}) {
@@ -109,7 +110,8 @@ TEST_CASE("a send that is cancelled half-way shows the peer nothing, and the nex
         net::cancellation_signal signal;
         outcome sent, sent_next;
         bool arrived = false;
-        s.client().async_send(net::buffer(s.large), net::bind_cancellation_slot(signal.slot(), sent.handler()));
+        s.client().async_send(net::buffer(s.large),
+                              net::bind_cancellation_slot(signal.slot(), sent.handler()));
         if (at != phase::not_run) s.context.poll_one();  // fills the ring
         if (peer_reads) {
           net_error_code nothing_whole;
@@ -136,7 +138,8 @@ TEST_CASE("a send that is cancelled half-way shows the peer nothing, and the nex
       }
 }
 
-TEST_CASE("a signal that is emitted after the operation has ended does nothing, not to the next one either") {
+TEST_CASE(
+    "a signal that is emitted after the operation has ended does nothing, not to the next one either") {
   for (const operation& op : all_operations) {
     CAPTURE(op);
     scene s(phase::asleep);
@@ -151,10 +154,12 @@ TEST_CASE("a signal that is emitted after the operation has ended does nothing, 
     }));
     CHECK(ended.succeeded());
     CHECK_FALSE(signal.slot().has_handler());
-    s.client().async_recv(net::bind_cancellation_slot(signal_of_next.slot(), [&](net_error_code error, const message&) { next(error); }));
+    s.client().async_recv(net::bind_cancellation_slot(
+        signal_of_next.slot(), [&](net_error_code error, const message&) { next(error); }));
     signal.emit(net::cancellation_type::all);
     s.proceed();
-    const bool got_it_already = std::string(op.name).starts_with("async_wait") && op.receives;  // a wait leaves the message to others
+    const bool got_it_already = std::string(op.name).starts_with("async_wait") &&
+                                op.receives;  // a wait leaves the message to others
     CHECK(next.calls == (got_it_already ? 1 : 0));
     signal_of_next.emit(net::cancellation_type::all);
     run_out(s.context);
@@ -186,7 +191,8 @@ TEST_CASE("a handler may emit the signal of its own operation, and destroy it") 
     }
 }
 
-TEST_CASE("a signal may be emitted and destroyed after the channel, the operation and the context are gone") {
+TEST_CASE(
+    "a signal may be emitted and destroyed after the channel, the operation and the context are gone") {
   for (const operation& op : all_operations)
     for (const phase at : all_phases)
       for (const bool handler_runs : {false, true}) {
@@ -224,11 +230,12 @@ TEST_CASE("a signal may outlive the context of an accept and of a connect") {
         {
           net::io_context context;
           asio_listener listener(context, folder / "service");
-          listener.async_accept(
-              net::bind_cancellation_slot(of_accept.slot(), [](net_error_code, const asio_channel&) { FAIL("nobody came"); }));
-          async_connect(
-              context, folder / "nobody", patient(),
-              net::bind_cancellation_slot(of_connect.slot(), [](net_error_code, const asio_channel&) { FAIL("nobody listens"); }));
+          listener.async_accept(net::bind_cancellation_slot(
+              of_accept.slot(), [](net_error_code, const asio_channel&) { FAIL("nobody came"); }));
+          async_connect(context, folder / "nobody", patient(),
+                        net::bind_cancellation_slot(
+                            of_connect.slot(),
+                            [](net_error_code, const asio_channel&) { FAIL("nobody listens"); }));
           if (sleeping) context.poll();
         }
         if (emit) {
@@ -240,7 +247,8 @@ TEST_CASE("a signal may outlive the context of an accept and of a connect") {
     }
 }
 
-TEST_CASE("a slot can be used for the next operation before the handler of the cancelled one was called") {
+TEST_CASE(
+    "a slot can be used for the next operation before the handler of the cancelled one was called") {
   for (const operation& op : all_operations)
     for (const phase at : all_phases)
       for (const bool by_signal : {false, true}) {
@@ -279,11 +287,13 @@ TEST_CASE("cancelling one direction leaves the other pending") {
       scene s(at);
       net::cancellation_signal of_recv, of_send;
       outcome received, sent;
-      s.client().async_recv(net::bind_cancellation_slot(of_recv.slot(), [&](net_error_code error, const message& m) {
-        received(error);
-        if (!error) CHECK(m.text() == "for the one that goes on");
-      }));
-      s.client().async_send(net::buffer(s.bytes), net::bind_cancellation_slot(of_send.slot(), sent.handler()));
+      s.client().async_recv(
+          net::bind_cancellation_slot(of_recv.slot(), [&](net_error_code error, const message& m) {
+            received(error);
+            if (!error) CHECK(m.text() == "for the one that goes on");
+          }));
+      s.client().async_send(net::buffer(s.bytes),
+                            net::bind_cancellation_slot(of_send.slot(), sent.handler()));
       s.proceed();
       (cancel_receiving ? of_recv : of_send).emit(net::cancellation_type::total);
       outcome& cancelled = cancel_receiving ? received : sent;
@@ -304,7 +314,8 @@ TEST_CASE("cancelling one direction leaves the other pending") {
     }
 }
 
-TEST_CASE("after cancel() the same operation can be started at once, and both handlers are called once") {
+TEST_CASE(
+    "after cancel() the same operation can be started at once, and both handlers are called once") {
   for (const operation& op : all_operations)
     for (const phase at : all_phases) {
       CAPTURE(op);
@@ -330,7 +341,8 @@ TEST_CASE("after cancel() the same operation can be started at once, and both ha
     }
 }
 
-TEST_CASE("after close_send() a receive can be started, also when a wait for either direction was pending") {
+TEST_CASE(
+    "after close_send() a receive can be started, also when a wait for either direction was pending") {
   scene s(phase::asleep);
   outcome waited, received;
   s.client().async_wait(wait_recv | wait_send, waited.handler());
@@ -358,41 +370,47 @@ TEST_CASE("a cancelled accept loses no client") {
       for (const int client : {0, 1, 2}) {
         CAPTURE(sleeping);
         CAPTURE(static_cast<int>(type));
-        CAPTURE(client);  // there is none; one that has connected; one that has been welcomed as well
+        CAPTURE(
+            client);  // there is none; one that has connected; one that has been welcomed as well
         const temporary_folder folder;
         net::io_context context, of_client;
         asio_listener listener(context, folder / "service");
         net::cancellation_signal signal;
         outcome ended;
-        listener.async_accept(net::bind_cancellation_slot(signal.slot(), [&](net_error_code error, const asio_channel& ch) {
-          CHECK_FALSE(ch.is_open());
-          ended(error);
-        }));
+        listener.async_accept(net::bind_cancellation_slot(
+            signal.slot(), [&](net_error_code error, const asio_channel& ch) {
+              CHECK_FALSE(ch.is_open());
+              ended(error);
+            }));
         if (sleeping) context.poll();
         std::optional<asio_channel> connected;
         if (client != 0) {
-          async_connect(of_client, folder / "service", patient(), [&](net_error_code error, asio_channel ch) {
-            REQUIRE_FALSE(error);
-            connected = std::move(ch);
-          });
+          async_connect(of_client, folder / "service", patient(),
+                        [&](net_error_code error, asio_channel ch) {
+                          REQUIRE_FALSE(error);
+                          connected = std::move(ch);
+                        });
           of_client.poll();
         }
         if (client == 2) {
-          // Two accepts take two clients: so the second is welcomed, and waits, when the first has been accepted.
+          // Two accepts take two clients: so the second is welcomed, and waits, when the first has
+          // been accepted.
           outcome other;
           signal.emit(type);
           context.poll();
           CHECK(ended.aborted());
           ended = {};
-          async_connect(of_client, folder / "service", patient(), [&](net_error_code error, asio_channel) { other(error); });
+          async_connect(of_client, folder / "service", patient(),
+                        [&](net_error_code error, asio_channel) { other(error); });
           of_client.poll();
-          listener.async_accept([](net_error_code error, const asio_channel&) { CHECK_FALSE(error); });
+          listener.async_accept(
+              [](net_error_code error, const asio_channel&) { CHECK_FALSE(error); });
           run_out(context);
           run_out(of_client);
           CHECK(other.succeeded());
           CHECK(connected);
-          listener.async_accept(
-              net::bind_cancellation_slot(signal.slot(), [&](net_error_code error, const asio_channel&) { ended(error); }));
+          listener.async_accept(net::bind_cancellation_slot(
+              signal.slot(), [&](net_error_code error, const asio_channel&) { ended(error); }));
         }
         signal.emit(type);
         CHECK(ended.calls == 0);
@@ -451,11 +469,13 @@ TEST_CASE("a cancelled connect leaves nothing behind") {
           net::cancellation_signal signal;
           outcome ended;
           async_connect(context, folder / "service", patient(),
-                        net::bind_cancellation_slot(signal.slot(), [&](net_error_code error, const asio_channel& ch) {
-                          CHECK_FALSE(ch.is_open());
-                          ended(error);
-                        }));
-          // A connect that finds nobody tries again a millisecond later: also then it can be cancelled.
+                        net::bind_cancellation_slot(
+                            signal.slot(), [&](net_error_code error, const asio_channel& ch) {
+                              CHECK_FALSE(ch.is_open());
+                              ended(error);
+                            }));
+          // A connect that finds nobody tries again a millisecond later: also then it can be
+          // cancelled.
           for (int turn = 0; turn < turns; ++turn) context.run_one_for(turns == 1 ? 20ms : 200us);
           REQUIRE(ended.calls == 0);
           signal.emit(type);
@@ -490,7 +510,9 @@ void in_a_coroutine(net::io_context& context, F body) {
   run_out(context);
 }
 
-net::steady_timer timer_of(net::io_context& context, net::steady_timer::duration after) { return net::steady_timer(context, after); }
+net::steady_timer timer_of(net::io_context& context, net::steady_timer::duration after) {
+  return net::steady_timer(context, after);
+}
 
 }  // namespace
 
@@ -503,14 +525,16 @@ TEST_CASE("with ||, the receive loses to a timer, and the next one gets the mess
       s.client().spin(policy);
       in_a_coroutine(s.context, [&]() -> net::awaitable<void> {
         net::steady_timer timer = timer_of(s.context, limit);
-        const auto first = co_await (s.client().async_recv(net::use_awaitable) || timer.async_wait(net::use_awaitable));
+        const auto first = co_await (s.client().async_recv(net::use_awaitable) ||
+                                     timer.async_wait(net::use_awaitable));
         CHECK(first.index() == 1);
         timer.expires_after(limit);
         const auto second = co_await (s.client().recv() || timer.async_wait(net::use_awaitable));
         CHECK(second.index() == 1);
         s.from_server("message");
         timer.expires_after(20s);
-        const auto third = co_await (s.client().async_recv(net::use_awaitable) || timer.async_wait(net::use_awaitable));
+        const auto third = co_await (s.client().async_recv(net::use_awaitable) ||
+                                     timer.async_wait(net::use_awaitable));
         REQUIRE(third.index() == 0);
         CHECK(std::get<0>(third).text() == "message");
         s.from_server("another");
@@ -528,18 +552,25 @@ TEST_CASE("with ||, sends, claims and waits lose to a timer, and have done nothi
     s.client().spin(policy);
     in_a_coroutine(s.context, [&]() -> net::awaitable<void> {
       net::steady_timer timer = timer_of(s.context, 300us);
-      CHECK((co_await (s.client().async_send(net::buffer(s.bytes), net::use_awaitable) || timer.async_wait(net::use_awaitable))).index() ==
-            1);
+      CHECK((co_await (s.client().async_send(net::buffer(s.bytes), net::use_awaitable) ||
+                       timer.async_wait(net::use_awaitable)))
+                .index() == 1);
       timer.expires_after(300us);
-      CHECK((co_await (s.client().async_send(net::buffer(s.large), net::use_awaitable) || timer.async_wait(net::use_awaitable))).index() ==
-            1);
+      CHECK((co_await (s.client().async_send(net::buffer(s.large), net::use_awaitable) ||
+                       timer.async_wait(net::use_awaitable)))
+                .index() == 1);
       timer.expires_after(300us);
-      CHECK((co_await (s.client().async_claim(500, net::use_awaitable) || timer.async_wait(net::use_awaitable))).index() == 1);
+      CHECK((co_await (s.client().async_claim(500, net::use_awaitable) ||
+                       timer.async_wait(net::use_awaitable)))
+                .index() == 1);
       timer.expires_after(300us);
-      CHECK((co_await (s.client().async_wait(wait_recv | wait_send, net::use_awaitable) || timer.async_wait(net::use_awaitable))).index() ==
-            1);
+      CHECK((co_await (s.client().async_wait(wait_recv | wait_send, net::use_awaitable) ||
+                       timer.async_wait(net::use_awaitable)))
+                .index() == 1);
       timer.expires_after(300us);
-      CHECK((co_await (s.client().send(net::buffer(s.bytes)) || timer.async_wait(net::use_awaitable))).index() == 1);
+      CHECK(
+          (co_await (s.client().send(net::buffer(s.bytes)) || timer.async_wait(net::use_awaitable)))
+              .index() == 1);
     });
     s.goes_on();
   }
@@ -549,8 +580,8 @@ TEST_CASE("with ||, two directions of one channel are each other's alternative")
   scene s(phase::asleep);
   in_a_coroutine(s.context, [&]() -> net::awaitable<void> {
     s.from_server("message");
-    const auto first =
-        co_await (s.client().async_recv(net::use_awaitable) || s.client().async_send(net::buffer(s.bytes), net::use_awaitable));
+    const auto first = co_await (s.client().async_recv(net::use_awaitable) ||
+                                 s.client().async_send(net::buffer(s.bytes), net::use_awaitable));
     CHECK(first.index() == 0);
   });
   s.goes_on();
@@ -564,13 +595,20 @@ TEST_CASE("with ||, accept and connect lose to a timer") {
   in_a_coroutine(context, [&]() -> net::awaitable<void> {
     const net::any_io_executor here = context.get_executor();
     net::steady_timer timer = timer_of(context, 300us);
-    CHECK((co_await (listener.async_accept(net::use_awaitable) || timer.async_wait(net::use_awaitable))).index() == 1);
+    CHECK((co_await (listener.async_accept(net::use_awaitable) ||
+                     timer.async_wait(net::use_awaitable)))
+              .index() == 1);
     timer.expires_after(3ms);
-    CHECK((co_await (async_connect(here, folder / "nobody", net::use_awaitable) || timer.async_wait(net::use_awaitable))).index() == 1);
+    CHECK((co_await (async_connect(here, folder / "nobody", net::use_awaitable) ||
+                     timer.async_wait(net::use_awaitable)))
+              .index() == 1);
     timer.expires_after(3ms);
-    CHECK((co_await (async_connect(here, folder / "silent", net::use_awaitable) || timer.async_wait(net::use_awaitable))).index() == 1);
+    CHECK((co_await (async_connect(here, folder / "silent", net::use_awaitable) ||
+                     timer.async_wait(net::use_awaitable)))
+              .index() == 1);
     timer.expires_after(20s);
-    const auto both = co_await (listener.async_accept(net::use_awaitable) && async_connect(here, folder / "service", net::use_awaitable));
+    const auto both = co_await (listener.async_accept(net::use_awaitable) &&
+                                async_connect(here, folder / "service", net::use_awaitable));
     CHECK(std::get<0>(both).is_open());
     CHECK(std::get<1>(both).is_open());
   });
@@ -591,7 +629,8 @@ TEST_CASE("a coroutine is cancelled by its own slot, in whatever it waits for") 
             try {
               if (step == 0) co_await s.client().async_recv(net::use_awaitable);
               if (step == 1) co_await s.client().recv();
-              if (step == 2) co_await s.client().async_send(net::buffer(s.bytes), net::use_awaitable);
+              if (step == 2)
+                co_await s.client().async_send(net::buffer(s.bytes), net::use_awaitable);
               if (step == 3) co_await s.client().send(net::buffer(s.large));
               if (step == 4) co_await s.client().async_claim(500, net::use_awaitable);
             } catch (const net_system_error& e) {
@@ -633,7 +672,8 @@ TEST_CASE("a coroutine that was cancelled before it waits does not receive") {
       s.context,
       [&]() -> net::awaitable<void> {
         co_await net::post(s.context, net::use_awaitable);
-        signal.emit(net::cancellation_type::terminal);  // by somebody else, while it does something else
+        signal.emit(
+            net::cancellation_type::terminal);  // by somebody else, while it does something else
         co_await s.client().async_recv(net::use_awaitable);
       },
       net::bind_cancellation_slot(signal.slot(), [&](std::exception_ptr e) {
@@ -658,13 +698,15 @@ TEST_CASE("cancel_after ends an operation in time, which has then done nothing")
     CAPTURE(at);
     scene s(at);
     outcome received, sent, claimed, waited;
-    s.client().async_recv(net::cancel_after(1ms, [&](net_error_code error, const message&) { received(error); }));
+    s.client().async_recv(
+        net::cancel_after(1ms, [&](net_error_code error, const message&) { received(error); }));
     s.client().async_send(net::buffer(s.large), net::cancel_after(1ms, sent.handler()));
     s.proceed();
     run_out(s.context);
     CHECK(received.aborted());
     CHECK(sent.aborted());
-    s.client().async_claim(500, net::cancel_after(1ms, [&](net_error_code error, const claim&) { claimed(error); }));
+    s.client().async_claim(
+        500, net::cancel_after(1ms, [&](net_error_code error, const claim&) { claimed(error); }));
     run_out(s.context);
     CHECK(claimed.aborted());
     s.client().async_wait(wait_recv | wait_send, net::cancel_after(1ms, waited.handler()));
@@ -692,9 +734,11 @@ TEST_CASE("cancel_after ends an accept and a connect") {
   net::io_context context;
   asio_listener listener(context, folder / "service");
   outcome accepted, connected;
-  listener.async_accept(net::cancel_after(1ms, [&](net_error_code error, const asio_channel&) { accepted(error); }));
-  async_connect(context, folder / "nobody", patient(),
-                net::cancel_after(1ms, [&](net_error_code error, const asio_channel&) { connected(error); }));
+  listener.async_accept(
+      net::cancel_after(1ms, [&](net_error_code error, const asio_channel&) { accepted(error); }));
+  async_connect(
+      context, folder / "nobody", patient(),
+      net::cancel_after(1ms, [&](net_error_code error, const asio_channel&) { connected(error); }));
   run_out(context);
   CHECK(accepted.aborted());
   CHECK(connected.aborted());

@@ -89,7 +89,8 @@ TEST_CASE_TEMPLATE("a pending receive hears of the end", Op, recv_operation, rec
   }
 }
 
-TEST_CASE_TEMPLATE("a pending send hears that the peer receives no more", Op, send_operation, claim_operation) {
+TEST_CASE_TEMPLATE("a pending send hears that the peer receives no more", Op, send_operation,
+                   claim_operation) {
   for (const bool destroyed : {false, true}) {
     CAPTURE(destroyed);
     bench b;
@@ -170,7 +171,8 @@ int send_three(const std::string& path, const shared_object<std::atomic<bool>>& 
   async_connect(context, path, [&](net_error_code error, asio_channel connected) {
     expect(!error, "a connection");
     ch = std::move(connected);
-    for (const char* const text : {"one", "two", "three"}) expect(!ch->try_send(net::buffer(text, std::strlen(text))), "space");
+    for (const char* const text : {"one", "two", "three"})
+      expect(!ch->try_send(net::buffer(text, std::strlen(text))), "space");
     *sent = true;
   });
   context.run();
@@ -224,7 +226,9 @@ TEST_CASE("what the peer sent before it was killed is received, then connection_
   s.peer.die();
   std::string heard;
   for (int i = 0; i < 5; ++i) {
-    s.ch->async_recv([&](net_error_code error, const message& m) { heard += error ? error.message() : std::string(m.text()); });
+    s.ch->async_recv([&](net_error_code error, const message& m) {
+      heard += error ? error.message() : std::string(m.text());
+    });
     run_out(s.context);
   }
   const std::string reset = net_error_code(net::error::connection_reset).message();
@@ -281,7 +285,8 @@ TEST_CASE("who only tries hears of the peer's death as well") {
 
 namespace {
 
-/// How pending operations are ended. The connection is at `b.near` afterwards, or nowhere; or another one is there.
+/// How pending operations are ended. The connection is at `b.near` afterwards, or nowhere; or
+/// another one is there.
 struct ending {
   const char* name;
   bool goes_on;
@@ -309,7 +314,8 @@ const ending all_endings[] = {
        *b.far = std::move(spare.server);
      }},
     {"close", false, [](bench& b, asio_pair&) { b.near->close(); }},
-    {"destruction", false, [](bench& b, asio_pair&) { b.near = std::make_unique<asio_channel>(b.context); }},
+    {"destruction", false,
+     [](bench& b, asio_pair&) { b.near = std::make_unique<asio_channel>(b.context); }},
 };
 
 /// How far an operation has come until then.
@@ -369,8 +375,10 @@ void check_ending(const ending& how, stage at) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("what is pending is aborted, and can be begun anew before its handler was called" * needs_exact_wakes, Op,
-                   RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE(
+    "what is pending is aborted, and can be begun anew before its handler was called" *
+        needs_exact_wakes,
+    Op, RINGBELL_CHANNEL_OPERATIONS) {
   for (const ending& how : all_endings)
     for (const stage at : {stage::begun, stage::asleep, stage::woken}) check_ending<Op>(how, at);
 }
@@ -426,7 +434,8 @@ TEST_CASE("a channel may be closed, destroyed or moved by a handler of its own")
 
 // -- not open --
 
-TEST_CASE_TEMPLATE("nothing can be done on a channel that is not open", Op, RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE("nothing can be done on a channel that is not open", Op,
+                   RINGBELL_CHANNEL_OPERATIONS) {
   for (const bool closed : {false, true}) {
     CAPTURE(closed);
     bench b;

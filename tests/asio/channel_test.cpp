@@ -72,10 +72,12 @@ TEST_CASE("messages may be held, and released in any order") {
   std::vector<message> held;
   net_error_code error;
   for (std::uint64_t round = 0; round < 20; ++round) {
-    for (std::uint64_t i = 0; i < 3; ++i) REQUIRE_FALSE(b.near->try_send(net::buffer(patterned(300, round * 3 + i))));
+    for (std::uint64_t i = 0; i < 3; ++i)
+      REQUIRE_FALSE(b.near->try_send(net::buffer(patterned(300, round * 3 + i))));
     for (std::uint64_t i = 0; i < 3; ++i) held.push_back(b.far->try_recv(error));
     for (std::uint64_t i = 0; i < 3; ++i) CHECK(matches(held[i].bytes(), round * 3 + i));
-    while (!held.empty()) held.erase(held.begin() + static_cast<std::ptrdiff_t>(pick(round, held.size())));
+    while (!held.empty())
+      held.erase(held.begin() + static_cast<std::ptrdiff_t>(pick(round, held.size())));
   }
 }
 

@@ -37,7 +37,8 @@ connect_options patient_for(std::chrono::nanoseconds limit) {
 }
 
 /// The error of connecting there, while `listener` has an accept pending.
-std::error_code refused(net::io_context& context, asio_listener& listener, const connect_options& options = {}) {
+std::error_code refused(net::io_context& context, asio_listener& listener,
+                        const connect_options& options = {}) {
   pending_channel nobody(context);
   listener.async_accept(nobody.handler());
   attempt client(context, listener.path(), options);
@@ -69,7 +70,8 @@ TEST_CASE("nobody there is no_server after the timeout; what is wrong for good i
   CHECK(clock_type::now() - begin >= 20ms);
   CHECK(error_of(folder / "nobody", patient_for(0ms)) == errc::no_server);
   CHECK(error_of("not a name", patient_for(1h)) == errc::bad_name);
-  for (const std::uint64_t bytes : {std::uint64_t{0}, std::uint64_t{5000}, std::uint64_t{1} << 31}) {
+  for (const std::uint64_t bytes :
+       {std::uint64_t{0}, std::uint64_t{5000}, std::uint64_t{1} << 31}) {
     connect_options options = patient_for(1h);
     options.ring_bytes = bytes;
     CHECK(error_of(folder / "nobody", options) == errc::bad_ring_size);
@@ -135,7 +137,8 @@ TEST_CASE("connecting and accepting can be cancelled at any point, and leave not
       pending_channel client(context), server(context);
       net::cancellation_signal stop_client, stop_server;
       l.async_accept(net::bind_cancellation_slot(stop_server.slot(), server.handler()));
-      async_connect(context, folder / name, net::bind_cancellation_slot(stop_client.slot(), client.handler()));
+      async_connect(context, folder / name,
+                    net::bind_cancellation_slot(stop_client.slot(), client.handler()));
       context.restart();
       for (int i = 0; i < steps; ++i) context.poll_one();
       (steps % 2 == 0 ? stop_client : stop_server).emit(net::cancellation_type::total);
@@ -148,7 +151,8 @@ TEST_CASE("connecting and accepting can be cancelled at any point, and leave not
       CHECK(client.ch.is_open() == !client.error);
       CHECK(server.ch.is_open() == !server.error);
     }
-  // Those that the server has welcomed meanwhile are there to be accepted, and to be found closed or dead.
+  // Those that the server has welcomed meanwhile are there to be accepted, and to be found closed
+  // or dead.
   for (;;) {
     pending_channel late(context);
     l.async_accept(late.handler());
@@ -165,7 +169,8 @@ TEST_CASE("connecting and accepting can be cancelled at any point, and leave not
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("connecting without a descriptor to begin with tells the handler" * needs_scarce_handles) {
+TEST_CASE("connecting without a descriptor to begin with tells the handler" *
+          needs_scarce_handles) {
   net::io_context context;
   const temporary_folder folder;
   { asio_listener l(context, folder / "nobody"); }  // what Asio makes once is made before counting
@@ -181,7 +186,8 @@ TEST_CASE("connecting without a descriptor to begin with tells the handler" * ne
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("connecting that runs out of descriptors later says so, and leaves nothing behind" * needs_scarce_handles) {
+TEST_CASE("connecting that runs out of descriptors later says so, and leaves nothing behind" *
+          needs_scarce_handles) {
   net::io_context context;
   const temporary_folder folder;
   asio_listener l(context, folder / "good");
@@ -200,7 +206,8 @@ TEST_CASE("connecting that runs out of descriptors later says so, and leaves not
     }
     // Its own lack, or the server's, which has some in reserve to say so.
     CAPTURE(client.error.message());
-    CHECK((!client.error || client.error == net::error::no_descriptors || std_error(client.error) == errc::refused_no_resources));
+    CHECK((!client.error || client.error == net::error::no_descriptors ||
+           std_error(client.error) == errc::refused_no_resources));
     l.cancel();
     CHECK(run_until(context, [&] { return server.ended(); }));
     let_go_on(context, 60ms);  // the listener's pause, after which it accepts again
@@ -221,7 +228,8 @@ TEST_CASE("connecting that runs out of descriptors later says so, and leaves not
 
 // -- refusals --
 
-TEST_CASE("a client more than allowed is refused by that name, and welcome again once another one has left") {
+TEST_CASE(
+    "a client more than allowed is refused by that name, and welcome again once another one has left") {
   net::io_context context;
   const temporary_folder folder;
   listener_options options;
@@ -243,7 +251,8 @@ TEST_CASE("a client more than allowed is refused by that name, and welcome again
   CHECK(works(context, p));
 }
 
-TEST_CASE("a client more than one user may have is refused by that name, until another one has left") {
+TEST_CASE(
+    "a client more than one user may have is refused by that name, until another one has left") {
   net::io_context context;
   const temporary_folder folder;
   listener_options options;
@@ -319,7 +328,8 @@ TEST_CASE("without a bell in common there is no connection") {
 
 // -- clients that are no good --
 
-TEST_CASE("a client that says nothing delays nobody, and is hung up on after the time for the handshake") {
+TEST_CASE(
+    "a client that says nothing delays nobody, and is hung up on after the time for the handshake") {
   net::io_context context;
   const temporary_folder folder;
   listener_options options;
@@ -332,7 +342,8 @@ TEST_CASE("a client that says nothing delays nobody, and is hung up on after the
   asio_pair p = meet(context, l);
   CHECK(works(context, p));
   // On a machine so busy that the time was over meanwhile, this says nothing.
-  if (clock_type::now() - begin < options.handshake_timeout) CHECK(std::ranges::none_of(silent, hung_up));
+  if (clock_type::now() - begin < options.handshake_timeout)
+    CHECK(std::ranges::none_of(silent, hung_up));
 
   pending_channel another(context);
   l.async_accept(another.handler());
@@ -357,7 +368,8 @@ TEST_CASE("more silent clients than may be half open keep the others waiting for
   CHECK(l.clients() == 1);
 }
 
-TEST_CASE("clients that say nonsense are hung up on, keep nobody waiting, and leave nothing behind") {
+TEST_CASE(
+    "clients that say nonsense are hung up on, keep nobody waiting, and leave nothing behind") {
   net::io_context context;
   const temporary_folder folder;
   asio_listener l(context, folder / "patient");
@@ -418,7 +430,8 @@ TEST_CASE("a client that sends its greeting byte by byte is served") {
     const std::span<const sys::native_handle> handles(both, handshake::expected_handles(hello));
     for (std::size_t i = 0; i < greeting.size; ++i) {
       CHECK_FALSE(server.ended());
-      CHECK(client.send(greeting.bytes().subspan(i, 1), i == 0 ? handles : std::span<const sys::native_handle>()));
+      CHECK(client.send(greeting.bytes().subspan(i, 1),
+                        i == 0 ? handles : std::span<const sys::native_handle>()));
       if (i + 1 < greeting.size) let_go_on(context, 1ms);
     }
     CHECK(run_until(context, [&] { return server.ended(); }));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A context that is destroyed while operations of each kind are pending: no descriptor and no frame is left, and the peer sees the end.
+// A context that is destroyed while operations of each kind are pending: no descriptor and no frame
+// is left, and the peer sees the end.
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -39,13 +40,15 @@ asio_server::handler_type answers_never(token holding) {
   };
 }
 
-/// Runs `start(context, path, token)` as a coroutine in a context, and that context and `peer` until `there()`; then destroys the context.
+/// Runs `start(context, path, token)` as a coroutine in a context, and that context and `peer`
+/// until `there()`; then destroys the context.
 template <class F, class G>
 void destroyed_in_the_middle(net::io_context& peer, const std::string& path, F start, G there) {
   const token held = std::make_shared<int>();
   {
     net::io_context context;
-    net::co_spawn(context, start(context, path, held), [held](std::exception_ptr e) { CHECK_FALSE(e); });
+    net::co_spawn(context, start(context, path, held),
+                  [held](std::exception_ptr e) { CHECK_FALSE(e); });
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (!there()) {
       REQUIRE(std::chrono::steady_clock::now() < deadline);
@@ -60,10 +63,12 @@ void destroyed_in_the_middle(net::io_context& peer, const std::string& path, F s
 
 std::int64_t descriptors() { return resources::now().descriptors; }
 
-/// Whether so many are open, now or soon: a thread of the library's own closes what a peer has sent.
+/// Whether so many are open, now or soon: a thread of the library's own closes what a peer has
+/// sent.
 bool open_again(std::int64_t before) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
-  while (descriptors() > before && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  while (descriptors() > before && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
   return descriptors() <= before;
 }
 
@@ -100,7 +105,8 @@ TEST_CASE("a client's call: the server sees the end, and its handler is cancelle
   {
     watching_server s;
     const auto open = descriptors();
-    const auto call = [](net::io_context& context, std::string path, token held) -> net::awaitable<void> {
+    const auto call = [](net::io_context& context, std::string path,
+                         token held) -> net::awaitable<void> {
       const token mine = held;
       asio_client c(context);
       co_await c.async_connect(path, net::use_awaitable);
@@ -113,14 +119,16 @@ TEST_CASE("a client's call: the server sees the end, and its handler is cancelle
   CHECK(open_again(before));
 }
 
-TEST_CASE("a client that is kept elsewhere is closed when its context ends, and harmless afterwards") {
+TEST_CASE(
+    "a client that is kept elsewhere is closed when its context ends, and harmless afterwards") {
   warm_up();
   const auto before = descriptors();
   {
     watching_server s;
     std::optional<asio_client> client;
     std::optional<asio_call_stream> stream;
-    const auto call = [&](net::io_context& context, std::string path, token held) -> net::awaitable<void> {
+    const auto call = [&](net::io_context& context, std::string path,
+                          token held) -> net::awaitable<void> {
       const token mine = held;
       client.emplace(context);
       co_await client->async_connect(path, net::use_awaitable);
@@ -149,7 +157,8 @@ TEST_CASE("a client's connect, with nobody there") {
   int begun = 0;
   net::io_context none;
   const auto open = descriptors();
-  const auto connect = [&](net::io_context& context, std::string path, token held) -> net::awaitable<void> {
+  const auto connect = [&](net::io_context& context, std::string path,
+                           token held) -> net::awaitable<void> {
     const token mine = held;
     asio_client c(context);
     ++begun;
@@ -181,7 +190,8 @@ TEST_CASE("a server with a call under way: the client sees the end, and no socke
       });
       under_way = true;
     });
-    const auto serve = [&](net::io_context& context, std::string at, token held) -> net::awaitable<void> {
+    const auto serve = [&](net::io_context& context, std::string at,
+                           token held) -> net::awaitable<void> {
       const token mine = held;
       asio_server s(context, at, answers_never(held));
       net::steady_timer timer(context);
@@ -204,7 +214,8 @@ TEST_CASE("a server with a call under way: the client sees the end, and no socke
   }
 }
 
-TEST_CASE("a server that is kept elsewhere is closed when its context ends, and harmless afterwards") {
+TEST_CASE(
+    "a server that is kept elsewhere is closed when its context ends, and harmless afterwards") {
   warm_up();
   const temporary_folder folder;
   const std::string path = folder / "service";
@@ -225,7 +236,8 @@ TEST_CASE("a server that is kept elsewhere is closed when its context ends, and 
   CHECK(open_again(before));
 }
 
-TEST_CASE("each operation of a channel: the peer sees the end, also when the channel is kept elsewhere") {
+TEST_CASE(
+    "each operation of a channel: the peer sees the end, also when the channel is kept elsewhere") {
   warm_up();
   for (const operation& op : all_operations)
     for (const bool kept : {false, true}) {
@@ -255,12 +267,17 @@ TEST_CASE("each operation of a channel: the peer sees the end, also when the cha
             peer.restart();
             peer.poll();
           }
-          if (op.receives) client.async_recv([held](net_error_code, const message&) { FAIL("called by a context that was destroyed"); });
+          if (op.receives)
+            client.async_recv([held](net_error_code, const message&) {
+              FAIL("called by a context that was destroyed");
+            });
           const std::vector<std::byte> bytes(200'000);
           std::vector<std::byte> kept_bytes(600'000);
           if (op.sends) {
             while (!client.try_send(net::buffer(bytes.data(), 1000))) {}
-            client.async_send(net::buffer(kept_bytes), [held](net_error_code) { FAIL("called by a context that was destroyed"); });
+            client.async_send(net::buffer(kept_bytes), [held](net_error_code) {
+              FAIL("called by a context that was destroyed");
+            });
           }
           context.restart();
           context.poll();
@@ -295,7 +312,8 @@ TEST_CASE("each operation of a channel: the peer sees the end, also when the cha
     }
 }
 
-TEST_CASE("a listener that is kept elsewhere is closed when its context ends, and harmless afterwards") {
+TEST_CASE(
+    "a listener that is kept elsewhere is closed when its context ends, and harmless afterwards") {
   warm_up();
   const temporary_folder folder;
   const std::string path = folder / "service";
@@ -304,7 +322,9 @@ TEST_CASE("a listener that is kept elsewhere is closed when its context ends, an
     auto context = std::make_unique<net::io_context>();
     asio_listener listener(*context, path);
     const token held = std::make_shared<int>();
-    listener.async_accept([held](net_error_code, const asio_channel&) { FAIL("called by a context that was destroyed"); });
+    listener.async_accept([held](net_error_code, const asio_channel&) {
+      FAIL("called by a context that was destroyed");
+    });
     context->poll();
     context.reset();
     CHECK(held.use_count() == 1);
@@ -328,16 +348,23 @@ TEST_CASE("async_run, from_asio and run_in: the loop can go before its context, 
       auto context = std::make_unique<net::io_context>();
       auto lp = std::make_unique<loop>();
       std::optional<running_loop> running(run_in(*lp, *context));
-      const auto native = [](token mine) -> task<void> { co_await sleep_for(1h * mine.use_count()); };
+      const auto native = [](token mine) -> task<void> {
+        co_await sleep_for(1h * mine.use_count());
+      };
       const auto of_asio = [](token mine) -> net::awaitable<void> {
         net::steady_timer timer(co_await net::this_coro::executor, 1h * mine.use_count());
         co_await timer.async_wait(net::use_awaitable);
       };
-      const auto both = [of_asio](net::io_context& on, token mine) -> task<void> { co_await from_asio(on, of_asio(mine)); };
+      const auto both = [of_asio](net::io_context& on, token mine) -> task<void> {
+        co_await from_asio(on, of_asio(mine));
+      };
       async_run(*context, *lp, native(held), [held](net_error_code) {});
       lp->spawn(both(*context, held));
       net::co_spawn(
-          *context, [&, mine = held]() -> net::awaitable<void> { co_await async_run(*context, *lp, native(mine), net::use_awaitable); },
+          *context,
+          [&, mine = held]() -> net::awaitable<void> {
+            co_await async_run(*context, *lp, native(mine), net::use_awaitable);
+          },
           net::detached);
       for (int i = 0; i < 20; ++i) context->poll_one();
       CHECK(held.use_count() > 3);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What follows from the executor that a channel or listener is made for: default tokens, conversions, strands, other contexts.
+// What follows from the executor that a channel or listener is made for: default tokens,
+// conversions, strands, other contexts.
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -103,7 +104,8 @@ TEST_CASE("a listener with use_awaitable as its default gives channels with that
   CHECK(heard == all_heard);
 }
 
-TEST_CASE("connecting with an executor that has a default token gives a channel with that default") {
+TEST_CASE(
+    "connecting with an executor that has a default token gives a channel with that default") {
   net::io_context context;
   const temporary_folder folder;
   asio_listener listener(context, folder / "listener");
@@ -123,7 +125,8 @@ TEST_CASE("connecting with an executor that has a default token gives a channel 
     }
   };
   const connect_options options;
-  for (const connect_options* const with : {&options, static_cast<const connect_options*>(nullptr)}) {
+  for (const connect_options* const with :
+       {&options, static_cast<const connect_options*>(nullptr)}) {
     heard.clear();
     net::co_spawn(context, serve, rethrow);
     net::co_spawn(context, visit(with), rethrow);
@@ -142,7 +145,9 @@ TEST_CASE("deferred as the default of a channel") {
   run_out(context);
   CHECK(ch.statistics().messages_sent == 0);
   std::string heard;
-  std::move(receiving)([&](net_error_code error, const message& m) { heard = error ? error.message() : std::string(m.text()); });
+  std::move(receiving)([&](net_error_code error, const message& m) {
+    heard = error ? error.message() : std::string(m.text());
+  });
   std::move(sending)([](net_error_code error) { CHECK_FALSE(error); });
   net::co_spawn(context, echo(pair.server), rethrow);
   run_until(context, [&] { return !heard.empty(); });
@@ -164,7 +169,8 @@ TEST_CASE("a channel with deferred as its default is awaited without a token") {
 #endif
 
 #if RINGBELL_ASIO_VERSION >= 103100
-TEST_CASE("a plain channel is awaited without a token, deferred being the default of every executor") {
+TEST_CASE(
+    "a plain channel is awaited without a token, deferred being the default of every executor") {
   net::io_context context;
   asio_pair pair = connected(context);
   std::vector<std::string> heard;
@@ -196,9 +202,12 @@ TEST_CASE("a plain listener and connect are awaited without a token") {
 
 TEST_CASE("rebind_executor names the same object on another executor") {
   CHECK(std::is_same_v<asio_channel::executor_type, net::any_io_executor>);
-  CHECK(std::is_same_v<asio_channel::rebind_executor<strand_type>::other, basic_asio_channel<strand_type>>);
-  CHECK(std::is_same_v<concrete_channel::rebind_executor<net::any_io_executor>::other, asio_channel>);
-  CHECK(std::is_same_v<asio_listener::rebind_executor<strand_type>::other, basic_asio_listener<strand_type>>);
+  CHECK(std::is_same_v<asio_channel::rebind_executor<strand_type>::other,
+                       basic_asio_channel<strand_type>>);
+  CHECK(
+      std::is_same_v<concrete_channel::rebind_executor<net::any_io_executor>::other, asio_channel>);
+  CHECK(std::is_same_v<asio_listener::rebind_executor<strand_type>::other,
+                       basic_asio_listener<strand_type>>);
 }
 
 TEST_CASE("get_executor gives what the object was made for") {
@@ -229,17 +238,19 @@ namespace {
 /// A connection on one context, with a client's end for any executor.
 template <class Executor>
 struct pair_for {
-  explicit pair_for(net::io_context& context, const Executor& executor) : server(context), client(executor) {
+  explicit pair_for(net::io_context& context, const Executor& executor)
+      : server(context), client(executor) {
     const temporary_folder folder;
     asio_listener listener(context, folder / "pair");
     listener.async_accept([this](net_error_code error, asio_channel ch) {
       REQUIRE_FALSE(error);
       server = std::move(ch);
     });
-    async_connect(executor, folder / "pair", [this](net_error_code error, basic_asio_channel<Executor> ch) {
-      REQUIRE_FALSE(error);
-      client = std::move(ch);
-    });
+    async_connect(executor, folder / "pair",
+                  [this](net_error_code error, basic_asio_channel<Executor> ch) {
+                    REQUIRE_FALSE(error);
+                    client = std::move(ch);
+                  });
     run_out(context);
   }
   asio_channel server;
@@ -275,13 +286,16 @@ TEST_CASE("a channel for a concrete executor moves into one for any executor, an
   }
 }
 
-TEST_CASE("what is pending when a channel moves into one for another executor is aborted, and can be started there at once") {
+TEST_CASE(
+    "what is pending when a channel moves into one for another executor is aborted, and can be started there at once") {
   net::io_context context;
   pair_for<net::io_context::executor_type> pair(context, context.get_executor());
   for (const bool asleep : {false, true}) {
     CAPTURE(asleep);
     int aborted = 0;
-    const auto count = [&](net_error_code error, auto&&...) { aborted += error == net::error::operation_aborted; };
+    const auto count = [&](net_error_code error, auto&&...) {
+      aborted += error == net::error::operation_aborted;
+    };
     concrete_channel from(std::move(pair.client));
     from.spin(spin_policy::none);
     from.async_recv(count);
@@ -293,7 +307,9 @@ TEST_CASE("what is pending when a channel moves into one for another executor is
     from.async_wait(wait_send, count);  // busy, unless the claim is there by now
     asio_channel to(std::move(from));
     std::string heard;
-    to.async_recv([&](net_error_code error, const message& m) { heard = error ? error.message() : std::string(m.text()); });
+    to.async_recv([&](net_error_code error, const message& m) {
+      heard = error ? error.message() : std::string(m.text());
+    });
     to.async_send(net::buffer("ping", 4), [](net_error_code error) { CHECK_FALSE(error); });
     CHECK_FALSE(pair.server.try_send(net::buffer("pong", 4)));
     run_out(context);
@@ -339,8 +355,10 @@ TEST_CASE("an accepted channel can be given a strand of its own") {
   awaiting_listener listener(context, folder / "listener");
   const strand_type strand(context.get_executor());
   bool with_token = false;
-  listener.async_accept(
-      strand, [&](net_error_code error, const basic_asio_channel<strand_type>& ch) { with_token = !error && ch.get_executor() == strand; });
+  listener.async_accept(strand,
+                        [&](net_error_code error, const basic_asio_channel<strand_type>& ch) {
+                          with_token = !error && ch.get_executor() == strand;
+                        });
   async_connect(context, listener.path(), net::detached);
   run_out(context);
   CHECK(with_token);
@@ -370,7 +388,8 @@ TEST_CASE("a listener for a strand moves into one for any executor") {
   asio_listener general(std::move(specific));
   CHECK_FALSE(specific.is_open());
   bool accepted = false;
-  general.async_accept([&](net_error_code error, const asio_channel& ch) { accepted = !error && ch.is_open(); });
+  general.async_accept(
+      [&](net_error_code error, const asio_channel& ch) { accepted = !error && ch.is_open(); });
   async_connect(context, general.path(), net::detached);
   run_out(context);
   CHECK(first == net::error::operation_aborted);
@@ -403,11 +422,17 @@ TEST_CASE("channels work on a thread_pool") {
   CHECK(heard == std::vector<std::string>{"sent", "claimed", "end"});
 }
 
-TEST_CASE("recv and send are awaited in a plain awaitable whatever the channel's executor" * doctest::should_fail()) {
-  CHECK(std::is_same_v<decltype(std::declval<asio_channel&>().recv()), net::awaitable<std::optional<message>>>);
-  CHECK(std::is_same_v<decltype(std::declval<awaiting_channel&>().recv()), net::awaitable<std::optional<message>>>);
-  CHECK(std::is_same_v<decltype(std::declval<concrete_channel&>().recv()), net::awaitable<std::optional<message>>>);
-  CHECK(std::is_same_v<decltype(std::declval<basic_asio_channel<strand_type>&>().send(net::const_buffer())), net::awaitable<void>>);
+TEST_CASE("recv and send are awaited in a plain awaitable whatever the channel's executor" *
+          doctest::should_fail()) {
+  CHECK(std::is_same_v<decltype(std::declval<asio_channel&>().recv()),
+                       net::awaitable<std::optional<message>>>);
+  CHECK(std::is_same_v<decltype(std::declval<awaiting_channel&>().recv()),
+                       net::awaitable<std::optional<message>>>);
+  CHECK(std::is_same_v<decltype(std::declval<concrete_channel&>().recv()),
+                       net::awaitable<std::optional<message>>>);
+  CHECK(std::is_same_v<decltype(std::declval<basic_asio_channel<strand_type>&>().send(
+                           net::const_buffer())),
+                       net::awaitable<void>>);
 }
 
 }  // TEST_SUITE("asio default_tokens")

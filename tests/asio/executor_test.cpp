@@ -31,20 +31,25 @@ net::const_buffer buffer_of(const message& m) { return {m.data(), m.size()}; }
 
 static_assert(net::execution::is_executor<asio_executor>::value);
 static_assert(std::is_convertible_v<asio_executor, net::any_io_executor>);
-static_assert(noexcept(std::declval<const asio_executor&>() == std::declval<const asio_executor&>()));
+static_assert(noexcept(std::declval<const asio_executor&>() ==
+                       std::declval<const asio_executor&>()));
 
 }  // namespace
 
-TEST_CASE("executors of one loop are equal and share their context, those of two are not and do not") {
+TEST_CASE(
+    "executors of one loop are equal and share their context, those of two are not and do not") {
   loop a;
   loop b;
   CHECK(asio_executor(a) == asio_executor(a));
   CHECK_FALSE(asio_executor(a) == asio_executor(b));
-  CHECK(&net::query(asio_executor(a), net::execution::context) == &net::query(asio_executor(a), net::execution::context));
-  CHECK(&net::query(asio_executor(a), net::execution::context) != &net::query(asio_executor(b), net::execution::context));
+  CHECK(&net::query(asio_executor(a), net::execution::context) ==
+        &net::query(asio_executor(a), net::execution::context));
+  CHECK(&net::query(asio_executor(a), net::execution::context) !=
+        &net::query(asio_executor(b), net::execution::context));
 }
 
-TEST_CASE("what is posted, deferred or dispatched from outside runs on the loop's thread, in its order") {
+TEST_CASE(
+    "what is posted, deferred or dispatched from outside runs on the loop's thread, in its order") {
   loop lp;
   const asio_executor ex(lp);
   std::vector<int> order;
@@ -132,7 +137,8 @@ TEST_CASE("coroutines, timers and strands of Asio run on a loop, beside its own 
   CHECK(seen == std::vector<std::string>{"native", "strand", "timer", "timer"});
 }
 
-TEST_CASE("channels of Asio run on a loop, with native ones at the other end and on the same loop") {
+TEST_CASE(
+    "channels of Asio run on a loop, with native ones at the other end and on the same loop") {
   loop lp;
   const temporary_folder folder;
   const std::string name = folder / "service";

@@ -107,7 +107,9 @@ TEST_CASE("a native task awaits an Asio coroutine, and gets its value") {
 }
 
 TEST_CASE("an Asio coroutine's exception is thrown in the native task") {
-  CHECK_THROWS_WITH(run_driven([](net::io_context& context) -> task<void> { co_await from_asio(context, throw_something()); }),
+  CHECK_THROWS_WITH(run_driven([](net::io_context& context) -> task<void> {
+                      co_await from_asio(context, throw_something());
+                    }),
                     "from Asio");
 }
 
@@ -150,7 +152,9 @@ TEST_CASE("a timeout over an Asio coroutine is a timeout") {
 
 TEST_CASE("a value that the Asio coroutine has in spite of the stop is given") {
   int value = 0;
-  run_driven([&](net::io_context& context) -> task<void> { value = co_await timeout(2ms, from_asio(context, wait_stubbornly())); });
+  run_driven([&](net::io_context& context) -> task<void> {
+    value = co_await timeout(2ms, from_asio(context, wait_stubbornly()));
+  });
   CHECK(value == 5);
 }
 
@@ -179,7 +183,9 @@ TEST_CASE("nothing is begun when a stop was requested before") {
 TEST_CASE("a native task that is destroyed cancels the Asio coroutine, which ends later") {
   net::io_context context;
   bool ended = false;
-  const auto waiting = [](net::io_context& on, bool& set) -> task<void> { co_await from_asio(on, wait_long(at_end(set))); };
+  const auto waiting = [](net::io_context& on, bool& set) -> task<void> {
+    co_await from_asio(on, wait_long(at_end(set)));
+  };
   {
     loop lp;
     lp.spawn(waiting(context, ended));
@@ -193,9 +199,12 @@ TEST_CASE("a native task that is destroyed cancels the Asio coroutine, which end
   CHECK(ended);
 }
 
-TEST_CASE("a native task that is destroyed when the Asio coroutine has ended, but before it could go on") {
+TEST_CASE(
+    "a native task that is destroyed when the Asio coroutine has ended, but before it could go on") {
   net::io_context context;
-  const auto waiting = [](net::io_context& on) -> task<void> { co_await from_asio(on, at_once(1)); };
+  const auto waiting = [](net::io_context& on) -> task<void> {
+    co_await from_asio(on, at_once(1));
+  };
   {
     loop lp;
     lp.spawn(waiting(context));
@@ -268,7 +277,8 @@ TEST_CASE("stops and ends in two threads cross each other") {
     int ended = 0;
     for (int i = 0; i < 200; ++i) {
       // A short wait that is stopped about when it ends.
-      const result<void> r = co_await as_result(timeout(std::chrono::microseconds(900 + i), from_asio(context, wait(1ms))));
+      const result<void> r = co_await as_result(
+          timeout(std::chrono::microseconds(900 + i), from_asio(context, wait(1ms))));
       if (!r.error() || r.error() == errc::timed_out) ++ended;
     }
     co_return ended;
@@ -284,7 +294,9 @@ TEST_CASE("native tasks are destroyed in one thread while their coroutines end i
   std::thread other([&] { context.run(); });
   for (int i = 0; i < 100; ++i) {
     loop lp;
-    const auto waiting = [](net::io_context& on) -> task<void> { co_await from_asio(on, at_once(1)); };
+    const auto waiting = [](net::io_context& on) -> task<void> {
+      co_await from_asio(on, at_once(1));
+    };
     const auto main = []() -> task<void> {
       co_await yield();
       co_await yield();
@@ -299,7 +311,9 @@ TEST_CASE("native tasks are destroyed in one thread while their coroutines end i
 
 TEST_CASE("the coroutine may run on the native loop itself") {
   loop lp;
-  const auto body = [&]() -> task<int> { co_return co_await from_asio(asio_executor(lp), at_once(3)); };
+  const auto body = [&]() -> task<int> {
+    co_return co_await from_asio(asio_executor(lp), at_once(3));
+  };
   CHECK(lp.run(body()) == 3);
 }
 
@@ -311,7 +325,9 @@ TEST_CASE("there and back again: a task that awaits a coroutine that awaits a ta
       co_await sleep_for(1ms);
       co_return 4;
     };
-    const auto inner = [&]() -> net::awaitable<int> { co_return co_await async_run(context, lp, innermost(), net::use_awaitable); };
+    const auto inner = [&]() -> net::awaitable<int> {
+      co_return co_await async_run(context, lp, innermost(), net::use_awaitable);
+    };
     value = co_await from_asio(context, inner());
   });
   CHECK(value == 4);
@@ -325,7 +341,9 @@ TEST_CASE("a stop goes there and back again") {
       co_await sleep_for(1h);
       co_return 4;
     };
-    const auto inner = [&]() -> net::awaitable<int> { co_return co_await async_run(context, lp, innermost(), net::use_awaitable); };
+    const auto inner = [&]() -> net::awaitable<int> {
+      co_return co_await async_run(context, lp, innermost(), net::use_awaitable);
+    };
     const result<int> r = co_await as_result(timeout(2ms, from_asio(context, inner())));
     timed_out = r.error() == errc::timed_out;
   });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What only descriptors of POSIX let a hostile peer do to an Asio side: nothing but to its own channel.
+// What only descriptors of POSIX let a hostile peer do to an Asio side: nothing but to its own
+// channel.
 #include <doctest/doctest.h>
 
 #include <fcntl.h>
@@ -34,7 +35,8 @@ TEST_CASE("a peer that makes the eventfd blocking, reads it empty or fills it, h
     bool full;
     bool blocking;
   };
-  constexpr trick tricks[] = {{false, true}, {true, true}, {true, false}, {false, true}, {true, true}, {true, false}};
+  constexpr trick tricks[] = {{false, true}, {true, true}, {true, false},
+                              {false, true}, {true, true}, {true, false}};
   for (const trick t : tricks) {
     CAPTURE(t.full);
     CAPTURE(t.blocking);
@@ -60,7 +62,9 @@ TEST_CASE("a peer that makes the eventfd blocking, reads it empty or fills it, h
     }
   }
   // A bell that cannot be rung any more is the attacker's own loss; the hang-up is still heard.
-  CHECK(eventually([&] { return v.counts().peer_closed == ended_before + static_cast<int>(std::size(tricks)); }));
+  CHECK(eventually([&] {
+    return v.counts().peer_closed == ended_before + static_cast<int>(std::size(tricks));
+  }));
   CHECK(eventually([&] { return v.descriptors() <= before; }));
 }
 
@@ -87,8 +91,9 @@ TEST_CASE("a peer that shuts down one half, or all, of the control socket is gon
   CHECK(eventually([&] { return v.descriptors() <= before; }));
 }
 
-TEST_CASE("a peer that sends what cannot be closed at once, with its greeting or with bells, keeps no other client waiting" *
-          not_on(bsd | darwin, "no process is seen to stand still")) {
+TEST_CASE(
+    "a peer that sends what cannot be closed at once, with its greeting or with bells, keeps no other client waiting" *
+    not_on(bsd | darwin, "no process is seen to stand still")) {
   const asio_victims v;
   const int before = v.descriptors();
   const std::byte bell{};
@@ -108,8 +113,8 @@ TEST_CASE("a peer that sends what cannot be closed at once, with its greeting or
       {
         const stopped s(v.id());
         const std::vector<sys::native_handle> handles(2, c.near.get());
-        const bool sent =
-            with_greeting ? attacker->send(raw_client::greeting(kind), handles) : attacker->send(std::span(&bell, 1), handles);
+        const bool sent = with_greeting ? attacker->send(raw_client::greeting(kind), handles)
+                                        : attacker->send(std::span(&bell, 1), handles);
         if (!sent) c.calm_down();  // the kernel did not let it in
         c.near.reset();            // the last ones are in the server's socket
       }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A peer that breaks every rule harms its own channel only: an Asio side, parked or not, does not crash, hang or leak, and goes on serving others.
+// A peer that breaks every rule harms its own channel only: an Asio side, parked or not, does not
+// crash, hang or leak, and goes on serving others.
 #include <doctest/doctest.h>
 
 #include <atomic>
@@ -48,7 +49,8 @@ sys::bell_kind bell_of(std::size_t turn) {
 
 }  // namespace
 
-TEST_CASE("bytes and handles on the control socket of a parked side harm nobody, and no handle is kept") {
+TEST_CASE(
+    "bytes and handles on the control socket of a parked side harm nobody, and no handle is kept") {
   const asio_victims v;
   const int before = v.descriptors();
   std::mt19937_64 random(7);
@@ -76,7 +78,8 @@ TEST_CASE("bytes and handles on the control socket of a parked side harm nobody,
   CHECK(eventually([&] { return v.descriptors() <= before + handles_of_the_system; }));
 }
 
-TEST_CASE("garbage that is left on the control socket, and bells that nobody takes, do not keep a parked side awake") {
+TEST_CASE(
+    "garbage that is left on the control socket, and bells that nobody takes, do not keep a parked side awake") {
   const lone_server v;
   for (const auto kind : bells_here()) {
     CAPTURE(std::string(sys::name_of(kind)));
@@ -93,7 +96,9 @@ TEST_CASE("garbage that is left on the control socket, and bells that nobody tak
     CHECK(is_quiet(v.id()));
   }
   // Nor does what a peer leaves behind when it goes.
-  CHECK(eventually([&] { return v.counts().orderly + v.counts().peer_closed == static_cast<int>(bells_here().size()); }));
+  CHECK(eventually([&] {
+    return v.counts().orderly + v.counts().peer_closed == static_cast<int>(bells_here().size());
+  }));
   CHECK(is_quiet(v.id()));
 }
 
@@ -107,7 +112,8 @@ TEST_CASE("a peer that rings without end costs time only") {
       REQUIRE(is_parked(attacker));
       const std::uint64_t before = v.counts().honest_round_trips;
       std::uint64_t rung = 0;
-      for (const auto until = clock_type::now() + 100ms; clock_type::now() < until; ++rung) attacker.ring();
+      for (const auto until = clock_type::now() + 100ms; clock_type::now() < until; ++rung)
+        attacker.ring();
       CHECK(rung > 0);
       CHECK(eventually([&] { return v.counts().honest_round_trips > before + 3; }));
       CHECK(answers(attacker));
@@ -136,14 +142,18 @@ TEST_CASE("impossible indexes and records end a session with bad_peer, however i
   const asio_victims v;
   using attack = std::function<void(raw_client&)>;
   const std::vector<attack> attacks{
-      [](raw_client& a) { publish(a, header(8, 0), 1 << 20); },               // beyond the ring
-      [](raw_client& a) { publish(a, header(8, 0), ~ring::position{7}); },          // backwards
-      [](raw_client& a) { publish(a, header(8, 0), 12); },                    // crooked
-      [](raw_client& a) { publish(a, header(~0U, 0), 4096); },                // a record beyond everything
-      [](raw_client& a) { publish(a, header(8, 8), 16); },                    // a flag that does not exist
-      [](raw_client& a) { publish(a, header(8, ring::record_header::pad), 16); },   // a pad before the end
-      [](raw_client& a) { publish(a, header(4, ring::record_header::more), 16); },  // a fragment without a total
-      [](raw_client& a) {                                                     // a total beyond the limit
+      [](raw_client& a) { publish(a, header(8, 0), 1 << 20); },             // beyond the ring
+      [](raw_client& a) { publish(a, header(8, 0), ~ring::position{7}); },  // backwards
+      [](raw_client& a) { publish(a, header(8, 0), 12); },                  // crooked
+      [](raw_client& a) { publish(a, header(~0U, 0), 4096); },  // a record beyond everything
+      [](raw_client& a) { publish(a, header(8, 8), 16); },      // a flag that does not exist
+      [](raw_client& a) {
+        publish(a, header(8, ring::record_header::pad), 16);
+      },  // a pad before the end
+      [](raw_client& a) {
+        publish(a, header(4, ring::record_header::more), 16);
+      },                   // a fragment without a total
+      [](raw_client& a) {  // a total beyond the limit
         const std::uint64_t total = std::uint64_t{1} << 60;
         std::memcpy(a.data() + 8, &total, sizeof total);
         publish(a, header(16, ring::record_header::more), 24);
@@ -185,7 +195,8 @@ TEST_CASE("a message that never comes to its end gives the others their turn") {
     };
     const auto begin = clock_type::now();
     const auto taken_in = [&] { return tail > raw_client::ring_bytes; };
-    for (auto spent = 0ns; spent < 150ms || (!taken_in() && spent < patience); spent = clock_type::now() - begin) {
+    for (auto spent = 0ns; spent < 150ms || (!taken_in() && spent < patience);
+         spent = clock_type::now() - begin) {
       if (tail - attacker.peer_page().rx_head.load() > raw_client::ring_bytes - 64) continue;
       put(header(16, ring::record_header::more));
       put(total);
@@ -221,15 +232,18 @@ TEST_CASE("a region scribbled over at random, all the time, harms nobody else") 
           break;
         default:  // records that may be true, under the reader's eyes
           words[ring::control_bytes / 8 + random() % (raw_client::ring_bytes / 8)] =
-              header(static_cast<std::uint32_t>(random() % 256), random() % 4 == 0 ? static_cast<std::uint32_t>(random() % 8) : 0);
+              header(static_cast<std::uint32_t>(random() % 256),
+                     random() % 4 == 0 ? static_cast<std::uint32_t>(random() % 8) : 0);
       }
       if (i % 64 == 0) attacker.ring();
       if (i % 1024 == 1023 && attacker.hangs_up(0ms)) break;
     }
   }
-  MESSAGE(sessions << " scribbling clients: " << v.counts().bad_peer.load() << " sessions ended by bad_peer, "
-                   << v.counts().peer_closed.load() << " by a reset, " << v.counts().orderly.load() << " in order; "
-                   << v.counts().honest_round_trips.load() << " honest round trips, the longest took "
+  MESSAGE(sessions << " scribbling clients: " << v.counts().bad_peer.load()
+                   << " sessions ended by bad_peer, " << v.counts().peer_closed.load()
+                   << " by a reset, " << v.counts().orderly.load() << " in order; "
+                   << v.counts().honest_round_trips.load()
+                   << " honest round trips, the longest took "
                    << v.counts().longest_round_trip / 1000 << " us");
 }
 
@@ -243,7 +257,8 @@ constexpr auto some_time = 400ms;
 /// What a hostile server does once it has been greeted; `reason` is for those who refuse.
 using attack = void (*)(raw_peer&, errc reason);
 
-int be_hostile_server(const std::string& path, const milestone& listening, attack how, errc reason) {
+int be_hostile_server(const std::string& path, const milestone& listening, attack how,
+                      errc reason) {
   std::error_code error;
   sys::local_listener l = sys::local_listener::bind(path, false, error);
   listening.reach();
@@ -256,7 +271,8 @@ int be_hostile_server(const std::string& path, const milestone& listening, attac
 }
 
 /// The error that an Asio client gets from such a server, for which it waits that long.
-std::error_code error_of_connect(attack how, errc reason = {}, std::chrono::nanoseconds client_waits = patience) {
+std::error_code error_of_connect(attack how, errc reason = {},
+                                 std::chrono::nanoseconds client_waits = patience) {
   const temporary_folder folder;
   const std::string path = folder / "hostile";
   const milestone listening;
@@ -296,20 +312,28 @@ handshake::welcome good_welcome() {
 void welcome(raw_peer& c, sys::native_handle region) {
   const auto bell = event();
   const sys::native_handle handles[] = {region, bell.get()};
-  c.send(good_welcome(), std::span(handles).first(good_welcome().wakes_server == sys::bell_kind::eventfd ? 2 : 1));
+  c.send(good_welcome(),
+         std::span(handles).first(good_welcome().wakes_server == sys::bell_kind::eventfd ? 2 : 1));
 }
 
 }  // namespace
 
 TEST_CASE("a server whose answer is garbage, hostile, or none, is given up by an Asio client") {
-  CHECK(error_of_connect([](raw_peer& c, auto) { c.send(std::vector<std::byte>(64, std::byte{0x5a})); }) == errc::bad_peer);
-  CHECK(error_of_connect([](raw_peer& c, auto) { c.send(raw_client::greeting()); }) == errc::bad_peer);
-  CHECK(error_of_connect([](raw_peer& c, auto) { c.send(good_welcome()); }) == errc::bad_peer);  // without the handles
+  CHECK(error_of_connect([](raw_peer& c, auto) {
+          c.send(std::vector<std::byte>(64, std::byte{0x5a}));
+        }) == errc::bad_peer);
+  CHECK(error_of_connect([](raw_peer& c, auto) { c.send(raw_client::greeting()); }) ==
+        errc::bad_peer);
+  CHECK(error_of_connect([](raw_peer& c, auto) { c.send(good_welcome()); }) ==
+        errc::bad_peer);  // without the handles
   CHECK(error_of_connect([](raw_peer& c, auto) { welcome(c, event().get()); }) == errc::bad_region);
-  CHECK(error_of_connect([](raw_peer& c, auto) { welcome(c, weak_memory().get()); }) == errc::bad_region);
-  CHECK(error_of_connect([](raw_peer& c, auto) { c.send(handshake::encode(good_welcome()).bytes().first(20)); }, {}, some_time) ==
+  CHECK(error_of_connect([](raw_peer& c, auto) { welcome(c, weak_memory().get()); }) ==
+        errc::bad_region);
+  CHECK(error_of_connect(
+            [](raw_peer& c, auto) { c.send(handshake::encode(good_welcome()).bytes().first(20)); },
+            {}, some_time) == std_error(net::error::timed_out));
+  CHECK(error_of_connect([](raw_peer&, auto) {}, {}, some_time) ==
         std_error(net::error::timed_out));
-  CHECK(error_of_connect([](raw_peer&, auto) {}, {}, some_time) == std_error(net::error::timed_out));
   CHECK_FALSE(error_of_connect([](raw_peer& c, auto) {  // the honest one
     std::error_code failed;
     const sys::region region = detail::create_ring_region(raw_client::ring_bytes, failed);
@@ -319,8 +343,9 @@ TEST_CASE("a server whose answer is garbage, hostile, or none, is given up by an
 
 TEST_CASE("a refusal reaches an Asio client by its reason") {
   for (const errc reason :
-       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size, errc::refused_bell,
-        errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources}) {
+       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many,
+        errc::refused_ring_size, errc::refused_bell, errc::refused_stopping,
+        errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources}) {
     CHECK(error_of_connect(
               [](raw_peer& c, errc why) {
                 handshake::refused no;

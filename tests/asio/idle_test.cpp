@@ -34,8 +34,8 @@ std::int64_t nanoseconds_now() { return clock_type::now().time_since_epoch().cou
 
 // -- idle --
 
-/// When what happened, and how many handlers the three contexts have called, for the test to see; and whether it tells the client, with the next command, that all
-/// is over.
+/// When what happened, and how many handlers the three contexts have called, for the test to see;
+/// and whether it tells the client, with the next command, that all is over.
 struct report {
   std::atomic<std::int64_t> sent_at{0};
   std::atomic<std::int64_t> received_at{0};
@@ -60,7 +60,8 @@ net::awaitable<void> note_answers(asio_channel& ch, report& to) {
 }
 
 // Receives all the time, and sends on command.
-net::awaitable<void> send_on_command(std::string path, const waitable& command, const milestone& done, report& to) {
+net::awaitable<void> send_on_command(std::string path, const waitable& command,
+                                     const milestone& done, report& to) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   asio_waitable commands(executor, command);
   asio_channel ch = co_await async_connect(executor, path, patient(), net::use_awaitable);
@@ -94,13 +95,17 @@ int run_counted(net::awaitable<void> coroutine, std::atomic<std::int64_t>& handl
   return 0;
 }
 
-int be_server(const std::string& path, const shared_object<report>& r) { return run_counted(answer(path, *r), r->handlers[0]); }
+int be_server(const std::string& path, const shared_object<report>& r) {
+  return run_counted(answer(path, *r), r->handlers[0]);
+}
 
-int be_client(const std::string& path, const waitable& command, const milestone& done, const shared_object<report>& r) {
+int be_client(const std::string& path, const waitable& command, const milestone& done,
+              const shared_object<report>& r) {
   return run_counted(send_on_command(path, command, done, *r), r->handlers[1]);
 }
 
-int be_listener_alone(const std::string& path, const milestone& listening, const shared_object<report>& r) {
+int be_listener_alone(const std::string& path, const milestone& listening,
+                      const shared_object<report>& r) {
   return run_counted(accept_in_vain(path, listening), r->handlers[2]);
 }
 
@@ -115,7 +120,8 @@ net::awaitable<void> echo(std::string path) {
   while (const auto m = co_await ch.recv()) co_await ch.send(net::buffer(m->data(), m->size()));
 }
 
-net::awaitable<void> exchange_on_command(std::string path, const waitable& command, const milestone& slice_over,
+net::awaitable<void> exchange_on_command(std::string path, const waitable& command,
+                                         const milestone& slice_over,
                                          const std::atomic<bool>& all_over) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   asio_waitable commands(executor, command);
@@ -139,13 +145,14 @@ struct paced_report {
   std::atomic<bool> over{false};
 };
 
-int be_paced_server(const std::string& spin, const std::string& path, const shared_object<paced_report>& r) {
+int be_paced_server(const std::string& spin, const std::string& path,
+                    const shared_object<paced_report>& r) {
   set_variable("RINGBELL_SPIN", spin.c_str());
   return run_counted(echo(path), r->server_handlers);
 }
 
-int be_paced_client(const std::string& spin, const std::string& path, const waitable& command, const milestone& slice_over,
-                    const shared_object<paced_report>& r) {
+int be_paced_client(const std::string& spin, const std::string& path, const waitable& command,
+                    const milestone& slice_over, const shared_object<paced_report>& r) {
   set_variable("RINGBELL_SPIN", spin.c_str());
   return run_counted(exchange_on_command(path, command, slice_over, r->over), r->client_handlers);
 }
@@ -155,9 +162,12 @@ struct slice_cost {
   usage both_sides;
   std::int64_t server_handlers = 0;
 };
-slice_cost cheaper(const slice_cost& a, const slice_cost& b) { return b.server_handlers < a.server_handlers ? b : a; }
+slice_cost cheaper(const slice_cost& a, const slice_cost& b) {
+  return b.server_handlers < a.server_handlers ? b : a;
+}
 
-/// A client and its server, which exchange a message every now and then, for a slice of time on command.
+/// A client and its server, which exchange a message every now and then, for a slice of time on
+/// command.
 class paced_pair {
 public:
   explicit paced_pair(const std::string& spin)
@@ -192,7 +202,8 @@ private:
 
 }  // namespace
 
-TEST_CASE("an idle pair, and a listener with a pending accept, use no processor time, and wake at once when a message comes") {
+TEST_CASE(
+    "an idle pair, and a listener with a pending accept, use no processor time, and wake at once when a message comes") {
   constexpr std::chrono::seconds quiet{3};
   // A side that does not sleep takes hundreds of times as much.
   constexpr std::chrono::nanoseconds most_cpu = 10ms + usage::cpu_step;
@@ -233,9 +244,11 @@ TEST_CASE("an idle pair, and a listener with a pending accept, use no processor 
   // How soon is printed: it says more of the machine, and of what else it does, than of them.
   const std::chrono::nanoseconds woken{r->received_at - r->sent_at};
   const std::chrono::nanoseconds answered{r->answered_at - r->sent_at};
-  MESSAGE("after " << quiet.count() << " s of silence: received after " << woken / 1us << " us, answered after " << answered / 1us
-                   << " us; wake-ups " << spent[0].sleeps << ", " << spent[1].sleeps << " and " << spent[2].sleeps << ", processor time "
-                   << spent[0].cpu.count() << ", " << spent[1].cpu.count() << " and " << spent[2].cpu.count() << " ns");
+  MESSAGE("after " << quiet.count() << " s of silence: received after " << woken / 1us
+                   << " us, answered after " << answered / 1us << " us; wake-ups "
+                   << spent[0].sleeps << ", " << spent[1].sleeps << " and " << spent[2].sleeps
+                   << ", processor time " << spent[0].cpu.count() << ", " << spent[1].cpu.count()
+                   << " and " << spent[2].cpu.count() << " ns");
   r->over = true;
   command.signal();
   CHECK(client.wait() == 0);
@@ -252,12 +265,15 @@ TEST_CASE("sides that exchange a message every millisecond learn not to poll") {
     of_none = cheaper(of_none, none.slice());
   }
   const auto each = [](std::int64_t all) { return static_cast<double>(all) / exchanges_per_slice; };
-  for (const auto& [name, cost] : {std::pair("adaptive", of_adaptive), std::pair("without polling", of_none)})
-    MESSAGE(std::string(name) << ": one exchange costs both sides together " << each(cost.both_sides.cpu.count())
-                              << " ns of processor time and " << each(cost.both_sides.sleeps) << " sleeps, the server "
-                              << each(cost.server_handlers) << " handlers; " << pace / 1us << " us pass between two");
-  // Its context calls a handler for each short while of polling, and the server waits long for each message: to poll for each would
-  // take at least one more.
+  for (const auto& [name, cost] :
+       {std::pair("adaptive", of_adaptive), std::pair("without polling", of_none)})
+    MESSAGE(std::string(name) << ": one exchange costs both sides together "
+                              << each(cost.both_sides.cpu.count()) << " ns of processor time and "
+                              << each(cost.both_sides.sleeps) << " sleeps, the server "
+                              << each(cost.server_handlers) << " handlers; " << pace / 1us
+                              << " us pass between two");
+  // Its context calls a handler for each short while of polling, and the server waits long for each
+  // message: to poll for each would take at least one more.
   CHECK(of_adaptive.server_handlers < of_none.server_handlers + exchanges_per_slice);
   CHECK(adaptive.end() == 0);
   CHECK(none.end() == 0);

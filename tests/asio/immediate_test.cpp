@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Who allows it, by an immediate executor (Asio 1.27), is called from within the initiating function. Nobody else is.
+// Who allows it, by an immediate executor (Asio 1.27), is called from within the initiating
+// function. Nobody else is.
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -28,7 +29,8 @@ auto at_once(Handler&& handler) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("an operation that need not wait is over before the initiating function returns", Op, RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE("an operation that need not wait is over before the initiating function returns",
+                   Op, RINGBELL_CHANNEL_OPERATIONS) {
   bench b;
   completion<Op> c;
   Op::allow(b);
@@ -44,7 +46,8 @@ TEST_CASE_TEMPLATE("an operation that has to wait is over later", Op, RINGBELL_A
   net::strand<net::io_context::executor_type> strand(b.context.get_executor());
   bool in_strand = false;
   Op::block(b);
-  Op::start(b, at_once(net::bind_executor(strand, [&](const net_error_code& error, auto&&... values) {
+  Op::start(b,
+            at_once(net::bind_executor(strand, [&](const net_error_code& error, auto&&... values) {
               in_strand = strand.running_in_this_thread();
               c.set(error, std::forward<decltype(values)>(values)...);
             })));
@@ -57,7 +60,8 @@ TEST_CASE_TEMPLATE("an operation that has to wait is over later", Op, RINGBELL_A
   CHECK(in_strand);
 }
 
-TEST_CASE_TEMPLATE("an object that is closed or busy says so at once", Op, RINGBELL_OBJECT_OPERATIONS) {
+TEST_CASE_TEMPLATE("an object that is closed or busy says so at once", Op,
+                   RINGBELL_OBJECT_OPERATIONS) {
   bench b;
   completion<Op> first, busy, closed;
   Op::block(b);
@@ -73,13 +77,15 @@ TEST_CASE_TEMPLATE("an object that is closed or busy says so at once", Op, RINGB
   CHECK(first.ended_with(net::error::operation_aborted));
 }
 
-TEST_CASE_TEMPLATE("the handler's own executor counts all the same", Op, RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE("the handler's own executor counts all the same", Op,
+                   RINGBELL_CHANNEL_OPERATIONS) {
   bench b;
   completion<Op> c;
   net::strand<net::io_context::executor_type> strand(b.context.get_executor());
   bool in_strand = false;
   Op::allow(b);
-  Op::start(b, at_once(net::bind_executor(strand, [&](const net_error_code& error, auto&&... values) {
+  Op::start(b,
+            at_once(net::bind_executor(strand, [&](const net_error_code& error, auto&&... values) {
               in_strand = strand.running_in_this_thread();
               c.set(error, std::forward<decltype(values)>(values)...);
             })));
@@ -101,7 +107,8 @@ TEST_CASE("an operation that is over at once leaves the slot alone") {
 TEST_CASE("the next operation can be begun by a handler that is called at once") {
   bench b;
   std::vector<std::string> heard;
-  for (const char* const text : {"one", "two"}) REQUIRE_FALSE(b.far->try_send(net::buffer(text, 3)));
+  for (const char* const text : {"one", "two"})
+    REQUIRE_FALSE(b.far->try_send(net::buffer(text, 3)));
   completion<recv_operation> third;
   b.near->async_recv(at_once([&](net_error_code, const message& one) {
     heard.emplace_back(one.text());
@@ -135,7 +142,8 @@ TEST_CASE("a handler that is called at once may close the channel") {
 
 // -- and otherwise --
 
-TEST_CASE_TEMPLATE("what else a handler brings along does not let it be called at once", Op, RINGBELL_CHANNEL_OPERATIONS) {
+TEST_CASE_TEMPLATE("what else a handler brings along does not let it be called at once", Op,
+                   RINGBELL_CHANNEL_OPERATIONS) {
   for (const int with : {0, 1, 2, 3}) {
     CAPTURE(with);
     bench b;
@@ -143,7 +151,9 @@ TEST_CASE_TEMPLATE("what else a handler brings along does not let it be called a
     net::cancellation_signal signal;
     net_error_code error = net::error::already_started;
     Op::allow(b);
-    const auto without_error = [&](auto&&... values) { c.set(error, std::forward<decltype(values)>(values)...); };
+    const auto without_error = [&](auto&&... values) {
+      c.set(error, std::forward<decltype(values)>(values)...);
+    };
     const auto from_tuple = [&](auto&& all) { c.set(std::move(all)); };
     switch (with) {
       case 0: Op::start(b, net::bind_executor(b.context.get_executor(), c.handler())); break;

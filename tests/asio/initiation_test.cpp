@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What beginning an operation does at once, and what not: handlers are called later, and a direction has one operation.
+// What beginning an operation does at once, and what not: handlers are called later, and a
+// direction has one operation.
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -50,7 +51,8 @@ const place all_places[] = {
      }},
 };
 
-/// Begins an operation everywhere, after `prepare`, and looks that its handler is called once, later, with that error.
+/// Begins an operation everywhere, after `prepare`, and looks that its handler is called once,
+/// later, with that error.
 template <class Op, class F>
 void check_is_called_later(net_error_code with, F prepare) {
   for (const place& where : all_places) {
@@ -73,12 +75,14 @@ void check_is_called_later(net_error_code with, F prepare) {
 
 // -- when handlers are called --
 
-TEST_CASE_TEMPLATE("no handler is called by the initiating function when the operation could complete at once", Op,
-                   RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE(
+    "no handler is called by the initiating function when the operation could complete at once", Op,
+    RINGBELL_ALL_OPERATIONS) {
   check_is_called_later<Op>({}, [](bench& b) { Op::allow(b); });
 }
 
-TEST_CASE_TEMPLATE("no handler is called by the initiating function when the operation has to wait", Op, RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE("no handler is called by the initiating function when the operation has to wait",
+                   Op, RINGBELL_ALL_OPERATIONS) {
   for (const place& where : all_places) {
     CAPTURE(std::string(where.name));
     bench b;
@@ -98,11 +102,13 @@ TEST_CASE_TEMPLATE("no handler is called by the initiating function when the ope
   }
 }
 
-TEST_CASE_TEMPLATE("no handler is called by the initiating function when the object is closed", Op, RINGBELL_OBJECT_OPERATIONS) {
+TEST_CASE_TEMPLATE("no handler is called by the initiating function when the object is closed", Op,
+                   RINGBELL_OBJECT_OPERATIONS) {
   check_is_called_later<Op>(net::error::bad_descriptor, [](bench& b) { Op::close(b); });
 }
 
-TEST_CASE_TEMPLATE("no handler is called by the initiating function when the object is busy", Op, RINGBELL_OBJECT_OPERATIONS) {
+TEST_CASE_TEMPLATE("no handler is called by the initiating function when the object is busy", Op,
+                   RINGBELL_OBJECT_OPERATIONS) {
   completion<Op> first;
   check_is_called_later<Op>(errc::busy, [&](bench& b) {
     first = {};
@@ -114,7 +120,8 @@ TEST_CASE_TEMPLATE("no handler is called by the initiating function when the obj
 
 // -- one of a kind at a time --
 
-TEST_CASE_TEMPLATE("a second operation of the same direction is busy, and the first goes on", Op, RINGBELL_OBJECT_OPERATIONS) {
+TEST_CASE_TEMPLATE("a second operation of the same direction is busy, and the first goes on", Op,
+                   RINGBELL_OBJECT_OPERATIONS) {
   for (const bool asleep : {false, true}) {
     CAPTURE(asleep);
     bench b;
@@ -194,13 +201,14 @@ void check_sending() {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("whatever receives is in the way of whatever receives, and of nothing that sends", Op, recv_operation,
-                   recv_into_operation, wait_recv_operation) {
+TEST_CASE_TEMPLATE(
+    "whatever receives is in the way of whatever receives, and of nothing that sends", Op,
+    recv_operation, recv_into_operation, wait_recv_operation) {
   check_receiving<Op>();
 }
 
-TEST_CASE_TEMPLATE("whatever sends is in the way of whatever sends, and of nothing that receives", Op, send_operation, claim_operation,
-                   wait_send_operation) {
+TEST_CASE_TEMPLATE("whatever sends is in the way of whatever sends, and of nothing that receives",
+                   Op, send_operation, claim_operation, wait_send_operation) {
   check_sending<Op>();
 }
 
@@ -283,7 +291,8 @@ TEST_CASE("the next operation can be begun by the handler of the one before") {
   CHECK(sent == 100);
 }
 
-TEST_CASE_TEMPLATE("what a handler throws comes out of run(), and the object goes on", Op, RINGBELL_OBJECT_OPERATIONS) {
+TEST_CASE_TEMPLATE("what a handler throws comes out of run(), and the object goes on", Op,
+                   RINGBELL_OBJECT_OPERATIONS) {
   bench b;
   completion<Op> c;
   Op::allow(b);

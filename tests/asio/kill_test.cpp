@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// The peer of an Asio side is killed, at any moment and in any state: the Asio side loses nothing that was published, hears of it at once in
-// every operation, leaks nothing, and its context and its other channels go on.
+// The peer of an Asio side is killed, at any moment and in any state: the Asio side loses nothing
+// that was published, hears of it at once in every operation, leaks nothing, and its context and
+// its other channels go on.
 #include <ringbell/asio/detail/waited_handle.hpp>
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
@@ -38,8 +39,19 @@ namespace {
 using clock_type = std::chrono::steady_clock;
 
 /// What the two are doing when it happens.
-enum class state : unsigned { asleep, polling, full, fragments, ping_pong, streaming, handshake, count };
-const std::string state_names[] = {"asleep", "polling", "waiting for space", "within long messages", "ping-pong", "streaming", "handshake"};
+enum class state : unsigned {
+  asleep,
+  polling,
+  full,
+  fragments,
+  ping_pong,
+  streaming,
+  handshake,
+  count
+};
+const std::string state_names[] = {
+    "asleep",    "polling",   "waiting for space", "within long messages",
+    "ping-pong", "streaming", "handshake"};
 
 /// How far a side has come. The victim's is shared with those who outlive it.
 struct progress {
@@ -88,11 +100,13 @@ net::awaitable<void> sending(in_place& by, std::span<const std::byte> bytes) {
 // Takes the next message, which must be `n` of its kind.
 task<void> receiving(channel& ch, state s, std::uint64_t n) {
   const auto m = co_await ch.recv();
-  expect(m && m->size() == size_in(s, n) && matches(m->bytes(), n), "the next message, without a gap");
+  expect(m && m->size() == size_in(s, n) && matches(m->bytes(), n),
+         "the next message, without a gap");
 }
 net::awaitable<void> receiving(asio_channel& ch, state s, std::uint64_t n) {
   const auto m = co_await ch.recv();
-  expect(m && m->size() == size_in(s, n) && matches(m->bytes(), n), "the next message, without a gap");
+  expect(m && m->size() == size_in(s, n) && matches(m->bytes(), n),
+         "the next message, without a gap");
 }
 net::awaitable<void> receiving(by_operations& by, state s, std::uint64_t n) {
   const message m = co_await by.ch.async_recv(net::use_awaitable);
@@ -100,8 +114,10 @@ net::awaitable<void> receiving(by_operations& by, state s, std::uint64_t n) {
 }
 net::awaitable<void> receiving(in_place& by, state s, std::uint64_t n) {
   co_await by.ch.async_wait(wait_recv, net::use_awaitable);
-  const std::size_t size = co_await by.ch.async_recv_into(net::buffer(by.buffer), net::use_awaitable);
-  expect(size == size_in(s, n) && matches(std::span(by.buffer).first(size), n), "the next message, without a gap");
+  const std::size_t size =
+      co_await by.ch.async_recv_into(net::buffer(by.buffer), net::use_awaitable);
+  expect(size == size_in(s, n) && matches(std::span(by.buffer).first(size), n),
+         "the next message, without a gap");
 }
 
 template <class Result, class Channel>
@@ -161,7 +177,8 @@ task<void> be_native(loop& lp, std::string path, const fate& f, progress& own) {
   }
   if (f.doing != state::handshake) be_killed_after(f.left);
   if (f.doing == state::streaming || f.doing == state::fragments)
-    co_await when_all(send_for_ever<task<void>>(ch, f.doing, own), receive_for_ever<task<void>>(ch, f.doing, own));
+    co_await when_all(send_for_ever<task<void>>(ch, f.doing, own),
+                      receive_for_ever<task<void>>(ch, f.doing, own));
   else
     co_await be_busy(ch, f, own);
 }
@@ -228,7 +245,8 @@ net::awaitable<void> until_reset(net::awaitable<void> wait, survivor& me) {
   expect(error == net::error::connection_reset, error.message().c_str());
 }
 
-/// Runs both to their end, in coroutines that nobody can cancel: so awaitables may go on without suspending.
+/// Runs both to their end, in coroutines that nobody can cancel: so awaitables may go on without
+/// suspending.
 net::awaitable<void> side_by_side(net::awaitable<void> one, net::awaitable<void> other) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   net::steady_timer one_ended(executor, net::steady_timer::time_point::max());
@@ -255,7 +273,9 @@ net::awaitable<void> survive(Channel& ch, const fate& peer, survivor& me) {
       // Nothing was received until now: all that the peer had published is there.
       co_await until_reset(receive_for_ever<result>(ch, s, me.own), me);
       break;
-    case state::ping_pong: co_await until_reset(ping_pong<result>(ch, peer.server, me.own), me); break;
+    case state::ping_pong:
+      co_await until_reset(ping_pong<result>(ch, peer.server, me.own), me);
+      break;
     case state::fragments:
     case state::streaming:
       co_await side_by_side(until_reset(send_for_ever<result>(ch, s, me.own), me),
@@ -268,7 +288,8 @@ net::awaitable<void> survive(Channel& ch, const fate& peer, survivor& me) {
 net::awaitable<void> survive(asio_channel ch, const fate& peer, way w, survivor& me) {
   me.connected = true;
   if (peer.doing == state::asleep) ch.spin(spin_policy::none);
-  if (peer.doing == state::polling) ch.spin(w == way::operations ? spin_policy::adaptive : spin_policy::always);
+  if (peer.doing == state::polling)
+    ch.spin(w == way::operations ? spin_policy::adaptive : spin_policy::always);
   switch (w) {
     case way::awaitables: co_await survive(ch, peer, me); break;
     case way::operations: {
@@ -285,8 +306,10 @@ net::awaitable<void> survive(asio_channel ch, const fate& peer, way w, survivor&
 
 /// Notes when the process has ended, and then calls `then`.
 template <class F>
-void note_death(const net::any_io_executor& executor, sys::native_handle pid_handle, survivor& me, F then) {
-  const auto process = std::make_shared<detail::waited_handle>(net::query(executor, net::execution::context));
+void note_death(const net::any_io_executor& executor, sys::native_handle pid_handle, survivor& me,
+                F then) {
+  const auto process =
+      std::make_shared<detail::waited_handle>(net::query(executor, net::execution::context));
   net_error_code failed;
   process->assign(pid_handle, failed);
   if (failed) throw net_system_error(failed, "waiting for a process");
@@ -303,14 +326,17 @@ net::awaitable<void> pause(std::chrono::milliseconds time) {
   co_await timer.async_wait(net::use_awaitable);
 }
 
-// As a server: whoever comes is served until the victim is dead and has been accepted, maybe posthumously, or does not come any more.
-net::awaitable<void> survive_as_server(asio_listener& l, const fate& peer, way w, sys::native_handle pid_handle, survivor& me) {
+// As a server: whoever comes is served until the victim is dead and has been accepted, maybe
+// posthumously, or does not come any more.
+net::awaitable<void> survive_as_server(asio_listener& l, const fate& peer, way w,
+                                       sys::native_handle pid_handle, survivor& me) {
   net::cancellation_signal stop;
   note_death(l.get_executor(), pid_handle, me, [&] {
     if (!me.connected) stop.emit(net::cancellation_type::terminal);
   });
   net_error_code error;
-  asio_channel ch = co_await l.async_accept(net::bind_cancellation_slot(stop.slot(), net::redirect_error(net::use_awaitable, error)));
+  asio_channel ch = co_await l.async_accept(
+      net::bind_cancellation_slot(stop.slot(), net::redirect_error(net::use_awaitable, error)));
   if (!error) {
     co_await survive(std::move(ch), peer, w, me);
   } else {
@@ -319,19 +345,23 @@ net::awaitable<void> survive_as_server(asio_listener& l, const fate& peer, way w
   while (!me.peer_died) co_await pause(1ms);
 }
 
-net::awaitable<void> survive_as_client(std::string path, const fate& peer, way w, sys::native_handle pid_handle, survivor& me) {
+net::awaitable<void> survive_as_client(std::string path, const fate& peer, way w,
+                                       sys::native_handle pid_handle, survivor& me) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   note_death(executor, pid_handle, me, [] {});
   connect_options options = patient();
   if (peer.doing == state::handshake) options.timeout = 100ms;
   net_error_code error;
-  asio_channel ch = co_await async_connect(executor, path, options, net::redirect_error(net::use_awaitable, error));
+  asio_channel ch = co_await async_connect(executor, path, options,
+                                           net::redirect_error(net::use_awaitable, error));
   if (!error) {
     co_await survive(std::move(ch), peer, w, me);
   } else {
     expect(peer.doing == state::handshake, "to connect to a server that lives for a while");
     const std::error_code e = std_error(error);
-    expect(e == errc::no_server || error == net::error::timed_out || error == net::error::connection_reset, e.message().c_str());
+    expect(e == errc::no_server || error == net::error::timed_out ||
+               error == net::error::connection_reset,
+           e.message().c_str());
   }
   while (!me.peer_died) co_await pause(1ms);
 }
@@ -358,7 +388,8 @@ net::awaitable<void> answer_once(asio_listener& l) {
   }
 }
 
-/// The next client is served as if nothing had happened; those that died before they were accepted are let go.
+/// The next client is served as if nothing had happened; those that died before they were accepted
+/// are let go.
 void serve_a_good_one(net::io_context& context, asio_listener& l) {
   int over = 0;
   std::exception_ptr failed;
@@ -411,7 +442,9 @@ private:
       co_await ch_.send(net::buffer(&round_trips_, sizeof round_trips_));
       {
         const auto m = co_await ch_.recv();
-        expect(m && m->size() == sizeof round_trips_ && std::memcmp(m->data(), &round_trips_, sizeof round_trips_) == 0, "an echo");
+        expect(m && m->size() == sizeof round_trips_ &&
+                   std::memcmp(m->data(), &round_trips_, sizeof round_trips_) == 0,
+               "an echo");
       }
       longest_ = std::max<std::chrono::nanoseconds>(longest_, clock_type::now() - begin);
       ++round_trips_;
@@ -438,18 +471,22 @@ struct worst_notice {
 
 std::chrono::nanoseconds random_delay(state s, std::mt19937& random) {
   const auto below = [&](std::chrono::microseconds limit) {
-    return std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, limit.count())(random));
+    return std::chrono::microseconds(
+        std::uniform_int_distribution<std::int64_t>(0, limit.count())(random));
   };
-  return 1us + (s == state::handshake ? below(a_handshake) : below(20000us));  // no time at all would mean never
+  return 1us + (s == state::handshake ? below(a_handshake)
+                                      : below(20000us));  // no time at all would mean never
 }
 
 /// `path`: of whichever of the two is the server.
-void kill_one(net::io_context& context, asio_listener& l, const std::string& path, const fate& f, way w, worst_notice& worst) {
+void kill_one(net::io_context& context, asio_listener& l, const std::string& path, const fate& f,
+              way w, worst_notice& worst) {
   const shared_object<progress> of_victim;
   child_process dying(&be_victim, path, f, of_victim);
   survivor me;
   net::co_spawn(context,
-                f.server ? survive_as_client(path, f, w, dying.pid_handle(), me) : survive_as_server(l, f, w, dying.pid_handle(), me),
+                f.server ? survive_as_client(path, f, w, dying.pid_handle(), me)
+                         : survive_as_server(l, f, w, dying.pid_handle(), me),
                 [&](std::exception_ptr e) {
                   me.over = true;
                   me.failed = e;
@@ -463,7 +500,8 @@ void kill_one(net::io_context& context, asio_listener& l, const std::string& pat
     ++worst.unconnected;
     return;
   }
-  // What the victim had sent for sure has come, and what has come was sent without a gap (see receiving()).
+  // What the victim had sent for sure has come, and what has come was sent without a gap (see
+  // receiving()).
   CHECK(me.own.received >= of_victim->sent);
   CHECK(of_victim->received <= me.own.sent + 1);
   CHECK_FALSE(me.ended.empty());
@@ -496,7 +534,8 @@ void kill_many(state s, int rounds_elsewhere) {
     const std::uint64_t round_trips = other.round_trips();
     kill_one(context, l, f.server ? folder / "victim" : l.path(), f, w, worst);
     CHECK(run_until(context, [&] { return other.round_trips() > round_trips + 1; }));
-    // In a handshake they may die before they are accepted, and are then found dead by a later accept.
+    // In a handshake they may die before they are accepted, and are then found dead by a later
+    // accept.
     if (s != state::handshake) CHECK(l.clients() == 0);
   }
   serve_a_good_one(context, l);
@@ -508,22 +547,37 @@ void kill_many(state s, int rounds_elsewhere) {
   other.stop(context);
   context.restart();
   context.run();  // nothing is left to be done
-  MESSAGE(state_names[static_cast<unsigned>(s)] << ": " << rounds << " kills, " << worst.unconnected << " before there was a connection; "
-                                                << worst.notices << " waits ended, the latest " << worst.from_death / 1us
-                                                << " us after the peer's death; meanwhile " << other.round_trips()
-                                                << " round trips of others, the longest took " << other.longest() / 1us << " us");
+  MESSAGE(state_names[static_cast<unsigned>(s)]
+          << ": " << rounds << " kills, " << worst.unconnected << " before there was a connection; "
+          << worst.notices << " waits ended, the latest " << worst.from_death / 1us
+          << " us after the peer's death; meanwhile " << other.round_trips()
+          << " round trips of others, the longest took " << other.longest() / 1us << " us");
 }
 
 }  // namespace
 
-TEST_CASE("an Asio side that sleeps hears at once that its peer was killed") { kill_many(state::asleep, 36); }
-TEST_CASE("an Asio side that polls hears at once that its peer was killed") { kill_many(state::polling, 36); }
-TEST_CASE("an Asio side that waits for space hears of its peer's death, and receives all that was published") {
+TEST_CASE("an Asio side that sleeps hears at once that its peer was killed") {
+  kill_many(state::asleep, 36);
+}
+TEST_CASE("an Asio side that polls hears at once that its peer was killed") {
+  kill_many(state::polling, 36);
+}
+TEST_CASE(
+    "an Asio side that waits for space hears of its peer's death, and receives all that was published") {
   kill_many(state::full, 36);
 }
-TEST_CASE("a peer killed within a long message leaves no part of it to an Asio side") { kill_many(state::fragments, 24); }
-TEST_CASE("a peer killed in a hot exchange is noticed by an Asio side") { kill_many(state::ping_pong, 36); }
-TEST_CASE("a peer killed while messages go both ways loses none that was published to an Asio side") { kill_many(state::streaming, 36); }
-TEST_CASE("a peer killed during the handshake leaves nothing behind, and the next one is served") { kill_many(state::handshake, 48); }
+TEST_CASE("a peer killed within a long message leaves no part of it to an Asio side") {
+  kill_many(state::fragments, 24);
+}
+TEST_CASE("a peer killed in a hot exchange is noticed by an Asio side") {
+  kill_many(state::ping_pong, 36);
+}
+TEST_CASE(
+    "a peer killed while messages go both ways loses none that was published to an Asio side") {
+  kill_many(state::streaming, 36);
+}
+TEST_CASE("a peer killed during the handshake leaves nothing behind, and the next one is served") {
+  kill_many(state::handshake, 48);
+}
 
 }  // TEST_SUITE("asio kill")

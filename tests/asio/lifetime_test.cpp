@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What is pending when a context stops, a context ends, a listener goes, or a process forks: nothing is lost, leaked or touched afterwards.
+// What is pending when a context stops, a context ends, a listener goes, or a process forks:
+// nothing is lost, leaked or touched afterwards.
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -34,12 +35,15 @@ connect_options patient() {
 /// Whether this process holds more of the system than before. Other mappings are the allocator's.
 bool more_than(const resources& before) {
   const auto now = resources::now();
-  return now.descriptors > before.descriptors + handles_of_the_system || now.regions > before.regions;
+  return now.descriptors > before.descriptors + handles_of_the_system ||
+         now.regions > before.regions;
 }
 
 /// Captured by a handler that is not to be called, and whose end shows.
 std::function<void(net_error_code)> uncalled(std::shared_ptr<int> token) {
-  return [token = std::move(token)](net_error_code) { FAIL("called by a context that was destroyed"); };
+  return [token = std::move(token)](net_error_code) {
+    FAIL("called by a context that was destroyed");
+  };
 }
 
 }  // namespace
@@ -54,17 +58,19 @@ TEST_CASE("a context that is stopped again and again loses no message") {
     s.client().spin(policy);
     s.server().spin(policy);
     std::vector<std::vector<std::byte>> to_send;
-    for (std::uint64_t n = 0; n < messages; ++n) to_send.push_back(patterned(1 + (n % 32 == 31 ? 10'000 : pick(n, 1000)), n));
+    for (std::uint64_t n = 0; n < messages; ++n)
+      to_send.push_back(patterned(1 + (n % 32 == 31 ? 10'000 : pick(n, 1000)), n));
     int sent = 0, received = 0, handlers = 0, stops = 0;
     const auto maybe_stop = [&] {
       if (++handlers % 3 == 0) s.context.stop();
     };
     std::function<void()> send = [&] {
-      s.client().async_send(net::buffer(to_send[static_cast<std::size_t>(sent)]), [&](net_error_code error) {
-        REQUIRE_FALSE(error);
-        if (++sent < messages) send();
-        maybe_stop();
-      });
+      s.client().async_send(net::buffer(to_send[static_cast<std::size_t>(sent)]),
+                            [&](net_error_code error) {
+                              REQUIRE_FALSE(error);
+                              if (++sent < messages) send();
+                              maybe_stop();
+                            });
     };
     std::function<void()> receive = [&] {
       s.server().async_recv([&](net_error_code error, const message& m) {
@@ -81,7 +87,8 @@ TEST_CASE("a context that is stopped again and again loses no message") {
     while (received < messages) {
       REQUIRE(std::chrono::steady_clock::now() < deadline);
       s.context.restart();
-      s.context.run_for(received % 2 == 0 ? 100us : patience);  // also in the middle of whatever it does
+      s.context.run_for(received % 2 == 0 ? 100us
+                                          : patience);  // also in the middle of whatever it does
       ++stops;
     }
     run_out(s.context);
@@ -96,7 +103,8 @@ TEST_CASE("an accept and a connect go on when their context is started again") {
   asio_listener listener(context, folder / "service");
   outcome accepted, connected;
   listener.async_accept([&](net_error_code error, const asio_channel&) { accepted(error); });
-  async_connect(context, folder / "service", patient(), [&](net_error_code error, const asio_channel&) { connected(error); });
+  async_connect(context, folder / "service", patient(),
+                [&](net_error_code error, const asio_channel&) { connected(error); });
   for (int turns = 0; turns < 10'000 && !(accepted.succeeded() && connected.succeeded()); ++turns) {
     context.restart();
     context.run_one_for(20ms);
@@ -122,7 +130,8 @@ TEST_CASE("a context that is destroyed takes what is pending with it") {
           {
             scene s(at);
             auto handler = uncalled(token);
-            if (handler_owns_ends) handler = [handler, ends = s.give_away()](net_error_code error) { handler(error); };
+            if (handler_owns_ends)
+              handler = [handler, ends = s.give_away()](net_error_code error) { handler(error); };
             op.start(s, {}, std::move(handler));
             s.proceed();
             if (stopped) s.context.stop();
@@ -132,7 +141,8 @@ TEST_CASE("a context that is destroyed takes what is pending with it") {
         }
 }
 
-TEST_CASE("a context that is destroyed takes both directions, aborted operations and their successors with it") {
+TEST_CASE(
+    "a context that is destroyed takes both directions, aborted operations and their successors with it") {
   for (const phase at : all_phases) {
     CAPTURE(at);
     const auto before = resources::now();
@@ -141,8 +151,12 @@ TEST_CASE("a context that is destroyed takes both directions, aborted operations
       scene s(at);
       for (int successor = 0; successor < 3; ++successor) {
         s.client().cancel();
-        s.client().async_recv([token](net_error_code error, const message&) { CHECK(error == net::error::operation_aborted); });
-        s.client().async_send(net::buffer(s.large), [token](net_error_code error) { CHECK(error == net::error::operation_aborted); });
+        s.client().async_recv([token](net_error_code error, const message&) {
+          CHECK(error == net::error::operation_aborted);
+        });
+        s.client().async_send(net::buffer(s.large), [token](net_error_code error) {
+          CHECK(error == net::error::operation_aborted);
+        });
         if (successor == 1) s.client() = asio_channel(std::move(s.client()));
       }
       s.proceed();
@@ -168,10 +182,13 @@ TEST_CASE("a context that is destroyed takes an accept and a connect with it, wh
           const auto taken = handler_owns_listener ? listener : nullptr;
           asio_listener& l = *listener;
           if (handler_owns_listener) listener.reset();
-          l.async_accept([token, taken](net_error_code error, const asio_channel&) { CHECK_FALSE(error); });
-          async_connect(context, folder / "service", patient(), [token](net_error_code error, const asio_channel&) { CHECK_FALSE(error); });
-          async_connect(context, folder / "nobody", patient(),
-                        [h = uncalled(token)](net_error_code error, const asio_channel&) { h(error); });
+          l.async_accept(
+              [token, taken](net_error_code error, const asio_channel&) { CHECK_FALSE(error); });
+          async_connect(context, folder / "service", patient(),
+                        [token](net_error_code error, const asio_channel&) { CHECK_FALSE(error); });
+          async_connect(
+              context, folder / "nobody", patient(),
+              [h = uncalled(token)](net_error_code error, const asio_channel&) { h(error); });
           for (int turn = 0; turn < turns; ++turn) context.poll_one();
         }
         CHECK(left_in(folder).empty());
@@ -183,7 +200,8 @@ TEST_CASE("a context that is destroyed takes an accept and a connect with it, wh
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 
-// g++ 12 inlines one half of Asio's allocation of a coroutine's frame, and then takes the two for a mismatched pair.
+// g++ 12 inlines one half of Asio's allocation of a coroutine's frame, and then takes the two for a
+// mismatched pair.
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 #endif
@@ -209,7 +227,10 @@ net::awaitable<void> wait_in_vain(asio_channel& ch, const std::string& path, int
       break;
     }
     case 5: co_await (ch.recv() || timer.async_wait(net::use_awaitable)); break;
-    case 6: co_await (ch.async_recv(net::use_awaitable) && ch.async_send(net::buffer(large), net::use_awaitable)); break;
+    case 6:
+      co_await (ch.async_recv(net::use_awaitable) &&
+                ch.async_send(net::buffer(large), net::use_awaitable));
+      break;
     case 7:
       listener.emplace(here, path);
       co_await listener->async_accept(net::use_awaitable);
@@ -235,7 +256,8 @@ struct owner {
 
 }  // namespace
 
-TEST_CASE("a context that is destroyed takes coroutines with it that own channels, listeners and messages") {
+TEST_CASE(
+    "a context that is destroyed takes coroutines with it that own channels, listeners and messages") {
   for (int what = 0; what < waits_of_owner; ++what)
     for (const spin_policy policy : {spin_policy::none, spin_policy::always})
       for (const bool on_a_strand : {false, true})
@@ -279,7 +301,8 @@ TEST_CASE("messages and claims may be held when everything else is gone") {
         {
           scene s(phase::asleep, false);
           net_error_code error;
-          s.server().async_send(net::buffer(s.large), [](net_error_code failed) { CHECK_FALSE(failed); });
+          s.server().async_send(net::buffer(s.large),
+                                [](net_error_code failed) { CHECK_FALSE(failed); });
           s.client().async_recv([&](net_error_code, message m) { held[0] = std::move(m); });
           run_out(s.context);
           s.from_server("short");
@@ -330,11 +353,15 @@ TEST_CASE("a listener that goes hangs up on clients that are half-way, and ends 
           hesitant.emplace(raw_peer::connected_to(path));
           const handshake::encoded_frame hello = handshake::encode(raw_client::greeting());
           REQUIRE(hesitant->send(hello.bytes().first(10)));
-          if (accepting) listener.async_accept([&](net_error_code error, const asio_channel&) { accepted(error); });
+          if (accepting)
+            listener.async_accept(
+                [&](net_error_code error, const asio_channel&) { accepted(error); });
           context.poll();
           late.emplace(raw_peer::connected_to(path));  // in the backlog, or not looked at yet
           async_connect(of_clients, path, patient(),
-                        net::bind_cancellation_slot(give_up.slot(), [&](net_error_code error, const asio_channel&) { connected(error); }));
+                        net::bind_cancellation_slot(
+                            give_up.slot(),
+                            [&](net_error_code error, const asio_channel&) { connected(error); }));
           of_clients.poll();
           if (!by_context) {
             listener.close();
@@ -362,7 +389,8 @@ TEST_CASE("a listener that goes hangs up on clients that are half-way, and ends 
     }
 }
 
-TEST_CASE("a listener that goes drops the clients that nobody has accepted, and leaves those that somebody has") {
+TEST_CASE(
+    "a listener that goes drops the clients that nobody has accepted, and leaves those that somebody has") {
   const temporary_folder folder;
   const std::string path = folder / "service";
   net::io_context context, of_clients;
@@ -408,7 +436,8 @@ constexpr auto fork_prepare = net::execution_context::fork_prepare;
 constexpr auto fork_parent = net::execution_context::fork_parent;
 constexpr auto fork_child = net::execution_context::fork_child;
 
-/// Forks as Asio wants it; `in_child` says by its value how it went. Both have told the context when this returns or `in_child` begins.
+/// Forks as Asio wants it; `in_child` says by its value how it went. Both have told the context
+/// when this returns or `in_child` begins.
 template <class F>
 int fork_with(net::io_context& context, F in_child) {
   context.notify_fork(fork_prepare);
@@ -440,7 +469,8 @@ int leave(std::optional<scene>& s, bool with_context) {
 
 }  // namespace
 
-TEST_CASE("a forked child destroys its copies, and the parent's pending operations complete" * needs_fork) {
+TEST_CASE("a forked child destroys its copies, and the parent's pending operations complete" *
+          needs_fork) {
   for (const operation& op : all_operations)
     for (const phase at : all_phases)
       for (const bool with_context : {false, true}) {
@@ -462,12 +492,17 @@ TEST_CASE("a forked child destroys its copies, and the parent's pending operatio
       }
 }
 
-TEST_CASE("a forked child destroys its copies, and a message that is half-way in the parent arrives" * needs_fork) {
+TEST_CASE(
+    "a forked child destroys its copies, and a message that is half-way in the parent arrives" *
+    needs_fork) {
   for (const phase at : {phase::polling, phase::asleep})
     for (const bool space : {false, true})
       for (const bool with_context : {false, true}) {
         CAPTURE(at);
-        CAPTURE(space);  // has come meanwhile: the child could go on, or say in the parent's name that the message was given up
+        CAPTURE(
+            // has come meanwhile: the child could go on, or say in the parent's name that the
+            // message was given up
+            space);
         CAPTURE(with_context);
         std::optional<scene> s(std::in_place, at, false);
         outcome sent, received;
@@ -488,8 +523,9 @@ TEST_CASE("a forked child destroys its copies, and a message that is half-way in
       }
 }
 
-TEST_CASE("a forked child destroys its copies of messages and claims after their channel, and the parent's stay what they are" *
-          needs_fork) {
+TEST_CASE(
+    "a forked child destroys its copies of messages and claims after their channel, and the parent's stay what they are" *
+    needs_fork) {
   std::optional<scene> s(std::in_place, phase::asleep, false);
   s->from_server("held by both");
   net_error_code error;
@@ -515,21 +551,28 @@ TEST_CASE("a forked child destroys its copies of messages and claims after their
   CHECK(s->at_client() == "next");
 }
 
-TEST_CASE("a forked child destroys its listener, and the parent's goes on, with its socket file" * needs_fork) {
+TEST_CASE("a forked child destroys its listener, and the parent's goes on, with its socket file" *
+          needs_fork) {
   for (const bool accepting : {false, true})
     for (const bool sleeping : {false, true})
       for (const int half_way : {0, 1, 2}) {
         CAPTURE(accepting);
         CAPTURE(sleeping);
-        CAPTURE(half_way);  // nobody; one that has said nothing yet; one that was welcomed and not accepted
+        CAPTURE(
+            // nobody; one that has said nothing yet; one that was welcomed and not accepted
+            half_way);
         const temporary_folder folder;
         const std::string path = folder / "service";
         net::io_context context;
         std::optional<asio_listener> listener(std::in_place, context, path);
         outcome accepted, connected;
-        const auto accept = [&] { listener->async_accept([&](net_error_code error, const asio_channel&) { accepted(error); }); };
+        const auto accept = [&] {
+          listener->async_accept(
+              [&](net_error_code error, const asio_channel&) { accepted(error); });
+        };
         const auto connect = [&] {
-          async_connect(context, path, patient(), [&](net_error_code error, const asio_channel&) { connected(error); });
+          async_connect(context, path, patient(),
+                        [&](net_error_code error, const asio_channel&) { connected(error); });
         };
         std::optional<raw_peer> silent;
         if (half_way == 1) silent.emplace(raw_peer::connected_to(path));
@@ -577,8 +620,10 @@ TEST_CASE("a forked child destroys its copy of a connect, and the parent's conne
       std::optional<net::io_context> context(std::in_place);
       net::cancellation_signal signal;
       outcome connected;
-      async_connect(*context, path, patient(),
-                    net::bind_cancellation_slot(signal.slot(), [&](net_error_code error, const asio_channel&) { connected(error); }));
+      async_connect(
+          *context, path, patient(),
+          net::bind_cancellation_slot(
+              signal.slot(), [&](net_error_code error, const asio_channel&) { connected(error); }));
       context->poll();
       REQUIRE(fork_with(*context, [&] {
                 if (destroy_context) {

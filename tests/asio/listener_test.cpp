@@ -36,7 +36,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-std::error_code listen_error(net::io_context& context, const std::string& name, const listener_options& options = {}) {
+std::error_code listen_error(net::io_context& context, const std::string& name,
+                             const listener_options& options = {}) {
   try {
     const asio_listener l(context, name, options);
     return {};
@@ -46,7 +47,8 @@ std::error_code listen_error(net::io_context& context, const std::string& name, 
   }
 }
 
-// Two clients of one process that dies as soon as both have said their last words. `greeted` is reached when both should wait for an answer.
+// Two clients of one process that dies as soon as both have said their last words. `greeted` is
+// reached when both should wait for an answer.
 task<void> reach_soon(const milestone& greeted) {
   co_await sleep_for(20ms);
   greeted.reach();
@@ -81,7 +83,8 @@ int die_on_a_context(const std::string& path, const milestone& greeted) {
 
 // -- names --
 
-TEST_CASE("a name that a live listener has is in use, whichever front end has it, and is free again after it") {
+TEST_CASE(
+    "a name that a live listener has is in use, whichever front end has it, and is free again after it") {
   net::io_context context;
   const temporary_folder folder;
   {
@@ -122,10 +125,13 @@ TEST_CASE("names and options that cannot be used are refused by the constructor"
   CHECK(context.run() == 0);
 }
 
-TEST_CASE("a listener that cannot be made for lack of descriptors says so, and leaves nothing behind" * needs_scarce_handles) {
+TEST_CASE(
+    "a listener that cannot be made for lack of descriptors says so, and leaves nothing behind" *
+    needs_scarce_handles) {
   net::io_context context;
   const temporary_folder folder;
-  CHECK_FALSE(listen_error(context, folder / "name"));  // what Asio makes once is made before counting
+  CHECK_FALSE(
+      listen_error(context, folder / "name"));  // what Asio makes once is made before counting
   const int before = open_descriptors();
   for (std::size_t spare = 0; spare < 8; ++spare) {
     CAPTURE(spare);
@@ -167,14 +173,17 @@ TEST_CASE("many clients that come at the same time are all served, however few m
       });
     };
     accept_next();
-    CHECK(run_until(
-        context, [&] { return accepted.size() == count && std::ranges::all_of(clients, [](const attempt& c) { return c.succeeded(); }); }));
+    CHECK(run_until(context, [&] {
+      return accepted.size() == count &&
+             std::ranges::all_of(clients, [](const attempt& c) { return c.succeeded(); });
+    }));
     CHECK(l.clients() == count);
 
     // Each client has its own channel: all numbers arrive, each once.
     std::vector<bool> seen(count);
     std::uint32_t arrived = 0;
-    for (std::uint32_t i = 0; i < count; ++i) CHECK_FALSE(clients[i].ch.try_send(net::buffer(&i, sizeof i)));
+    for (std::uint32_t i = 0; i < count; ++i)
+      CHECK_FALSE(clients[i].ch.try_send(net::buffer(&i, sizeof i)));
     for (asio_channel& ch : accepted)
       ch.async_recv([&](net_error_code e, message m) {
         REQUIRE_FALSE(e);
@@ -229,7 +238,9 @@ TEST_CASE("native clients and Asio's are served by one Asio listener") {
     });
   };
   accept_next();
-  CHECK(run_until(context, [&] { return std::ranges::all_of(clients, [](const attempt& c) { return c.succeeded(); }); }));
+  CHECK(run_until(context, [&] {
+    return std::ranges::all_of(clients, [](const attempt& c) { return c.succeeded(); });
+  }));
   for (attempt& c : clients) CHECK_FALSE(c.ch.try_send(net::buffer("asio", 4)));
   CHECK(run_until(context, [&] { return echoes == 2 * of_each; }));
   CHECK(natives.join().empty());
@@ -255,7 +266,9 @@ TEST_CASE("a native listener serves Asio clients") {
   {
     std::deque<attempt> clients;
     for (int i = 0; i < count; ++i) clients.emplace_back(context, path);
-    REQUIRE(run_until(context, [&] { return std::ranges::all_of(clients, [](const attempt& c) { return c.succeeded(); }); }));
+    REQUIRE(run_until(context, [&] {
+      return std::ranges::all_of(clients, [](const attempt& c) { return c.succeeded(); });
+    }));
     for (attempt& c : clients) CHECK_FALSE(c.ch.try_send(net::buffer("hello", 5)));
     for (attempt& c : clients) {
       CHECK(receive(context, c.ch).text == "welcome");
@@ -285,7 +298,8 @@ TEST_CASE("a second accept is busy, and one on a listener that is closed is a ba
   CHECK(third.error == net::error::bad_descriptor);
 }
 
-TEST_CASE("a pending accept ends with operation_aborted when the listener is cancelled, closed, moved, assigned to, or destroyed") {
+TEST_CASE(
+    "a pending accept ends with operation_aborted when the listener is cancelled, closed, moved, assigned to, or destroyed") {
   net::io_context context;
   const temporary_folder folder;
   for (const bool asleep : {false, true}) {
@@ -297,10 +311,12 @@ TEST_CASE("a pending accept ends with operation_aborted when the listener is can
     };
     const auto is_aborted = [&](pending_channel& p) {
       CHECK_FALSE(p.ended());
-      return run_until(context, [&] { return p.ended(); }) && p.calls == 1 && p.error == net::error::operation_aborted && !p.ch.is_open();
+      return run_until(context, [&] { return p.ended(); }) && p.calls == 1 &&
+             p.error == net::error::operation_aborted && !p.ch.is_open();
     };
     std::optional<asio_listener> l(std::in_place, context, folder / "short");
-    pending_channel cancelled(context), moved(context), assigned(context), destroyed(context), closed(context);
+    pending_channel cancelled(context), moved(context), assigned(context), destroyed(context),
+        closed(context);
 
     begin_accept(*l, cancelled);
     l->cancel();
@@ -320,7 +336,8 @@ TEST_CASE("a pending accept ends with operation_aborted when the listener is can
     begin_accept(third, assigned);
     third = std::move(other);
     CHECK(is_aborted(assigned));
-    CHECK(std::ranges::none_of(left_in(folder), [](const std::string& name) { return name.ends_with("third"); }));
+    CHECK(std::ranges::none_of(left_in(folder),
+                               [](const std::string& name) { return name.ends_with("third"); }));
     {
       asio_pair p = meet(context, third);
       CHECK(works(context, p));
@@ -371,17 +388,19 @@ TEST_CASE("a channel is accepted on another executor, and lives there") {
   asio_listener l(of_listener, folder / "elsewhere");
   std::optional<asio_channel> server;
   attempt client(of_listener, l.path());
-  l.async_accept(net::any_io_executor(of_channels.get_executor()), [&](net_error_code e, asio_channel ch) {
-    REQUIRE_FALSE(e);
-    server.emplace(std::move(ch));
-  });
+  l.async_accept(net::any_io_executor(of_channels.get_executor()),
+                 [&](net_error_code e, asio_channel ch) {
+                   REQUIRE_FALSE(e);
+                   server.emplace(std::move(ch));
+                 });
   REQUIRE(run_until(of_listener, [&] { return server && client.ended(); }));
   CHECK(server->get_executor() == net::any_io_executor(of_channels.get_executor()));
 
   std::optional<basic_asio_channel<net::strand<net::io_context::executor_type>>> on_strand;
   const auto strand = net::make_strand(of_channels);
   attempt second(of_listener, l.path());
-  l.async_accept(strand, [&](net_error_code e, basic_asio_channel<net::strand<net::io_context::executor_type>> ch) {
+  l.async_accept(strand, [&](net_error_code e,
+                             basic_asio_channel<net::strand<net::io_context::executor_type>> ch) {
     REQUIRE_FALSE(e);
     on_strand.emplace(std::move(ch));
   });
@@ -390,8 +409,12 @@ TEST_CASE("a channel is accepted on another executor, and lives there") {
 
   // They are served by a thread that knows nothing of the listener's context.
   std::atomic<int> echoes{0};
-  server->async_recv([&](net_error_code e, message m) { echoes += !e && !server->try_send(net::buffer(m.data(), m.size())); });
-  on_strand->async_recv([&](net_error_code e, message m) { echoes += !e && !on_strand->try_send(net::buffer(m.data(), m.size())); });
+  server->async_recv([&](net_error_code e, message m) {
+    echoes += !e && !server->try_send(net::buffer(m.data(), m.size()));
+  });
+  on_strand->async_recv([&](net_error_code e, message m) {
+    echoes += !e && !on_strand->try_send(net::buffer(m.data(), m.size()));
+  });
   std::thread there([&] { of_channels.run(); });
   for (attempt* c : {&client, &second}) {
     CHECK_FALSE(c->ch.try_send(net::buffer("over there", 10)));
@@ -404,7 +427,8 @@ TEST_CASE("a channel is accepted on another executor, and lives there") {
   CHECK(l.clients() == 1);
 }
 
-TEST_CASE("clients() goes down when channels go, on other threads and strands, whatever the listener does") {
+TEST_CASE(
+    "clients() goes down when channels go, on other threads and strands, whatever the listener does") {
   constexpr std::size_t count = 40;
   net::io_context context;
   net::thread_pool pool(3);
@@ -413,7 +437,8 @@ TEST_CASE("clients() goes down when channels go, on other threads and strands, w
   std::deque<attempt> clients;
   for (std::size_t i = 0; i < count; ++i) clients.emplace_back(context, l.path());
 
-  // Each channel receives on a strand of its own in the pool, until its client ends; then it goes, there.
+  // Each channel receives on a strand of its own in the pool, until its client ends; then it goes,
+  // there.
   using strand = net::strand<net::thread_pool::executor_type>;
   struct session : std::enable_shared_from_this<session> {
     explicit session(basic_asio_channel<strand> c) : ch(std::move(c)) {}
@@ -434,8 +459,10 @@ TEST_CASE("clients() goes down when channels go, on other threads and strands, w
     });
   };
   accept_next();
-  REQUIRE(run_until(context,
-                    [&] { return accepted == count && std::ranges::all_of(clients, [](const attempt& c) { return c.succeeded(); }); }));
+  REQUIRE(run_until(context, [&] {
+    return accepted == count &&
+           std::ranges::all_of(clients, [](const attempt& c) { return c.succeeded(); });
+  }));
   CHECK(l.clients() == count);
   for (std::size_t left = count; left > 0;) {
     clients.pop_front();
@@ -493,7 +520,9 @@ TEST_CASE("without a pending accept clients wait, and are served once there is o
   CHECK(impatient.error == net::error::timed_out);
 }
 
-TEST_CASE("a client whose channel cannot be started is dropped, and the accept goes on to the next" * needs_scarce_handles) {
+TEST_CASE(
+    "a client whose channel cannot be started is dropped, and the accept goes on to the next" *
+    needs_scarce_handles) {
   net::io_context context;
   const temporary_folder folder;
   asio_listener l(context, folder / "unlucky");
@@ -520,7 +549,8 @@ TEST_CASE("a client whose channel cannot be started is dropped, and the accept g
   CHECK(((from_one.text == "you") != (from_two.text == "you")));
 }
 
-TEST_CASE("what a client has sent before it closed is received when it is accepted only afterwards; then comes the end") {
+TEST_CASE(
+    "what a client has sent before it closed is received when it is accepted only afterwards; then comes the end") {
   net::io_context context;
   const temporary_folder folder;
   asio_listener l(context, folder / "late");
@@ -550,14 +580,16 @@ TEST_CASE("what a client has sent before it closed is received when it is accept
   }
 }
 
-TEST_CASE("what a client has sent before it died is received when it is accepted only afterwards; then comes the reset") {
+TEST_CASE(
+    "what a client has sent before it died is received when it is accepted only afterwards; then comes the reset") {
   const temporary_folder folder;
   const std::string path = folder / "late";
   for (const bool native : {false, true}) {
     CAPTURE(native);
     net::io_context context;
     asio_listener l(context, path);
-    // Both greet before an accept is pending: so it shakes hands with both, and the one that it does not accept dies unaccepted.
+    // Both greet before an accept is pending: so it shakes hands with both, and the one that it
+    // does not accept dies unaccepted.
     const milestone greeted;
     child_process clients(native ? &die_on_a_loop : &die_on_a_context, path, greeted);
     greeted.wait();
@@ -575,7 +607,8 @@ TEST_CASE("what a client has sent before it died is received when it is accepted
     for (asio_channel* ch : {&early.ch, &late.ch}) {
       CHECK(receive(context, *ch).text == "last ");
       CHECK(receive(context, *ch).text == "words");
-      for (int again = 0; again < 2; ++again) CHECK(receive(context, *ch).error == net::error::connection_reset);
+      for (int again = 0; again < 2; ++again)
+        CHECK(receive(context, *ch).error == net::error::connection_reset);
       net_error_code sent;
       bool ended = false;
       ch->async_send(net::buffer("anybody there?", 14), [&](net_error_code e) {
@@ -590,7 +623,8 @@ TEST_CASE("what a client has sent before it died is received when it is accepted
 
 // -- the context --
 
-TEST_CASE("a context has no work while nothing is pending, although a listener and channels are open") {
+TEST_CASE(
+    "a context has no work while nothing is pending, although a listener and channels are open") {
   net::io_context context;
   const temporary_folder folder;
   asio_listener l(context, folder / "quiet");

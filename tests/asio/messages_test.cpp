@@ -27,7 +27,8 @@ namespace {
 // Rings of 4 KiB; the last one is longer than what is taken in at one go.
 std::vector<std::size_t> all_sizes(const asio_channel& ch) {
   const std::size_t limit = ch.max_claim();
-  return {0, 1, 7, 8, 9, 95, 96, 97, 1000, limit - 1, limit, limit + 1, 2 * limit, 4096, 4097, 20'000, 3 << 20};
+  return {0,         1,     7,         8,         9,    95,   96,     97,     1000,
+          limit - 1, limit, limit + 1, 2 * limit, 4096, 4097, 20'000, 3 << 20};
 }
 
 /// Cuts `bytes` into that many pieces, some of them empty.
@@ -35,7 +36,9 @@ std::vector<net::const_buffer> in_pieces(const std::vector<std::byte>& bytes, st
   std::vector<net::const_buffer> pieces;
   net::const_buffer rest = net::buffer(bytes);
   for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t size = i + 1 == count ? rest.size() : i % 3 == 1 ? 0 : rest.size() / (count - i);
+    const std::size_t size = i + 1 == count ? rest.size()
+                             : i % 3 == 1   ? 0
+                                            : rest.size() / (count - i);
     pieces.push_back(net::buffer(rest, size));
     rest += size;
   }
@@ -137,8 +140,10 @@ TEST_CASE("a buffer sequence may be of any type that Asio takes for one") {
   std::string text = "hello";
   const net::const_buffer one(text.data(), 5);
   const net::mutable_buffer changeable(text.data(), 5);
-  const std::array<net::mutable_buffer, 2> two{net::mutable_buffer(text.data(), 2), net::mutable_buffer(text.data() + 2, 3)};
-  const std::list<net::const_buffer> linked{net::const_buffer(text.data(), 1), net::const_buffer(text.data() + 1, 4)};
+  const std::array<net::mutable_buffer, 2> two{net::mutable_buffer(text.data(), 2),
+                                               net::mutable_buffer(text.data() + 2, 3)};
+  const std::list<net::const_buffer> linked{net::const_buffer(text.data(), 1),
+                                            net::const_buffer(text.data() + 1, 4)};
   net::streambuf stream;
   net::buffer_copy(stream.prepare(5), one);
   stream.commit(5);
@@ -296,7 +301,9 @@ TEST_CASE("a message longer than the peer takes is refused at the sender, and th
   CHECK(pair.server.max_message() == connect_options().max_message);
   const auto bytes = patterned(1001, 0);
   int refused = 0;
-  const auto count = [&](const net_error_code& error, auto&&...) { refused += error == net::error::message_size; };
+  const auto count = [&](const net_error_code& error, auto&&...) {
+    refused += error == net::error::message_size;
+  };
   pair.client.async_send(net::buffer(bytes), count);
   run_out(context);
   pair.client.async_claim(1001, count);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A name leads to a server of the own user or of root, and to nobody else: see tests/unit/connect_names_test.cpp.
+// A name leads to a server of the own user or of root, and to nobody else: see
+// tests/unit/connect_names_test.cpp.
 #include <ringbell/channel/connect.hpp>
 
 #include <doctest/doctest.h>
@@ -43,7 +44,8 @@ std::error_code client_refused(const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("a server of another user behind a name is refused before it gets a byte, though its folder looks safe") {
+TEST_CASE(
+    "a server of another user behind a name is refused before it gets a byte, though its folder looks safe") {
   if (!is_root()) return;
   foreign_server server;
   CHECK(channel_refused("echo") == errc::unsafe_directory);
@@ -57,7 +59,9 @@ TEST_CASE("a folder that another user made first is refused at once") {
   CHECK(channel_refused("echo") == errc::unsafe_directory);
   CHECK(client_refused("echo") == errc::unsafe_directory);
   net::io_context context;
-  CHECK_THROWS_WITH_AS(asio_listener(context, "echo"), doctest::Contains("belongs to user 65533 and has mode 0777"), std::system_error);
+  CHECK_THROWS_WITH_AS(asio_listener(context, "echo"),
+                       doctest::Contains("belongs to user 65533 and has mode 0777"),
+                       std::system_error);
 }
 
 }  // TEST_SUITE("asio names")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// That no thread is started for connections on Asio. On Windows Asio itself starts one for its timers, and the system some that wait for objects.
+// That no thread is started for connections on Asio. On Windows Asio itself starts one for its
+// timers, and the system some that wait for objects.
 #include <ringbell/sys/cpu.hpp>
 
 #include <doctest/doctest.h>
@@ -53,7 +54,8 @@ void do_everything() {
   connect_options impatient;
   impatient.timeout = 5ms;
   net_error_code error;
-  async_connect(context, folder / "nobody", impatient, [&](net_error_code e, const asio_channel&) { error = e; });
+  async_connect(context, folder / "nobody", impatient,
+                [&](net_error_code e, const asio_channel&) { error = e; });
   context.run();
   expect(std_error(error) == errc::no_server, "nobody to be there");
 }
@@ -64,7 +66,8 @@ TEST_CASE("nothing starts a thread, but for measuring once what a sleep costs" *
           not_on(thread_sanitizer, "the sanitizer has a thread of its own")) {
   const int before = threads();
   do_everything();
-  CHECK(eventually([&] { return threads() == before; }));  // those of the measurement may be just going
+  CHECK(eventually(
+      [&] { return threads() == before; }));  // those of the measurement may be just going
   const int ended = child_process([] {
                       sys::park_cost();
                       if (!forbid_threads()) return 77;

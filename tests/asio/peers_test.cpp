@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Messages between two processes, of which one or both are on Asio, byte by byte: every bell, every way to send and to receive.
+// Messages between two processes, of which one or both are on Asio, byte by byte: every bell, every
+// way to send and to receive.
 #include <ringbell/coro/when_all.hpp>
 #include <ringbell/sys/cpu.hpp>
 
@@ -63,13 +64,15 @@ using shared_channel = std::shared_ptr<asio_channel>;
 
 // -- sending on Asio --
 
-net::awaitable<void> send_one(asio_channel& ch, way w, std::span<const std::byte> bytes, std::uint64_t n) {
+net::awaitable<void> send_one(asio_channel& ch, way w, std::span<const std::byte> bytes,
+                              std::uint64_t n) {
   const net::const_buffer whole(bytes.data(), bytes.size());
   if (w == way::awaitables) {
     co_await ch.send(whole);
   } else if (w == way::in_place && bytes.size() <= ch.max_claim()) {
     // Somewhat more than is then sent, when there is room.
-    claim c = co_await ch.async_claim(std::min<std::size_t>(bytes.size() + n % 3, ch.max_claim()), net::use_awaitable);
+    claim c = co_await ch.async_claim(std::min<std::size_t>(bytes.size() + n % 3, ch.max_claim()),
+                                      net::use_awaitable);
     std::ranges::copy(bytes, c.bytes().begin());
     c.commit(bytes.size());
   } else {
@@ -106,7 +109,8 @@ net::awaitable<void> receive_copies(asio_channel& ch, stream s) {
   std::vector<std::byte> buffer(s.most);
   for (std::uint64_t n = 0;; ++n) {
     net_error_code error;
-    const std::size_t size = co_await ch.async_recv_into(net::buffer(buffer), net::redirect_error(net::use_awaitable, error));
+    const std::size_t size = co_await ch.async_recv_into(
+        net::buffer(buffer), net::redirect_error(net::use_awaitable, error));
     if (error) {
       must_be_end(error);
       expect(n == s.messages, "all messages");
@@ -240,7 +244,8 @@ net::awaitable<void> echo_copies(asio_channel& ch) {
   std::vector<std::byte> buffer(512 * kib);
   for (std::uint64_t n = 0;; ++n) {
     net_error_code error;
-    const std::size_t size = co_await ch.async_recv_into(net::buffer(buffer), net::redirect_error(net::use_awaitable, error));
+    const std::size_t size = co_await ch.async_recv_into(
+        net::buffer(buffer), net::redirect_error(net::use_awaitable, error));
     if (error) {
       must_be_end(error);
       co_return;
@@ -265,7 +270,9 @@ task<void> native_echo(loop&, channel ch) {
 std::vector<std::size_t> sizes_around_every_limit(std::size_t ring, std::size_t max_claim) {
   std::vector<std::size_t> sizes{0, 1, 7, 8, 95, 96, 97};
   for (const std::size_t limit : {ring / 4, max_claim, ring / 2, ring})
-    for (const std::size_t around : {limit - 9, limit - 8, limit - 7, limit - 1, limit, limit + 1, limit + 8}) sizes.push_back(around);
+    for (const std::size_t around :
+         {limit - 9, limit - 8, limit - 7, limit - 1, limit, limit + 1, limit + 8})
+      sizes.push_back(around);
   sizes.push_back(300 * kib);
   for (std::uint64_t n = 0; n < 300; ++n) sizes.push_back(pick(n, 200));
   return sizes;
@@ -279,10 +286,13 @@ struct terms {
 };
 
 // Of two that share a processor it may always be the same one.
-void expect_sleep(const channel_statistics& s) { expect(s.parks + s.bells_rung > 0, "one of the two to have slept"); }
+void expect_sleep(const channel_statistics& s) {
+  expect(s.parks + s.bells_rung > 0, "one of the two to have slept");
+}
 
 net::awaitable<void> expect_echoes(asio_channel ch, way w, terms t) {
-  expect(ch.core()->parts().wakes_this == t.bell && ch.core()->parts().wakes_peer == t.bell, "the bell that was asked for, both ways");
+  expect(ch.core()->parts().wakes_this == t.bell && ch.core()->parts().wakes_peer == t.bell,
+         "the bell that was asked for, both ways");
   std::uint64_t seed = 0;
   for (const std::size_t size : sizes_around_every_limit(t.ring, ch.max_claim())) {
     const auto bytes = patterned(size, ++seed);
@@ -299,7 +309,8 @@ net::awaitable<void> expect_echoes(asio_channel ch, way w, terms t) {
 }
 
 task<void> native_expect_echoes(loop&, channel ch, terms t) {
-  expect(ch.woken_by() == t.bell && ch.wakes_peer_by() == t.bell, "the bell that was asked for, both ways");
+  expect(ch.woken_by() == t.bell && ch.wakes_peer_by() == t.bell,
+         "the bell that was asked for, both ways");
   std::uint64_t seed = 0;
   for (const std::size_t size : sizes_around_every_limit(t.ring, ch.max_claim())) {
     const auto bytes = patterned(size, ++seed);
@@ -314,8 +325,8 @@ task<void> native_expect_echoes(loop&, channel ch, terms t) {
 
 enum class roles { native_server, asio_server, asio_both, count };
 
-/// Runs `check(options, w)` for both sides on two processors and on one, each kind of bell, with spinning and without, small rings and
-/// large ones; each with the next way of an Asio side.
+/// Runs `check(options, w)` for both sides on two processors and on one, each kind of bell, with
+/// spinning and without, small rings and large ones; each with the next way of an Asio side.
 template <class F>
 void in_every_way(F check) {
   std::vector<sys::bell_set> sets{detail::default_bells};
@@ -344,12 +355,14 @@ void in_every_way(F check) {
 }
 
 constexpr stream mixed{slow_here ? 20 : 60, 300 * kib, 10};
-constexpr stream few{20, 300 * kib, 10};  // where both poll all the time, and others want the processors
+constexpr stream few{20, 300 * kib,
+                     10};  // where both poll all the time, and others want the processors
 
 void stream_both_ways(roles r) {
   in_every_way([r](const pair_options& options, way w) {
     const side native = native_side(native_both_ways, mixed), asio = asio_side(both_ways, w, mixed);
-    CHECK(run_peers(r == roles::native_server ? native : asio, r == roles::asio_server ? native : asio, options) == both_well);
+    CHECK(run_peers(r == roles::native_server ? native : asio,
+                    r == roles::asio_server ? native : asio, options) == both_well);
   });
 }
 
@@ -357,10 +370,12 @@ void echo_every_size(roles r) {
   in_every_way([r](const pair_options& options, way w) {
     terms t;
     t.ring = static_cast<std::size_t>(options.client_ring);
-    t.bell = options.bells == sys::bell_bit(sys::bell_kind::socket) ? sys::bell_kind::socket : bells_here().front();
+    t.bell = options.bells == sys::bell_bit(sys::bell_kind::socket) ? sys::bell_kind::socket
+                                                                    : bells_here().front();
     t.sleeps = options.spin == spin_policy::none;
     const side server = r == roles::native_server ? native_side(native_echo) : asio_side(echo, w);
-    const side client = r == roles::asio_server ? native_side(native_expect_echoes, t) : asio_side(expect_echoes, w, t);
+    const side client = r == roles::asio_server ? native_side(native_expect_echoes, t)
+                                                : asio_side(expect_echoes, w, t);
     CHECK(run_peers(server, client, options) == both_well);
   });
 }
@@ -376,23 +391,29 @@ void stream_many_small(roles r) {
       options.one_cpu = one_cpu;
       CAPTURE(one_cpu);
       CAPTURE(way_names[static_cast<unsigned>(w)]);
-      const side sends[] = {native_side(native_send_only, many_small), asio_side(send_only, w, many_small)};
-      const side receives[] = {native_side(native_receive_only, many_small), asio_side(receive_only, w, many_small)};
+      const side sends[] = {native_side(native_send_only, many_small),
+                            asio_side(send_only, w, many_small)};
+      const side receives[] = {native_side(native_receive_only, many_small),
+                               asio_side(receive_only, w, many_small)};
       const side* const server = to_server ? receives : sends;
       const side* const client = to_server ? sends : receives;
-      CHECK(run_peers(server[r != roles::native_server], client[r != roles::asio_server], options) == both_well);
+      CHECK(run_peers(server[r != roles::native_server], client[r != roles::asio_server],
+                      options) == both_well);
     }
 }
 
 }  // namespace
 
-TEST_CASE("a native server and an Asio client send each other messages of all sizes at the same time") {
+TEST_CASE(
+    "a native server and an Asio client send each other messages of all sizes at the same time") {
   stream_both_ways(roles::native_server);
 }
-TEST_CASE("an Asio server and a native client send each other messages of all sizes at the same time") {
+TEST_CASE(
+    "an Asio server and a native client send each other messages of all sizes at the same time") {
   stream_both_ways(roles::asio_server);
 }
-TEST_CASE("an Asio server and an Asio client send each other messages of all sizes at the same time") {
+TEST_CASE(
+    "an Asio server and an Asio client send each other messages of all sizes at the same time") {
   stream_both_ways(roles::asio_both);
 }
 
@@ -400,9 +421,15 @@ TEST_CASE("a native server echoes to an Asio client") { echo_every_size(roles::n
 TEST_CASE("an Asio server echoes to a native client") { echo_every_size(roles::asio_server); }
 TEST_CASE("an Asio server echoes to an Asio client") { echo_every_size(roles::asio_both); }
 
-TEST_CASE("thousands of small messages go one way between a native server and an Asio client") { stream_many_small(roles::native_server); }
-TEST_CASE("thousands of small messages go one way between an Asio server and a native client") { stream_many_small(roles::asio_server); }
-TEST_CASE("thousands of small messages go one way between an Asio server and an Asio client") { stream_many_small(roles::asio_both); }
+TEST_CASE("thousands of small messages go one way between a native server and an Asio client") {
+  stream_many_small(roles::native_server);
+}
+TEST_CASE("thousands of small messages go one way between an Asio server and a native client") {
+  stream_many_small(roles::asio_server);
+}
+TEST_CASE("thousands of small messages go one way between an Asio server and an Asio client") {
+  stream_many_small(roles::asio_both);
+}
 
 TEST_CASE("directions that can cancel each other carry messages as well") {
   for (const way w : {way::awaitables, way::operations, way::in_place})
@@ -410,8 +437,10 @@ TEST_CASE("directions that can cancel each other carry messages as well") {
       pair_options options;
       options.client_ring = options.server_ring = ring;
       CAPTURE(way_names[static_cast<unsigned>(w)]);
-      CHECK(run_peers(native_side(native_both_ways, mixed), asio_side(both_ways_as_one, w, mixed), options) == both_well);
-      CHECK(run_peers(asio_side(both_ways_as_one, w, mixed), asio_side(both_ways, w, mixed), options) == both_well);
+      CHECK(run_peers(native_side(native_both_ways, mixed), asio_side(both_ways_as_one, w, mixed),
+                      options) == both_well);
+      CHECK(run_peers(asio_side(both_ways_as_one, w, mixed), asio_side(both_ways, w, mixed),
+                      options) == both_well);
     }
 }
 
@@ -419,15 +448,19 @@ TEST_CASE("rings of different sizes, and sides that always spin, work together")
   pair_options options;
   options.client_ring = 4 * kib;
   options.server_ring = 1024 * kib;
-  CHECK(run_peers(native_side(native_both_ways, mixed), asio_side(both_ways, way::awaitables, mixed), options) == both_well);
-  CHECK(run_peers(asio_side(both_ways, way::operations, mixed), asio_side(both_ways, way::in_place, mixed), options) == both_well);
+  CHECK(run_peers(native_side(native_both_ways, mixed),
+                  asio_side(both_ways, way::awaitables, mixed), options) == both_well);
+  CHECK(run_peers(asio_side(both_ways, way::operations, mixed),
+                  asio_side(both_ways, way::in_place, mixed), options) == both_well);
   if (sys::usable_cpus() < 2) {
     MESSAGE("skipped: spinning needs a second processor");
     return;
   }
   options.spin = spin_policy::always;
-  CHECK(run_peers(native_side(native_both_ways, few), asio_side(both_ways, way::awaitables, few), options) == both_well);
-  CHECK(run_peers(asio_side(both_ways, way::operations, few), asio_side(both_ways, way::in_place, few), options) == both_well);
+  CHECK(run_peers(native_side(native_both_ways, few), asio_side(both_ways, way::awaitables, few),
+                  options) == both_well);
+  CHECK(run_peers(asio_side(both_ways, way::operations, few),
+                  asio_side(both_ways, way::in_place, few), options) == both_well);
 }
 
 }  // TEST_SUITE("asio peers")

@@ -34,7 +34,8 @@ using std::chrono::nanoseconds;
 
 std::uint64_t races() { return turns(40'000); }
 
-/// What the two threads tell each other beside the channel: how far the races are, so that the peer keeps pace on any machine.
+/// What the two threads tell each other beside the channel: how far the races are, so that the peer
+/// keeps pace on any machine.
 struct pace {
   std::atomic<std::uint64_t> races{0};
   std::atomic<bool> over{false};
@@ -62,7 +63,8 @@ private:
 
 /// Passes some time, up to about half a microsecond.
 void dawdle(std::uint64_t seed) {
-  for (auto left = pick(seed, 300); left > 0; --left) std::atomic_signal_fence(std::memory_order_seq_cst);
+  for (auto left = pick(seed, 300); left > 0; --left)
+    std::atomic_signal_fence(std::memory_order_seq_cst);
 }
 
 struct tally {
@@ -71,13 +73,15 @@ struct tally {
   std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
 
   void add(std::size_t index) { ++(index == 0 ? by_operation : by_timer); }
-  /// Checks that each side has won often enough for it to have been a race, and says how it went. How often is up to the system's
-  /// scheduler, too.
+  /// Checks that each side has won often enough for it to have been a race, and says how it went.
+  /// How often is up to the system's scheduler, too.
   void report(const char* what, std::uint64_t enough) const {
     const std::uint64_t all = by_operation + by_timer;
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
-    MESSAGE(std::string(what) << ": " << all << " races, " << static_cast<std::uint64_t>(static_cast<double>(all) / took.count())
-                              << " per second; won by " << by_operation << ", by the timer " << by_timer);
+    MESSAGE(std::string(what) << ": " << all << " races, "
+                              << static_cast<std::uint64_t>(static_cast<double>(all) / took.count())
+                              << " per second; won by " << by_operation << ", by the timer "
+                              << by_timer);
     CHECK(by_operation >= enough);
     CHECK(by_timer >= enough);
   }
@@ -146,7 +150,8 @@ net::awaitable<void> race_receives(asio_channel& ch, pace& at, receiving& r) {
     timer.expires_after(nanoseconds(pick(race, 4000)));
     switch (race % 3) {
       case 0: {
-        const auto first = co_await (ch.async_recv(net::use_awaitable) || timer.async_wait(net::use_awaitable));
+        const auto first =
+            co_await (ch.async_recv(net::use_awaitable) || timer.async_wait(net::use_awaitable));
         r.score.add(first.index());
         if (first.index() == 0) r.got(number_in(std::get<0>(first).bytes()));
         break;
@@ -158,7 +163,8 @@ net::awaitable<void> race_receives(asio_channel& ch, pace& at, receiving& r) {
         break;
       }
       default: {
-        const auto first = co_await (ch.async_recv_into(net::buffer(buffer), net::use_awaitable) || timer.async_wait(net::use_awaitable));
+        const auto first = co_await (ch.async_recv_into(net::buffer(buffer), net::use_awaitable) ||
+                                     timer.async_wait(net::use_awaitable));
         r.score.add(first.index());
         if (first.index() == 0) r.got(number_in(std::span(buffer).first(std::get<0>(first))));
         break;
@@ -194,7 +200,8 @@ std::span<std::byte> message_of(std::uint64_t number, std::vector<std::byte>& me
   return memory;
 }
 
-net::awaitable<void> race_sends(asio_channel& ch, pace& at, tally& score, std::vector<std::uint64_t>& sent) {
+net::awaitable<void> race_sends(asio_channel& ch, pace& at, tally& score,
+                                std::vector<std::uint64_t>& sent) {
   net::steady_timer timer(co_await net::this_coro::executor);
   std::vector<std::byte> memory;
   for (std::uint64_t race = 0, count = races() / 10; race < count; ++race) {
@@ -203,14 +210,16 @@ net::awaitable<void> race_sends(asio_channel& ch, pace& at, tally& score, std::v
     timer.expires_after(nanoseconds(pick(race, race % 16 == 0 ? 50'000 : 4000)));
     std::size_t winner;
     if (race % 3 == 0 && bytes.size() <= ch.max_claim()) {
-      auto first = co_await (ch.async_claim(bytes.size(), net::use_awaitable) || timer.async_wait(net::use_awaitable));
+      auto first = co_await (ch.async_claim(bytes.size(), net::use_awaitable) ||
+                             timer.async_wait(net::use_awaitable));
       winner = first.index();
       if (winner == 0) {
         std::ranges::copy(bytes, std::get<0>(first).bytes().begin());
         std::get<0>(first).commit();
       }
     } else {
-      const auto first = co_await (ch.async_send(net::buffer(memory), net::use_awaitable) || timer.async_wait(net::use_awaitable));
+      const auto first = co_await (ch.async_send(net::buffer(memory), net::use_awaitable) ||
+                                   timer.async_wait(net::use_awaitable));
       winner = first.index();
     }
     score.add(winner);
@@ -224,7 +233,8 @@ net::awaitable<void> race_sends(asio_channel& ch, pace& at, tally& score, std::v
 // -- accepting --
 
 /// Comes for two races, more or less, at any moment of a race.
-task<void> come_again(loop& lp, channel first, const std::string& path, const pace& at, std::uint64_t clients) {
+task<void> come_again(loop& lp, channel first, const std::string& path, const pace& at,
+                      std::uint64_t clients) {
   std::uint64_t number = 0;
   co_await first.send(std::as_bytes(std::span(&number, 1)));
   while (++number < clients && at.await(2 * number + pick(number, 5))) {
@@ -234,11 +244,13 @@ task<void> come_again(loop& lp, channel first, const std::string& path, const pa
   }
 }
 
-net::awaitable<void> race_accepts(asio_listener& listener, pace& at, std::uint64_t clients, receiving& r) {
+net::awaitable<void> race_accepts(asio_listener& listener, pace& at, std::uint64_t clients,
+                                  receiving& r) {
   net::steady_timer timer(co_await net::this_coro::executor);
   for (std::uint64_t race = 0; r.next < clients; ++race) {
     timer.expires_after(nanoseconds(race % 2 == 0 ? 0 : pick(race, 40'000)));
-    auto first = co_await (listener.async_accept(net::use_awaitable) || timer.async_wait(net::use_awaitable));
+    auto first = co_await (listener.async_accept(net::use_awaitable) ||
+                           timer.async_wait(net::use_awaitable));
     r.score.add(first.index());
     at.races.store(race + 1, std::memory_order_relaxed);
     if (first.index() != 0) continue;
@@ -254,7 +266,8 @@ TEST_CASE("receives that race a timer lose, repeat and reorder no message") {
   pace at;
   std::uint64_t sent = 0;
   receiving r;
-  native_peer sender(folder / "service", patient(), [&](loop&, channel ch) { return send_numbers(std::move(ch), at, sent); });
+  native_peer sender(folder / "service", patient(),
+                     [&](loop&, channel ch) { return send_numbers(std::move(ch), at, sent); });
   {
     const over_at_end guard(at);
     net::io_context context(1);
@@ -275,7 +288,9 @@ TEST_CASE("sends and claims that race a timer arrive exactly when they say so") 
   pace at;
   tally score;
   std::vector<std::uint64_t> sent, received;
-  native_peer receiver(folder / "service", patient(), [&](loop&, channel ch) { return take_numbers(std::move(ch), at, received); });
+  native_peer receiver(folder / "service", patient(), [&](loop&, channel ch) {
+    return take_numbers(std::move(ch), at, received);
+  });
   {
     const over_at_end guard(at);
     net::io_context context(1);
@@ -298,7 +313,9 @@ TEST_CASE("accepts that race a timer lose no client") {
   const std::uint64_t clients = std::max<std::uint64_t>(races() / 500, 20);
   pace at;
   receiving r;
-  native_peer comer(path, patient(), [&](loop& lp, channel ch) { return come_again(lp, std::move(ch), path, at, clients); });
+  native_peer comer(path, patient(), [&](loop& lp, channel ch) {
+    return come_again(lp, std::move(ch), path, at, clients);
+  });
   {
     const over_at_end guard(at);
     net::io_context context(1);

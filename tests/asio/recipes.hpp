@@ -36,12 +36,14 @@ inline asio::awaitable<void> conversation(asio_channel& client, asio::steady_tim
 // clang-format off
 
 asio::awaitable<void> session(ringbell::asio_channel client) {
-  while (auto message = co_await client.recv(silence))  // throws timed_out, or connection_reset when the client has died; empty when it has closed
+  // throws timed_out, or connection_reset when the client has died; empty when it has closed
+  while (auto message = co_await client.recv(silence))
     co_await client.async_send(buffer(*message), silence, asio::use_awaitable);
 }
 
 asio::awaitable<std::string> ask(ringbell::asio_client& service, std::string_view question) {
-  const ringbell::payload answer = co_await service.call(1, asio::buffer(question), silence);  // throws timed_out, connection_reset
+  // throws timed_out, connection_reset
+  const ringbell::payload answer = co_await service.call(1, asio::buffer(question), silence);
   co_return std::string(answer.text());
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The recipes of docs/asio.md, as printed there, against a peer that closes, dies, and stays silent.
+// The recipes of docs/asio.md, as printed there, against a peer that closes, dies, and stays
+// silent.
 #include <ringbell/asio.hpp>
 #include <ringbell/coro/detail/gate.hpp>
 #include <ringbell/ringbell.hpp>
@@ -56,9 +57,11 @@ int be_client(const std::string& path, int does, const milestone& echoed) {
   return 0;
 }
 
-int be_service(const std::string& path, int does, const milestone& listening, const milestone& asked) {
+int be_service(const std::string& path, int does, const milestone& listening,
+               const milestone& asked) {
   loop lp;
-  const auto serve = [](loop& on, std::string at, int what, const milestone& there, const milestone& begun) -> task<void> {
+  const auto serve = [](loop& on, std::string at, int what, const milestone& there,
+                        const milestone& begun) -> task<void> {
     detail::gate question;
     server s(on, at, [&](request) -> task<reply> {
       begun.reach();
@@ -77,7 +80,8 @@ int be_service(const std::string& path, int does, const milestone& listening, co
 /// What ends `recipe` when the client does that.
 template <class F>
 net_error_code end_of_session(F recipe, peer_does what) {
-  recipes::silence = what == stays_silent ? std::chrono::milliseconds(50) : std::chrono::milliseconds(patience);
+  recipes::silence =
+      what == stays_silent ? std::chrono::milliseconds(50) : std::chrono::milliseconds(patience);
   const temporary_folder folder;
   const std::string path = folder / "service";
   const milestone echoed;
@@ -113,7 +117,8 @@ void check_session(F recipe) {
 }
 
 net_error_code end_of_call(peer_does what) {
-  recipes::silence = what == stays_silent ? std::chrono::milliseconds(50) : std::chrono::milliseconds(patience);
+  recipes::silence =
+      what == stays_silent ? std::chrono::milliseconds(50) : std::chrono::milliseconds(patience);
   const temporary_folder folder;
   const std::string path = folder / "service";
   const milestone listening, asked;
@@ -141,9 +146,13 @@ net_error_code end_of_call(peer_does what) {
 
 }  // namespace
 
-TEST_CASE("a session with limits ends by itself, by connection_reset, and by timed_out") { check_session(recipes::session); }
+TEST_CASE("a session with limits ends by itself, by connection_reset, and by timed_out") {
+  check_session(recipes::session);
+}
 
-TEST_CASE("a session with a watchdog ends by itself, by connection_reset, and by timed_out") { check_session(recipes::guarded); }
+TEST_CASE("a session with a watchdog ends by itself, by connection_reset, and by timed_out") {
+  check_session(recipes::guarded);
+}
 
 TEST_CASE("a call with a limit ends by connection_reset, and by timed_out") {
   CHECK(end_of_call(closes) == net::error::connection_reset);
@@ -151,7 +160,8 @@ TEST_CASE("a call with a limit ends by connection_reset, and by timed_out") {
   CHECK(end_of_call(stays_silent) == net::error::timed_out);
 }
 
-TEST_CASE("a limited receive that ran out has consumed nothing, and the next one gets the message") {
+TEST_CASE(
+    "a limited receive that ran out has consumed nothing, and the next one gets the message") {
   for (const spin_policy policy : {spin_policy::none, spin_policy::adaptive, spin_policy::always}) {
     CAPTURE(static_cast<int>(policy));
     net::io_context context;
@@ -159,7 +169,8 @@ TEST_CASE("a limited receive that ran out has consumed nothing, and the next one
     pair.client.spin(policy);
     const auto body = [&]() -> net::awaitable<void> {
       net_error_code error;
-      for (const time_limit limit : {time_limit(1ms), time_limit(0s), time_limit(-1s), time_limit(std::chrono::hours::min())}) {
+      for (const time_limit limit : {time_limit(1ms), time_limit(0s), time_limit(-1s),
+                                     time_limit(std::chrono::hours::min())}) {
         co_await pair.client.async_recv(limit, net::redirect_error(net::use_awaitable, error));
         CHECK(error == net::error::timed_out);
       }
@@ -185,10 +196,12 @@ TEST_CASE("a limited send to a peer that does not read times out, and has sent n
   int sent = 0, received = 0;
   const auto body = [&]() -> net::awaitable<void> {
     for (net_error_code error; !error; sent += error ? 0 : 1)
-      co_await pair.client.async_send(net::buffer(text), 5ms, net::redirect_error(net::use_awaitable, error));
+      co_await pair.client.async_send(net::buffer(text), 5ms,
+                                      net::redirect_error(net::use_awaitable, error));
     net_error_code error;
     const std::string long_one(100'000, 'y');
-    co_await pair.client.async_send(net::buffer(long_one), 5ms, net::redirect_error(net::use_awaitable, error));
+    co_await pair.client.async_send(net::buffer(long_one), 5ms,
+                                    net::redirect_error(net::use_awaitable, error));
     CHECK(error == net::error::timed_out);
     pair.client.close();
     while (const auto m = co_await pair.server.recv()) received += m->size() == 1000 ? 1 : 1000;
@@ -199,16 +212,18 @@ TEST_CASE("a limited send to a peer that does not read times out, and has sent n
   CHECK(received == sent);
 }
 
-TEST_CASE("a limit that has not passed, a cancellation and a closed channel do what they do without one") {
+TEST_CASE(
+    "a limit that has not passed, a cancellation and a closed channel do what they do without one") {
   net::io_context context;
   asio_pair pair = connected(context);
   net::cancellation_signal signal;
   net_error_code error;
   message got;
-  pair.client.async_recv(patience, net::bind_cancellation_slot(signal.slot(), [&](net_error_code e, message m) {
-                           error = e;
-                           got = std::move(m);
-                         }));
+  pair.client.async_recv(
+      patience, net::bind_cancellation_slot(signal.slot(), [&](net_error_code e, message m) {
+        error = e;
+        got = std::move(m);
+      }));
   context.poll();
   signal.emit(net::cancellation_type::total);
   run_out(context);

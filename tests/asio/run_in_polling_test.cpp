@@ -43,7 +43,8 @@ std::chrono::nanoseconds cpu_of_this_thread() {
 
 /// Waits for a message that never comes, on a loop that a context drives.
 struct waiting {
-  explicit waiting(spin_policy p) : lp(spinning(p)), ends(lp.run(test::connected(lp))), driving(run_in(lp, context)) {
+  explicit waiting(spin_policy p)
+      : lp(spinning(p)), ends(lp.run(test::connected(lp))), driving(run_in(lp, context)) {
     lp.spawn(receive(ends.client, received));
   }
   static task<void> receive(channel& from, int& count) {
@@ -56,7 +57,8 @@ struct waiting {
   int received = 0;
 };
 
-/// A server on a driven loop exchanges messages with a client in another thread. What the loop has counted.
+/// A server on a driven loop exchanges messages with a client in another thread. What the loop has
+/// counted.
 loop_statistics exchange(spin_policy p, int messages) {
   const temporary_folder folder;
   const std::string path = folder / "service";
@@ -100,7 +102,9 @@ TEST_CASE("a driven loop that is not to poll does not") {
   CHECK(counted.spins == 0);
 }
 
-TEST_CASE("a driven loop that polls adaptively exchanges messages as well") { exchange(spin_policy::adaptive, 2000); }
+TEST_CASE("a driven loop that polls adaptively exchanges messages as well") {
+  exchange(spin_policy::adaptive, 2000);
+}
 
 TEST_CASE("while a driven loop polls, the context's timers and handlers have their turn") {
   waiting w(spin_policy::always);
@@ -116,7 +120,8 @@ TEST_CASE("while a driven loop polls, the context's timers and handlers have the
   };
   net::co_spawn(w.context, body, rethrow);
   CHECK(run_until(w.context, [&] { return turns == 50; }));
-  CHECK(w.lp.statistics().spins <= 1);  // the same all the time; none where both ends share a processor
+  CHECK(w.lp.statistics().spins <=
+        1);  // the same all the time; none where both ends share a processor
 }
 
 TEST_CASE("while a driven loop polls, its own timers and posts go on, and messages arrive") {

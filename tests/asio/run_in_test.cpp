@@ -87,7 +87,8 @@ TEST_CASE("what is started on the loop by an Asio handler is heard of") {
   CHECK(ran);
 }
 
-TEST_CASE("an exception out of a posted function leaves the context's run, and the loop goes on with the next") {
+TEST_CASE(
+    "an exception out of a posted function leaves the context's run, and the loop goes on with the next") {
   loop lp;
   net::io_context context;
   running_loop driving = run_in(lp, context);

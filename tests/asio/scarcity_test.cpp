@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Without descriptors or memory, each initiation gives its error to the handler, and goes on once there are some again.
+// Without descriptors or memory, each initiation gives its error to the handler, and goes on once
+// there are some again.
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -49,8 +50,9 @@ struct poor_handler {
 
 }  // namespace
 
-TEST_CASE("without descriptors an awaited connect throws where it is awaited, however many are left, and leaves none open" *
-          needs_scarce_handles) {
+TEST_CASE(
+    "without descriptors an awaited connect throws where it is awaited, however many are left, and leaves none open" *
+    needs_scarce_handles) {
   const temporary_folder folder;
   net::io_context context;
   asio_listener listener(context, folder / "service");
@@ -64,7 +66,8 @@ TEST_CASE("without descriptors an awaited connect throws where it is awaited, ho
           connect_options options;
           options.timeout = 20ms;
           // Nobody accepts: whatever it lacks, it fails.
-          co_await async_connect(co_await net::this_coro::executor, folder / "service", options, net::use_awaitable);
+          co_await async_connect(co_await net::this_coro::executor, folder / "service", options,
+                                 net::use_awaitable);
           ++connected;
         } catch (const net_system_error& e) {
           told = true;
@@ -80,18 +83,22 @@ TEST_CASE("without descriptors an awaited connect throws where it is awaited, ho
   CHECK(failed > 0);
 }
 
-TEST_CASE("without descriptors a client's connect tells its handler, and connects once there are some" * needs_scarce_handles) {
+TEST_CASE(
+    "without descriptors a client's connect tells its handler, and connects once there are some" *
+    needs_scarce_handles) {
   const temporary_folder folder;
   net::io_context context;
   asio_server server(context, folder / "service", echo);
   asio_client c(context);
   int failed = 0;
   const auto body = [&]() -> net::awaitable<void> {
-    for (std::size_t spare = 0; spare < 3; ++spare) {  // with three it gets as far as the server, which has its own
+    for (std::size_t spare = 0; spare < 3;
+         ++spare) {  // with three it gets as far as the server, which has its own
       net_error_code error;
       {
         const no_descriptors_left none(spare);
-        co_await c.async_connect(folder / "service", net::redirect_error(net::use_awaitable, error));
+        co_await c.async_connect(folder / "service",
+                                 net::redirect_error(net::use_awaitable, error));
       }
       failed += is_scarcity(error) ? 1 : 0;
       CHECK_FALSE(c.is_open());
@@ -117,7 +124,8 @@ TEST_CASE("without descriptors what a constructor needs is thrown by it" * needs
   CHECK_THROWS_AS(asio_server(context, folder / "service", echo), std::exception);
 }
 
-TEST_CASE("without memory for the operation its handler is called with no_memory, whatever is begun") {
+TEST_CASE(
+    "without memory for the operation its handler is called with no_memory, whatever is begun") {
   const temporary_folder folder;
   asio_pair pair = [] {
     static net::io_context of_pair;

@@ -32,7 +32,8 @@ net::awaitable<reply> answer(asio_request r) {
     case echo_method: co_return reply(r.bytes());
     case shout: throw call_error(7, "too loud");
     case count_to:
-      for (int i = 0, n = r.as<int>(); i < n; ++i) co_await r.async_write(net::buffer(&i, sizeof i), net::use_awaitable);
+      for (int i = 0, n = r.as<int>(); i < n; ++i)
+        co_await r.async_write(net::buffer(&i, sizeof i), net::use_awaitable);
       co_return reply("counted");
     case slow: {
       net::steady_timer timer(r.get_executor(), 1h);
@@ -70,8 +71,10 @@ TEST_CASE("a call from Asio reaches a handler that is an awaitable, and its repl
     co_await c.async_connect(path, net::use_awaitable);
     std::vector<std::byte> bytes(1 << 20);
     fill(bytes, 3);
-    for (const std::size_t size : {std::size_t{0}, std::size_t{64}, std::size_t{5000}, bytes.size()}) {
-      const payload p = co_await c.async_call(echo_method, net::buffer(bytes.data(), size), net::use_awaitable);
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{64}, std::size_t{5000}, bytes.size()}) {
+      const payload p =
+          co_await c.async_call(echo_method, net::buffer(bytes.data(), size), net::use_awaitable);
       CHECK(p.size() == size);
       CHECK(matches(p.bytes(), 3));
     }
@@ -100,9 +103,11 @@ TEST_CASE("connecting, calling and stopping take limits of any length, also nega
   const temporary_folder folder;
   net::io_context context;
   asio_server server(context, folder / "service", answer);
-  const auto body = [](net::io_context& on, asio_server& own, std::string path) -> net::awaitable<void> {
-    for (const time_limit limit : {time_limit(std::chrono::nanoseconds::max()), time_limit(std::chrono::hours::max()),
-                                   time_limit(std::chrono::duration<double>::max())}) {
+  const auto body = [](net::io_context& on, asio_server& own,
+                       std::string path) -> net::awaitable<void> {
+    for (const time_limit limit :
+         {time_limit(std::chrono::nanoseconds::max()), time_limit(std::chrono::hours::max()),
+          time_limit(std::chrono::duration<double>::max())}) {
       connect_options of_channel;
       of_channel.timeout = limit;
       asio_client c(on);
@@ -115,7 +120,8 @@ TEST_CASE("connecting, calling and stopping take limits of any length, also nega
       CHECK(p.text() == "hello");
       of_call.timeout = std::chrono::hours::min();
       net_error_code error;
-      co_await c.async_call(slow, net::const_buffer(), of_call, net::redirect_error(net::use_awaitable, error));
+      co_await c.async_call(slow, net::const_buffer(), of_call,
+                            net::redirect_error(net::use_awaitable, error));
       CHECK(error == net::error::timed_out);
       c.close();
     }
@@ -161,15 +167,17 @@ TEST_CASE("cancelling a call by its slot ends it at once, and cancels the handle
     net::steady_timer timer(context, 20ms);
     timer.async_wait([&](net_error_code) { signal.emit(net::cancellation_type::terminal); });
     net_error_code error;
-    co_await c.async_call(slow, net::const_buffer(),
-                          net::bind_cancellation_slot(signal.slot(), net::redirect_error(net::use_awaitable, error)));
+    co_await c.async_call(
+        slow, net::const_buffer(),
+        net::bind_cancellation_slot(signal.slot(), net::redirect_error(net::use_awaitable, error)));
     CHECK(error == net::error::operation_aborted);
     const payload p = co_await c.async_call(echo_method, net::buffer("x", 1), net::use_awaitable);
     CHECK(p.text() == "x");
   });
 }
 
-TEST_CASE("a client that is closed or destroyed while calls are pending lets them end, and the context too") {
+TEST_CASE(
+    "a client that is closed or destroyed while calls are pending lets them end, and the context too") {
   beside_a_server([](net::io_context& context, std::string path) -> net::awaitable<void> {
     for (const bool close : {false, true}) {
       net_error_code error;
@@ -192,7 +200,8 @@ TEST_CASE("a client that is closed or destroyed while calls are pending lets the
         } else {
           call_options soon;
           soon.timeout = 10ms;
-          co_await c.async_call(slow, net::const_buffer(), soon, net::redirect_error(net::use_awaitable, error));
+          co_await c.async_call(slow, net::const_buffer(), soon,
+                                net::redirect_error(net::use_awaitable, error));
           CHECK(error == net::error::timed_out);
           c.close();
         }
@@ -207,7 +216,8 @@ TEST_CASE("a client that is closed or destroyed while calls are pending lets the
   });
 }
 
-TEST_CASE("a native client calls an Asio server in another thread, and an Asio client a native server") {
+TEST_CASE(
+    "a native client calls an Asio server in another thread, and an Asio client a native server") {
   const temporary_folder folder;
   const std::string path = folder / "native";
   const std::string other = folder / "asio";
@@ -237,7 +247,8 @@ TEST_CASE("a native client calls an Asio server in another thread, and an Asio c
         asio_client c(on);
         co_await c.async_connect(to, net::use_awaitable);
         for (int i = 0; i < 1000; ++i) {
-          const payload p = co_await c.async_call(echo_method, net::buffer(&i, sizeof i), net::use_awaitable);
+          const payload p =
+              co_await c.async_call(echo_method, net::buffer(&i, sizeof i), net::use_awaitable);
           CHECK(p.as<int>() == i);
         }
         c.close();

@@ -77,16 +77,20 @@ net::awaitable<reply> answer(asio_request r, meeting& all) {
 
 }  // namespace
 
-TEST_CASE("handlers run at the same time on the threads of a pool, while the connections have one of their own") {
+TEST_CASE(
+    "handlers run at the same time on the threads of a pool, while the connections have one of their own") {
   constexpr int threads = 4;
   const temporary_folder folder;
   meeting all(threads);
   net::thread_pool pool(threads);
   {
     net::io_context context;
-    asio_server server(context, pool, folder / "service", [&](asio_request r) { return answer(std::move(r), all); });
+    asio_server server(context, pool, folder / "service",
+                       [&](asio_request r) { return answer(std::move(r), all); });
     int met = 0, right = 0, cancelled = 0;
-    const auto meet = [&](asio_client c) -> net::awaitable<void> { met += (co_await c.call(meet_method)).text() == "met" ? 1 : 0; };
+    const auto meet = [&](asio_client c) -> net::awaitable<void> {
+      met += (co_await c.call(meet_method)).text() == "met" ? 1 : 0;
+    };
     const auto work = [&](asio_client c) -> net::awaitable<void> {
       for (int i = 0; i < 50; ++i) {
         right += (co_await c.call_with(sum_method, point{i, 1})).as<int>() == i + 1 ? 1 : 0;
@@ -97,7 +101,8 @@ TEST_CASE("handlers run at the same time on the threads of a pool, while the con
         while (co_await s.async_read(net::use_awaitable)) ++parts;
         right += parts == 3 && (co_await s.async_reply(net::use_awaitable)).as<int>() == 6 ? 1 : 0;
         net_error_code error;
-        const payload late = co_await c.async_call(slow_method, net::const_buffer(), 1ms, net::redirect_error(net::use_awaitable, error));
+        const payload late = co_await c.async_call(slow_method, net::const_buffer(), 1ms,
+                                                   net::redirect_error(net::use_awaitable, error));
         cancelled += error == net::error::timed_out || late.text() == "stopped" ? 1 : 0;
       }
     };
@@ -107,7 +112,8 @@ TEST_CASE("handlers run at the same time on the threads of a pool, while the con
       co_await (meet(c) && meet(c) && meet(c) && meet(c));
       co_await (work(c) && work(c) && work(c));
       // Left alone: the server ends while they wait.
-      for (int i = 0; i < 10; ++i) c.async_call(slow_method, net::const_buffer(), [](net_error_code, const payload&) {});
+      for (int i = 0; i < 10; ++i)
+        c.async_call(slow_method, net::const_buffer(), [](net_error_code, const payload&) {});
       co_await c.call_with(sum_method, point{1, 1});
       server.close();
       c.close();
@@ -121,20 +127,23 @@ TEST_CASE("handlers run at the same time on the threads of a pool, while the con
   pool.join();
 }
 
-TEST_CASE("a server on a strand of a context that several threads run, with handlers on those threads") {
+TEST_CASE(
+    "a server on a strand of a context that several threads run, with handlers on those threads") {
   const temporary_folder folder;
   meeting all(2);
   net::io_context context;
   std::atomic<int> right{0};
   {
     const auto strand = net::make_strand(context);
-    asio_server server(strand, context, folder / "service", [&](asio_request r) { return answer(std::move(r), all); });
+    asio_server server(strand, context, folder / "service",
+                       [&](asio_request r) { return answer(std::move(r), all); });
     std::atomic<int> ended{0};
     const auto client = [&](net::any_io_executor on) -> net::awaitable<void> {
       asio_client c(on);
       co_await c.async_connect(folder / "service", net::use_awaitable);
       right += (co_await c.call(meet_method)).text() == "met" ? 1 : 0;
-      for (int i = 0; i < 200; ++i) right += (co_await c.call_with(sum_method, point{i, 1})).as<int>() == i + 1 ? 1 : 0;
+      for (int i = 0; i < 200; ++i)
+        right += (co_await c.call_with(sum_method, point{i, 1})).as<int>() == i + 1 ? 1 : 0;
       c.close();
       if (++ended == 2) net::dispatch(strand, [&server] { server.close(); });
     };
@@ -154,7 +163,8 @@ TEST_CASE("a typed call gives its value to any token") {
   const temporary_folder folder;
   net::io_context context;
   meeting none(1);
-  asio_server server(context, folder / "service", [&](asio_request r) { return answer(std::move(r), none); });
+  asio_server server(context, folder / "service",
+                     [&](asio_request r) { return answer(std::move(r), none); });
   asio_client c(context);
   const point p{3, 4};
   int sum = 0;
@@ -176,7 +186,8 @@ TEST_CASE("errors have the same words whatever gives them: codes, and what corou
   const temporary_folder folder;
   net::io_context context;
   meeting none(1);
-  auto server = std::make_unique<asio_server>(context, folder / "service", [&](asio_request r) { return answer(std::move(r), none); });
+  auto server = std::make_unique<asio_server>(
+      context, folder / "service", [&](asio_request r) { return answer(std::move(r), none); });
   int checked = 0;
   const auto thrown = [&](net::awaitable<payload> call) -> net::awaitable<net_error_code> {
     try {
@@ -195,9 +206,11 @@ TEST_CASE("errors have the same words whatever gives them: codes, and what corou
     briefly.connection = brief;
     // timed_out
     asio_listener silent(context, folder / "silent");
-    co_await async_connect(context, folder / "silent", brief, net::redirect_error(net::use_awaitable, error));
+    co_await async_connect(context, folder / "silent", brief,
+                           net::redirect_error(net::use_awaitable, error));
     CHECK(error == net::error::timed_out);
-    co_await c.async_connect(folder / "silent", briefly, net::redirect_error(net::use_awaitable, error));
+    co_await c.async_connect(folder / "silent", briefly,
+                             net::redirect_error(net::use_awaitable, error));
     CHECK(error == net::error::timed_out);
     co_await c.async_connect(folder / "service", net::use_awaitable);
     CHECK(co_await thrown(c.call(slow_method, {}, 1ms)) == net::error::timed_out);
@@ -207,7 +220,8 @@ TEST_CASE("errors have the same words whatever gives them: codes, and what corou
     co_await s.async_reply(net::redirect_error(net::use_awaitable, error));
     CHECK(error == net::error::timed_out);
     // what Asio has no word for equals the same conditions
-    co_await async_connect(context, folder / "nobody", brief, net::redirect_error(net::use_awaitable, error));
+    co_await async_connect(context, folder / "nobody", brief,
+                           net::redirect_error(net::use_awaitable, error));
     CHECK(error == std::errc::connection_refused);
     // connection_reset
     s = c.open(slow_method);

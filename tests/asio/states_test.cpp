@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// All public members of all Asio classes on objects that are not open: each gives an error, or an empty value, and none crashes.
+// All public members of all Asio classes on objects that are not open: each gives an error, or an
+// empty value, and none crashes.
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -192,7 +193,8 @@ TEST_CASE("a channel that is on no executor tells a coroutine and a callback ali
       told = error.code() == net::error::bad_descriptor;
     }
     net_error_code error;
-    co_await async_connect(net::any_io_executor(), "nobody", net::redirect_error(net::use_awaitable, error));
+    co_await async_connect(net::any_io_executor(), "nobody",
+                           net::redirect_error(net::use_awaitable, error));
     CHECK(error == net::error::bad_descriptor);
     asio_client c{net::any_io_executor()};
     co_await c.async_connect("nobody", net::redirect_error(net::use_awaitable, error));
@@ -203,7 +205,8 @@ TEST_CASE("a channel that is on no executor tells a coroutine and a callback ali
   CHECK(told);
 }
 
-TEST_CASE("a client that was never connected, failed, was closed or moved from gives bad_descriptor, and the context no work") {
+TEST_CASE(
+    "a client that was never connected, failed, was closed or moved from gives bad_descriptor, and the context no work") {
   const temporary_folder folder;
   net::io_context context;
   asio_client never(context);
@@ -254,7 +257,8 @@ TEST_CASE("a closed client can be connected again") {
   CHECK(text == "aa");
 }
 
-TEST_CASE("a server that was closed, stopped or moved from gives bad_descriptor, and the context no work") {
+TEST_CASE(
+    "a server that was closed, stopped or moved from gives bad_descriptor, and the context no work") {
   const temporary_folder folder;
   net::io_context context;
   asio_server s(context, folder / "service", echo);
@@ -292,7 +296,8 @@ TEST_CASE("closing a server ends a stop that is pending") {
   errors call, stop;
   call.wanted = net::error::connection_reset;
   stop.wanted = net::error::operation_aborted;
-  c.async_connect(folder / "service", [&](net_error_code) { c.async_call(1, net::buffer("q", 1), call.handler()); });
+  c.async_connect(folder / "service",
+                  [&](net_error_code) { c.async_call(1, net::buffer("q", 1), call.handler()); });
   CHECK(run_until(context, [&] { return begun; }));
   s.async_stop(1h, stop.handler());
   for (int i = 0; i < 100; ++i) context.poll_one();

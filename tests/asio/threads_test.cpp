@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Many connections on a context that four threads run: each end on a strand of its own, or on none where its operations are one chain.
+// Many connections on a context that four threads run: each end on a strand of its own, or on none
+// where its operations are one chain.
 #include <ringbell/asio.hpp>
 #include <ringbell/coro/scope.hpp>
 #include <ringbell/coro/when_all.hpp>
@@ -50,9 +51,13 @@ constexpr std::chrono::seconds longest_run = 3 * patience;
 
 // -- what goes there and back --
 
-std::uint64_t seed_of(int client, std::uint64_t n) { return static_cast<std::uint64_t>(client) << 32 | n; }
+std::uint64_t seed_of(int client, std::uint64_t n) {
+  return static_cast<std::uint64_t>(client) << 32 | n;
+}
 /// Now and then a message that is longer than the ring.
-std::size_t size_of(std::uint64_t seed) { return seed % 64 == 63 ? 4096 + pick(seed, 4096) : 1 + pick(seed, 1000); }
+std::size_t size_of(std::uint64_t seed) {
+  return seed % 64 == 63 ? 4096 + pick(seed, 4096) : 1 + pick(seed, 1000);
+}
 std::vector<std::byte> message_of(std::uint64_t seed) { return patterned(size_of(seed), seed); }
 
 /// What all ends together have seen, in whatever thread.
@@ -136,7 +141,8 @@ net::awaitable<void> echo_conveniently(asio_channel ch, tally& all) {
 template <class Where>
 class echo_by_callbacks : public std::enable_shared_from_this<echo_by_callbacks<Where>> {
 public:
-  echo_by_callbacks(asio_channel ch, Where where, tally& all) : channel_(std::move(ch)), where_(std::move(where)), all_(all) {}
+  echo_by_callbacks(asio_channel ch, Where where, tally& all)
+      : channel_(std::move(ch)), where_(std::move(where)), all_(all) {}
   void start() {
     where_.begin([self = this->shared_from_this()] { self->receive(); });
   }
@@ -151,7 +157,8 @@ private:
   }
   void answer(message m) {
     answered_ = std::move(m);
-    channel_.async_send(net::buffer(answered_.data(), answered_.size()), where_([self = this->shared_from_this()](net_error_code error) {
+    channel_.async_send(net::buffer(answered_.data(), answered_.size()),
+                        where_([self = this->shared_from_this()](net_error_code error) {
                           self->answered_.release();
                           if (!self->all_.failed(error)) ++self->all_.echoed;
                           self->receive();
@@ -177,17 +184,21 @@ net::awaitable<void> serve(Context& context, asio_listener& listener, tally& all
       }
       case 1: {  // the coroutine's executor is a strand
         asio_channel ch = co_await listener.async_accept(net::use_awaitable);
-        net::co_spawn(net::make_strand(context), echo_conveniently(std::move(ch), all), all.when_done());
+        net::co_spawn(net::make_strand(context), echo_conveniently(std::move(ch), all),
+                      all.when_done());
         break;
       }
       case 2: {  // each handler's executor is a strand
         asio_channel ch = co_await listener.async_accept(net::use_awaitable);
-        std::make_shared<echo_by_callbacks<on_a_strand>>(std::move(ch), on_a_strand{net::make_strand(plain)}, all)->start();
+        std::make_shared<echo_by_callbacks<on_a_strand>>(std::move(ch),
+                                                         on_a_strand{net::make_strand(plain)}, all)
+            ->start();
         break;
       }
       default: {  // no strand
         asio_channel ch = co_await listener.async_accept(net::use_awaitable);
-        std::make_shared<echo_by_callbacks<on_any_thread>>(std::move(ch), on_any_thread{plain}, all)->start();
+        std::make_shared<echo_by_callbacks<on_any_thread>>(std::move(ch), on_any_thread{plain}, all)
+            ->start();
         break;
       }
     }
@@ -196,7 +207,8 @@ net::awaitable<void> serve(Context& context, asio_listener& listener, tally& all
 
 /// With a listener of its own.
 template <class Context>
-net::awaitable<void> serve_with(Context& context, std::unique_ptr<asio_listener> listener, tally& all) {
+net::awaitable<void> serve_with(Context& context, std::unique_ptr<asio_listener> listener,
+                                tally& all) {
   co_await serve(context, *listener, all);
 }
 
@@ -251,7 +263,8 @@ private:
   void write() {
     if (written_ == messages) return;
     bytes_ = message_of(seed_of(client_, written_++));
-    channel_.async_send(net::buffer(bytes_), where_([self = shared_from_this()](net_error_code error) {
+    channel_.async_send(net::buffer(bytes_),
+                        where_([self = shared_from_this()](net_error_code error) {
                           if (!self->all_.failed(error)) self->write();
                         }));
   }
@@ -280,7 +293,8 @@ private:
 /// One message after the other, in one chain of operations without a strand.
 class chain_by_callbacks : public std::enable_shared_from_this<chain_by_callbacks> {
 public:
-  chain_by_callbacks(const net::any_io_executor& executor, int client, tally& all) : channel_(executor), client_(client), all_(all) {}
+  chain_by_callbacks(const net::any_io_executor& executor, int client, tally& all)
+      : channel_(executor), client_(client), all_(all) {}
   void start(std::string path) {
     async_connect(channel_.get_executor(), std::move(path), small_ring(),
                   [self = shared_from_this()](net_error_code error, asio_channel ch) {
@@ -326,7 +340,9 @@ void start_client(Context& context, const std::string& path, int client, tally& 
       net::co_spawn(strand, stream(strand, path, client, all), all.when_done());
       break;
     }
-    case 1: net::co_spawn(net::make_strand(context), stream(plain, path, client, all), all.when_done()); break;
+    case 1:
+      net::co_spawn(net::make_strand(context), stream(plain, path, client, all), all.when_done());
+      break;
     case 2: std::make_shared<stream_by_callbacks>(plain, client, all)->start(path); break;
     default: std::make_shared<chain_by_callbacks>(plain, client, all)->start(path); break;
   }
@@ -363,7 +379,8 @@ task<void> native_streams(loop& lp, channel first, std::string path, tally& all)
 
 // -- the threads --
 
-/// Has four threads run the context until nothing is left to be done, or something else stops it; `meanwhile` runs in this one.
+/// Has four threads run the context until nothing is left to be done, or something else stops it;
+/// `meanwhile` runs in this one.
 template <class F>
 void run_by_four(net::io_context& context, F meanwhile) {
   context.restart();
@@ -379,7 +396,8 @@ void run_by_four(net::io_context& context) {
 /// Waits until so many messages have come back, for a bounded time.
 void await_messages(const tally& all, std::uint64_t wanted) {
   const auto deadline = std::chrono::steady_clock::now() + longest_run;
-  while (all.right < wanted && std::chrono::steady_clock::now() < deadline) std::this_thread::sleep_for(std::chrono::microseconds(100));
+  while (all.right < wanted && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::microseconds(100));
 }
 
 /// A message comes while the others are on their way: from the first to the last, all of them.
@@ -389,7 +407,9 @@ void everything_comes_back(Context& context, Run run) {
   const std::string path = folder / "service";
   tally all;
   {
-    native_peer native(path, small_ring(), [&](loop& lp, channel first) { return native_streams(lp, std::move(first), path, all); });
+    native_peer native(path, small_ring(), [&](loop& lp, channel first) {
+      return native_streams(lp, std::move(first), path, all);
+    });
     listener_options options;
     options.default_ring_bytes = 4096;
     auto strand = net::make_strand(context);
@@ -436,7 +456,8 @@ TEST_CASE("what many connections send comes back, on a thread_pool") {
   unset_variable("RINGBELL_SPIN");
 }
 
-TEST_CASE("a context that is stopped again and again amid the traffic of four threads loses nothing") {
+TEST_CASE(
+    "a context that is stopped again and again amid the traffic of four threads loses nothing") {
   net::io_context context(4);
   everything_comes_back(context, [&](const tally& all) {
     for (std::uint64_t rest = 10; rest > 0; --rest)
@@ -456,7 +477,9 @@ TEST_CASE("a context that is destroyed amid the traffic of four threads takes ev
     tally all;  // outlives the coroutines that count in it
     {
       net::thread_pool pool(4);
-      net::co_spawn(net::make_strand(pool), serve_with(pool, std::make_unique<asio_listener>(pool, path), all), net::detached);
+      net::co_spawn(net::make_strand(pool),
+                    serve_with(pool, std::make_unique<asio_listener>(pool, path), all),
+                    net::detached);
       for (int client = 0; client < asio_clients; ++client) start_client(pool, path, client, all);
       await_messages(all, messages);
       pool.stop();

@@ -41,8 +41,10 @@ class ringbell::net::async_result<ringbell::test::into<Op>, R(Arguments...)> {
 public:
   using return_type = std::unique_ptr<ringbell::test::completion<Op>*>;
   template <class Initiation, class... Rest>
-  static return_type initiate(Initiation&& initiation, ringbell::test::into<Op> token, Rest&&... rest) {
-    std::forward<Initiation>(initiation)(ringbell::test::into_handler<Op>{token.to}, std::forward<Rest>(rest)...);
+  static return_type initiate(Initiation&& initiation, ringbell::test::into<Op> token,
+                              Rest&&... rest) {
+    std::forward<Initiation>(initiation)(ringbell::test::into_handler<Op>{token.to},
+                                         std::forward<Rest>(rest)...);
     return std::make_unique<ringbell::test::completion<Op>*>(token.to);
   }
 };
@@ -74,7 +76,8 @@ class watched_buffer {
 public:
   using value_type = net::const_buffer;
   using const_iterator = const net::const_buffer*;
-  watched_buffer(net::const_buffer buffer, std::vector<std::thread::id>& by) : buffer_(buffer), by_(&by) {}
+  watched_buffer(net::const_buffer buffer, std::vector<std::thread::id>& by)
+      : buffer_(buffer), by_(&by) {}
   const_iterator begin() const {
     by_->push_back(std::this_thread::get_id());
     return &buffer_;
@@ -138,7 +141,8 @@ TEST_CASE_TEMPLATE("a callback", Op, RINGBELL_ALL_OPERATIONS) {
   CHECK(c.succeeded(b));
 }
 
-TEST_CASE_TEMPLATE("a callback that can only be moved, and called once", Op, RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE("a callback that can only be moved, and called once", Op,
+                   RINGBELL_ALL_OPERATIONS) {
   bench b;
   completion<Op> c;
   Op::block(b);
@@ -149,7 +153,8 @@ TEST_CASE_TEMPLATE("a callback that can only be moved, and called once", Op, RIN
   CHECK(c.succeeded(b));
 }
 
-TEST_CASE_TEMPLATE("a callback that stays where it is, and is copied", Op, RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE("a callback that stays where it is, and is copied", Op,
+                   RINGBELL_ALL_OPERATIONS) {
   bench b;
   completion<Op> c;
   const auto handler = c.handler();
@@ -196,7 +201,8 @@ TEST_CASE_TEMPLATE("as_tuple does not throw", Op, RINGBELL_OBJECT_OPERATIONS) {
   CHECK(c.ended_with(net::error::bad_descriptor));
 }
 
-TEST_CASE_TEMPLATE("redirect_error clears the error when there was none", Op, RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE("redirect_error clears the error when there was none", Op,
+                   RINGBELL_ALL_OPERATIONS) {
   bench b;
   completion<Op> c;
   run_blocked<Op>(b, await_redirected(b, c));
@@ -212,7 +218,8 @@ TEST_CASE_TEMPLATE("redirect_error does not throw", Op, RINGBELL_OBJECT_OPERATIO
   CHECK(c.ended_with(net::error::bad_descriptor));
 }
 
-TEST_CASE_TEMPLATE("use_future, with the context in a thread of its own", Op, RINGBELL_ALL_OPERATIONS) {
+TEST_CASE_TEMPLATE("use_future, with the context in a thread of its own", Op,
+                   RINGBELL_ALL_OPERATIONS) {
   bench b;
   completion<Op> c;
   Op::allow(b);
@@ -360,10 +367,11 @@ TEST_CASE_TEMPLATE("any_completion_handler", Op, RINGBELL_ALL_OPERATIONS) {
       Op::block(b);
     else
       Op::allow(b);
-    Op::start(b, handler(net::bind_executor(strand, [&](const net_error_code& error, auto&&... values) {
-                in_strand = strand.running_in_this_thread();
-                c.set(error, std::forward<decltype(values)>(values)...);
-              })));
+    Op::start(
+        b, handler(net::bind_executor(strand, [&](const net_error_code& error, auto&&... values) {
+          in_strand = strand.running_in_this_thread();
+          c.set(error, std::forward<decltype(values)>(values)...);
+        })));
     CHECK(c.calls == 0);
     if (blocked) {
       b.settle();

@@ -14,7 +14,8 @@ static net::awaitable<reply> answer(asio_request r) { co_return reply(r.bytes())
 static net::awaitable<void> ask(net::io_context& context, std::string path, int& right) {
   asio_client c(context);
   co_await c.async_connect(path, net::use_awaitable);
-  for (int i = 0; i < 100; ++i) right += (co_await c.call(1, net::buffer("hello", 5))).text() == "hello" ? 1 : 0;
+  for (int i = 0; i < 100; ++i)
+    right += (co_await c.call(1, net::buffer("hello", 5))).text() == "hello" ? 1 : 0;
 }
 
 int right_with_boost(const std::string& folder) {

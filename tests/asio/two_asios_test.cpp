@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// One program with two Asios: the standalone one here, and Boost's in a library that it uses (two_asios_boost.cpp).
+// One program with two Asios: the standalone one here, and Boost's in a library that it uses
+// (two_asios_boost.cpp).
 #include <ringbell/asio.hpp>
 
 #include <doctest/doctest.h>
@@ -8,7 +9,8 @@
 
 #include "support/process.hpp"
 
-/// How many of a hundred calls were answered rightly, and messages echoed, by a server and a listener on Boost's Asio below that folder.
+/// How many of a hundred calls were answered rightly, and messages echoed, by a server and a
+/// listener on Boost's Asio below that folder.
 int right_with_boost(const std::string& folder);
 
 TEST_SUITE("asio two_asios") {
@@ -23,7 +25,8 @@ net::awaitable<reply> answer(asio_request r) { co_return reply(r.bytes()); }
 net::awaitable<void> ask(net::io_context& context, std::string path, int& right) {
   asio_client c(context);
   co_await c.async_connect(path, net::use_awaitable);
-  for (int i = 0; i < 100; ++i) right += (co_await c.call(1, net::buffer("hello", 5))).text() == "hello" ? 1 : 0;
+  for (int i = 0; i < 100; ++i)
+    right += (co_await c.call(1, net::buffer("hello", 5))).text() == "hello" ? 1 : 0;
 }
 
 int right_here(const std::string& folder) {

@@ -2,8 +2,9 @@
 //
 // What a hostile peer can send on the control socket before anything is agreed.
 //
-// Input: byte 0 chooses the terms of the server that answers (and what the client had asked), byte 1 the sizes of the pieces in which
-// the stream arrives; the rest is the stream. Aborts when a property does not hold.
+// Input: byte 0 chooses the terms of the server that answers (and what the client had asked), byte
+// 1 the sizes of the pieces in which the stream arrives; the rest is the stream. Aborts when a
+// property does not hold.
 #include <ringbell/channel/detail/handshake.hpp>
 
 #include <algorithm>
@@ -26,7 +27,8 @@ void require(bool holds, const char* property) {
   std::abort();
 }
 
-// Delivers up to `piece()` bytes at a time, until there is a frame, or none can come, or the stream ends (would_block). Advances `stream`.
+// Delivers up to `piece()` bytes at a time, until there is a frame, or none can come, or the stream
+// ends (would_block). Advances `stream`.
 template <class Piece>
 result<frame> read_frame(std::span<const std::byte>& stream, Piece piece) {
   frame_reader reader;
@@ -34,7 +36,8 @@ result<frame> read_frame(std::span<const std::byte>& stream, Piece piece) {
   for (;;) {
     const std::span<std::byte> room = reader.want();
     require(!room.empty(), "a reader that needs more bytes has room for them");
-    require(taken + room.size() <= max_frame, "a reader never asks for more than the longest frame");
+    require(taken + room.size() <= max_frame,
+            "a reader never asks for more than the longest frame");
     const std::size_t n = std::min({room.size(), stream.size(), piece()});
     if (n != 0) std::memcpy(room.data(), stream.data(), n);
     stream = stream.subspan(n);
@@ -67,19 +70,26 @@ server_terms terms_from(unsigned choice) {
 }
 
 void try_answer(const hello& greeting, const server_terms& terms) {
-  require(expected_handles(greeting) >= 1 && expected_handles(greeting) <= 2, "a HELLO brings one or two handles");
+  require(expected_handles(greeting) >= 1 && expected_handles(greeting) <= 2,
+          "a HELLO brings one or two handles");
 
   const auto reply = answer(greeting, terms);
   if (const auto* w = std::get_if<welcome>(&reply)) {
     require(!check(*w, greeting), "a client accepts what an honest server answers");
-    require(w->version >= oldest_version && w->version <= protocol_version, "the server picks a version that it knows");
-    require(valid_ring_size(greeting.ring_bytes), "a client's ring that cannot be mapped is refused");
-    require(w->ring_bytes >= terms.min_ring_bytes && w->ring_bytes <= terms.max_ring_bytes, "the server's ring keeps to its terms");
+    require(w->version >= oldest_version && w->version <= protocol_version,
+            "the server picks a version that it knows");
+    require(valid_ring_size(greeting.ring_bytes),
+            "a client's ring that cannot be mapped is refused");
+    require(w->ring_bytes >= terms.min_ring_bytes && w->ring_bytes <= terms.max_ring_bytes,
+            "the server's ring keeps to its terms");
     require(terms.same_user || sys::event_is_safe_between_users ||
-                (w->wakes_client != sys::bell_kind::eventfd && w->wakes_server != sys::bell_kind::eventfd),
+                (w->wakes_client != sys::bell_kind::eventfd &&
+                 w->wakes_server != sys::bell_kind::eventfd),
             "no eventfd between different users");
-    require((terms.can_ring & sys::bell_bit(w->wakes_client)) != 0, "the server rings only what it can");
-    require((terms.can_wait_on & sys::bell_bit(w->wakes_server)) != 0, "the server waits only on what it can");
+    require((terms.can_ring & sys::bell_bit(w->wakes_client)) != 0,
+            "the server rings only what it can");
+    require((terms.can_wait_on & sys::bell_bit(w->wakes_server)) != 0,
+            "the server waits only on what it can");
   }
 
   const frame sent = std::visit([](const auto& body) -> frame { return body; }, reply);
@@ -90,16 +100,21 @@ void try_answer(const hello& greeting, const server_terms& terms) {
 }
 
 void try_check(const welcome& w, const server_terms& terms) {
-  require(w.wakes_client <= sys::bell_kind::futex && w.wakes_server <= sys::bell_kind::futex, "a decoded bell exists");
+  require(w.wakes_client <= sys::bell_kind::futex && w.wakes_server <= sys::bell_kind::futex,
+          "a decoded bell exists");
   hello asked;
   asked.can_wait_on = usable_between(terms.can_wait_on, terms.same_user);
   asked.can_ring = usable_between(terms.can_ring, terms.same_user);
   if (check(w, asked)) return;
-  require(w.version >= asked.version_min && w.version <= asked.version_max, "only a version that was offered");
-  require((asked.can_wait_on & sys::bell_bit(w.wakes_client)) != 0, "only a bell that the client can wait on");
-  require((asked.can_ring & sys::bell_bit(w.wakes_server)) != 0, "only a bell that the client can ring");
+  require(w.version >= asked.version_min && w.version <= asked.version_max,
+          "only a version that was offered");
+  require((asked.can_wait_on & sys::bell_bit(w.wakes_client)) != 0,
+          "only a bell that the client can wait on");
+  require((asked.can_ring & sys::bell_bit(w.wakes_server)) != 0,
+          "only a bell that the client can ring");
   require(valid_ring_size(w.ring_bytes), "only a ring that can be mapped");
-  require(expected_handles(w) >= 1 && expected_handles(w) <= 2, "a WELCOME brings one or two handles");
+  require(expected_handles(w) >= 1 && expected_handles(w) <= 2,
+          "a WELCOME brings one or two handles");
 }
 
 }  // namespace
@@ -125,7 +140,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
     require(*got == *same, "the frame does not depend on the pieces");
     const encoded_frame again = encode(*got);
-    require(std::ranges::equal(again.bytes(), start.first(again.size)), "a decoded frame encodes to the bytes that it came from");
+    require(std::ranges::equal(again.bytes(), start.first(again.size)),
+            "a decoded frame encodes to the bytes that it came from");
     if (const auto* h = std::get_if<hello>(&*got)) try_answer(*h, terms);
     if (const auto* w = std::get_if<welcome>(&*got)) try_check(*w, terms);
   }

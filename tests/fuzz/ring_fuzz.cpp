@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// What a hostile peer can do with the memory that it owns, before and between any two calls of this side.
+// What a hostile peer can do with the memory that it owns, before and between any two calls of this
+// side.
 //
-// Input: byte 0 chooses the rings' sizes and the longest message; the rest is a stream of operations with their arguments: calls of this
-// side's endpoint, and changes of the peer's control page and ring, plausible ones (a record appended, a head moved on) as well as any.
-// Aborts when a property does not hold. The peer's memory and this side's are blocks of their exact size, for the sanitizers.
+// Input: byte 0 chooses the rings' sizes and the longest message; the rest is a stream of
+// operations with their arguments: calls of this side's endpoint, and changes of the peer's control
+// page and ring, plausible ones (a record appended, a head moved on) as well as any. Aborts when a
+// property does not hold. The peer's memory and this side's are blocks of their exact size, for the
+// sanitizers.
 #include <ringbell/ring/endpoint.hpp>
 
 #include <algorithm>
@@ -51,7 +54,8 @@ constexpr std::byte untouched{0xa5};
 
 // One region; `page` and `words` are separate blocks.
 struct region {
-  explicit region(std::uint64_t ring_bytes) : bytes(ring_bytes), words(new std::uint64_t[ring_bytes / 8]) {
+  explicit region(std::uint64_t ring_bytes)
+      : bytes(ring_bytes), words(new std::uint64_t[ring_bytes / 8]) {
     std::memset(words.get(), static_cast<int>(untouched), bytes);
   }
   std::uint64_t bytes;
@@ -161,17 +165,23 @@ private:
     peer_tail_ += ring::record_bytes(length);
   }
   void append(input& in, std::uint32_t flags) {
-    const std::uint64_t length = (flags & ring::record_header::abandon) != 0 ? 0 : in.number(1 + in.byte() % 2) % 2041;
+    const std::uint64_t length =
+        (flags & ring::record_header::abandon) != 0 ? 0 : in.number(1 + in.byte() % 2) % 2041;
     const std::uint64_t to_end = peer_.bytes - peer_tail_ % peer_.bytes;
-    if (ring::record_bytes(length) > to_end) put_header(to_end - ring::header_bytes, ring::record_header::pad);
+    if (ring::record_bytes(length) > to_end)
+      put_header(to_end - ring::header_bytes, ring::record_header::pad);
     if (length >= 8) peer_.words[(peer_tail_ + 8) % peer_.bytes / 8] = in.number(3);
     put_header(length, flags);
     peer_.page->tx_tail.store(peer_tail_);
   }
-  void append_pad() { put_header(peer_.bytes - peer_tail_ % peer_.bytes - ring::header_bytes, ring::record_header::pad); }
+  void append_pad() {
+    put_header(peer_.bytes - peer_tail_ % peer_.bytes - ring::header_bytes,
+               ring::record_header::pad);
+  }
   void append_express(input& in) {
     const std::uint64_t length = in.byte() % (ring::max_express + 1);
-    const std::uint64_t flags = in.byte() & (ring::record_header::more | ring::record_header::abandon);
+    const std::uint64_t flags =
+        in.byte() & (ring::record_header::more | ring::record_header::abandon);
     const std::uint64_t word = flags << 32 | length;
     std::memcpy(peer_.page->express.data(), &word, sizeof word);
     peer_.page->express_position.store(peer_tail_);
@@ -184,12 +194,13 @@ private:
     const errc e = ring_.receive(m, longest);
     require(!broken_ || e == errc::bad_peer, "a broken channel stays broken for a receiver");
     if (e != errc{}) {
-      require(e == errc::would_block || e == errc::end_of_stream || e == errc::closed || e == errc::peer_closed || e == errc::bad_peer ||
-                  e == errc::message_too_large,
+      require(e == errc::would_block || e == errc::end_of_stream || e == errc::closed ||
+                  e == errc::peer_closed || e == errc::bad_peer || e == errc::message_too_large,
               "receive fails in the ways that it names");
       return;
     }
-    require(m.size <= max_receive_ && m.size <= longest, "no message is longer than was agreed, or than wanted");
+    require(m.size <= max_receive_ && m.size <= longest,
+            "no message is longer than was agreed, or than wanted");
     touch(m.data, m.size);
     if (!m.joined) loans_.push_back({m.begin, m.data, m.size});
   }
@@ -205,15 +216,17 @@ private:
   void look() {
     const ring::position before = ring_.read_position();
     const bool ready = ring_.can_receive();
-    require(ring_.read_position() - before <= (std::size_t{1} << 20) + 2 * peer_.bytes, "a look is bounded");
+    require(ring_.read_position() - before <= (std::size_t{1} << 20) + 2 * peer_.bytes,
+            "a look is bounded");
     if (ring_.interrupted()) return;
     require(ring_.can_receive() == ready, "two looks agree");
   }
 
   void check_send(errc e) {
-    require(!broken_ || e == errc::bad_peer || e == errc::message_too_large, "a broken channel stays broken for a sender");
-    require(e == errc{} || e == errc::would_block || e == errc::busy || e == errc::closed || e == errc::peer_closed ||
-                e == errc::bad_peer || e == errc::message_too_large,
+    require(!broken_ || e == errc::bad_peer || e == errc::message_too_large,
+            "a broken channel stays broken for a sender");
+    require(e == errc{} || e == errc::would_block || e == errc::busy || e == errc::closed ||
+                e == errc::peer_closed || e == errc::bad_peer || e == errc::message_too_large,
             "sends fail in the ways that they name");
   }
   void claim(input& in) {
@@ -230,8 +243,11 @@ private:
       ring_.commit(size - size / 3 * (in.byte() % 2));
   }
   bool inside(const std::byte* to, std::size_t size) {
-    const auto within = [&](const std::byte* first, std::size_t n) { return to >= first && to + size <= first + n; };
-    return within(own_.data(), own_.bytes) || within(own_.page->express.data(), own_.page->express.size());
+    const auto within = [&](const std::byte* first, std::size_t n) {
+      return to >= first && to + size <= first + n;
+    };
+    return within(own_.data(), own_.bytes) ||
+           within(own_.page->express.data(), own_.page->express.size());
   }
   void send(input& in) {
     const std::span<const std::byte> piece{bytes_.data(), in.number(2) % 2100};
@@ -262,7 +278,9 @@ private:
     ring_.after_fence();
     look();
     (void)ring_.can_send(size);
-    require(!ring_.release_pending() || (own_.page->rx_head.load() & ring::position_mask) <= ring_.read_position(), "the head never runs ahead");
+    require(!ring_.release_pending() ||
+                (own_.page->rx_head.load() & ring::position_mask) <= ring_.read_position(),
+            "the head never runs ahead");
   }
   void end(input& in) {
     switch (in.byte() % 8) {
@@ -281,10 +299,14 @@ private:
     const ring::position tail = own_.page->tx_tail.load() & ring::position_mask;
     const ring::position head = own_.page->rx_head.load() & ring::position_mask;
     require(tail >= tail_seen_ && head >= head_seen_, "what this side publishes only grows");
-    require(tail - ring_.known_head() <= own_.bytes, "this side never writes over what the peer has not released");
-    require(head <= (loans_.empty() ? ring_.read_position() : loans_.front().begin), "the head does not pass a loan");
-    require(own_.page->magic == ring::region_magic && own_.page->ring_bytes == 0, "the constant part of this side's page stays");
-    require((ring_.take_due() & ~(ring::wake_receiver | ring::wake_sender)) == 0, "only two can be woken");
+    require(tail - ring_.known_head() <= own_.bytes,
+            "this side never writes over what the peer has not released");
+    require(head <= (loans_.empty() ? ring_.read_position() : loans_.front().begin),
+            "the head does not pass a loan");
+    require(own_.page->magic == ring::region_magic && own_.page->ring_bytes == 0,
+            "the constant part of this side's page stays");
+    require((ring_.take_due() & ~(ring::wake_receiver | ring::wake_sender)) == 0,
+            "only two can be woken");
     check_sent_records();
     tail_seen_ = tail;
     head_seen_ = head;
@@ -292,13 +314,15 @@ private:
     slot_ = own_.page->express;
     slot_position_ = own_.page->express_position.load();
   }
-  // Records that were published by the last step and that the peer has not released are still what they were.
+  // Records that were published by the last step and that the peer has not released are still what
+  // they were.
   void check_sent_records() {
     ring::position p = ring_.known_head();
     while (p < tail_seen_) {
       const std::uint64_t offset = p % own_.bytes;
       const std::uint64_t part = std::min(tail_seen_ - p, own_.bytes - offset);
-      require(std::memcmp(own_.data() + offset, sent_.data() + offset, part) == 0, "records stay until the peer has released them");
+      require(std::memcmp(own_.data() + offset, sent_.data() + offset, part) == 0,
+              "records stay until the peer has released them");
       p += part;
     }
     if (slot_position_ >= ring_.known_head() && slot_position_ < tail_seen_)

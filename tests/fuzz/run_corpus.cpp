@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Runs a fuzz target without libFuzzer, so that it is an ordinary test with every compiler: replays the files and folders given as
-// arguments, then random mutations of them, the same ones in every run.
+// Runs a fuzz target without libFuzzer, so that it is an ordinary test with every compiler: replays
+// the files and folders given as arguments, then random mutations of them, the same ones in every
+// run.
 //
 //   run_corpus [--mutations=N] [--seed=S] FILE_OR_FOLDER...
 #include <algorithm>
@@ -28,7 +29,8 @@ constexpr std::size_t longest_input = 4096;
 // What is running, for the report when the target aborts.
 const corpus_input* current = nullptr;
 
-// abort() raises its signal in the middle of the target, not of a library call of ours, so stdio is in order here.
+// abort() raises its signal in the middle of the target, not of a library call of ours, so stdio is
+// in order here.
 void report_and_die(int signal) {
   std::fprintf(stderr, "the target aborted on %zu bytes:", current->size());
   for (const std::uint8_t byte : *current) std::fprintf(stderr, " %02x", byte);
@@ -46,7 +48,8 @@ void run(const corpus_input& bytes) {
 
 class mutator {
 public:
-  mutator(const std::vector<corpus_input>& seeds, std::uint64_t seed) : seeds_(seeds), random_(seed) {}
+  mutator(const std::vector<corpus_input>& seeds, std::uint64_t seed)
+      : seeds_(seeds), random_(seed) {}
 
   corpus_input next() {
     corpus_input bytes = seeds_[below(seeds_.size())];
@@ -56,10 +59,13 @@ public:
   }
 
 private:
-  // The generator's numbers are the same in every standard library; those of the distributions are not.
+  // The generator's numbers are the same in every standard library; those of the distributions are
+  // not.
   std::size_t below(std::size_t limit) { return static_cast<std::size_t>(random_() % limit); }
   std::uint8_t byte() { return static_cast<std::uint8_t>(below(256)); }
-  static auto at(corpus_input& bytes, std::size_t i) { return bytes.begin() + static_cast<std::ptrdiff_t>(i); }
+  static auto at(corpus_input& bytes, std::size_t i) {
+    return bytes.begin() + static_cast<std::ptrdiff_t>(i);
+  }
 
   void change(corpus_input& bytes) {
     if (bytes.empty()) {
@@ -79,11 +85,21 @@ private:
   }
 
   void overwrite_with_extreme(corpus_input& bytes, std::size_t where) {
-    static constexpr std::uint64_t extremes[] = {
-        0, 1, 8, 0x7fff, 0xffff, 0x7fffffff, 0xffffffff, 0x100000000, 0x8000000000000000, 0xfffffffffffffff8, 0xffffffffffffffff};
+    static constexpr std::uint64_t extremes[] = {0,
+                                                 1,
+                                                 8,
+                                                 0x7fff,
+                                                 0xffff,
+                                                 0x7fffffff,
+                                                 0xffffffff,
+                                                 0x100000000,
+                                                 0x8000000000000000,
+                                                 0xfffffffffffffff8,
+                                                 0xffffffffffffffff};
     const std::uint64_t value = extremes[below(std::size(extremes))];
     const std::size_t width = std::min(std::size_t{1} << below(4), bytes.size() - where);
-    for (std::size_t i = 0; i < width; ++i) bytes[where + i] = static_cast<std::uint8_t>(value >> (8 * i));
+    for (std::size_t i = 0; i < width; ++i)
+      bytes[where + i] = static_cast<std::uint8_t>(value >> (8 * i));
   }
 
   void append_part_of_a_seed(corpus_input& bytes) {
@@ -144,5 +160,6 @@ int main(int argc, char** argv) {
   for (const corpus_input& bytes : seeds) run(bytes);
   mutator mutate(seeds, seed);
   for (std::uint64_t i = 0; i < mutations; ++i) run(mutate.next());
-  std::printf("%zu inputs and %llu mutations of them: ok\n", seeds.size(), static_cast<unsigned long long>(mutations));
+  std::printf("%zu inputs and %llu mutations of them: ok\n", seeds.size(),
+              static_cast<unsigned long long>(mutations));
 }

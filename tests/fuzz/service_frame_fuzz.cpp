@@ -38,14 +38,22 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const header& h = got->head;
   const encoded_header again = encode(h);
   require(again.size <= max_header_size, "no header is longer than the longest");
-  require(again.size + got->metadata.size() + got->payload.size() == message.size(), "a frame is all of its message");
-  require(std::ranges::equal(again.bytes(), message.first(again.size)), "a decoded header encodes to the bytes that it came from");
-  require(got->metadata.data() == message.data() + again.size || got->metadata.empty(), "metadata follows the header");
-  require(h.metadata == got->metadata.size() && h.metadata <= max_metadata, "metadata is as long as the header says");
-  require(h.kind != kind::goaway || h.reason == errc::refused_stopping || h.reason == errc::dropped_idle, "a goodbye has a reason");
+  require(again.size + got->metadata.size() + got->payload.size() == message.size(),
+          "a frame is all of its message");
+  require(std::ranges::equal(again.bytes(), message.first(again.size)),
+          "a decoded header encodes to the bytes that it came from");
+  require(got->metadata.data() == message.data() + again.size || got->metadata.empty(),
+          "metadata follows the header");
+  require(h.metadata == got->metadata.size() && h.metadata <= max_metadata,
+          "metadata is as long as the header says");
+  require(h.kind != kind::goaway || h.reason == errc::refused_stopping ||
+              h.reason == errc::dropped_idle,
+          "a goodbye has a reason");
   if (const auto f = decode_failure(got->payload)) {
-    require(f->domain != code_domain::service || errc_of(f->code) != errc{}, "a service's error exists");
-    require(std::ranges::equal(encode(*f), got->payload.first(failure_header_size)), "a failure encodes to the bytes that it came from");
+    require(f->domain != code_domain::service || errc_of(f->code) != errc{},
+            "a service's error exists");
+    require(std::ranges::equal(encode(*f), got->payload.first(failure_header_size)),
+            "a failure encodes to the bytes that it came from");
     require(f->text.size() + failure_header_size == got->payload.size(), "the text is the rest");
   }
   return 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A program that makes a compiler look at all of the native front end, templates included: with the warnings of `strict` it must have nothing to say.
+// A program that makes a compiler look at all of the native front end, templates included: with the
+// warnings of `strict` it must have nothing to say.
 #include <ringbell/ringbell.hpp>
 
 #include <array>

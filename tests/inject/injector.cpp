@@ -13,8 +13,8 @@
 #include <new>
 #include <string_view>
 
-// The functions below take the place of others by their linker names. They take and pass on six integers, as which all arguments travel on the
-// processors that the tests run on.
+// The functions below take the place of others by their linker names. They take and pass on six
+// integers, as which all arguments travel on the processors that the tests run on.
 
 namespace ringbell::test {
 namespace {
@@ -39,7 +39,8 @@ std::uint64_t first_failing = 0;
 std::uint64_t last_failing = 0;
 int failing_with = 0;
 
-/// Whether this is Asio's own call, whose errors are Asio's own affair. Its functions have to be exported for that (-rdynamic).
+/// Whether this is Asio's own call, whose errors are Asio's own affair. Its functions have to be
+/// exported for that (-rdynamic).
 bool of_asio(const void* caller) noexcept {
   Dl_info found;
   if (::dladdr(caller, &found) == 0 || found.dli_sname == nullptr) return false;
@@ -73,13 +74,15 @@ long plain(int error) noexcept { return error; }
 }  // namespace
 }  // namespace ringbell::test
 
-#define RINGBELL_INJECT_AS(symbol, call, failed)                                                      \
-  extern "C" long injected_##symbol(long a, long b, long c, long d, long e, long f) __asm__(#symbol); \
-  extern "C" long injected_##symbol(long a, long b, long c, long d, long e, long f) {                 \
-    static auto* const real = ringbell::test::original<ringbell::test::function>(#symbol);            \
-    if (const int error = ringbell::test::strikes(ringbell::test::call, __builtin_return_address(0))) \
-      return ringbell::test::failed(error);                                                           \
-    return real(a, b, c, d, e, f);                                                                    \
+#define RINGBELL_INJECT_AS(symbol, call, failed)                                           \
+  extern "C" long injected_##symbol(long a, long b, long c, long d, long e,                \
+                                    long f) __asm__(#symbol);                              \
+  extern "C" long injected_##symbol(long a, long b, long c, long d, long e, long f) {      \
+    static auto* const real = ringbell::test::original<ringbell::test::function>(#symbol); \
+    if (const int error =                                                                  \
+            ringbell::test::strikes(ringbell::test::call, __builtin_return_address(0)))    \
+      return ringbell::test::failed(error);                                                \
+    return real(a, b, c, d, e, f);                                                         \
   }
 #define RINGBELL_INJECT(symbol, errors)                   \
   namespace ringbell::test {                              \
@@ -194,7 +197,8 @@ constexpr injected_call* all_calls[] = {
     &call_aligned_alloc,
 };
 
-// What is called by its number. Of futexes that which wakes other processes: the C++ library has others, which need no memory.
+// What is called by its number. Of futexes that which wakes other processes: the C++ library has
+// others, which need no memory.
 injected_call* numbered(long number, long operation) noexcept {
   switch (number) {
     case SYS_epoll_pwait2: return &call_epoll_pwait2;
@@ -302,7 +306,8 @@ known_places places;
 
 std::span<injected_call* const> injector::calls() noexcept { return all_calls; }
 void injector::count() noexcept { start(nullptr, 0, 0, 0); }
-void injector::fail(const injected_call& call, std::uint64_t nth, int error, std::uint64_t times) noexcept {
+void injector::fail(const injected_call& call, std::uint64_t nth, int error,
+                    std::uint64_t times) noexcept {
   start(&call, nth, error, times);
 }
 void injector::off() noexcept { active.store(false, std::memory_order_seq_cst); }
@@ -311,11 +316,14 @@ void injector::off() noexcept { active.store(false, std::memory_order_seq_cst); 
 
 RINGBELL_INJECT_AS(pthread_create, call_pthread_create, plain)
 
-extern "C" long injected_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
+extern "C" long injected_syscall(long number, long a, long b, long c, long d, long e,
+                                 long f) __asm__("syscall");
 extern "C" long injected_syscall(long number, long a, long b, long c, long d, long e, long f) {
-  static auto* const real = ringbell::test::original<long(long, long, long, long, long, long, long)>("syscall");
+  static auto* const real =
+      ringbell::test::original<long(long, long, long, long, long, long, long)>("syscall");
   if (ringbell::test::injected_call* const call = ringbell::test::numbered(number, b))
-    if (const int error = ringbell::test::strikes(*call, __builtin_return_address(0))) return ringbell::test::set_errno(error);
+    if (const int error = ringbell::test::strikes(*call, __builtin_return_address(0)))
+      return ringbell::test::set_errno(error);
   return real(number, a, b, c, d, e, f);
 }
 
@@ -335,8 +343,12 @@ extern "C" [[gnu::noinline]] void* injected_aligned_alloc(std::size_t alignment,
   if (void* const p = ringbell::test::allocate(size, static_cast<std::size_t>(alignment))) return p;
   throw std::bad_alloc();
 }
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return ringbell::test::allocate(size, 0); }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return ringbell::test::allocate(size, 0);
+}
 [[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
 [[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
+  std::free(p);
+}

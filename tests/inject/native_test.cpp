@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Native channels and services on a machine that is short of memory, or of something else, at any moment.
+// Native channels and services on a machine that is short of memory, or of something else, at any
+// moment.
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
 #include <ringbell/coro/as_result.hpp>
@@ -35,7 +36,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// Nothing within a scenario has a limit of its own: whoever waits in vain is found by the limit of the whole.
+// Nothing within a scenario has a limit of its own: whoever waits in vain is found by the limit of
+// the whole.
 constexpr auto no_limit = std::chrono::nanoseconds::max();
 
 void want(bool holds, const char* what) {
@@ -105,7 +107,8 @@ task<void> meet(loop& lp, std::string path, sys::bell_set bells) {
 scenario channels_with(sys::bell_kind kind) {
   return [kind](const std::string& folder) {
     loop lp(that_sleeps());
-    const bool possible = (sys::system_bells() & sys::bell_bit(kind)) != 0 && (kind != sys::bell_kind::futex || lp.can_wait_on_futex());
+    const bool possible = (sys::system_bells() & sys::bell_bit(kind)) != 0 &&
+                          (kind != sys::bell_kind::futex || lp.can_wait_on_futex());
     if (possible) lp.run(timeout(patience, meet(lp, folder + "/s", sys::bell_bit(kind))));
   };
 }
@@ -220,8 +223,10 @@ injected_call& call_named(std::string_view name) {
   return **std::ranges::find_if(all, [&](const injected_call* c) { return c->name == name; });
 }
 
-/// Sends to a parked receiver while `times` calls that ring the bell fail. Says whether the connection has survived.
-task<void> send_without_memory(loop& lp, const std::string& folder, sys::bell_kind kind, std::uint64_t times, bool& survived) {
+/// Sends to a parked receiver while `times` calls that ring the bell fail. Says whether the
+/// connection has survived.
+task<void> send_without_memory(loop& lp, const std::string& folder, sys::bell_kind kind,
+                               std::uint64_t times, bool& survived) {
   listener_options of_server = patient_listener();
   connect_options of_client = patient_connect();
   of_server.bells = of_client.bells = sys::bell_bit(kind);
@@ -256,22 +261,32 @@ void ring_without_memory(std::uint64_t times, bool survives) {
 
 }  // namespace
 
-TEST_CASE("a bell that could not be rung for lack of memory is rung again") { ring_without_memory(5, true); }
+TEST_CASE("a bell that could not be rung for lack of memory is rung again") {
+  ring_without_memory(5, true);
+}
 
-TEST_CASE("a bell that cannot be rung for long is an end, of which both sides hear: no wake-up is lost") {
+TEST_CASE(
+    "a bell that cannot be rung for long is an end, of which both sides hear: no wake-up is lost") {
   ring_without_memory(1'000'000, false);
 }
 
-TEST_CASE("channels with eventfds as bells") { let_each_call_fail(channels_with(sys::bell_kind::eventfd)); }
-TEST_CASE("channels with sockets as bells") { let_each_call_fail(channels_with(sys::bell_kind::socket)); }
-TEST_CASE("channels with futexes as bells") { let_each_call_fail(channels_with(sys::bell_kind::futex)); }
+TEST_CASE("channels with eventfds as bells") {
+  let_each_call_fail(channels_with(sys::bell_kind::eventfd));
+}
+TEST_CASE("channels with sockets as bells") {
+  let_each_call_fail(channels_with(sys::bell_kind::socket));
+}
+TEST_CASE("channels with futexes as bells") {
+  let_each_call_fail(channels_with(sys::bell_kind::futex));
+}
 
 TEST_CASE("a loop that a foreign one drives") {
   let_each_call_fail([](const std::string& folder) {
     loop lp(that_sleeps());
     bool over = false;
     std::exception_ptr failed;
-    const auto all = [](loop& on, std::string path, bool& done, std::exception_ptr& error) -> task<void> {
+    const auto all = [](loop& on, std::string path, bool& done,
+                        std::exception_ptr& error) -> task<void> {
       try {
         task<void> meeting = timeout(patience, meet(on, std::move(path), detail::default_bells));
         co_await std::move(meeting);
@@ -296,7 +311,8 @@ TEST_CASE("a loop that a foreign one drives") {
     for (;;) {
       go_on();
       if (over) break;
-      if (!readable_within(handle, patience)) throw std::system_error(errc::timed_out, "the foreign loop");
+      if (!readable_within(handle, patience))
+        throw std::system_error(errc::timed_out, "the foreign loop");
     }
     if (failed) std::rethrow_exception(failed);
     if (of_loop) std::rethrow_exception(of_loop);

@@ -42,7 +42,9 @@ struct verdict {
 
 class shared_verdict {
 public:
-  shared_verdict() : memory_(::mmap(nullptr, sizeof(verdict), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+  shared_verdict()
+      : memory_(::mmap(nullptr, sizeof(verdict), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                       -1, 0)) {
     REQUIRE(memory_ != MAP_FAILED);
     new (memory_) verdict{};
   }
@@ -59,11 +61,13 @@ private:
 int shared_mappings() {
   std::ifstream maps("/proc/self/maps");
   int count = 0;
-  for (std::string line; std::getline(maps, line);) count += line.find("memfd:ringbell") != line.npos;
+  for (std::string line; std::getline(maps, line);)
+    count += line.find("memfd:ringbell") != line.npos;
   return count;
 }
 
-/// Runs the scenario, after which nothing fails any more. "ok", or the error; what is no proper error begins with "BAD".
+/// Runs the scenario, after which nothing fails any more. "ok", or the error; what is no proper
+/// error begins with "BAD".
 std::string outcome_of(const scenario& run, const temporary_folder& folder) {
   try {
     try {
@@ -77,7 +81,8 @@ std::string outcome_of(const scenario& run, const temporary_folder& folder) {
   } catch (const std::system_error& e) {
     // Nothing has a time limit but the whole.
     if (e.code() == errc::timed_out) return std::string("BAD: it hangs: ") + e.what();
-    return std::string_view(e.what()).empty() ? "BAD: an error without a text" : std::string("error: ") + e.what();
+    return std::string_view(e.what()).empty() ? "BAD: an error without a text"
+                                              : std::string("error: ") + e.what();
   } catch (const std::bad_alloc&) {
     return "error: no memory";
   } catch (const std::exception& e) {
@@ -100,13 +105,16 @@ int run_shot(const scenario& run, const shot& s, verdict& out) {
   else
     injector::count();
   const std::string outcome = outcome_of(run, folder);
-  for (std::size_t i = 0; const injected_call* call : injector::calls()) out.made[i++] = call->made.load();
+  for (std::size_t i = 0; const injected_call* call : injector::calls())
+    out.made[i++] = call->made.load();
   if (outcome.starts_with("BAD")) return say(outcome);
   if (!s.call && outcome != "ok") return say("BAD: though nothing failed: " + outcome);
   // Some are closed by a thread of their own.
-  if (!eventually([&] { return open_descriptors() == descriptors; })) return say("BAD: descriptors left, after " + outcome);
+  if (!eventually([&] { return open_descriptors() == descriptors; }))
+    return say("BAD: descriptors left, after " + outcome);
   if (shared_mappings() != mappings) return say("BAD: mappings left, after " + outcome);
-  if (const std::string again = outcome_of(run, folder); again != "ok") return say("BAD: afterwards " + again + ", after " + outcome);
+  if (const std::string again = outcome_of(run, folder); again != "ok")
+    return say("BAD: afterwards " + again + ", after " + outcome);
   say(outcome);
   return 0;
 }
@@ -120,7 +128,8 @@ void try_shot(const scenario& run, const shot& s, const shared_verdict& out) {
   out->text[0] = 0;
   child_process child([&] { return run_shot(run, s, *out); });
   const int status = child.wait();
-  const std::string all = name_of(s) + ": status " + std::to_string(status) + ' ' + std::string(out->text);
+  const std::string all =
+      name_of(s) + ": status " + std::to_string(status) + ' ' + std::string(out->text);
   CHECK_MESSAGE(status == 0, all);
   if (std::getenv("RINGBELL_TEST_INJECT")) MESSAGE(all);
 }
@@ -131,15 +140,18 @@ std::vector<shot> wanted_shots(std::string_view text) {
   char name[64] = {};
   unsigned long long nth = 0, times = 1;
   int error = 0;
-  if (std::sscanf(std::string(text).c_str(), "%63[^:]:%llu:%d:%llu", name, &nth, &error, &times) >= 3)
+  if (std::sscanf(std::string(text).c_str(), "%63[^:]:%llu:%d:%llu", name, &nth, &error, &times) >=
+      3)
     for (const injected_call* call : injector::calls())
       if (call->name == std::string_view(name)) all.push_back({call, nth, error, times});
   REQUIRE_MESSAGE(!all.empty(), "RINGBELL_TEST_INJECT is NAME:NUMBER:ERRNO[:TIMES]");
   return all;
 }
 
-/// The first call of each kind, five in a row from its middle, and of all calls a sample that is spread evenly.
-std::vector<shot> sample(const std::vector<shot>& all, const std::vector<shot>& ends, std::uint64_t wanted) {
+/// The first call of each kind, five in a row from its middle, and of all calls a sample that is
+/// spread evenly.
+std::vector<shot> sample(const std::vector<shot>& all, const std::vector<shot>& ends,
+                         std::uint64_t wanted) {
   std::vector<shot> chosen = ends;
   wanted = std::min<std::uint64_t>(wanted, all.size());
   for (std::uint64_t i = 0; i < wanted; ++i) chosen.push_back(all[i * all.size() / wanted]);

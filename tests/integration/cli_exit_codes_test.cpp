@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Each command, and each way in which it can fail: the exit codes that docs/command-line.md lists. The codes of each error: exit_codes_test.cpp.
+// Each command, and each way in which it can fail: the exit codes that docs/command-line.md lists.
+// The codes of each error: exit_codes_test.cpp.
 #include "support/service_process.hpp"
 
 #include <doctest/doctest.h>
@@ -29,7 +30,8 @@ void ends(int code, const words& arguments) {
   CHECK_MESSAGE(t.one_line(), t.err());
 }
 
-/// Runs the tool with a soft limit of its own; gives what it said on both streams and its exit status.
+/// Runs the tool with a soft limit of its own; gives what it said on both streams and its exit
+/// status.
 std::string with_limit(int resource, rlim_t most, words arguments, int& status) {
   const temporary_folder folder;
   const descriptor out = writing(folder / "out");
@@ -67,7 +69,8 @@ TEST_CASE("0: help, of all and of each") {
 TEST_CASE("1: a name that a live server has; output that cannot be written") {
   const temporary_folder folder;
   const service s(folder / "s");
-  for (const words& arguments : {words{"echo", folder / "s"}, {"serve", folder / "s"}, {"pipe", "--listen", folder / "s"}})
+  for (const words& arguments :
+       {words{"echo", folder / "s"}, {"serve", folder / "s"}, {"pipe", "--listen", folder / "s"}})
     ends(1, arguments);
   const descriptor full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
   for (const words& arguments : {words{"doctor"},
@@ -82,15 +85,17 @@ TEST_CASE("1: a name that a live server has; output that cannot be written") {
   }
 }
 
-TEST_CASE("2: an option, argument or name that cannot be used, with the nearest word and the right --help") {
+TEST_CASE(
+    "2: an option, argument or name that cannot be used, with the nearest word and the right --help") {
   ends(2, {});
   ends(2, {"srve"});
   for (const std::string& command : commands) {
     CAPTURE(command);
     tool t({command, "--hlep"});
     CHECK(t.wait() == 2);
-    CHECK_MESSAGE(t.err() == "ringbell: '--hlep' is no option of 'ringbell " + command + "'; did you mean '--help'? See 'ringbell " +
-                                 command + " --help'\n",
+    CHECK_MESSAGE(t.err() == "ringbell: '--hlep' is no option of 'ringbell " + command +
+                                 "'; did you mean '--help'? See 'ringbell " + command +
+                                 " --help'\n",
                   t.err());
   }
   for (const words& arguments : {words{"echo", ".x"},
@@ -108,7 +113,9 @@ TEST_CASE("2: a number out of its range is answered with the range, as a person 
     CAPTURE(arguments);
     tool t(arguments);
     CHECK(t.wait() == 2);
-    CHECK_MESSAGE(t.err().find(range + "; got '" + arguments.back() + "'; see") != std::string::npos, t.err());
+    CHECK_MESSAGE(
+        t.err().find(range + "; got '" + arguments.back() + "'; see") != std::string::npos,
+        t.err());
   };
   for (const char* wrong : {"-1", "1025", "99999999999999999999999", "1.5", "x", ""})
     says({"serve", "x", "--threads", wrong}, "expected a number from 0 to 1024");
@@ -116,18 +123,24 @@ TEST_CASE("2: a number out of its range is answered with the range, as a person 
     says({"serve", "x", "--max-clients", wrong}, "expected a number from 1 to 1000000000");
   says({"serve", "x", "--max-in-flight", "0"}, "expected a number from 1 to 1000000000");
   says({"ping", "x", "--count", "-1"}, "expected a number from 0 to 1000000000");
-  says({"ping", "x", "--size", "65MiB"}, "expected a number of bytes from 0 to 64MiB, such as 4096, 64KiB or 1M");
-  says({"echo", "x", "--ring-bytes", "5000"}, "expected a power of two from 4 KiB to 1 GiB, such as 65536, 64KiB or 1M");
-  says({"top", "x", "--once", "--interval", "9ms"}, "expected a time from 10ms to 290 years, such as 300ms, 1.5s or 2min");
-  says({"call", "x", "m", "--timeout", "-1s"}, "expected a time from 0 to 290 years, such as 300ms, 1.5s or 2min");
+  says({"ping", "x", "--size", "65MiB"},
+       "expected a number of bytes from 0 to 64MiB, such as 4096, 64KiB or 1M");
+  says({"echo", "x", "--ring-bytes", "5000"},
+       "expected a power of two from 4 KiB to 1 GiB, such as 65536, 64KiB or 1M");
+  says({"top", "x", "--once", "--interval", "9ms"},
+       "expected a time from 10ms to 290 years, such as 300ms, 1.5s or 2min");
+  says({"call", "x", "m", "--timeout", "-1s"},
+       "expected a time from 0 to 290 years, such as 300ms, 1.5s or 2min");
   says({"call", "x", "4294967296"}, "expected a method's name, or its number from 0 to 4294967295");
 }
 
 TEST_CASE("3: nobody listens there") {
   const temporary_folder folder;
   const std::string name = folder / "nobody";
-  for (const words& arguments :
-       {words{"pipe", "--connect", name}, {"ping", name}, {"call", name, "m", "--data", ""}, {"top", name, "--once"}}) {
+  for (const words& arguments : {words{"pipe", "--connect", name},
+                                 {"ping", name},
+                                 {"call", name, "m", "--data", ""},
+                                 {"top", name, "--once"}}) {
     words with_time = arguments;
     with_time.insert(with_time.end(), {"--timeout", "20ms"});
     ends(3, with_time);
@@ -154,7 +167,8 @@ TEST_CASE("4: refused by the server") {
 TEST_CASE("5: what listens there is something else") {
   const temporary_folder folder;
   const echo_server e(folder / "e");
-  for (const words& arguments : {words{"call", folder / "e", "echo", "--data", "x"}, {"top", folder / "e", "--once"}}) {
+  for (const words& arguments :
+       {words{"call", folder / "e", "echo", "--data", "x"}, {"top", folder / "e", "--once"}}) {
     tool t(arguments);
     CHECK(t.wait() == 5);
     CHECK_MESSAGE(t.one_line(), t.err());
@@ -165,7 +179,10 @@ TEST_CASE("5: what listens there is something else") {
     CAPTURE(size);
     tool t({"ping", folder / "s", "--quiet", "--size", size});
     CHECK(t.wait() == 5);
-    CHECK_MESSAGE(t.err().find("is a service (a ringbell::server), no echo server; 'ringbell call ") != std::string::npos, t.err());
+    CHECK_MESSAGE(
+        t.err().find("is a service (a ringbell::server), no echo server; 'ringbell call ") !=
+            std::string::npos,
+        t.err());
   }
 }
 
@@ -187,7 +204,8 @@ TEST_CASE("8: the service answers with an error") {
   ends(8, {"call", folder / "s", "sleep", "--data", "no time"});
 }
 
-TEST_CASE("a limit of file sizes is an error that names it, and no signal; doctor reports it, with 7") {
+TEST_CASE(
+    "a limit of file sizes is an error that names it, and no signal; doctor reports it, with 7") {
   const temporary_folder folder;
   int status = 0;
   const service s(folder / "s");
@@ -204,7 +222,8 @@ TEST_CASE("a limit of file sizes is an error that names it, and no signal; docto
   }
   const std::string said = with_limit(static_cast<int>(RLIMIT_FSIZE), 32768, {"doctor"}, status);
   CHECK(status == 7);
-  CHECK_MESSAGE(said.find("limited  file size      32768 bytes (ulimit -f)") != std::string::npos, said);
+  CHECK_MESSAGE(said.find("limited  file size      32768 bytes (ulimit -f)") != std::string::npos,
+                said);
   // Its own output may be the file.
   CHECK(with_limit(static_cast<int>(RLIMIT_FSIZE), 100, {"--help"}, status).size() == 100);
   CHECK(status == 1);
@@ -217,11 +236,15 @@ TEST_CASE("a limit of descriptors is an error that names it") {
   for (rlim_t most = 4; most < 12; ++most) {
     CAPTURE(most);
     for (const words& arguments :
-         {words{"call", folder / "s", "echo", "--data", "x", "--loop", "epoll"}, {"serve", folder / "e", "--loop", "epoll"}}) {
+         {words{"call", folder / "s", "echo", "--data", "x", "--loop", "epoll"},
+          {"serve", folder / "e", "--loop", "epoll"}}) {
       if (arguments[0] == "serve" && most > 6) continue;  // it may work
       const std::string said = with_limit(static_cast<int>(RLIMIT_NOFILE), most, arguments, status);
       CHECK((status == 0 || status == 1));
-      if (status != 0) CHECK_MESSAGE(said.find("ulimit -n allows " + std::to_string(most) + " open files") != std::string::npos, said);
+      if (status != 0)
+        CHECK_MESSAGE(said.find("ulimit -n allows " + std::to_string(most) + " open files") !=
+                          std::string::npos,
+                      said);
     }
   }
 }

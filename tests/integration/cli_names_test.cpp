@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Where names live, as a shell sees it: each command refuses a place that is not safe, with exit code 4 and a line that says which place, whose, and why.
+// Where names live, as a shell sees it: each command refuses a place that is not safe, with exit
+// code 4 and a line that says which place, whose, and why.
 #include "support/applies.hpp"
 #include "support/foreign_server.hpp"
 #include "support/is_root.hpp"
@@ -44,7 +45,8 @@ void all_say(int code, const words& expected) {
     CHECK(t.wait() == code);
     CHECK_MESSAGE(t.one_line(), t.err());
     CHECK(t.out().empty());
-    for (const std::string& part : expected) CHECK_MESSAGE(t.err().find(part) != std::string::npos, t.err());
+    for (const std::string& part : expected)
+      CHECK_MESSAGE(t.err().find(part) != std::string::npos, t.err());
   }
 }
 
@@ -53,7 +55,8 @@ void all_say(int code, const words& expected) {
 TEST_CASE("every command refuses a folder that another user made first") {
   if (!is_root()) return;
   const squatted_folder folder;
-  all_say(4, {"belongs to user 65533 and has mode 0777: expected user 0 and mode 0700", "$XDG_RUNTIME_DIR"});
+  all_say(4, {"belongs to user 65533 and has mode 0777: expected user 0 and mode 0700",
+              "$XDG_RUNTIME_DIR"});
 }
 
 TEST_CASE("every command refuses a folder that is open to others, is a link, or no folder") {
@@ -70,7 +73,8 @@ TEST_CASE("every command refuses a folder that is open to others, is a link, or 
   all_say(4, {here + " is no folder, and belongs to user"});
 }
 
-TEST_CASE("every command refuses another user's runtime directory, root too, and makes nothing there") {
+TEST_CASE(
+    "every command refuses another user's runtime directory, root too, and makes nothing there") {
   if (!is_root()) return;
   const runtime_folder folder;
   REQUIRE(::chown((folder / "").c_str(), another_user, another_user) == 0);
@@ -93,10 +97,14 @@ TEST_CASE("a runtime directory that does not exist is said to be missing") {
     CAPTURE(command);
     tool t(command);
     const int code = t.wait();
-    const bool lists = command == words{"top", "--once"} || command == words{"top", "--once", "--json"};
-    const bool connects = command[0] == "ping" || command[0] == "call" || command[0] == "top" || command[1] == "--connect";
+    const bool lists =
+        command == words{"top", "--once"} || command == words{"top", "--once", "--json"};
+    const bool connects = command[0] == "ping" || command[0] == "call" || command[0] == "top" ||
+                          command[1] == "--connect";
     CHECK(code == (lists ? 0 : connects ? 3 : 1));
-    if (!lists) CHECK_MESSAGE(t.err().find(missing + " does not exist: create it") != std::string::npos, t.err());
+    if (!lists)
+      CHECK_MESSAGE(t.err().find(missing + " does not exist: create it") != std::string::npos,
+                    t.err());
   }
 }
 
@@ -106,7 +114,8 @@ TEST_CASE("a path that is too long because of the variable is named, with the li
   set_variable("XDG_RUNTIME_DIR", deep.c_str());
   tool t({"echo", "n"});
   CHECK(t.wait() == 2);
-  CHECK_MESSAGE(t.err().find(deep + "/ringbell (from $XDG_RUNTIME_DIR") != std::string::npos, t.err());
+  CHECK_MESSAGE(t.err().find(deep + "/ringbell (from $XDG_RUNTIME_DIR") != std::string::npos,
+                t.err());
   CHECK_MESSAGE(t.err().find("bytes, and a socket's at most ") != std::string::npos, t.err());
 }
 
@@ -132,14 +141,20 @@ TEST_CASE("a program with set-user-id ignores the environment, and says so" *
   REQUIRE(::chown(program.c_str(), another_user, another_user) == 0);
   REQUIRE(::chmod(program.c_str(), 04755) == 0);
   const descriptor err = writing(place / "err");
-  const int code = run_as(65532, program, {"call", "no-such-service", "echo", "--data", "x", "--timeout", "20ms"}, err.get());
+  const int code =
+      run_as(65532, program,
+             {"call", "no-such-service", "echo", "--data", "x", "--timeout", "20ms"}, err.get());
   const std::string said = contents_of(place / "err");
   if (said.find("is not set") != std::string::npos || said.find("65532") != std::string::npos) {
     MESSAGE("skipped: this file system does not know set-user-id");
     return;
   }
   CHECK(code == 3);
-  CHECK_MESSAGE(said.find("/tmp/ringbell-65533 ($XDG_RUNTIME_DIR does not count in a program with set-user-id") != std::string::npos, said);
+  CHECK_MESSAGE(
+      said.find(
+          "/tmp/ringbell-65533 ($XDG_RUNTIME_DIR does not count in a program with set-user-id") !=
+          std::string::npos,
+      said);
 }
 
 TEST_CASE("doctor says what is wrong with the folder of names, and goes on") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The command line tool with what only POSIX has: sockets for streams, terminals that a program can make, other users that root can become.
+// The command line tool with what only POSIX has: sockets for streams, terminals that a program can
+// make, other users that root can become.
 #include "support/service_process.hpp"
 #include "support/tool_as_user.hpp"
 #include "support/tool_on_terminal.hpp"
@@ -23,8 +24,8 @@ using namespace ringbell::test;
 
 namespace {
 
-/// Runs the tool as another user, with its errors in a file that is there already; gives its exit status. A copy of it, since the other user may not reach
-/// the original.
+/// Runs the tool as another user, with its errors in a file that is there already; gives its exit
+/// status. A copy of it, since the other user may not reach the original.
 int run_as_nobody(std::vector<std::string> arguments, int err) {
   constexpr uid_t nobody = 65534;
   const temporary_folder folder;
@@ -54,7 +55,8 @@ TEST_CASE("pipe reads and writes sockets") {
   std::string got;
   char piece[65536];
   ssize_t n = 0;
-  while (got.size() < bytes.size() && (n = ::read(here.get(), piece, sizeof piece)) > 0) got.append(piece, static_cast<std::size_t>(n));
+  while (got.size() < bytes.size() && (n = ::read(here.get(), piece, sizeof piece)) > 0)
+    got.append(piece, static_cast<std::size_t>(n));
   CHECK(got == bytes);
   CHECK(::send(here.get(), "thanks", 6, 0) == 6);
   here.reset();
@@ -86,7 +88,8 @@ TEST_CASE("other users may call where they are let in, but see no statistics") {
   CHECK(count_of(complaint_of({"call", folder / "c", "echo", "--data", "x"}, 4), "\n") == 1);
 }
 
-TEST_CASE("top in a terminal shows the clients, follows keys and its size, and gives the terminal back") {
+TEST_CASE(
+    "top in a terminal shows the clients, follows keys and its size, and gives the terminal back") {
   const temporary_folder folder;
   service s(folder / "s");
   tool client({"call", folder / "s", "sleep", "--data", "1min"});
@@ -118,7 +121,9 @@ TEST_CASE("top gives the terminal back when it is ended by a signal") {
     else
       top.send(signal);
     CHECK(top.shows(back_again));
-    CHECK(top.wait() == (signal == SIGINT ? 0 : signal == SIGSEGV || signal == SIGABRT ? 1000 + signal : 128 + signal));
+    CHECK(top.wait() == (signal == SIGINT                         ? 0
+                         : signal == SIGSEGV || signal == SIGABRT ? 1000 + signal
+                                                                  : 128 + signal));
     CHECK(top.has_settings_as_before());
   }
 }

@@ -25,8 +25,9 @@ std::string bytes_of_any_value(std::size_t size) {
   return bytes;
 }
 
-/// Whether a service takes no calls any more, after a while. That a call gets no answer says nothing.
-/// On Windows it must do: a pipe has its name as long as it has a client, whoever serves it.
+/// Whether a service takes no calls any more, after a while. That a call gets no answer says
+/// nothing. On Windows it must do: a pipe has its name as long as it has a client, whoever serves
+/// it.
 bool takes_no_calls(const std::string& name) {
   return eventually([&] {
     tool late({"call", name, "time", "--timeout", "200ms"});
@@ -167,7 +168,8 @@ TEST_CASE("call with a request that is too long names the limit") {
   CHECK(t.out().empty());
 }
 
-TEST_CASE("call that gets no answer in time ends with exit code 6, and the service's handler is stopped") {
+TEST_CASE(
+    "call that gets no answer in time ends with exit code 6, and the service's handler is stopped") {
   const temporary_folder folder;
   service s(folder / "s");
   tool t({"call", folder / "s", "sleep", "--data", "1min", "--timeout", "100ms"});

@@ -35,8 +35,10 @@ std::string random_bytes(std::size_t size, std::uint64_t seed) {
 TEST_CASE("--help tells of each command, and of the exit codes") {
   tool general({"--help"});
   CHECK(general.wait() == 0);
-  CHECK(general.out().find("bench") != std::string::npos);  // whose help is another program's, which need not be there
-  for (const std::string command : {"demo", "pipe", "echo", "ping", "serve", "call", "top", "doctor"}) {
+  CHECK(general.out().find("bench") !=
+        std::string::npos);  // whose help is another program's, which need not be there
+  for (const std::string command :
+       {"demo", "pipe", "echo", "ping", "serve", "call", "top", "doctor"}) {
     CAPTURE(command);
     CHECK(general.out().find(command) != std::string::npos);
     tool t({command, "--help"});
@@ -92,15 +94,17 @@ TEST_CASE("demo measures both kinds of exchange and leaves nothing behind") {
   CHECK(out.ends_with("}\n"));
   CHECK(std::count(out.begin(), out.end(), '{') == std::count(out.begin(), out.end(), '}'));
   for (const char* key :
-       {"kernel", "loop", "round_trips", "ringbell_hot_64", "ringbell_1khz_64", "socket_hot_64", "p50_ns", "p999_ns", "one_way",
-        "one_way_64", "messages_per_second", "bytes_per_second", "cpu_server_ns", "socket_to_ringbell_hot_p50"})
+       {"kernel", "loop", "round_trips", "ringbell_hot_64", "ringbell_1khz_64", "socket_hot_64",
+        "p50_ns", "p999_ns", "one_way", "one_way_64", "messages_per_second", "bytes_per_second",
+        "cpu_server_ns", "socket_to_ringbell_hot_p50"})
     CHECK_MESSAGE(out.find('"' + std::string(key) + "\":") != std::string::npos, key);
   tool doctor({"doctor"});
   REQUIRE(doctor.wait() == 0);
-  const bool with_asio =
-      doctor.out().find("built with Asio") != std::string::npos || doctor.out().find("built with Boost") != std::string::npos;
+  const bool with_asio = doctor.out().find("built with Asio") != std::string::npos ||
+                         doctor.out().find("built with Boost") != std::string::npos;
   for (const char* key : {"asio_hot_64", "asio_to_ringbell_hot_p50"})
-    CHECK_MESSAGE((out.find('"' + std::string(key) + "\":") != std::string::npos) == with_asio, key);
+    CHECK_MESSAGE((out.find('"' + std::string(key) + "\":") != std::string::npos) == with_asio,
+                  key);
   CHECK(t.err().empty());
   CHECK(t.left_behind().empty());
 }
@@ -144,12 +148,14 @@ TEST_CASE("pipe moves many MiB in both directions, every byte") {
   CHECK(left_in(folder).empty());
 }
 
-TEST_CASE("pipe moves odd sizes through pipes and the smallest ring, and leaves their flags alone") {
+TEST_CASE(
+    "pipe moves odd sizes through pipes and the smallest ring, and leaves their flags alone") {
   const temporary_folder folder;
   const std::string bytes = random_bytes(3'000'000, 3) + "odd";
   plumbing in, out;
   tool listener({"pipe", "--listen", folder / "s", "--ring-bytes", "4096"}, in.out);
-  tool client({"pipe", "--timeout", "1min", "--connect", folder / "s", "--ring-bytes", "4096"}, stream::usual, out.in);
+  tool client({"pipe", "--timeout", "1min", "--connect", folder / "s", "--ring-bytes", "4096"},
+              stream::usual, out.in);
   in.out.reset();
   std::thread writer([&] {
     const std::string_view all = bytes;
@@ -207,8 +213,10 @@ TEST_CASE("pipe says so within a second when its peer is killed") {
     CAPTURE(ended_before);
     const temporary_folder folder;
     plumbing open_input, more_input, output;
-    tool listener({"pipe", "--listen", folder / "s"}, ended_before ? stream(stream::usual) : stream(open_input.out));
-    tool client({"pipe", "--timeout", "1min", "--connect", folder / "s"}, more_input.out, output.in);
+    tool listener({"pipe", "--listen", folder / "s"},
+                  ended_before ? stream(stream::usual) : stream(open_input.out));
+    tool client({"pipe", "--timeout", "1min", "--connect", folder / "s"}, more_input.out,
+                output.in);
     output.in.reset();
     CHECK(write_all(more_input.in, "x"));
     CHECK(eventually([&] { return listener.out() == "x"; }));
@@ -247,17 +255,20 @@ TEST_CASE("pipe to what cannot be written, such as a full disk, fails in one lin
   CHECK(listener.wait() == 5);
 }
 
-TEST_CASE("pipe with closed standard descriptors: no input is empty input, no output is an error once there is some") {
+TEST_CASE(
+    "pipe with closed standard descriptors: no input is empty input, no output is an error once there is some") {
   const temporary_folder folder;
   {
     tool listener({"pipe", "--listen", folder / "s"}, stream::closed, stream::closed);
-    tool client({"pipe", "--timeout", "1min", "--connect", folder / "s"}, stream::closed, stream::closed);
+    tool client({"pipe", "--timeout", "1min", "--connect", folder / "s"}, stream::closed,
+                stream::closed);
     CHECK_MESSAGE(client.wait() == 0, client.err());
     CHECK_MESSAGE(listener.wait() == 0, listener.err());
   }
   plumbing in;
   tool listener({"pipe", "--listen", folder / "s"}, in.out);
-  tool client({"pipe", "--timeout", "1min", "--connect", folder / "s"}, stream::usual, stream::closed);
+  tool client({"pipe", "--timeout", "1min", "--connect", folder / "s"}, stream::usual,
+              stream::closed);
   CHECK(write_all(in.in, "x"));
   CHECK(client.wait() == 1);
   CHECK_MESSAGE(client.one_line(), client.err());
@@ -338,7 +349,8 @@ TEST_CASE("ping of a server that does not answer ends in time with exit code 6")
   }
   SUBCASE("later") {
     plumbing out;
-    tool ping({"ping", folder / "s", "--count", "0", "--interval", "60ms", "--timeout", "300ms"}, stream::usual, out.in);
+    tool ping({"ping", folder / "s", "--count", "0", "--interval", "60ms", "--timeout", "300ms"},
+              stream::usual, out.in);
     CHECK(read_line(out.out).find("seq=0") != std::string::npos);
     echo.process().stop();
     CHECK(ping.wait() == 6);
@@ -387,7 +399,8 @@ TEST_CASE("a live name is not taken over, a dead one's socket is replaced") {
 TEST_CASE("doctor finds this machine usable") {
   tool text({"doctor"});
   CHECK(text.wait() == 0);
-  for (const char* what : seen_by_doctor) CHECK_MESSAGE(text.out().find(what) != std::string::npos, what);
+  for (const char* what : seen_by_doctor)
+    CHECK_MESSAGE(text.out().find(what) != std::string::npos, what);
   CHECK(text.out().find("missing") == std::string::npos);
   tool as_json({"doctor", "--json"});
   CHECK(as_json.wait() == 0);
@@ -395,7 +408,8 @@ TEST_CASE("doctor finds this machine usable") {
 }
 
 TEST_CASE("figures that cannot be written are an error, in one line") {
-  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"doctor"}, {"--help"}, {"doctor", "--json"}}) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"doctor"}, {"--help"}, {"doctor", "--json"}}) {
     const descriptor full = writing_in_vain();
     tool t(arguments, stream::usual, full);
     CHECK(t.wait() == 1);

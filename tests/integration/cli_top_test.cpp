@@ -38,7 +38,8 @@ TEST_CASE("top --once shows each client, and not itself") {
   CHECK(all.starts_with("{\"name\":\""));
   CHECK(all.ends_with("}\n"));
   CHECK(count_of(all, "{") == count_of(all, "}"));
-  CHECK(count_of(all, "\"user\":" + std::to_string(number_of(current_user())) + ",\"command\":\"" + command + '"') == 2);
+  CHECK(count_of(all, "\"user\":" + std::to_string(number_of(current_user())) + ",\"command\":\"" +
+                          command + '"') == 2);
   for (const char* key : {"process",
                           "command",
                           "interval_ns",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Connections come and go: nothing of them stays, in either process; and who may not connect hears why.
+// Connections come and go: nothing of them stays, in either process; and who may not connect hears
+// why.
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
 #include <ringbell/coro/as_result.hpp>
@@ -58,7 +59,8 @@ task<void> serve(loop& lp, std::string path, listener_options options) {
 using terms = void (*)(listener_options&, std::uint64_t test);
 void as_always(listener_options&, std::uint64_t) {}
 
-int be_server(const std::string& path, terms own, std::uint64_t test, std::chrono::milliseconds start_after) {
+int be_server(const std::string& path, terms own, std::uint64_t test,
+              std::chrono::milliseconds start_after) {
   std::this_thread::sleep_for(start_after);
   listener_options options;
   own(options, test);
@@ -119,7 +121,9 @@ task<bool> server_holds_no_more_than(loop& lp, std::string path, resources befor
   co_return false;
 }
 
-task<std::error_code> error_of(task<channel> connecting) { co_return (co_await as_result(std::move(connecting))).error(); }
+task<std::error_code> error_of(task<channel> connecting) {
+  co_return (co_await as_result(std::move(connecting))).error();
+}
 
 task<std::error_code> error_of_two(loop& lp, std::string path) {
   channel first = co_await connect(lp, path, patient());
@@ -156,15 +160,18 @@ TEST_CASE("connections by the hundred leave nothing behind in either process") {
   const resources server_after = lp.run(resources_of_server(lp, server.path()));
   const auto grown = resources::now().resident_kib - before.resident_kib;
   const auto server_grown = server_after.resident_kib - server_before.resident_kib;
-  MESSAGE("the client's memory has grown by " << grown << " KiB, the server's by " << server_grown << " KiB, by " << rounds * per_round
+  MESSAGE("the client's memory has grown by " << grown << " KiB, the server's by " << server_grown
+                                              << " KiB, by " << rounds * per_round
                                               << " connections");
   if (memory_is_kept) return;
   CHECK(grown < 512);
   CHECK(server_grown < 512);
 }
 
-TEST_CASE("a connection whose bells are the socket costs one descriptor on each side" * needs_socket_bell) {
-  const echo_server server([](listener_options& o, auto) { o.bells = sys::bell_bit(sys::bell_kind::socket); });
+TEST_CASE("a connection whose bells are the socket costs one descriptor on each side" *
+          needs_socket_bell) {
+  const echo_server server(
+      [](listener_options& o, auto) { o.bells = sys::bell_bit(sys::bell_kind::socket); });
   loop lp;
   connect_options options = patient();
   options.bells = sys::bell_bit(sys::bell_kind::socket);
@@ -175,7 +182,8 @@ TEST_CASE("a connection whose bells are the socket costs one descriptor on each 
   for (int i = 0; i < count; ++i) held.push_back(lp.run(connect(lp, server.path(), options)));
   CHECK(resources::now().descriptors == before.descriptors + count);
   // The connection that asks has default bells, before and after.
-  CHECK(lp.run(resources_of_server(lp, server.path())).descriptors == server_before.descriptors + count);
+  CHECK(lp.run(resources_of_server(lp, server.path())).descriptors ==
+        server_before.descriptors + count);
 }
 
 TEST_CASE("a client that comes before its server waits for it") {
@@ -191,12 +199,14 @@ TEST_CASE("connecting to nobody fails with no_server when its time is up") {
   connect_options options;
   options.timeout = 150ms;
   std::error_code error;
-  const auto took = time_of([&] { error = lp.run(error_of(connect(lp, folder / "nobody", options))); });
+  const auto took =
+      time_of([&] { error = lp.run(error_of(connect(lp, folder / "nobody", options))); });
   CHECK(error == errc::no_server);
   CHECK(took >= 40ms);  // it gives up when the next attempt would come too late
 }
 
-TEST_CASE("one client more than the server allows gets refused_too_many, and may come when another has gone") {
+TEST_CASE(
+    "one client more than the server allows gets refused_too_many, and may come when another has gone") {
   const echo_server server([](listener_options& o, auto) { o.max_clients = 1; });
   loop lp;
   CHECK(lp.run(error_of_two(lp, server.path())) == errc::refused_too_many);
@@ -239,8 +249,9 @@ TEST_CASE("a client that the authorizer does not know gets refused_unauthorized"
 }
 
 TEST_CASE("an authorizer that throws lets nobody in") {
-  const echo_server server(
-      [](listener_options& o, auto) { o.authorize = [](const sys::peer_identity&) -> bool { throw std::runtime_error("undecided"); }; });
+  const echo_server server([](listener_options& o, auto) {
+    o.authorize = [](const sys::peer_identity&) -> bool { throw std::runtime_error("undecided"); };
+  });
   loop lp;
   CHECK(lp.run(error_of(connect(lp, server.path(), patient()))) == errc::refused_unauthorized);
 }
@@ -264,7 +275,8 @@ TEST_CASE("a connect that is cancelled leaves nothing behind") {
   const sys::local_listener silent = sys::local_listener::bind(folder / "silent", false, failed);
   REQUIRE_FALSE(failed);
   loop lp;
-  const auto cancelled_soon = [&](const std::string& path, std::chrono::nanoseconds after) -> std::error_code {
+  const auto cancelled_soon = [&](const std::string& path,
+                                  std::chrono::nanoseconds after) -> std::error_code {
     return lp.run(error_of(timeout(after, connect(lp, path))));
   };
   CHECK(cancelled_soon(folder / "nobody", 1ms) == errc::timed_out);
@@ -287,7 +299,8 @@ TEST_CASE("a server that never answers is given up with timed_out") {
   connect_options options;
   options.timeout = 100ms;
   std::error_code error;
-  const auto took = time_of([&] { error = lp.run(error_of(connect(lp, folder / "silent", options))); });
+  const auto took =
+      time_of([&] { error = lp.run(error_of(connect(lp, folder / "silent", options))); });
   CHECK(error == errc::timed_out);
   CHECK(took >= 90ms);
 }
@@ -301,7 +314,8 @@ TEST_CASE("clients that do not greet, or do so slowly, delay nobody, and are dro
     for (int i = 0; i < 20; ++i) silent.push_back(raw_peer::connected_to(patient_server.path()));
     raw_peer slow = raw_peer::connected_to(patient_server.path());
     CHECK(slow.send(frame.bytes().first(1)));
-    lp.run(cycles(lp, patient_server.path(), 20));  // whoever had to wait for the others would do so for an hour
+    lp.run(cycles(lp, patient_server.path(),
+                  20));  // whoever had to wait for the others would do so for an hour
     CHECK_FALSE(slow.hangs_up(0ms));
     for (raw_peer& one : silent) CHECK_FALSE(one.hangs_up(0ms));
   }
@@ -311,14 +325,17 @@ TEST_CASE("clients that do not greet, or do so slowly, delay nobody, and are dro
   raw_peer slow = raw_peer::connected_to(server.path());
   // A byte every 200 ms would take 9.6 s.
   std::size_t sent = 0;
-  while (sent < frame.size && !poll_for(slow.socket.native(), POLLIN, 200ms) && slow.send(frame.bytes().subspan(sent, 1))) ++sent;
+  while (sent < frame.size && !poll_for(slow.socket.native(), POLLIN, 200ms) &&
+         slow.send(frame.bytes().subspan(sent, 1)))
+    ++sent;
   CHECK(sent < frame.size);
   CHECK(slow.hangs_up());
   for (raw_peer& one : silent) CHECK(one.hangs_up());
   lp.run(cycle(lp, server.path()));
 }
 
-TEST_CASE("of more half-open connections than allowed the oldest give way, and honest clients get through") {
+TEST_CASE(
+    "of more half-open connections than allowed the oldest give way, and honest clients get through") {
   const echo_server server([](listener_options& o, auto) {
     o.handshake_timeout = std::chrono::hours(1);
     o.max_half_open = 20;
@@ -330,7 +347,8 @@ TEST_CASE("of more half-open connections than allowed the oldest give way, and h
     silent.push_back(raw_peer::connected_to(server.path()));
     lp.run(cycle(lp, server.path()));  // whoever had to wait for the others would do so for an hour
   }
-  // Of one user, who has a quarter of the places; an honest client may have needed one for a moment.
+  // Of one user, who has a quarter of the places; an honest client may have needed one for a
+  // moment.
   for (int i = 0; i < 7; ++i) CHECK(silent[static_cast<std::size_t>(i)].hangs_up());
   for (int i = 8; i < 12; ++i) CHECK_FALSE(silent[static_cast<std::size_t>(i)].hangs_up(0ms));
 }
@@ -342,7 +360,8 @@ TEST_CASE("a client that hangs up during its handshake costs the server nothing"
   const resources before = lp.run(resources_of_server(lp, server.path()));
   for (int i = 0; i < 200; ++i) {
     raw_peer gone = raw_peer::connected_to(server.path());
-    gone.send(handshake::encode(raw_client::greeting()).bytes().first(static_cast<std::size_t>(i % 48)));
+    gone.send(
+        handshake::encode(raw_client::greeting()).bytes().first(static_cast<std::size_t>(i % 48)));
   }
   CHECK(lp.run(server_holds_no_more_than(lp, server.path(), before)));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Linux: handles whose last close takes as long as the peer likes. Nobody waits for it, whichever way they come.
+// Linux: handles whose last close takes as long as the peer likes. Nobody waits for it, whichever
+// way they come.
 #include <ringbell/coro/as_result.hpp>
 
 #include <doctest/doctest.h>
@@ -41,8 +42,8 @@ struct attacker {
 
 constexpr std::array one_byte{std::byte{0}};
 
-/// A way in which a client can send a handle. All that it does happens while the server is stopped; the handle is then in its socket, and nowhere else. False when it
-/// could not be sent.
+/// A way in which a client can send a handle. All that it does happens while the server is stopped;
+/// the handle is then in its socket, and nowhere else. False when it could not be sent.
 struct trick {
   const char* name;
   bool (*play)(attacker& a, sys::native_handle h);
@@ -54,17 +55,26 @@ const sys::handle& good_region() {
 }
 
 const trick before_the_handshake[] = {
-    {"as its region", [](attacker& a, sys::native_handle h) { return a.send(handshake::encode(raw_client::greeting()).bytes(), {h, h}); }},
+    {"as its region",
+     [](attacker& a, sys::native_handle h) {
+       return a.send(handshake::encode(raw_client::greeting()).bytes(), {h, h});
+     }},
     {"as its bell",
-     [](attacker& a, sys::native_handle h) { return a.send(handshake::encode(raw_client::greeting()).bytes(), {good_region().get(), h}); }},
+     [](attacker& a, sys::native_handle h) {
+       return a.send(handshake::encode(raw_client::greeting()).bytes(), {good_region().get(), h});
+     }},
     {"as one handle too many",
      [](attacker& a, sys::native_handle h) {
        const sys::handle bell = event();
-       return a.send(handshake::encode(raw_client::greeting()).bytes(), {good_region().get(), bell.get(), h});
+       return a.send(handshake::encode(raw_client::greeting()).bytes(),
+                     {good_region().get(), bell.get(), h});
      }},
     {"as many as travel",
-     [](attacker& a, sys::native_handle h) { return a.send(handshake::encode(raw_client::greeting()).bytes(), handles(most_handles, h)); }},
-    {"with the first byte, and says no more", [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}); }},
+     [](attacker& a, sys::native_handle h) {
+       return a.send(handshake::encode(raw_client::greeting()).bytes(), handles(most_handles, h));
+     }},
+    {"with the first byte, and says no more",
+     [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}); }},
     {"with the first byte, and hangs up",
      [](attacker& a, sys::native_handle h) {
        const bool sent = a.send(one_byte, {h});
@@ -73,7 +83,8 @@ const trick before_the_handshake[] = {
      }},
     {"with each of many messages",
      [](attacker& a, sys::native_handle h) {
-       bool sent = a.send(handshake::encode(raw_client::greeting()).bytes().first(1), handles(most_handles, h));
+       bool sent = a.send(handshake::encode(raw_client::greeting()).bytes().first(1),
+                          handles(most_handles, h));
        for (int i = 0; i < 20; ++i) sent |= a.send(one_byte, {h});
        return sent;
      }},
@@ -85,9 +96,11 @@ const trick before_the_handshake[] = {
     {"behind a good greeting",
      [](attacker& a, sys::native_handle h) {
        const handshake::hello hello = raw_client::greeting(sys::bell_kind::socket);
-       return a.send(handshake::encode(hello).bytes(), {good_region().get()}) && a.send(one_byte, {h});
+       return a.send(handshake::encode(hello).bytes(), {good_region().get()}) &&
+              a.send(one_byte, {h});
      }},
-    {"with a byte out of band", [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}, MSG_OOB); }},
+    {"with a byte out of band",
+     [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}, MSG_OOB); }},
     {"with a byte out of band behind another",
      [](attacker& a, sys::native_handle h) {
        a.peer.send(one_byte);
@@ -116,7 +129,8 @@ const trick after_the_handshake[] = {
        for (int i = 0; i < 20; ++i) sent |= a.send(one_byte, handles(most_handles, h));
        return sent;
      }},
-    {"with a bell out of band", [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}, MSG_OOB); }},
+    {"with a bell out of band",
+     [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}, MSG_OOB); }},
 };
 
 /// Handles that are dangerous to close, each in its own way.
@@ -135,7 +149,8 @@ struct danger {
   bool away = false;  // it is in somebody's socket, who has to close it
 };
 
-void play(const trick& t, const std::string& path, pid_t server, bool greets, int nested, bool may_lack_descriptors = false) {
+void play(const trick& t, const std::string& path, pid_t server, bool greets, int nested,
+          bool may_lack_descriptors = false) {
   CAPTURE(std::string(t.name));
   CAPTURE(nested);
   danger d(nested);
@@ -157,12 +172,13 @@ void play(const trick& t, const std::string& path, pid_t server, bool greets, in
   }
   // Somebody else is served, or told why not.
   loop lp;
-  const auto served = lp.run(timeout(patience, as_result([](loop& on, const std::string& name) -> task<bool> {
-                                       channel ch = co_await connect(on, name, patient());
-                                       co_await ch.send("who is there?");
-                                       const auto m = co_await ch.recv();
-                                       co_return m && m->text() == "who is there?";
-                                     }(lp, path))));
+  const auto served =
+      lp.run(timeout(patience, as_result([](loop& on, const std::string& name) -> task<bool> {
+                       channel ch = co_await connect(on, name, patient());
+                       co_await ch.send("who is there?");
+                       const auto m = co_await ch.recv();
+                       co_return m && m->text() == "who is there?";
+                     }(lp, path))));
   if (may_lack_descriptors && !served)
     CHECK(served.error() == errc::refused_no_resources);
   else
@@ -186,7 +202,8 @@ void play_all(const std::string& path, pid_t server) {
 
 }  // namespace
 
-TEST_CASE("a client that sends what cannot be closed at once, in whatever way, keeps no other client waiting") {
+TEST_CASE(
+    "a client that sends what cannot be closed at once, in whatever way, keeps no other client waiting") {
   const victims v;
   const int before = v.server_descriptors();
   play_all(v.path(), v.server());
@@ -237,7 +254,8 @@ TEST_CASE("a handle of a client that may not connect is not received, and keeps 
     for (int i = 0; i < 20; ++i) {
       lingering_connection c;
       raw_peer p = raw_peer::connected_to(path);
-      if (send_with_handles(p.socket.native(), handshake::encode(raw_client::greeting()).bytes(), handles(most_handles, c.near.get())))
+      if (send_with_handles(p.socket.native(), handshake::encode(raw_client::greeting()).bytes(),
+                            handles(most_handles, c.near.get())))
         continue;
       const auto answer = p.answer();
       const auto* no = answer ? std::get_if<handshake::refused>(&*answer) : nullptr;
@@ -272,16 +290,27 @@ handshake::welcome good_welcome() {
 }
 
 const answer answers[] = {
-    {"as its region", [](attacker& a, sys::native_handle h) { return a.send(handshake::encode(good_welcome()).bytes(), {h}); }},
+    {"as its region",
+     [](attacker& a, sys::native_handle h) {
+       return a.send(handshake::encode(good_welcome()).bytes(), {h});
+     }},
     {"as many as travel",
-     [](attacker& a, sys::native_handle h) { return a.send(handshake::encode(good_welcome()).bytes(), handles(most_handles, h)); }},
-    {"with a refusal", [](attacker& a, sys::native_handle h) { return a.send(handshake::encode(handshake::refused{}).bytes(), {h}); }},
-    {"with nonsense", [](attacker& a, sys::native_handle h) { return a.send(std::array<std::byte, 64>{}, {h}); }},
+     [](attacker& a, sys::native_handle h) {
+       return a.send(handshake::encode(good_welcome()).bytes(), handles(most_handles, h));
+     }},
+    {"with a refusal",
+     [](attacker& a, sys::native_handle h) {
+       return a.send(handshake::encode(handshake::refused{}).bytes(), {h});
+     }},
+    {"with nonsense",
+     [](attacker& a, sys::native_handle h) { return a.send(std::array<std::byte, 64>{}, {h}); }},
     {"with one byte", [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}); }},
-    {"out of band", [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}, MSG_OOB); }},
+    {"out of band",
+     [](attacker& a, sys::native_handle h) { return a.send(one_byte, {h}, MSG_OOB); }},
     {"with a bell right behind the answer",
      [](attacker& a, sys::native_handle h) {
-       return a.send(handshake::encode(good_welcome()).bytes(), {good_region().get()}) && a.send(one_byte, {h});
+       return a.send(handshake::encode(good_welcome()).bytes(), {good_region().get()}) &&
+              a.send(one_byte, {h});
      }},
 };
 
@@ -298,7 +327,8 @@ int be_client(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("a server that answers with what cannot be closed at once, in whatever way, does not hold up its client") {
+TEST_CASE(
+    "a server that answers with what cannot be closed at once, in whatever way, does not hold up its client") {
   for (const bool old_kernel : {false, true})
     for (const answer& one : answers) {
       CAPTURE(std::string(one.name));
@@ -349,7 +379,8 @@ TEST_CASE("a file whose server does not answer keeps nobody waiting either") {
     for (int i = 0; i < rounds; ++i) {
       all.push_back(raw_peer::connected_to(v.path()));
       const handles both{file.open(), file.open()};
-      if (both[0] < 0 || !all.back().send(raw_client::greeting(), both) || !all.back().hangs_up()) return 1;
+      if (both[0] < 0 || !all.back().send(raw_client::greeting(), both) || !all.back().hangs_up())
+        return 1;
     }
     sent.reach();
     ::pause();
@@ -357,7 +388,8 @@ TEST_CASE("a file whose server does not answer keeps nobody waiting either") {
   });
   sent.wait();
   loop lp;
-  for (int i = 0; i < rounds; ++i) CHECK(lp.run(timeout(patience, connect(lp, v.path(), patient()))));
+  for (int i = 0; i < rounds; ++i)
+    CHECK(lp.run(timeout(patience, connect(lp, v.path(), patient()))));
   file.end();
 }
 

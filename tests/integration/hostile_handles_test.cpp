@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Linux: handles of every kind that a hostile client may send, and what it can do with those that it gets.
+// Linux: handles of every kind that a hostile client may send, and what it can do with those that
+// it gets.
 #include <ringbell/coro/as_result.hpp>
 
 #include <doctest/doctest.h>
@@ -23,7 +24,8 @@ using namespace ringbell;
 using namespace ringbell::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("handles of the wrong kind, and memory that could shrink or has holes, are refused, and not kept") {
+TEST_CASE(
+    "handles of the wrong kind, and memory that could shrink or has holes, are refused, and not kept") {
   const victims v;
   const auto hello = raw_client::greeting();
   const auto region = sealed_page([](ring::control_page&) {});
@@ -40,11 +42,13 @@ TEST_CASE("handles of the wrong kind, and memory that could shrink or has holes,
   for (const auto wrong : {region.get(), null.get(), file.get(), reading.get(), writing.get()})
     expect_refusal(v.path(), hello, {region.get(), wrong});
 
-  for (const int seals : {0, F_SEAL_SHRINK, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL, F_SEAL_GROW | F_SEAL_SEAL | future_write}) {
+  for (const int seals : {0, F_SEAL_SHRINK, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL,
+                          F_SEAL_GROW | F_SEAL_SEAL | future_write}) {
     const auto weak = memory(region_bytes, seals);
     expect_refusal(v.path(), hello, {weak.get(), bell.get()});
   }
-  for (const std::size_t size : {std::size_t{4096}, region_bytes - 4096, region_bytes + 4096, std::size_t{1} << 20}) {
+  for (const std::size_t size :
+       {std::size_t{4096}, region_bytes - 4096, region_bytes + 4096, std::size_t{1} << 20}) {
     const auto other = memory(size, all_seals);
     expect_refusal(v.path(), hello, {other.get(), bell.get()});
   }
@@ -85,15 +89,19 @@ TEST_CASE("what a client gets of a server's memory can only be read") {
   raw_client attacker(v.path());
   REQUIRE(attacker.greeted());
   const int fd = attacker.peer_region_handle.get();
-  const std::size_t size = ring::control_bytes + static_cast<std::size_t>(attacker.welcome.ring_bytes);
+  const std::size_t size =
+      ring::control_bytes + static_cast<std::size_t>(attacker.welcome.ring_bytes);
   CHECK(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
-  CHECK(::mprotect(const_cast<std::byte*>(attacker.peer.data()), size, PROT_READ | PROT_WRITE) != 0);
+  CHECK(::mprotect(const_cast<std::byte*>(attacker.peer.data()), size, PROT_READ | PROT_WRITE) !=
+        0);
   CHECK(::pwrite(fd, "x", 1, 0) < 0);
   CHECK(::ftruncate(fd, 0) != 0);
   CHECK(::ftruncate(fd, static_cast<off_t>(size) * 2) != 0);
   CHECK(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) != 0);
-  const sys::handle again(::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDWR | O_CLOEXEC));
-  if (again) CHECK(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, again.get(), 0) == MAP_FAILED);
+  const sys::handle again(
+      ::open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDWR | O_CLOEXEC));
+  if (again)
+    CHECK(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, again.get(), 0) == MAP_FAILED);
 }
 
 TEST_CASE(

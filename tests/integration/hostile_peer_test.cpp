@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A peer that breaks every rule harms its own channel only: the other side does not crash, hang or leak, and goes on serving others.
+// A peer that breaks every rule harms its own channel only: the other side does not crash, hang or
+// leak, and goes on serving others.
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/coro/as_result.hpp>
 
@@ -50,7 +51,8 @@ TEST_CASE("a greeting that is garbage is refused, however long it is") {
     for (auto& b : garbage) b = static_cast<std::byte>(random());
     if (i % 2 == 0) {
       const auto good = handshake::encode(raw_client::greeting());
-      std::copy_n(good.storage.begin(), std::min(garbage.size(), i % 48 + std::size_t{1}), garbage.begin());
+      std::copy_n(good.storage.begin(), std::min(garbage.size(), i % 48 + std::size_t{1}),
+                  garbage.begin());
     }
     raw_peer attacker = raw_peer::connected_to(v.path());
     attacker.send(garbage);
@@ -66,7 +68,8 @@ TEST_CASE("a greeting that is cut off, or is some other frame, is refused") {
     attacker.send(good.bytes().first(n));
     if (says_no_more(attacker)) CHECK(attacker.hangs_up());
   }
-  for (const handshake::frame& wrong : {handshake::frame(handshake::welcome{}), handshake::frame(handshake::refused{})}) {
+  for (const handshake::frame& wrong :
+       {handshake::frame(handshake::welcome{}), handshake::frame(handshake::refused{})}) {
     raw_peer attacker = raw_peer::connected_to(v.path());
     attacker.send(wrong);
     CHECK(attacker.hangs_up());
@@ -79,8 +82,11 @@ TEST_CASE("impossible sizes, versions and bells are refused") {
   const auto bell = event();
   std::vector<sys::native_handle> handles{region.get(), bell.get()};
   handles.resize(handshake::expected_handles(raw_client::greeting()));
-  const auto check = [&](const std::function<void(handshake::hello&)>& change) { expect_refusal(v.path(), hello_with(change), handles); };
-  for (const std::uint64_t size : std::vector<std::uint64_t>{0, 1, 4095, 12288, std::uint64_t{1} << 40, ~std::uint64_t{0}})
+  const auto check = [&](const std::function<void(handshake::hello&)>& change) {
+    expect_refusal(v.path(), hello_with(change), handles);
+  };
+  for (const std::uint64_t size :
+       std::vector<std::uint64_t>{0, 1, 4095, 12288, std::uint64_t{1} << 40, ~std::uint64_t{0}})
     check([&](handshake::hello& h) { h.ring_bytes = size; });
   check([](handshake::hello& h) { h.wanted_ring_bytes = 3; });
   check([](handshake::hello& h) { h.version_min = h.version_max = 99; });
@@ -89,15 +95,19 @@ TEST_CASE("impossible sizes, versions and bells are refused") {
   check([](handshake::hello& h) { h.can_ring = h.can_wait_on = 0xffffff00; });
 }
 
-TEST_CASE("handles that are missing, too many, or not what they have to be are refused, and not kept") {
+TEST_CASE(
+    "handles that are missing, too many, or not what they have to be are refused, and not kept") {
   const victims v;
   const auto hello = raw_client::greeting();
   const auto count = handshake::expected_handles(hello);
   const auto region = sealed_page([](ring::control_page&) {});
   const auto bell = event();
   const auto before = v.server_descriptors();
-  // As many as there have to be, and one more or less; what is asked for is a region, and where bells are handles one of those.
-  const auto refused = [&](std::initializer_list<sys::native_handle> handles) { expect_refusal(v.path(), hello, handles); };
+  // As many as there have to be, and one more or less; what is asked for is a region, and where
+  // bells are handles one of those.
+  const auto refused = [&](std::initializer_list<sys::native_handle> handles) {
+    expect_refusal(v.path(), hello, handles);
+  };
   refused({});
   if (count == 2) refused({region.get()});
   refused({region.get(), bell.get(), bell.get()});
@@ -115,7 +125,8 @@ TEST_CASE("handles that are missing, too many, or not what they have to be are r
     refused_as_region(other.shared_handle());
   }
   for (const auto& change : std::vector<std::function<void(ring::control_page&)>>{
-           [](ring::control_page& p) { p.magic = 0; }, [](ring::control_page& p) { p.version = 2; }, [](ring::control_page& p) { p.ring_bytes = 1 << 20; },
+           [](ring::control_page& p) { p.magic = 0; }, [](ring::control_page& p) { p.version = 2; },
+           [](ring::control_page& p) { p.ring_bytes = 1 << 20; },
            [](ring::control_page& p) { std::memset(static_cast<void*>(&p), 0xff, sizeof p); }})
     refused_as_region(sealed_page(change).get());
   if (count == 2) refused({region.get(), region.get()});
@@ -126,16 +137,24 @@ TEST_CASE("impossible indexes and records end the session with bad_peer") {
   const victims v;
   using attack = std::function<void(raw_client&)>;
   const std::vector<attack> attacks{
-      [](raw_client& a) { publish(a, header(8, 0), 1 << 20); },                   // beyond the ring
-      [](raw_client& a) { publish(a, header(8, 0), ~ring::position{7}); },              // backwards
-      [](raw_client& a) { publish(a, header(8, 0), 12); },                        // crooked
-      [](raw_client& a) { publish(a, header(8, 0), 8); },                         // a record that ends beyond the tail
-      [](raw_client& a) { publish(a, header(~0U, 0), 4096); },                    // ... beyond everything
-      [](raw_client& a) { publish(a, header(8, 8), 16); },                        // a flag that does not exist
-      [](raw_client& a) { publish(a, header(8, ring::record_header::pad), 16); },       // a pad before the end
-      [](raw_client& a) { publish(a, header(4088, ring::record_header::pad), 4096); },  // ... of the whole ring
-      [](raw_client& a) { publish(a, header(8, ring::record_header::pad | ring::record_header::more), 16); },
-      [](raw_client& a) { publish(a, header(4, ring::record_header::more), 16); },  // a fragment without a total
+      [](raw_client& a) { publish(a, header(8, 0), 1 << 20); },             // beyond the ring
+      [](raw_client& a) { publish(a, header(8, 0), ~ring::position{7}); },  // backwards
+      [](raw_client& a) { publish(a, header(8, 0), 12); },                  // crooked
+      [](raw_client& a) { publish(a, header(8, 0), 8); },  // a record that ends beyond the tail
+      [](raw_client& a) { publish(a, header(~0U, 0), 4096); },  // ... beyond everything
+      [](raw_client& a) { publish(a, header(8, 8), 16); },      // a flag that does not exist
+      [](raw_client& a) {
+        publish(a, header(8, ring::record_header::pad), 16);
+      },  // a pad before the end
+      [](raw_client& a) {
+        publish(a, header(4088, ring::record_header::pad), 4096);
+      },  // ... of the whole ring
+      [](raw_client& a) {
+        publish(a, header(8, ring::record_header::pad | ring::record_header::more), 16);
+      },
+      [](raw_client& a) {
+        publish(a, header(4, ring::record_header::more), 16);
+      },  // a fragment without a total
       [](raw_client& a) { publish(a, header(8, ring::record_header::abandon), 16); },
       [](raw_client& a) {  // a total beyond the limit
         const std::uint64_t total = std::uint64_t{1} << 60;
@@ -164,7 +183,8 @@ TEST_CASE("impossible indexes and records end the session with bad_peer") {
   for (std::size_t i = 0; i < attacks.size(); ++i) {
     CAPTURE(i);
     const int before = v.counts().bad_peer;
-    for (int twice = 0; twice < 2; ++twice) {  // for the session that reads in place, and for the one that copies
+    for (int twice = 0; twice < 2;
+         ++twice) {  // for the session that reads in place, and for the one that copies
       raw_client attacker(v.path(), bells[i % bells.size()]);
       REQUIRE(attacker.greeted());
       attacks[i](attacker);
@@ -176,7 +196,8 @@ TEST_CASE("impossible indexes and records end the session with bad_peer") {
 
 TEST_CASE("heads that cannot be end the session with bad_peer as soon as the server needs space") {
   const victims v;
-  for (const ring::position head : {ring::position{1} << 20, ring::position{1} << 40, ~ring::position{7}, ring::position{2}, ring::position{5000}}) {
+  for (const ring::position head : {ring::position{1} << 20, ring::position{1} << 40,
+                                    ~ring::position{7}, ring::position{2}, ring::position{5000}}) {
     CAPTURE(head);
     const int before = v.counts().bad_peer;
     raw_client attacker(v.path());
@@ -192,7 +213,9 @@ TEST_CASE("heads that cannot be end the session with bad_peer as soon as the ser
       attacker.page().tx_tail = tail;
       attacker.ring();
       // Until the server has taken it, and waits for more or for space.
-      CHECK(eventually([&] { return (over = attacker.hangs_up(0ms)) || attacker.peer_page().rx_head.load() == tail; }));
+      CHECK(eventually([&] {
+        return (over = attacker.hangs_up(0ms)) || attacker.peer_page().rx_head.load() == tail;
+      }));
     }
     CHECK((over || attacker.hangs_up()));
     CHECK(eventually([&] { return v.counts().bad_peer == before + 1; }));
@@ -221,16 +244,19 @@ TEST_CASE("a region scribbled over at random, all the time, harms nobody else") 
           break;
         default:  // records that may be true, under the reader's eyes
           words[ring::control_bytes / 8 + random() % (raw_client::ring_bytes / 8)] =
-              header(static_cast<std::uint32_t>(random() % 256), random() % 4 == 0 ? static_cast<std::uint32_t>(random() % 8) : 0);
+              header(static_cast<std::uint32_t>(random() % 256),
+                     random() % 4 == 0 ? static_cast<std::uint32_t>(random() % 8) : 0);
       }
       if (i % 64 == 0) attacker.ring();
       if (i % 1024 == 1023 && attacker.hangs_up(0ms)) break;
     }
   }
   CHECK(v.counts().others == 0);
-  MESSAGE(sessions << " scribbling clients: " << v.counts().bad_peer.load() << " sessions ended by bad_peer, "
-                   << v.counts().peer_closed.load() << " by peer_closed, " << v.counts().orderly.load() << " in order; "
-                   << v.counts().honest_round_trips.load() << " honest round trips, the longest took "
+  MESSAGE(sessions << " scribbling clients: " << v.counts().bad_peer.load()
+                   << " sessions ended by bad_peer, " << v.counts().peer_closed.load()
+                   << " by peer_closed, " << v.counts().orderly.load() << " in order; "
+                   << v.counts().honest_round_trips.load()
+                   << " honest round trips, the longest took "
                    << v.counts().longest_round_trip / 1000 << " us");
 }
 
@@ -240,19 +266,22 @@ TEST_CASE("records that change while they are read harm nobody else") {
   for (int sessions = 0; sessions < 20; ++sessions) {
     raw_client attacker(v.path());
     REQUIRE(attacker.greeted());
-    // One true tail of many small records; then each header goes on changing between a message and a fragment.
+    // One true tail of many small records; then each header goes on changing between a message and
+    // a fragment.
     const auto slots = raw_client::ring_bytes / 16;
     auto* const words = reinterpret_cast<std::atomic<std::uint64_t>*>(attacker.data());
     for (std::uint64_t i = 0; i < slots; ++i) words[2 * i] = header(8, 0);
     attacker.page().rx_head = ring::closed_bit;
     attacker.page().tx_tail = raw_client::ring_bytes;
     attacker.ring();
-    for (int i = 0; i < 20000; ++i) words[2 * (random() % slots)] = header(8, random() % 2 == 0 ? ring::record_header::more : 0);
+    for (int i = 0; i < 20000; ++i)
+      words[2 * (random() % slots)] = header(8, random() % 2 == 0 ? ring::record_header::more : 0);
   }
   CHECK(v.counts().others == 0);
 }
 
-TEST_CASE("a flood of bytes and handles on the control socket harms nobody, and no handle is kept") {
+TEST_CASE(
+    "a flood of bytes and handles on the control socket harms nobody, and no handle is kept") {
   const victims v;
   const auto before = v.server_descriptors();
   for (const auto kind : bells_here()) {
@@ -304,9 +333,11 @@ task<std::error_code> error_of_connect(loop& lp, std::string path, connect_optio
 /// Long enough for a greeting, and short enough to be waited for.
 constexpr auto some_time = 400ms;
 
-/// Answers the first greeting by `attack`; the error that a client then gets, which waits that long.
+/// Answers the first greeting by `attack`; the error that a client then gets, which waits that
+/// long.
 template <class F>
-std::error_code connect_to_hostile_server(F attack, std::chrono::nanoseconds client_waits = patience) {
+std::error_code connect_to_hostile_server(F attack,
+                                          std::chrono::nanoseconds client_waits = patience) {
   const temporary_folder folder;
   const std::string path = folder / "hostile";
   const milestone listening;
@@ -345,19 +376,25 @@ handshake::welcome good_welcome() {
 }  // namespace
 
 TEST_CASE("a server whose answer is garbage, or none, is given up") {
-  CHECK(connect_to_hostile_server([](raw_peer& c) { c.send(std::vector<std::byte>(64, std::byte{0x5a})); }) == errc::bad_peer);
-  CHECK(connect_to_hostile_server([](raw_peer& c) { c.send(raw_client::greeting()); }) == errc::bad_peer);
-  CHECK(connect_to_hostile_server([](raw_peer& c) { c.send(handshake::encode(good_welcome()).bytes().first(20)); }, some_time) ==
-        errc::timed_out);
+  CHECK(connect_to_hostile_server([](raw_peer& c) {
+          c.send(std::vector<std::byte>(64, std::byte{0x5a}));
+        }) == errc::bad_peer);
+  CHECK(connect_to_hostile_server([](raw_peer& c) { c.send(raw_client::greeting()); }) ==
+        errc::bad_peer);
+  CHECK(connect_to_hostile_server(
+            [](raw_peer& c) { c.send(handshake::encode(good_welcome()).bytes().first(20)); },
+            some_time) == errc::timed_out);
   CHECK(connect_to_hostile_server([](raw_peer&) {}, some_time) == errc::timed_out);
   // It may be a server that was just going away: the next attempts find nobody.
-  const auto hung_up = connect_to_hostile_server([](raw_peer& c) { c.socket = sys::local_socket(); }, some_time);
+  const auto hung_up =
+      connect_to_hostile_server([](raw_peer& c) { c.socket = sys::local_socket(); }, some_time);
   CHECK((hung_up == errc::no_server || hung_up == errc::peer_closed || hung_up == errc::timed_out));
 }
 
 TEST_CASE("a server that chooses what was not offered, or sends the wrong handles, is given up" *
           not_on(shim, "shared memory is a file on Linux, so that any file is taken for it")) {
-  const auto answer = [](const std::function<void(handshake::welcome&)>& change, auto make_handles) {
+  const auto answer = [](const std::function<void(handshake::welcome&)>& change,
+                         auto make_handles) {
     return connect_to_hostile_server([&](raw_peer& c) {
       handshake::welcome w = good_welcome();
       change(w);
@@ -385,11 +422,14 @@ TEST_CASE("a server that chooses what was not offered, or sends the wrong handle
 
   CHECK_FALSE(answer(same, good));  // the honest one connects
   CHECK(answer([](handshake::welcome& w) { w.version = 7; }, good) == errc::bad_peer);
-  CHECK(answer([](handshake::welcome& w) { w.wakes_client = sys::bell_kind::futex; }, good) == errc::bad_peer);
+  CHECK(answer([](handshake::welcome& w) { w.wakes_client = sys::bell_kind::futex; }, good) ==
+        errc::bad_peer);
   CHECK(answer([](handshake::welcome& w) { w.ring_bytes = 12345; }, good) == errc::bad_peer);
   CHECK(answer([](handshake::welcome& w) { w.ring_bytes = 8192; }, good) == errc::bad_region);
-  CHECK(answer([](handshake::welcome& w) { w.ring_bytes = std::uint64_t{1} << 30; }, good) == errc::bad_region);
-  CHECK(answer([](handshake::welcome& w) { w.wakes_server = sys::bell_kind::eventfd; }, region) == errc::bad_peer);
+  CHECK(answer([](handshake::welcome& w) { w.ring_bytes = std::uint64_t{1} << 30; }, good) ==
+        errc::bad_region);
+  CHECK(answer([](handshake::welcome& w) { w.wakes_server = sys::bell_kind::eventfd; }, region) ==
+        errc::bad_peer);
   CHECK(answer(same, [] { return handles(); }) == errc::bad_peer);
   CHECK(answer(same, [&] {
           handles h = good();
@@ -408,8 +448,9 @@ TEST_CASE("a server that chooses what was not offered, or sends the wrong handle
 
 TEST_CASE("a refusal reaches the client by its reason") {
   for (const errc reason :
-       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size, errc::refused_bell,
-        errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources}) {
+       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many,
+        errc::refused_ring_size, errc::refused_bell, errc::refused_stopping,
+        errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources}) {
     handshake::refused no;
     no.reason = reason;
     CHECK(connect_to_hostile_server([&](raw_peer& c) { c.send(no); }) == reason);

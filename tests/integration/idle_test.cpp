@@ -32,7 +32,8 @@ constexpr int warm_up = 2000;
 
 std::int64_t nanoseconds_now() { return loop::clock::now().time_since_epoch().count(); }
 
-/// What the two processes of the idle test tell the parent, and whether it tells the client, with the next command, that all is over.
+/// What the two processes of the idle test tell the parent, and whether it tells the client, with
+/// the next command, that all is over.
 struct idle_report {
   std::atomic<std::uint64_t> server_sleeps{0};
   std::atomic<std::uint64_t> client_sleeps{0};
@@ -61,7 +62,8 @@ task<void> note_answers(loop& lp, receiver& from, idle_report& report) {
   }
 }
 
-task<void> send_on_command(loop& lp, std::string path, const waitable& command, const milestone& done, idle_report& report) {
+task<void> send_on_command(loop& lp, std::string path, const waitable& command,
+                           const milestone& done, idle_report& report) {
   channel ch = co_await connect(lp, path, patient());
   for (int i = 0; i < warm_up; ++i) {
     co_await ch.send("warm-up");
@@ -89,7 +91,8 @@ int be_server(const std::string& path, const shared_object<idle_report>& report)
   return 0;
 }
 
-int be_client(const std::string& path, const waitable& command, const milestone& done, const shared_object<idle_report>& report) {
+int be_client(const std::string& path, const waitable& command, const milestone& done,
+              const shared_object<idle_report>& report) {
   loop lp;
   lp.run(send_on_command(lp, path, command, done, *report));
   return 0;
@@ -128,13 +131,14 @@ task<std::uint64_t> exchange_a_stretch(loop& lp, channel& ch) {
   co_return calls(lp, ch) - before;
 }
 
-/// The fewest calls of several stretches, which it prints: those until one has few. Where others want both processors, every message
-/// may take two turns of theirs.
+/// The fewest calls of several stretches, which it prints: those until one has few. Where others
+/// want both processors, every message may take two turns of theirs.
 task<std::uint64_t> fewest_calls(loop& lp, channel& ch, const char* how) {
   std::uint64_t fewest = ~std::uint64_t{0};
-  for (int i = 0; i < 10 && fewest >= few; ++i) fewest = std::min(fewest, co_await exchange_a_stretch(lp, ch));
-  std::printf("hot, %s: %d round trips with %d bells, parks, sleeps and context switches\n", how, messages_per_stretch,
-              static_cast<int>(fewest));
+  for (int i = 0; i < 10 && fewest >= few; ++i)
+    fewest = std::min(fewest, co_await exchange_a_stretch(lp, ch));
+  std::printf("hot, %s: %d round trips with %d bells, parks, sleeps and context switches\n", how,
+              messages_per_stretch, static_cast<int>(fewest));
   std::fflush(stdout);
   co_return fewest;
 }
@@ -145,10 +149,12 @@ task<void> expect_no_system_calls(loop& lp, channel ch) {
   expect(fewest < few, "less than one system call in a hundred round trips");
 }
 
-// How many polls pay, of those that end after a while, depends on who else wants the processors: one has to.
+// How many polls pay, of those that end after a while, depends on who else wants the processors:
+// one has to.
 task<void> expect_polling_to_pay(loop& lp, channel ch) {
   const auto until = loop::clock::now() + patience;
-  while (lp.statistics().spins_paid == 0 && loop::clock::now() < until) co_await exchange_a_stretch(lp, ch);
+  while (lp.statistics().spins_paid == 0 && loop::clock::now() < until)
+    co_await exchange_a_stretch(lp, ch);
   expect(lp.statistics().spins_paid != 0, "a message to come while this side polls");
   co_await fewest_calls(lp, ch, "as programs have it");
 }
@@ -182,7 +188,8 @@ TEST_CASE("an idle pair uses no processor time, and wakes at once when a message
   const usage server_after = usage::of(server.id()), client_after = usage::of(client.id());
   exchange();
 
-  // The sleep that began before the quiet time, and those around the second exchange, are none of the quiet time's.
+  // The sleep that began before the quiet time, and those around the second exchange, are none of
+  // the quiet time's.
   constexpr std::uint64_t around_an_exchange = 3;
   CHECK(report->server_sleeps - server_sleeps < quiet.count() + around_an_exchange);
   CHECK(report->client_sleeps - client_sleeps < quiet.count() + around_an_exchange);
@@ -194,10 +201,11 @@ TEST_CASE("an idle pair uses no processor time, and wakes at once when a message
   // How soon is printed: it says more of the machine, and of what else it does, than of the two.
   const std::chrono::nanoseconds woken{report->received_at - report->sent_at};
   const std::chrono::nanoseconds answered{report->answered_at - report->sent_at};
-  MESSAGE("after " << quiet.count() << " s of silence: received after " << woken / 1us << " us, answered after " << answered / 1us
-                   << " us; "
-                   << "wake-ups " << server_after.sleeps - server_before.sleeps << " and " << client_after.sleeps - client_before.sleeps
-                   << ", processor time " << (server_after.cpu - server_before.cpu).count() << " and "
+  MESSAGE("after " << quiet.count() << " s of silence: received after " << woken / 1us
+                   << " us, answered after " << answered / 1us << " us; "
+                   << "wake-ups " << server_after.sleeps - server_before.sleeps << " and "
+                   << client_after.sleeps - client_before.sleeps << ", processor time "
+                   << (server_after.cpu - server_before.cpu).count() << " and "
                    << (client_after.cpu - client_before.cpu).count() << " ns");
   report->over = true;
   command.signal();

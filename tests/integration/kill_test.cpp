@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// One of two processes is killed, at any moment and in any state: the other one loses nothing that was published, hears of it at once in
-// every wait, and leaks nothing.
+// One of two processes is killed, at any moment and in any state: the other one loses nothing that
+// was published, hears of it at once in every wait, and leaks nothing.
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
 #include <ringbell/coro/as_result.hpp>
@@ -37,7 +37,8 @@ namespace {
 
 /// What the two are doing when it happens.
 enum class state : unsigned { idle, full, fragments, handshake, ping_pong, streaming, count };
-const std::string state_names[] = {"idle", "blocked on full rings", "within long messages", "handshake", "ping-pong", "streaming"};
+const std::string state_names[] = {
+    "idle", "blocked on full rings", "within long messages", "handshake", "ping-pong", "streaming"};
 
 /// How far the victim has come, for those who outlive it.
 struct progress {
@@ -71,7 +72,9 @@ task<void> receive_for_ever(receiver& from, state s, std::atomic<std::uint64_t>&
   }
 }
 
-task<void> send_without_reading(channel& ch, progress& own) { co_await send_for_ever(ch.sender(), state::full, own.sent); }
+task<void> send_without_reading(channel& ch, progress& own) {
+  co_await send_for_ever(ch.sender(), state::full, own.sent);
+}
 
 task<void> ping_pong(channel& ch, bool first, progress& own) {
   for (std::uint64_t n = 0;; ++n) {
@@ -82,7 +85,8 @@ task<void> ping_pong(channel& ch, bool first, progress& own) {
     }
     {
       const auto m = co_await ch.recv();
-      expect(m && m->size() == bytes.size() && matches(m->bytes(), n), "the next message, without a gap");
+      expect(m && m->size() == bytes.size() && matches(m->bytes(), n),
+             "the next message, without a gap");
       own.received.store(n + 1, std::memory_order_release);
     }
     if (!first) {
@@ -94,7 +98,8 @@ task<void> ping_pong(channel& ch, bool first, progress& own) {
 
 // -- the victim --
 
-task<void> be_busy(channel& ch, state s, bool server, std::chrono::nanoseconds left, progress& own) {
+task<void> be_busy(channel& ch, state s, bool server, std::chrono::nanoseconds left,
+                   progress& own) {
   if (s != state::handshake) be_killed_after(left);
   own.connected = true;
   switch (s) {
@@ -102,7 +107,8 @@ task<void> be_busy(channel& ch, state s, bool server, std::chrono::nanoseconds l
     case state::ping_pong: co_await ping_pong(ch, !server, own); break;
     case state::fragments:
     case state::streaming:
-      co_await when_all(send_for_ever(ch.sender(), s, own.sent), receive_for_ever(ch.receiver(), s, own.received));
+      co_await when_all(send_for_ever(ch.sender(), s, own.sent),
+                        receive_for_ever(ch.receiver(), s, own.received));
       break;
     default: co_await receive_for_ever(ch.receiver(), s, own.received);
   }
@@ -113,7 +119,8 @@ task<channel> accept_one(loop& lp, std::string path) {
   co_return co_await l.accept();
 }
 
-task<void> victim(loop& lp, std::string path, state s, bool server, std::chrono::nanoseconds left, progress& own) {
+task<void> victim(loop& lp, std::string path, state s, bool server, std::chrono::nanoseconds left,
+                  progress& own) {
   if (s == state::handshake) be_killed_after(left);
   channel ch;
   if (server)
@@ -123,7 +130,8 @@ task<void> victim(loop& lp, std::string path, state s, bool server, std::chrono:
   co_await be_busy(ch, s, server, left, own);
 }
 
-int be_victim(const std::string& path, state s, bool server, std::chrono::nanoseconds left, const shared_object<progress>& own) {
+int be_victim(const std::string& path, state s, bool server, std::chrono::nanoseconds left,
+              const shared_object<progress>& own) {
   loop lp;
   lp.run(victim(lp, path, s, server, left, *own));
   return 0;
@@ -161,15 +169,22 @@ task<void> survive(channel& ch, state s, bool server, sys::native_handle pid_han
   switch (s) {
     case state::full:
       co_await when_all(until_peer_closed(send_without_reading(ch, me.own), me),
-                        until_peer_closed(drain_after_death(ch.receiver(), pid_handle, me), me), note_death(pid_handle, me));
+                        until_peer_closed(drain_after_death(ch.receiver(), pid_handle, me), me),
+                        note_death(pid_handle, me));
       break;
-    case state::ping_pong: co_await when_all(until_peer_closed(ping_pong(ch, !server, me.own), me), note_death(pid_handle, me)); break;
+    case state::ping_pong:
+      co_await when_all(until_peer_closed(ping_pong(ch, !server, me.own), me),
+                        note_death(pid_handle, me));
+      break;
     case state::fragments:
     case state::streaming:
       co_await when_all(until_peer_closed(send_for_ever(ch.sender(), s, me.own.sent), me),
-                        until_peer_closed(receive_for_ever(ch.receiver(), s, me.own.received), me), note_death(pid_handle, me));
+                        until_peer_closed(receive_for_ever(ch.receiver(), s, me.own.received), me),
+                        note_death(pid_handle, me));
       break;
-    default: co_await when_all(until_peer_closed(receive_for_ever(ch.receiver(), s, me.own.received), me), note_death(pid_handle, me));
+    default:
+      co_await when_all(until_peer_closed(receive_for_ever(ch.receiver(), s, me.own.received), me),
+                        note_death(pid_handle, me));
   }
 }
 
@@ -209,7 +224,8 @@ task<void> ask_once(loop& lp, std::string path) {
 }
 
 // As a server: the next client is served as if nothing had happened.
-task<void> survive_as_server(loop& lp, std::string path, state s, sys::native_handle pid_handle, survivor& me) {
+task<void> survive_as_server(loop& lp, std::string path, state s, sys::native_handle pid_handle,
+                             survivor& me) {
   listener l = listener::bind(lp, path);
   {
     scope accepting{lp};
@@ -226,7 +242,8 @@ task<void> succeed_and_serve(loop& lp, std::string path) {
 }
 
 // As a client: the next server takes the dead one's name, and connects.
-task<void> survive_as_client(loop& lp, std::string path, state s, sys::native_handle pid_handle, survivor& me) {
+task<void> survive_as_client(loop& lp, std::string path, state s, sys::native_handle pid_handle,
+                             survivor& me) {
   connect_options options = patient();
   if (s == state::handshake) options.timeout = 300ms;
   auto connected = co_await as_result(connect(lp, path, options));
@@ -235,8 +252,10 @@ task<void> survive_as_client(loop& lp, std::string path, state s, sys::native_ha
     co_await survive(ch, s, false, pid_handle, me);
   } else {
     const auto e = connected.error();
-    expect(s == state::handshake, ("to connect to a server that lives for a while; got: " + e.message()).c_str());
-    expect(e == errc::no_server || e == errc::timed_out || e == errc::peer_closed, e.message().c_str());
+    expect(s == state::handshake,
+           ("to connect to a server that lives for a while; got: " + e.message()).c_str());
+    expect(e == errc::no_server || e == errc::timed_out || e == errc::peer_closed,
+           e.message().c_str());
     co_await readable(pid_handle);
   }
   co_await succeed_and_serve(lp, path);
@@ -259,15 +278,19 @@ struct worst_notice {
 
 std::chrono::nanoseconds random_delay(state s, std::mt19937& random) {
   const auto below = [&](std::chrono::microseconds limit) {
-    return std::chrono::microseconds(std::uniform_int_distribution<std::int64_t>(0, limit.count())(random));
+    return std::chrono::microseconds(
+        std::uniform_int_distribution<std::int64_t>(0, limit.count())(random));
   };
-  return 1us + (s == state::handshake ? below(a_handshake) : below(30000us));  // no time at all would mean never
+  return 1us + (s == state::handshake ? below(a_handshake)
+                                      : below(30000us));  // no time at all would mean never
 }
 
-void kill_one(const std::string& path, state s, bool victim_is_server, std::mt19937& random, worst_notice& worst) {
+void kill_one(const std::string& path, state s, bool victim_is_server, std::mt19937& random,
+              worst_notice& worst) {
   const shared_object<progress> of_victim;
   const auto delay = random_delay(s, random);
-  child_process dying(&be_victim, path, s, victim_is_server, std::chrono::nanoseconds(delay), of_victim);
+  child_process dying(&be_victim, path, s, victim_is_server, std::chrono::nanoseconds(delay),
+                      of_victim);
   survivor me;
   {
     loop lp;
@@ -278,7 +301,8 @@ void kill_one(const std::string& path, state s, bool victim_is_server, std::mt19
   }
   CHECK(dying.wait() == killed);
 
-  // What the victim had sent for sure has come, and what has come was sent without a gap (see receive_for_ever).
+  // What the victim had sent for sure has come, and what has come was sent without a gap (see
+  // receive_for_ever).
   if (me.connected) {
     CHECK(me.own.received >= of_victim->sent);
     CHECK(of_victim->received <= me.own.sent + 1);
@@ -297,8 +321,11 @@ int ringbells_in_shared_memory() {
   std::error_code ignored;
   int found = 0;
   for (const auto& entry : std::filesystem::directory_iterator("/dev/shm", ignored))
-    // Only what has bytes: on the BSDs a process that is killed while it makes a region may leave an empty name.
-    if (entry.path().filename().string().find("ringbell") != std::string::npos && entry.file_size(ignored) > 0) ++found;
+    // Only what has bytes: on the BSDs a process that is killed while it makes a region may leave
+    // an empty name.
+    if (entry.path().filename().string().find("ringbell") != std::string::npos &&
+        entry.file_size(ignored) > 0)
+      ++found;
   return found;
 }
 
@@ -313,27 +340,41 @@ void kill_many(state s, int rounds) {
     if (round == 4) before = resources::now();  // by then all that is set up once is
     CAPTURE(round);
     kill_one(path, s, round % 2 == 0, random, worst);
-    CHECK(left_in(folder).empty());  // the successor took the dead one's name, and has given it back
+    CHECK(
+        left_in(folder).empty());  // the successor took the dead one's name, and has given it back
   }
   const resources after = resources::now();
   CHECK(after.descriptors == before->descriptors);
   CHECK(after.regions == regions);
   CHECK_FALSE(after.more_than(*before));
   CHECK(ringbells_in_shared_memory() == 0);
-  MESSAGE(state_names[static_cast<unsigned>(s)] << ": " << rounds << " kills, " << worst.notices << " waits ended, the latest "
-                                                << worst.from_death / 1us << " us after the peer's death");
+  MESSAGE(state_names[static_cast<unsigned>(s)]
+          << ": " << rounds << " kills, " << worst.notices << " waits ended, the latest "
+          << worst.from_death / 1us << " us after the peer's death");
 }
 
 }  // namespace
 
-TEST_CASE("a side that waits for messages hears at once that its peer was killed") { kill_many(state::idle, 40); }
-TEST_CASE("a side that waits for space hears of its peer's death, and receives all that was published") { kill_many(state::full, 40); }
-TEST_CASE("a peer killed within a long message leaves no part of it") { kill_many(state::fragments, 30); }
-TEST_CASE("a peer killed during the handshake leaves nothing behind, and the next one is served") { kill_many(state::handshake, 40); }
+TEST_CASE("a side that waits for messages hears at once that its peer was killed") {
+  kill_many(state::idle, 40);
+}
+TEST_CASE(
+    "a side that waits for space hears of its peer's death, and receives all that was published") {
+  kill_many(state::full, 40);
+}
+TEST_CASE("a peer killed within a long message leaves no part of it") {
+  kill_many(state::fragments, 30);
+}
+TEST_CASE("a peer killed during the handshake leaves nothing behind, and the next one is served") {
+  kill_many(state::handshake, 40);
+}
 TEST_CASE("a peer killed in a hot exchange is noticed") { kill_many(state::ping_pong, 40); }
-TEST_CASE("a peer killed while messages go both ways loses none that was published") { kill_many(state::streaming, 40); }
+TEST_CASE("a peer killed while messages go both ways loses none that was published") {
+  kill_many(state::streaming, 40);
+}
 
-TEST_CASE("a killed server leaves its socket and its lock, which the next server takes over" * not_on(windows, "a pipe leaves no file")) {
+TEST_CASE("a killed server leaves its socket and its lock, which the next server takes over" *
+          not_on(windows, "a pipe leaves no file")) {
   const temporary_folder folder;
   const std::string path = folder / "server";
   const shared_object<progress> of_victim;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Messages between two processes, byte by byte: every size, both directions, every bell, every way to send and to receive.
+// Messages between two processes, byte by byte: every size, both directions, every bell, every way
+// to send and to receive.
 #include <ringbell/coro/as_result.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/coro/when_all.hpp>
@@ -51,7 +52,8 @@ task<std::uint64_t> receive_numbered(receiver& from, std::size_t max_claim) {
   for (std::uint64_t n = 0;; ++n) {
     const auto m = co_await from.recv();
     if (!m) co_return received;
-    expect(m->size() == std::min(size_of_message(n), max_claim), "the size of the next message in order");
+    expect(m->size() == std::min(size_of_message(n), max_claim),
+           "the size of the next message in order");
     expect(matches(m->bytes(), n), "the bytes of the next message in order");
     received += m->size();
   }
@@ -83,7 +85,8 @@ template <std::uint64_t Bytes>
 task<void> both_directions(loop&, channel ch) {
   const std::size_t max_claim = ch.max_claim();
   auto [to, from] = std::move(ch).split();
-  co_await when_all(send_and_close<Bytes>(std::move(to)), receive_to_end<Bytes>(std::move(from), max_claim));
+  co_await when_all(send_and_close<Bytes>(std::move(to)),
+                    receive_to_end<Bytes>(std::move(from), max_claim));
 }
 
 // -- echo --
@@ -95,7 +98,9 @@ task<void> echo(loop&, channel ch) {
 std::vector<std::size_t> sizes_around_every_limit(std::size_t ring, std::size_t max_claim) {
   std::vector<std::size_t> sizes{0, 1, 7, 8, 95, 96, 97};
   for (const std::size_t limit : {ring / 4, ring / 2, max_claim, ring, mib})
-    for (const std::size_t around : {limit - 9, limit - 8, limit - 7, limit - 1, limit, limit + 1, limit + 8}) sizes.push_back(around);
+    for (const std::size_t around :
+         {limit - 9, limit - 8, limit - 7, limit - 1, limit, limit + 1, limit + 8})
+      sizes.push_back(around);
   sizes.push_back(64 * mib);
   return sizes;
 }
@@ -122,7 +127,8 @@ task<void> expect_small_echoes(loop&, channel ch) {
 
 template <sys::bell_kind Kind>
 task<void> echoes_then_stream(loop& lp, channel ch) {
-  expect(ch.woken_by() == Kind && ch.wakes_peer_by() == Kind, "the bell that was asked for, both ways");
+  expect(ch.woken_by() == Kind && ch.wakes_peer_by() == Kind,
+         "the bell that was asked for, both ways");
   for (std::uint64_t n = 0; n < 2000; ++n) {
     const auto bytes = patterned(pick(n, 200), n);
     co_await ch.send(bytes);
@@ -163,7 +169,8 @@ void check_bell() {
 constexpr std::uint64_t gathered_messages = 400;
 std::vector<std::size_t> pieces_of(std::uint64_t n) {
   std::vector<std::size_t> sizes(pick(n, 7));
-  for (std::size_t i = 0; i < sizes.size(); ++i) sizes[i] = pick(n * 8 + i, i % 3 == 0 ? 2 : n % 50 == 0 ? 200000 : 3000);
+  for (std::size_t i = 0; i < sizes.size(); ++i)
+    sizes[i] = pick(n * 8 + i, i % 3 == 0 ? 2 : n % 50 == 0 ? 200000 : 3000);
   return sizes;
 }
 
@@ -235,7 +242,8 @@ task<void> receive_into_buffers(loop&, channel ch) {
   std::vector<std::byte> buffer(3 * mib);
   for (std::uint64_t n = 0; n < 500; ++n) {
     const auto size = co_await ch.recv_into(buffer);
-    expect(size && *size == pick(n, 3000) && matches(std::span(buffer).first(*size), n), "a copy of the message");
+    expect(size && *size == pick(n, 3000) && matches(std::span(buffer).first(*size), n),
+           "a copy of the message");
   }
   for (const std::size_t size : {std::size_t{101}, 3 * mib}) {
     for (int attempt = 0; attempt < 3; ++attempt) {
@@ -243,7 +251,8 @@ task<void> receive_into_buffers(loop&, channel ch) {
       expect(failed.error() == errc::message_too_large, "a buffer that is too small to be refused");
     }
     const auto now = co_await ch.recv_into(buffer);
-    expect(now && *now == size && matches(std::span(buffer).first(size), size), "the message to be still there");
+    expect(now && *now == size && matches(std::span(buffer).first(size), size),
+           "the message to be still there");
   }
 }
 
@@ -271,13 +280,15 @@ task<void> hold_out_of_order(loop&, channel ch) {
     held.emplace_back(*std::move(m), n);
     while (held.size() > pick(n, 8)) {
       const std::size_t which = pick(n + held.size(), held.size());
-      expect(matches(held[which].m.bytes(), held[which].n), "a message to stay as it was while it is held");
+      expect(matches(held[which].m.bytes(), held[which].n),
+             "a message to stay as it was while it is held");
       std::swap(held[which], held.back());
       held.pop_back();
     }
   }
   expect(!co_await ch.recv(), "the end of the stream");
-  for (const held_message& h : held) expect(matches(h.m.bytes(), h.n), "a message to outlive the stream");
+  for (const held_message& h : held)
+    expect(matches(h.m.bytes(), h.n), "a message to outlive the stream");
 }
 
 task<void> send_too_much(loop&, channel ch) {
@@ -285,9 +296,12 @@ task<void> send_too_much(loop&, channel ch) {
   const auto bytes = patterned(100001, 1);
   for (int attempt = 0; attempt < 3; ++attempt) {
     const auto sent = co_await as_result(ch.send(bytes));
-    expect(sent.error() == errc::message_too_large, "a message beyond the peer's limit to be refused");
-    expect(ch.try_send(std::span(bytes).first(ch.max_claim() + 1)) == errc::message_too_large, "try_send beyond the ring to be refused");
-    expect((co_await as_result(ch.claim(ch.max_claim() + 1))).error() == errc::message_too_large, "a claim beyond the ring to be refused");
+    expect(sent.error() == errc::message_too_large,
+           "a message beyond the peer's limit to be refused");
+    expect(ch.try_send(std::span(bytes).first(ch.max_claim() + 1)) == errc::message_too_large,
+           "try_send beyond the ring to be refused");
+    expect((co_await as_result(ch.claim(ch.max_claim() + 1))).error() == errc::message_too_large,
+           "a claim beyond the ring to be refused");
   }
   co_await ch.send(std::span(bytes).first(100000));
   const auto m = co_await ch.recv();
@@ -340,7 +354,8 @@ TEST_CASE("rings of different sizes work together") {
   CHECK(run_pair(echo, expect_echo_of_every_size<4 * kib>, options) == both_well);
 }
 
-TEST_CASE("two processes on one processor exchange messages" * not_on(bsd | darwin, "a process cannot be bound to a processor")) {
+TEST_CASE("two processes on one processor exchange messages" *
+          not_on(bsd | darwin, "a process cannot be bound to a processor")) {
   pair_options options;
   options.one_cpu = true;
   CHECK(run_pair(echo, expect_small_echoes, options) == both_well);
@@ -349,10 +364,15 @@ TEST_CASE("two processes on one processor exchange messages" * not_on(bsd | darw
   CHECK(run_pair(echo, expect_echo_of_every_size<4 * kib>, options) == both_well);
 }
 
-TEST_CASE("sides that sleep are woken by their eventfd" * needs_eventfd) { check_bell<sys::bell_kind::eventfd>(); }
-TEST_CASE("sides that sleep are woken by bytes on the control socket" * needs_socket_bell) { check_bell<sys::bell_kind::socket>(); }
+TEST_CASE("sides that sleep are woken by their eventfd" * needs_eventfd) {
+  check_bell<sys::bell_kind::eventfd>();
+}
+TEST_CASE("sides that sleep are woken by bytes on the control socket" * needs_socket_bell) {
+  check_bell<sys::bell_kind::socket>();
+}
 
-TEST_CASE("sides that sleep are woken by a futex" * not_on(kqueue_hosts, "no loop waits on a futex")) {
+TEST_CASE("sides that sleep are woken by a futex" *
+          not_on(kqueue_hosts, "no loop waits on a futex")) {
   {
     const loop lp;
     if (!lp.can_wait_on_futex()) {
@@ -375,9 +395,13 @@ TEST_CASE("sides that always spin, and sides that never do, work together") {
   CHECK(run_pair(both_directions<64 * mib>, both_directions<64 * mib>, options) == both_well);
 }
 
-TEST_CASE("pieces that are sent together arrive as one message") { CHECK(run_pair(receive_gathered, send_gathered) == both_well); }
+TEST_CASE("pieces that are sent together arrive as one message") {
+  CHECK(run_pair(receive_gathered, send_gathered) == both_well);
+}
 
-TEST_CASE("batches of messages arrive in order") { CHECK(run_pair(receive_batches, send_batches) == both_well); }
+TEST_CASE("batches of messages arrive in order") {
+  CHECK(run_pair(receive_batches, send_batches) == both_well);
+}
 
 TEST_CASE("messages are received into buffers, and one that does not fit is still there") {
   CHECK(run_pair(receive_into_buffers, send_for_buffers) == both_well);

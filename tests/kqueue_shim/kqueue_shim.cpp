@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// A kqueue is an epoll set, edge-triggered, so it can be polled and watched by others; what has no descriptor of its own gets one (timerfd, eventfd,
-// signalfd), which is in the set. So everything behaves as with EV_CLEAR; timers as with EV_ONESHOT. One descriptor has one entry in the set
-// for both filters: what changes in one of them may be reported by the other as well, for nothing.
+// A kqueue is an epoll set, edge-triggered, so it can be polled and watched by others; what has no
+// descriptor of its own gets one (timerfd, eventfd, signalfd), which is in the set. So everything
+// behaves as with EV_CLEAR; timers as with EV_ONESHOT. One descriptor has one entry in the set for
+// both filters: what changes in one of them may be reported by the other as well, for nothing.
 //
 // Closing a kqueue has to close its helpers as well: so programs are linked with --wrap=close.
 //
-// As on the BSDs, an entry ends with its descriptor. epoll keeps it for as long as somebody else has the file open: each entry has a generation, and
-// what comes with an old one is dropped.
+// As on the BSDs, an entry ends with its descriptor. epoll keeps it for as long as somebody else
+// has the file open: each entry has a generation, and what comes with an old one is dropped.
 
 #include <sys/event.h>
 
@@ -73,13 +74,17 @@ public:
 
   int wait(struct kevent* events, int room, const timespec* timeout) {
     std::array<epoll_event, 64> batch;
-    const int most = std::clamp(room / 2, 1, static_cast<int>(batch.size()));  // a descriptor may have something to say for both filters
+    const int most = std::clamp(
+        room / 2, 1,
+        static_cast<int>(batch.size()));  // a descriptor may have something to say for both filters
     for (;;) {
-      const int found = static_cast<int>(::syscall(SYS_epoll_pwait2, set_, batch.data(), most, timeout, nullptr, std::size_t{0}));
+      const int found = static_cast<int>(
+          ::syscall(SYS_epoll_pwait2, set_, batch.data(), most, timeout, nullptr, std::size_t{0}));
       if (found < 0) return -1;
       const std::lock_guard lock(mutex_);
       int count = 0;
-      for (int i = 0; i < found; ++i) count += report(batch[static_cast<std::size_t>(i)], events + count, room - count);
+      for (int i = 0; i < found; ++i)
+        count += report(batch[static_cast<std::size_t>(i)], events + count, room - count);
       if (count > 0 || timeout) return count;
     }
   }
@@ -103,20 +108,22 @@ private:
     if (e.write.on) request.events |= EPOLLOUT;
     request.data.u64 = std::uint64_t{e.generation} << 32 | fd;
     if (!e.read.on && !e.write.on) {
-      // Fails where the descriptor has been closed, which is as good. By number: another thread may have it by now, and the thread sanitizer
-      // would call this a race.
+      // Fails where the descriptor has been closed, which is as good. By number: another thread may
+      // have it by now, and the thread sanitizer would call this a race.
       ::syscall(SYS_epoll_ctl, set_, EPOLL_CTL_DEL, static_cast<int>(fd), nullptr);
       return 0;
     }
     int result = ::epoll_ctl(set_, EPOLL_CTL_ADD, static_cast<int>(fd), &request);
-    if (result != 0 && errno == EEXIST) result = ::epoll_ctl(set_, EPOLL_CTL_MOD, static_cast<int>(fd), &request);
+    if (result != 0 && errno == EEXIST)
+      result = ::epoll_ctl(set_, EPOLL_CTL_MOD, static_cast<int>(fd), &request);
     if (result != 0) f = {};
     return result == 0 ? 0 : errno;
   }
 
   int change_helper(const struct kevent& c) {
-    const auto found =
-        std::find_if(helpers_.begin(), helpers_.end(), [&](const helper& h) { return h.kind == c.filter && h.ident == c.ident; });
+    const auto found = std::find_if(helpers_.begin(), helpers_.end(), [&](const helper& h) {
+      return h.kind == c.filter && h.ident == c.ident;
+    });
     const bool there = found != helpers_.end();
     if (!(c.flags & EV_ADD) && (!there || !found->state.on)) return ENOENT;
     if (!there && !make_helper(c)) return errno;
@@ -125,17 +132,21 @@ private:
     if (c.flags & EV_DELETE) h.state = {};
     if (c.filter == EVFILT_TIMER) {
       itimerspec setting{};
-      if (h.state.on) setting.it_value = {static_cast<time_t>(c.data / 1'000'000'000), static_cast<long>(c.data % 1'000'000'000)};
+      if (h.state.on)
+        setting.it_value = {static_cast<time_t>(c.data / 1'000'000'000),
+                            static_cast<long>(c.data % 1'000'000'000)};
       return ::timerfd_settime(h.fd, 0, &setting, nullptr) == 0 ? 0 : errno;
     }
     const std::uint64_t one = 1;
-    if (c.filter == EVFILT_USER && (c.fflags & NOTE_TRIGGER)) return ::write(h.fd, &one, sizeof one) > 0 ? 0 : errno;
+    if (c.filter == EVFILT_USER && (c.fflags & NOTE_TRIGGER))
+      return ::write(h.fd, &one, sizeof one) > 0 ? 0 : errno;
     return 0;
   }
 
   bool make_helper(const struct kevent& c) {
     int fd = -1;
-    if (c.filter == EVFILT_TIMER) fd = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (c.filter == EVFILT_TIMER)
+      fd = ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     if (c.filter == EVFILT_USER) fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c.filter == EVFILT_SIGNAL) {
       sigset_t one;
@@ -161,13 +172,16 @@ private:
     int count = 0;
     const auto add = [&](std::int16_t kind, const filter& f, bool end) {
       if (count == room) return;
-      EV_SET(&to[count], index, kind, static_cast<std::uint16_t>(end ? EV_EOF : 0), end ? error : 0, 0, f.udata);
+      EV_SET(&to[count], index, kind, static_cast<std::uint16_t>(end ? EV_EOF : 0), end ? error : 0,
+             0, f.udata);
       ++count;
     };
     const bool lowat = (e.read.fflags & NOTE_LOWAT) != 0;
     const bool read_end = (happened.events & (over | EPOLLRDHUP)) != 0;
-    if (e.read.on && (read_end || (!lowat && happened.events & EPOLLIN))) add(EVFILT_READ, e.read, read_end);
-    if (e.write.on && happened.events & (EPOLLOUT | over)) add(EVFILT_WRITE, e.write, (happened.events & over) != 0);
+    if (e.read.on && (read_end || (!lowat && happened.events & EPOLLIN)))
+      add(EVFILT_READ, e.read, read_end);
+    if (e.write.on && happened.events & (EPOLLOUT | over))
+      add(EVFILT_WRITE, e.write, (happened.events & over) != 0);
     return count;
   }
 
@@ -198,8 +212,8 @@ int kqueue() noexcept {
   return set;
 }
 
-int kevent(int fd, const struct kevent* changes, int change_count, struct kevent* events, int event_count,
-           const timespec* timeout) noexcept {
+int kevent(int fd, const struct kevent* changes, int change_count, struct kevent* events,
+           int event_count, const timespec* timeout) noexcept {
   queue* const q = fd < 0 ? nullptr : queues.at(static_cast<std::size_t>(fd)).load();
   if (!q) {
     errno = EBADF;
@@ -226,7 +240,8 @@ int kevent(int fd, const struct kevent* changes, int change_count, struct kevent
 }
 
 extern "C" int __wrap_close(int fd) {
-  if (fd >= 0 && static_cast<std::size_t>(fd) < queues.size() && queues[static_cast<std::size_t>(fd)].load())
+  if (fd >= 0 && static_cast<std::size_t>(fd) < queues.size() &&
+      queues[static_cast<std::size_t>(fd)].load())
     delete queues[static_cast<std::size_t>(fd)].exchange(nullptr);
   return __real_close(fd);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// What of src/sys/bsd/ does not compile on Linux, as calls that Linux has: in place of peer_identity.cpp and environment.cpp.
+// What of src/sys/bsd/ does not compile on Linux, as calls that Linux has: in place of
+// peer_identity.cpp and environment.cpp.
 
 #include "sys/posix/environment.hpp"
 #include "sys/posix/socket_calls.hpp"

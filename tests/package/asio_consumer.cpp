@@ -15,7 +15,8 @@ net::awaitable<void> serve(ringbell::asio_listener& listener) {
 }
 
 net::awaitable<void> ask(std::string name, bool& answered) {
-  ringbell::asio_channel ch = co_await ringbell::async_connect(co_await net::this_coro::executor, name, net::use_awaitable);
+  ringbell::asio_channel ch =
+      co_await ringbell::async_connect(co_await net::this_coro::executor, name, net::use_awaitable);
   co_await ch.send(net::buffer("hello", 5));
   const auto answer = co_await ch.recv();
   answered = answer && answer->text() == "hello";

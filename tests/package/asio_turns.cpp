@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A million turns of loops of awaited helpers: native tasks on a loop that an io_context drives, and Asio's coroutines on a channel.
+// A million turns of loops of awaited helpers: native tasks on a loop that an io_context drives,
+// and Asio's coroutines on a channel.
 #include <ringbell/asio.hpp>
 #include <ringbell/ringbell.hpp>
 
@@ -24,7 +25,9 @@ ringbell::task<> native(net::io_context& context, ringbell::running_loop& runnin
   net::post(context, [&running] { running.stop(); });
 }
 
-net::awaitable<void> send_one(ringbell::asio_channel& ch) { co_await ch.send(net::buffer("hello", 5)); }
+net::awaitable<void> send_one(ringbell::asio_channel& ch) {
+  co_await ch.send(net::buffer("hello", 5));
+}
 net::awaitable<std::size_t> receive_one(ringbell::asio_channel& ch) {
   const auto m = co_await ch.recv();
   co_return m ? m->size() : 0;
@@ -35,7 +38,8 @@ net::awaitable<void> accept(ringbell::asio_listener& listener, ringbell::asio_ch
 }
 
 net::awaitable<void> exchange(std::string name, ringbell::asio_channel& server, bool& right) {
-  ringbell::asio_channel client = co_await ringbell::async_connect(co_await net::this_coro::executor, name, net::use_awaitable);
+  ringbell::asio_channel client =
+      co_await ringbell::async_connect(co_await net::this_coro::executor, name, net::use_awaitable);
   while (!server.is_open()) co_await net::post(net::use_awaitable);
   std::size_t sum = 0;
   for (int i = 0; i < messages; i += at_once) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Loads the plug-in, and knows its errors although each has the library linked into itself: host PLUGIN
+// Loads the plug-in, and knows its errors although each has the library linked into itself: host
+// PLUGIN
 #include <ringbell/ringbell.hpp>
 
 #include <dlfcn.h>
@@ -16,7 +17,8 @@ int main(int, char** argv) {
   std::error_code code;
   code_of(code);
   bool right = code == ringbell::errc::end_of_stream && code != ringbell::errc::closed;
-  if (&code.category() == &ringbell::category()) return std::puts("the plug-in has no copy of its own"), EXIT_FAILURE;
+  if (&code.category() == &ringbell::category())
+    return std::puts("the plug-in has no copy of its own"), EXIT_FAILURE;
   try {
     throws();
     right = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A plug-in with a copy of the library of its own: fails in the ways that a program has to tell apart.
+// A plug-in with a copy of the library of its own: fails in the ways that a program has to tell
+// apart.
 #include <ringbell/ringbell.hpp>
 
 #include <system_error>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A million turns of a loop of awaited tasks that never suspend, then some of tasks that do, and a chain that is as long as few stacks are deep.
+// A million turns of a loop of awaited tasks that never suspend, then some of tasks that do, and a
+// chain that is as long as few stacks are deep.
 #include <ringbell/ringbell.hpp>
 
 #include <chrono>
@@ -38,7 +39,8 @@ task<bool> all() {
   for (int i = 0; i < turns / 10; ++i) sum += co_await suspended(i);
   for (int i = 0; i < turns / 10; ++i) sum += (co_await as_result(failed(i))).has_value() ? 1 : 0;
   for (int i = 0; i < turns / 10; ++i) sum += co_await timeout(std::chrono::hours(1), one(i));
-  for (int i = 0; i < turns / 10; ++i) sum += (co_await when_any(one(i), one(i + 1))).index() == 0 ? 1 : 0;
+  for (int i = 0; i < turns / 10; ++i)
+    sum += (co_await when_any(one(i), one(i + 1))).index() == 0 ? 1 : 0;
   sum += co_await chain(links);
   co_return sum == turns + 3 * (turns / 20) + turns / 10 + links;
 }

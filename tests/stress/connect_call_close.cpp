@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// One client process connects to a service, calls it, closes, and begins again. Afterwards both processes hold exactly what they held after the first
-// thousand times: descriptors, mappings, memory.
+// One client process connects to a service, calls it, closes, and begins again. Afterwards both
+// processes hold exactly what they held after the first thousand times: descriptors, mappings,
+// memory.
 //
 //   connect_call_close [CYCLES]     100000 unless given; below 3000 memory is not judged, since it has not settled
 #include "service_under_stress.hpp"
@@ -20,7 +21,8 @@ constexpr std::uint64_t least_to_judge = 3000;
 
 // The allocator's arenas and the tables of the kernel's rings settle slowly, by single pages.
 constexpr std::int64_t resident_tolerance_kib = 64;
-// Vectors that grow for good (free slots of watches and timers) may do so once more after the warm-up.
+// Vectors that grow for good (free slots of watches and timers) may do so once more after the
+// warm-up.
 constexpr std::uint64_t heap_tolerance = 4096;
 
 struct both_sides {
@@ -65,7 +67,8 @@ void compare(verdict& v, const char* who, const held& before, const held& after,
   v.require(after.system.regions == before.system.regions, of + "regions are left mapped");
   if (!memory || memory_is_kept) return;
   v.require(after.system.mappings <= before.system.mappings + 1, of + "mappings are left");
-  v.require(after.system.resident_kib <= before.system.resident_kib + resident_tolerance_kib, of + "resident memory has grown");
+  v.require(after.system.resident_kib <= before.system.resident_kib + resident_tolerance_kib,
+            of + "resident memory has grown");
   v.require(after.heap_bytes <= before.heap_bytes + heap_tolerance, of + "the heap has grown");
 }
 
@@ -76,7 +79,8 @@ int main(int argc, char** argv) try {
   const std::uint64_t first = std::min(warm_up, (all + 1) / 2);
   const temporary_folder folder;
   const std::string path = folder / "service";
-  bench::worker_process server("server", [&](bench::pipe_end& end) { serve_stress(end, path, {}); });
+  bench::worker_process server("server",
+                               [&](bench::pipe_end& end) { serve_stress(end, path, {}); });
   server.get<bool>();
 
   verdict v;
@@ -89,7 +93,8 @@ int main(int argc, char** argv) try {
     const std::chrono::duration<double, std::micro> took = loop::clock::now() - begun;
     const both_sides after = lp.run(look(lp, path));
 
-    std::printf("%llu times connected, called and closed; %.1f us each\n", static_cast<unsigned long long>(all),
+    std::printf("%llu times connected, called and closed; %.1f us each\n",
+                static_cast<unsigned long long>(all),
                 took.count() / static_cast<double>(std::max<std::uint64_t>(all - first, 1)));
     std::printf("after %llu:\n", static_cast<unsigned long long>(first));
     before.client.print("  client");

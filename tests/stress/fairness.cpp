@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Clients that call now and then, beside one that floods the server with calls. Phases with and without the flood alternate. It fails
-// when one of the former gets no reply beside the flood, or when the flood gets none; it prints how much longer they wait.
+// Clients that call now and then, beside one that floods the server with calls. Phases with and
+// without the flood alternate. It fails when one of the former gets no reply beside the flood, or
+// when the flood gets none; it prints how much longer they wait.
 //
 //   fairness [ROUNDS [IN_FLIGHT]]     20 rounds and 1000 calls of the flooder at a time unless given
 //
-// Two processors, so that the server's fairness is measured and not the system's: the server has one, all clients are on the other. Server and polite
-// clients run in a real-time class (when this user may; else the flooder goes to that of idle processes): so nobody else's process comes between, and the flooder,
-// which takes all that is left, gives way at once when a polite client wakes up. Without a flood it runs on, calling nobody, and an idle process does
-// so beside the server: else the processors would sleep between two calls, and waking them would make the calm phases the slower ones.
+// Two processors, so that the server's fairness is measured and not the system's: the server has
+// one, all clients are on the other. Server and polite clients run in a real-time class (when this
+// user may; else the flooder goes to that of idle processes): so nobody else's process comes
+// between, and the flooder, which takes all that is left, gives way at once when a polite client
+// wakes up. Without a flood it runs on, calling nobody, and an idle process does so beside the
+// server: else the processors would sleep between two calls, and waking them would make the calm
+// phases the slower ones.
 #include "service_under_stress.hpp"
 
 #include <ringbell/channel/connect.hpp>
@@ -51,17 +55,21 @@ struct report {
 
 void run_only_when_nobody_else_does() {
   const sched_param none{};
-  if (::sched_setscheduler(0, SCHED_IDLE, &none) != 0) throw std::runtime_error("cannot join the idle class");
+  if (::sched_setscheduler(0, SCHED_IDLE, &none) != 0)
+    throw std::runtime_error("cannot join the idle class");
 }
 
-task<void> call_politely(const client& c, unsigned seed, loop::clock::time_point until, tool::histogram& times, std::uint64_t& replies) {
+task<void> call_politely(const client& c, unsigned seed, loop::clock::time_point until,
+                         tool::histogram& times, std::uint64_t& replies) {
   std::minstd_rand random(seed + 1);
   const std::vector<std::byte> request(request_bytes);
   while (loop::clock::now() < until) {
-    co_await sleep_for(std::chrono::microseconds(random() % (2 * static_cast<unsigned>(polite_pause.count()))));
+    co_await sleep_for(
+        std::chrono::microseconds(random() % (2 * static_cast<unsigned>(polite_pause.count()))));
     const auto begun = loop::clock::now();
     const payload p = co_await c.call(echo_method, std::span<const std::byte>(request));
-    times.add(static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now() - begun).count()));
+    times.add(
+        static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now() - begun).count()));
     if (p.size() != request_bytes) throw std::runtime_error("a wrong reply");
     ++replies;
   }
@@ -74,12 +82,13 @@ task<void> connect_some(loop& lp, const std::string& path, std::vector<client>& 
   }
 }
 
-task<void> call_for_a_phase(loop& lp, const std::vector<client>& all, unsigned round, tool::histogram& times,
-                            std::vector<std::uint64_t>& replies) {
+task<void> call_for_a_phase(loop& lp, const std::vector<client>& all, unsigned round,
+                            tool::histogram& times, std::vector<std::uint64_t>& replies) {
   scope calling(lp);
   const auto until = loop::clock::now() + phase;
   for (std::size_t i = 0; i < all.size(); ++i)
-    calling.spawn(call_politely(all[i], round * 100 + static_cast<unsigned>(i), until, times, replies[i]));
+    calling.spawn(
+        call_politely(all[i], round * 100 + static_cast<unsigned>(i), until, times, replies[i]));
   co_await calling.join();
 }
 
@@ -92,12 +101,15 @@ void be_polite(const bench::pipe_end& commander, const std::string& path) {
     tool::histogram times;
     std::vector<std::uint64_t> replies(all.size());
     lp.run(call_for_a_phase(lp, all, round, times, replies));
-    commander.put(report{times.quantile(0.5), times.quantile(0.99), *std::min_element(replies.begin(), replies.end())});
+    commander.put(report{times.quantile(0.5), times.quantile(0.99),
+                         *std::min_element(replies.begin(), replies.end())});
   }
 }
 
-// Speaks the protocol by itself, with a fraction of what a client does for each call: so the server is what has no time left.
-task<void> keep_calling(loop& lp, std::string path, std::size_t in_flight, const bench::pipe_end& commander, board& b) {
+// Speaks the protocol by itself, with a fraction of what a client does for each call: so the server
+// is what has no time left.
+task<void> keep_calling(loop& lp, std::string path, std::size_t in_flight,
+                        const bench::pipe_end& commander, board& b) {
   connect_options options;
   options.bells = sys::bell_bit(sys::bell_kind::socket);
   task<channel> connecting = ringbell::connect(lp, std::move(path), options);
@@ -108,7 +120,8 @@ task<void> keep_calling(loop& lp, std::string path, std::size_t in_flight, const
   std::size_t under_way = 0;
   commander.put(true);
   for (;;) {
-    while (!b.flood.load(std::memory_order_relaxed)) {}  // the whole process: it only keeps the processor awake
+    while (!b.flood.load(std::memory_order_relaxed)) {
+    }  // the whole process: it only keeps the processor awake
     for (; under_way < in_flight; ++under_way) {
       ++head.call;
       const service_frame::encoded_header encoded = service_frame::encode(head);
@@ -123,7 +136,8 @@ task<void> keep_calling(loop& lp, std::string path, std::size_t in_flight, const
   }
 }
 
-void flood(const bench::pipe_end& commander, const std::string& path, std::size_t in_flight, bool real_time, board& b) {
+void flood(const bench::pipe_end& commander, const std::string& path, std::size_t in_flight,
+           bool real_time, board& b) {
   if (real_time) {
     if (::nice(-15) == -1) std::fprintf(stderr, "the flooder shares its processor with others\n");
   } else {
@@ -201,13 +215,18 @@ int measure(const std::vector<int>& cpus, std::uint64_t rounds, std::size_t in_f
     ratios_99.push_back(flooded.p99.back() / calm.p99.back());
   }
   const double seconds = static_cast<double>(rounds) * std::chrono::duration<double>(phase).count();
-  std::printf("%s\n", real_time ? "in a real-time class" : "in no real-time class: others may come between");
-  std::printf("%zu polite clients, medians of %llu rounds: p50 %.1f us, p99 %.1f us\n", polite_clients,
-              static_cast<unsigned long long>(rounds), median(calm.p50), median(calm.p99));
-  std::printf("beside a flood of %.0f calls a second, which keeps the server busy for %.0f %% of the time: p50 %.1f us, p99 %.1f us\n",
-              static_cast<double>(flood_calls) / seconds, 100 * server_cpu / seconds, median(flooded.p50), median(flooded.p99));
-  std::printf("ratios, medians of the rounds': p50 %.2f, p99 %.2f; at least %llu replies to each polite client beside the flood\n",
-              median(ratios_50), median(ratios_99), static_cast<unsigned long long>(fewest_replies));
+  std::printf("%s\n", real_time ? "in a real-time class"
+                                : "in no real-time class: others may come between");
+  std::printf("%zu polite clients, medians of %llu rounds: p50 %.1f us, p99 %.1f us\n",
+              polite_clients, static_cast<unsigned long long>(rounds), median(calm.p50),
+              median(calm.p99));
+  std::printf(
+      "beside a flood of %.0f calls a second, which keeps the server busy for %.0f %% of the time: p50 %.1f us, p99 %.1f us\n",
+      static_cast<double>(flood_calls) / seconds, 100 * server_cpu / seconds, median(flooded.p50),
+      median(flooded.p99));
+  std::printf(
+      "ratios, medians of the rounds': p50 %.2f, p99 %.2f; at least %llu replies to each polite client beside the flood\n",
+      median(ratios_50), median(ratios_99), static_cast<unsigned long long>(fewest_replies));
   verdict v;
   v.require(fewest_replies != 0, "a polite client got no reply beside the flood");
   v.require(flood_calls != 0, "the flood got no reply");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// A thousand clients, ten in each process, call a service; ten times a second one of the processes is killed and replaced, whatever it
-// is doing. The others get right replies only, and in the end the server holds what it held in the beginning. How long it stalled
-// meanwhile is printed.
+// A thousand clients, ten in each process, call a service; ten times a second one of the processes
+// is killed and replaced, whatever it is doing. The others get right replies only, and in the end
+// the server holds what it held in the beginning. How long it stalled meanwhile is printed.
 //
 //   killed_clients [SECONDS]     60 unless given
 #include "service_under_stress.hpp"
@@ -26,12 +26,14 @@ namespace {
 
 constexpr std::size_t processes = 100;
 constexpr std::size_t clients_each = 10;
-// More at first than later: tables that have grown for them need not grow when new clients come before the dead ones are noticed.
+// More at first than later: tables that have grown for them need not grow when new clients come
+// before the dead ones are noticed.
 constexpr std::size_t processes_at_first = processes + 10;
 constexpr std::chrono::milliseconds between_kills{100};
 constexpr std::uint64_t warm_up_calls = 4;  // of each client
 
-constexpr std::chrono::milliseconds mean_pause{500};  // of a client between two calls: 2,000 calls a second in all
+constexpr std::chrono::milliseconds mean_pause{
+    500};  // of a client between two calls: 2,000 calls a second in all
 constexpr std::size_t longest_echo = 8192;
 constexpr unsigned calls_per_stream = 8;
 
@@ -60,7 +62,8 @@ struct board {
 std::uint64_t ran() noexcept {
   timespec t{};
   ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
+  return static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(t.tv_nsec);
 }
 
 /// How long this thread, ready to run, has waited for a processor since it began.
@@ -69,7 +72,9 @@ public:
   std::uint64_t operator()() const noexcept {
     char text[96] = {};
     unsigned long long ran = 0, waited = 0;
-    if (::pread(file_.get(), text, sizeof text - 1, 0) <= 0 || std::sscanf(text, "%llu %llu", &ran, &waited) != 2) return 0;
+    if (::pread(file_.get(), text, sizeof text - 1, 0) <= 0 ||
+        std::sscanf(text, "%llu %llu", &ran, &waited) != 2)
+      return 0;
     return waited;
   }
 
@@ -81,8 +86,9 @@ std::uint64_t nanoseconds_since(loop::clock::time_point begun) {
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(loop::clock::now() - begun).count());
 }
 
-// How late a timer of this loop is; and how late it would have been had the processors been free. That is what the server is to blame for: what it did, and
-// what it slept, before it came to its timers. A thousand clients in a hundred processes make it wait for a processor as well.
+// How late a timer of this loop is; and how late it would have been had the processors been free.
+// That is what the server is to blame for: what it did, and what it slept, before it came to its
+// timers. A thousand clients in a hundred processes make it wait for a processor as well.
 task<void> note_stalls(const server& s, board& b) {
   const waited_for_processor waited;
   for (auto due = loop::clock::now();;) {
@@ -124,7 +130,8 @@ task<bool> mirrored(client& c, std::uint64_t seed) {
 task<void> live(loop& lp, const std::string& path, std::uint64_t seed, board& b) {
   std::minstd_rand random(static_cast<unsigned>(seed));
   const auto up_to = [&](auto most) {
-    return std::chrono::microseconds(random() % static_cast<unsigned>(std::chrono::microseconds(most).count()));
+    return std::chrono::microseconds(
+        random() % static_cast<unsigned>(std::chrono::microseconds(most).count()));
   };
   try {
     client_options options;
@@ -151,10 +158,12 @@ task<void> live(loop& lp, const std::string& path, std::uint64_t seed, board& b)
 }
 
 void be_clients(const std::string& path, std::uint64_t seed, board& b) {
-  // A hundred and more processes that want two processors: it is the server that is measured, not who gets its turn when.
+  // A hundred and more processes that want two processors: it is the server that is measured, not
+  // who gets its turn when.
   if (::nice(10) == -1) std::fprintf(stderr, "a client cannot be nice\n");
   loop lp;
-  for (std::size_t i = 0; i < clients_each; ++i) lp.spawn(live(lp, path, seed * clients_each + i, b));
+  for (std::size_t i = 0; i < clients_each; ++i)
+    lp.spawn(live(lp, path, seed * clients_each + i, b));
   lp.run();
 }
 
@@ -174,7 +183,8 @@ public:
 private:
   std::unique_ptr<bench::worker_process> start() {
     const std::uint64_t seed = ++started_;
-    return std::make_unique<bench::worker_process>("clients", [this, seed](bench::pipe_end&) { be_clients(path_, seed, board_); });
+    return std::make_unique<bench::worker_process>(
+        "clients", [this, seed](bench::pipe_end&) { be_clients(path_, seed, board_); });
   }
   std::string path_;
   board& board_;
@@ -183,7 +193,8 @@ private:
   std::minstd_rand random_;
 };
 
-// Asks the server what it holds, whenever it is told to; in a process of its own, since the one that forks is to have no loop.
+// Asks the server what it holds, whenever it is told to; in a process of its own, since the one
+// that forks is to have no loop.
 task<held> look(loop& lp, const std::string& path) {
   task<client> connecting = client::connect(lp, path);
   const client c = co_await std::move(connecting);
@@ -201,26 +212,34 @@ void watch(const bench::pipe_end& end, const std::string& path) {
   for (bool command = false; end.get(command);) end.put(lp.run(look(lp, path)));
 }
 
-/// Waits for `condition`, for as long as anything at all goes on: on a busy machine this takes its time.
-void wait_for(const bench::worker_process& server, const board& b, const std::function<bool()>& condition) {
+/// Waits for `condition`, for as long as anything at all goes on: on a busy machine this takes its
+/// time.
+void wait_for(const bench::worker_process& server, const board& b,
+              const std::function<bool()>& condition) {
   const auto progress = [&b] { return b.connected + b.calls + b.streams; };
   std::uint64_t seen = progress();
   for (auto until = loop::clock::now() + patience; !condition(); std::this_thread::sleep_for(1ms)) {
     if (std::exchange(seen, progress()) != seen) until = loop::clock::now() + patience;
-    if (loop::clock::now() > until) throw std::runtime_error("clients do not connect, or do not call");
+    if (loop::clock::now() > until)
+      throw std::runtime_error("clients do not connect, or do not call");
     if (::kill(server.process(), 0) != 0) throw std::runtime_error("the server has died");
   }
 }
 
 void print(const board& b, std::uint64_t kills) {
-  std::printf("%llu clients killed; %llu connected, %llu calls and %llu streams answered, %llu wrong, %llu failed\n",
-              static_cast<unsigned long long>(kills), static_cast<unsigned long long>(b.connected),
-              static_cast<unsigned long long>(b.calls), static_cast<unsigned long long>(b.streams),
-              static_cast<unsigned long long>(b.wrong), static_cast<unsigned long long>(b.failed));
-  std::printf("largest delay of a timer in the server: %.1f ms, without its waiting for a processor: %.1f ms (%.1f of them at work)\n",
-              static_cast<double>(b.late_ns) / 1e6, static_cast<double>(b.stall_ns) / 1e6, static_cast<double>(b.ran_ns) / 1e6);
-  std::printf("slowest call of a survivor: %.1f ms; %llu over 10 ms, %llu over 100 ms\n", static_cast<double>(b.slowest_ns) / 1e6,
-              static_cast<unsigned long long>(b.over_10_ms), static_cast<unsigned long long>(b.over_100_ms));
+  std::printf(
+      "%llu clients killed; %llu connected, %llu calls and %llu streams answered, %llu wrong, %llu failed\n",
+      static_cast<unsigned long long>(kills), static_cast<unsigned long long>(b.connected),
+      static_cast<unsigned long long>(b.calls), static_cast<unsigned long long>(b.streams),
+      static_cast<unsigned long long>(b.wrong), static_cast<unsigned long long>(b.failed));
+  std::printf(
+      "largest delay of a timer in the server: %.1f ms, without its waiting for a processor: %.1f ms (%.1f of them at work)\n",
+      static_cast<double>(b.late_ns) / 1e6, static_cast<double>(b.stall_ns) / 1e6,
+      static_cast<double>(b.ran_ns) / 1e6);
+  std::printf("slowest call of a survivor: %.1f ms; %llu over 10 ms, %llu over 100 ms\n",
+              static_cast<double>(b.slowest_ns) / 1e6,
+              static_cast<unsigned long long>(b.over_10_ms),
+              static_cast<unsigned long long>(b.over_100_ms));
 }
 
 }  // namespace
@@ -245,12 +264,15 @@ int main(int argc, char** argv) try {
   // The server once has as many clients as later, so that what it keeps for reuse is there.
   crowd all(path, *b);
   all.fill(processes_at_first);
-  wait_for(server, *b, [&] { return b->calls >= warm_up_calls * processes_at_first * clients_each && b->streams != 0; });
+  wait_for(server, *b, [&] {
+    return b->calls >= warm_up_calls * processes_at_first * clients_each && b->streams != 0;
+  });
   all.kill_all();
   const held before = held_now();
 
   all.fill(processes);
-  wait_for(server, *b, [&] { return b->connected >= (processes_at_first + processes) * clients_each; });
+  wait_for(server, *b,
+           [&] { return b->connected >= (processes_at_first + processes) * clients_each; });
   b->late_ns = b->stall_ns = b->slowest_ns = b->over_10_ms = b->over_100_ms = 0;
   std::uint64_t kills = 0;
   auto next = loop::clock::now();
@@ -259,9 +281,12 @@ int main(int argc, char** argv) try {
     all.kill_one();
     all.fill(processes);
     kills += clients_each;
-    // On a busy machine the server may be behind: it is never to have more clients than it had at first.
+    // On a busy machine the server may be behind: it is never to have more clients than it had at
+    // first.
     const std::uint64_t looks = b->looks;
-    wait_for(server, *b, [&] { return b->looks > looks && b->clients < (processes_at_first - 2) * clients_each; });
+    wait_for(server, *b, [&] {
+      return b->looks > looks && b->clients < (processes_at_first - 2) * clients_each;
+    });
     next = std::max(next, loop::clock::now() - between_kills);
   }
   print(*b, kills);
@@ -278,7 +303,8 @@ int main(int argc, char** argv) try {
   v.require(after.system.regions == before.system.regions, "regions are left mapped");
   if (!memory_is_kept) {
     v.require(after.system.mappings <= before.system.mappings + 2, "mappings are left");
-    v.require(after.system.resident_kib <= before.system.resident_kib + resident_tolerance_kib, "resident memory has grown");
+    v.require(after.system.resident_kib <= before.system.resident_kib + resident_tolerance_kib,
+              "resident memory has grown");
     v.require(after.heap_bytes <= before.heap_bytes + heap_tolerance, "the heap has grown");
   }
   server.put(true);

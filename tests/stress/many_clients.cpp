@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// Thousands of clients in four processes connect to one service, all at once; each calls once, then all are idle, then one at a time
-// calls, a random one each time. It fails when a client cannot connect, a call fails, or an idle server does not sleep. It prints what
-// the clients cost the server, and how much longer such a call takes than with ten clients.
+// Thousands of clients in four processes connect to one service, all at once; each calls once, then
+// all are idle, then one at a time calls, a random one each time. It fails when a client cannot
+// connect, a call fails, or an idle server does not sleep. It prints what the clients cost the
+// server, and how much longer such a call takes than with ten clients.
 //
 //   many_clients [CLIENTS [IDLE_SECONDS [ROUNDS]]]     10000, 5 and 100 unless given
 #include "service_under_stress.hpp"
@@ -92,7 +93,8 @@ private:
       const std::uint64_t number = ++number_;
       std::memcpy(request.data(), &number, sizeof number);
       const payload p = co_await clients_[i].call(echo_method, std::span<const std::byte>(request));
-      const bool right = p.size() == request.size() && std::equal(request.begin(), request.end(), p.bytes().begin());
+      const bool right = p.size() == request.size() &&
+                         std::equal(request.begin(), request.end(), p.bytes().begin());
       ++(right ? r.done : r.failed);
     } catch (const std::exception& error) {
       if (r.failed++ == 0) std::fprintf(stderr, "calling: %s\n", error.what());
@@ -109,7 +111,8 @@ private:
       std::this_thread::sleep_for(pause_between_calls);
       const auto begun = loop::clock::now();
       loop_.run(call(any(random_), r));
-      took = static_cast<std::uint32_t>(std::chrono::nanoseconds(loop::clock::now() - begun).count());
+      took =
+          static_cast<std::uint32_t>(std::chrono::nanoseconds(loop::clock::now() - begun).count());
     }
   }
 
@@ -147,7 +150,8 @@ struct kernel_memory {
   }
 };
 
-double grown(const std::map<std::string, double>& before, const std::map<std::string, double>& after, const std::string& name) {
+double grown(const std::map<std::string, double>& before,
+             const std::map<std::string, double>& after, const std::string& name) {
   const auto a = before.find(name), b = after.find(name);
   return b == after.end() ? 0 : b->second - (a == before.end() ? 0 : a->second);
 }
@@ -171,11 +175,15 @@ double median(std::vector<std::uint32_t> values) {
 
 struct scene {
   scene(const std::string& folder, const server_options& options)
-      : server("server", [&](bench::pipe_end& end) { serve_stress(end, folder + "/many", options); }),
-        server_of_few("server of few", [&](bench::pipe_end& end) { serve_stress(end, folder + "/few", options); }),
-        process_of_few("process of few", [&](bench::pipe_end& end) { client_process(folder + "/few").obey(end); }) {
+      : server("server",
+               [&](bench::pipe_end& end) { serve_stress(end, folder + "/many", options); }),
+        server_of_few("server of few",
+                      [&](bench::pipe_end& end) { serve_stress(end, folder + "/few", options); }),
+        process_of_few("process of few",
+                       [&](bench::pipe_end& end) { client_process(folder + "/few").obey(end); }) {
     for (std::size_t i = 0; i < client_processes; ++i)
-      processes.emplace_back("clients", [&](bench::pipe_end& end) { client_process(folder + "/many").obey(end); });
+      processes.emplace_back(
+          "clients", [&](bench::pipe_end& end) { client_process(folder + "/many").obey(end); });
     server.get<bool>();
     server_of_few.get<bool>();
     process_of_few.get<bool>();
@@ -201,21 +209,28 @@ struct scene {
 
 void connect_all(verdict& v, const scene& s, std::size_t clients) {
   const report connected = s.ask_all({order_kind::connect, clients / client_processes});
-  std::printf("%llu clients connected in %.2f s, %.0f us each; %llu failed\n", static_cast<unsigned long long>(connected.done),
-              connected.seconds, connected.seconds * 1e6 / static_cast<double>(clients), static_cast<unsigned long long>(connected.failed));
+  std::printf("%llu clients connected in %.2f s, %.0f us each; %llu failed\n",
+              static_cast<unsigned long long>(connected.done), connected.seconds,
+              connected.seconds * 1e6 / static_cast<double>(clients),
+              static_cast<unsigned long long>(connected.failed));
   v.require(connected.failed == 0 && connected.done == clients, "a client could not connect");
   const report called = s.ask_all({order_kind::call_all, 0});
-  std::printf("all called once in %.2f s; %llu failed\n", called.seconds, static_cast<unsigned long long>(called.failed));
+  std::printf("all called once in %.2f s; %llu failed\n", called.seconds,
+              static_cast<unsigned long long>(called.failed));
   v.require(called.failed == 0 && called.done == clients, "a call failed");
 }
 
-// The server's side of a client. Its own processes' memory is counted by its share in what others map as well: each side maps the region of both, and
-// writes one of them, so by the shares each pays for one. The kernel counts its objects for all processes together; both sides have the same (a socket,
-// a file in memory until it is mapped, two mappings, a watch), so half of them are the server's.
-void print_memory(std::size_t clients, const process_figures& before, const process_figures& after, const kernel_memory& kernel_before,
-                  const kernel_memory& kernel_after) {
+// The server's side of a client. Its own processes' memory is counted by its share in what others
+// map as well: each side maps the region of both, and writes one of them, so by the shares each
+// pays for one. The kernel counts its objects for all processes together; both sides have the same
+// (a socket, a file in memory until it is mapped, two mappings, a watch), so half of them are the
+// server's.
+void print_memory(std::size_t clients, const process_figures& before, const process_figures& after,
+                  const kernel_memory& kernel_before, const kernel_memory& kernel_after) {
   const auto each = [&](double kib) { return kib / static_cast<double>(clients); };
-  const auto kernel = [&](const char* name) { return each(grown(kernel_before.parts, kernel_after.parts, name)); };
+  const auto kernel = [&](const char* name) {
+    return each(grown(kernel_before.parts, kernel_after.parts, name));
+  };
   const double shared = each(static_cast<double>(after.proportional_kib - before.proportional_kib));
   const double alone = each(static_cast<double>(after.private_kib - before.private_kib));
   const double tables = each(static_cast<double>(after.page_table_kib - before.page_table_kib));
@@ -224,15 +239,19 @@ void print_memory(std::size_t clients, const process_figures& before, const proc
       "an idle client, at the server: %.1f KiB of memory (%.1f its own, the rest its share of the rings), %.1f KiB of page tables, %.1f KiB of kernel objects: "
       "%.1f KiB\n",
       shared, alone, tables, objects, shared + tables + objects);
-  std::printf("  of the machine, both sides: slab %.1f, per CPU %.1f, kernel stacks %.1f, page tables %.1f, memory in rings %.1f KiB\n",
-              kernel("Slab"), kernel("Percpu"), kernel("KernelStack"), kernel("PageTables"), kernel("Shmem"));
+  std::printf(
+      "  of the machine, both sides: slab %.1f, per CPU %.1f, kernel stacks %.1f, page tables %.1f, memory in rings %.1f KiB\n",
+      kernel("Slab"), kernel("Percpu"), kernel("KernelStack"), kernel("PageTables"),
+      kernel("Shmem"));
   std::vector<std::pair<double, std::string>> caches;
   for (const auto& [name, kib] : kernel_after.caches)
     caches.emplace_back(each(grown(kernel_before.caches, kernel_after.caches, name)), name);
   std::sort(caches.rbegin(), caches.rend());
-  for (std::size_t i = 0; i < std::min<std::size_t>(caches.size(), 12) && caches[i].first > 0.05; ++i)
+  for (std::size_t i = 0; i < std::min<std::size_t>(caches.size(), 12) && caches[i].first > 0.05;
+       ++i)
     std::printf("    %-24s %6.2f KiB\n", caches[i].second.c_str(), caches[i].first);
-  std::printf("  descriptors of the server: %.2f for each client\n", each(static_cast<double>(after.descriptors - before.descriptors)));
+  std::printf("  descriptors of the server: %.2f for each client\n",
+              each(static_cast<double>(after.descriptors - before.descriptors)));
 }
 
 void judge_idleness(verdict& v, const scene& s, std::chrono::seconds window) {
@@ -241,8 +260,10 @@ void judge_idleness(verdict& v, const scene& s, std::chrono::seconds window) {
   std::this_thread::sleep_for(window);
   const auto seconds = static_cast<double>(window.count());
   const double cpu = (bench::cpu_seconds(s.server.process()) - cpu_before) / seconds;
-  const double wakeups = static_cast<double>(sleeps_of(s.server.process()) - sleeps_before) / seconds;
-  std::printf("idle for %.0f s: %.4f %% of a processor, %.2f wake-ups a second\n", seconds, cpu * 100, wakeups);
+  const double wakeups =
+      static_cast<double>(sleeps_of(s.server.process()) - sleeps_before) / seconds;
+  std::printf("idle for %.0f s: %.4f %% of a processor, %.2f wake-ups a second\n", seconds,
+              cpu * 100, wakeups);
   v.require(cpu < most_idle_cpu, "the idle server takes processor time");
   v.require(wakeups < most_idle_wakeups, "the idle server wakes up");
 }
@@ -260,8 +281,9 @@ void print_latency(verdict& v, const scene& s, std::uint64_t rounds) {
     slice(s.processes[round % client_processes], among_many);
   }
   const double few_us = median(among_few) / 1000, many_us = median(among_many) / 1000;
-  std::printf("a random client calls, %zu calls each, p50: %.1f us; with %zu clients %.1f us; ratio %.2f\n", among_many.size(), many_us,
-              few, few_us, many_us / few_us);
+  std::printf(
+      "a random client calls, %zu calls each, p50: %.1f us; with %zu clients %.1f us; ratio %.2f\n",
+      among_many.size(), many_us, few, few_us, many_us / few_us);
 }
 
 }  // namespace
@@ -271,10 +293,12 @@ int main(int argc, char** argv) try {
   const std::chrono::seconds idle(argument(argc, argv, 2, 5));
   const std::uint64_t rounds = argument(argc, argv, 3, 100);
   const temporary_folder folder;
-  // Nobody is called so often that polling would pay. Each side would find that out for each of its connections, in vain polls: a matter of its own.
+  // Nobody is called so often that polling would pay. Each side would find that out for each of its
+  // connections, in vain polls: a matter of its own.
   ::setenv("RINGBELL_SPIN", "none", 0);
   server_options options;
-  options.idle_timeout = 10min;  // some clients have no call for longer than by default they may be idle
+  options.idle_timeout =
+      10min;  // some clients have no call for longer than by default they may be idle
   const scene s(folder.path(), options);
 
   verdict v;
@@ -283,7 +307,8 @@ int main(int argc, char** argv) try {
   connect_all(v, s, clients);
   judge_idleness(v, s, idle);
   const kernel_memory kernel_after = kernel_memory::now();
-  print_memory(clients, before, process_figures::of(s.server.process()), kernel_before, kernel_after);
+  print_memory(clients, before, process_figures::of(s.server.process()), kernel_before,
+               kernel_after);
 
   s.process_of_few.put(order{order_kind::connect, few});
   v.require(s.process_of_few.get<report>().failed == 0, "one of the few clients could not connect");

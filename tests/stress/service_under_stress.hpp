@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What the stress tests of services have in common: a server in a process of its own, what it and its clients hold of the system, and a verdict.
+// What the stress tests of services have in common: a server in a process of its own, what it and
+// its clients hold of the system, and a verdict.
 #pragma once
 
 #include <ringbell/loop/loop.hpp>
@@ -32,10 +33,13 @@
 
 namespace ringbell::test {
 
-inline constexpr std::uint32_t echo_method = method_id("echo");      ///< replies with the request
-inline constexpr std::uint32_t mirror_method = method_id("mirror");  ///< sends each part back; the reply is how many there were, as text
-inline constexpr std::uint32_t work_method = method_id("work");      ///< echoes, after a microsecond of work
-inline constexpr std::uint32_t held_method = method_id("held");      ///< replies with `held` of the server
+inline constexpr std::uint32_t echo_method = method_id("echo");  ///< replies with the request
+inline constexpr std::uint32_t mirror_method =
+    method_id("mirror");  ///< sends each part back; the reply is how many there were, as text
+inline constexpr std::uint32_t work_method =
+    method_id("work");  ///< echoes, after a microsecond of work
+inline constexpr std::uint32_t held_method =
+    method_id("held");  ///< replies with `held` of the server
 
 /// What a process holds of the system, and of its own heap.
 struct held {
@@ -48,13 +52,15 @@ struct held {
     return {clients, resources::now(), ::mallinfo2().uordblks};
   }
   void print(const char* who) const {
-    std::printf("%s: %lld descriptors, %lld mappings, %lld KiB resident, %llu B of heap in use\n", who,
-                static_cast<long long>(system.descriptors), static_cast<long long>(system.mappings),
-                static_cast<long long>(system.resident_kib), static_cast<unsigned long long>(heap_bytes));
+    std::printf(
+        "%s: %lld descriptors, %lld mappings, %lld KiB resident, %llu B of heap in use\n", who,
+        static_cast<long long>(system.descriptors), static_cast<long long>(system.mappings),
+        static_cast<long long>(system.resident_kib), static_cast<unsigned long long>(heap_bytes));
   }
 
 private:
-  // glibc counts what lies in a thread's cache of freed blocks as in use: up to seven of each size, and now there are seven.
+  // glibc counts what lies in a thread's cache of freed blocks as in use: up to seven of each size,
+  // and now there are seven.
   static void fill_thread_cache() {
     constexpr std::size_t most_blocks = 7, largest = 1032, step = 16;
     for (std::size_t size = 24; size <= largest; size += step) {
@@ -65,8 +71,8 @@ private:
   }
 };
 
-/// Counts what went wrong; the exit status in the end. Times and ratios of times go wrong in no way: they are printed, and people judge
-/// them.
+/// Counts what went wrong; the exit status in the end. Times and ratios of times go wrong in no
+/// way: they are printed, and people judge them.
 class verdict {
 public:
   void require(bool holds, const std::string& what) {
@@ -102,7 +108,8 @@ inline task<reply> answer_stress(std::size_t clients, request r) {
     co_return reply(std::to_string(parts));
   }
   if (r.method() == work_method)
-    for (const auto until = loop::clock::now() + std::chrono::microseconds(1); loop::clock::now() < until;) {}
+    for (const auto until = loop::clock::now() + std::chrono::microseconds(1);
+         loop::clock::now() < until;) {}
   co_return reply(r.bytes());
 }
 
@@ -130,16 +137,20 @@ inline void run_on(int cpu) {
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(static_cast<std::size_t>(cpu), &set);
-  if (::sched_setaffinity(0, sizeof set, &set) != 0) throw std::runtime_error("cannot be bound to a processor");
+  if (::sched_setaffinity(0, sizeof set, &set) != 0)
+    throw std::runtime_error("cannot be bound to a processor");
 }
 
-/// The body of a worker process: serves at `path` until the other end of `end` says something, or goes; then stops in order. `also` is started beside it, with the server.
-inline void serve_stress(const bench::pipe_end& end, const std::string& path, const server_options& options,
+/// The body of a worker process: serves at `path` until the other end of `end` says something, or
+/// goes; then stops in order. `also` is started beside it, with the server.
+inline void serve_stress(const bench::pipe_end& end, const std::string& path,
+                         const server_options& options,
                          const std::function<task<void>(const server&)>& also = {}) {
   raise_descriptor_limit();
   loop lp;
   std::optional<server> s;
-  s.emplace(lp, path, [&s](request r) { return answer_stress(s->clients(), std::move(r)); }, options);
+  s.emplace(
+      lp, path, [&s](request r) { return answer_stress(s->clients(), std::move(r)); }, options);
   scope beside(lp);
   if (also) beside.spawn(also(*s));
   end.put(true);
@@ -162,7 +173,8 @@ inline std::uint64_t argument(int argc, char** argv, int i, std::uint64_t otherw
   const std::string_view text = argv[i];
   std::uint64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size() || value == 0) throw std::runtime_error("arguments are positive numbers");
+  if (error != std::errc() || end != text.data() + text.size() || value == 0)
+    throw std::runtime_error("arguments are positive numbers");
   return value;
 }
 

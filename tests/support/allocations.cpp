@@ -26,7 +26,9 @@ void* allocate(std::size_t size) noexcept {
   throw std::bad_alloc();
 }
 // The default one calls the one above; that of a sanitizer's runtime does not.
-[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept { return allocate(size); }
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return allocate(size);
+}
 [[gnu::noinline]] void operator delete(void* p) noexcept {
   if (p) ++ringbell::test::deallocations;
   std::free(p);

@@ -69,7 +69,8 @@ inline constexpr not_on needs_kinds_of_bell(other_loops, "processes have one kin
 inline constexpr not_on needs_linux_loops(other_loops, "there is neither io_uring nor epoll");
 inline constexpr not_on needs_memory_file(bsd | darwin, "shared memory is not a file");
 inline constexpr not_on needs_scarce_handles(windows, "handles do not run out");
-inline constexpr not_on needs_signals_at_once(thread_sanitizer, "signals wait there for a system call that the sanitizer knows");
+inline constexpr not_on needs_signals_at_once(
+    thread_sanitizer, "signals wait there for a system call that the sanitizer knows");
 inline constexpr not_on needs_socket_bell(windows, "bytes in a pipe are not a bell");
 
 }  // namespace ringbell::test

@@ -48,7 +48,8 @@ struct asio_pair {
 };
 
 /// Connects two ends on one context, which it runs meanwhile.
-inline asio_pair connected(net::io_context& context, listener_options of_server = {}, const connect_options& of_client = {}) {
+inline asio_pair connected(net::io_context& context, listener_options of_server = {},
+                           const connect_options& of_client = {}) {
   const temporary_folder folder;
   asio_listener listener(context, folder / "pair", std::move(of_server));
   net_error_code failed;
@@ -68,7 +69,8 @@ inline asio_pair connected(net::io_context& context, listener_options of_server 
   return asio_pair(std::move(server), std::move(client));
 }
 
-/// Runs a context until `holds()`; false when it does not for too long, or when nothing is left to be run.
+/// Runs a context until `holds()`; false when it does not for too long, or when nothing is left to
+/// be run.
 template <class F>
 bool run_until(net::io_context& context, F holds) {
   const auto deadline = std::chrono::steady_clock::now() + patience;

@@ -18,7 +18,8 @@
 /// Listeners and those who connect to them, on one context.
 namespace ringbell::test {
 
-/// A channel that an operation is to give: its handler, and what that was called with. Stays where it is until then.
+/// A channel that an operation is to give: its handler, and what that was called with. Stays where
+/// it is until then.
 struct pending_channel {
   explicit pending_channel(net::io_context& context) : ch(context) {}
   pending_channel(const pending_channel&) = delete;
@@ -40,13 +41,15 @@ struct pending_channel {
 
 /// Connects; the channel, or the error.
 struct attempt : pending_channel {
-  attempt(net::io_context& context, const std::string& path, const connect_options& options = {}) : pending_channel(context) {
+  attempt(net::io_context& context, const std::string& path, const connect_options& options = {})
+      : pending_channel(context) {
     async_connect(context, path, options, handler());
   }
 };
 
 /// Both ends of the next connection to `listener`.
-inline asio_pair meet(net::io_context& context, asio_listener& listener, const connect_options& options = {}) {
+inline asio_pair meet(net::io_context& context, asio_listener& listener,
+                      const connect_options& options = {}) {
   pending_channel server(context);
   listener.async_accept(server.handler());
   attempt client(context, listener.path(), options);
@@ -57,7 +60,8 @@ inline asio_pair meet(net::io_context& context, asio_listener& listener, const c
 }
 
 /// Whether one message passes that way.
-inline bool passes(net::io_context& context, asio_channel& from, asio_channel& to, std::string_view text) {
+inline bool passes(net::io_context& context, asio_channel& from, asio_channel& to,
+                   std::string_view text) {
   bool sent = false, received = false, same = false;
   from.async_send(net::buffer(text), [&](net_error_code e) { sent = !e; });
   to.async_recv([&](net_error_code e, message m) {
@@ -67,7 +71,8 @@ inline bool passes(net::io_context& context, asio_channel& from, asio_channel& t
   return run_until(context, [&] { return sent && received; }) && same;
 }
 inline bool works(net::io_context& context, asio_pair& p) {
-  return passes(context, p.client, p.server, "hello") && passes(context, p.server, p.client, "welcome");
+  return passes(context, p.client, p.server, "hello") &&
+         passes(context, p.server, p.client, "welcome");
 }
 
 /// What a receive gives: a text, or an error.
@@ -91,10 +96,12 @@ inline void let_go_on(net::io_context& context, std::chrono::milliseconds time) 
   context.restart();
   context.run_for(time);
   context.restart();
-  context.poll();  // what is ready by now, though this process may have had no processor all the time
+  context
+      .poll();  // what is ready by now, though this process may have had no processor all the time
 }
 
-/// Runs a native coroutine `body(loop&)` on a loop and a thread of its own; ends with this object at the latest.
+/// Runs a native coroutine `body(loop&)` on a loop and a thread of its own; ends with this object
+/// at the latest.
 class native_thread {
 public:
   template <class F>

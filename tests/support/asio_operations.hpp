@@ -28,7 +28,8 @@
 //   gave(value)           whether that is what it has to give
 namespace ringbell::test {
 
-/// What the operations are tried on: one end of a connection by small rings, a listener, and a name that nobody listens under yet.
+/// What the operations are tried on: one end of a connection by small rings, a listener, and a name
+/// that nobody listens under yet.
 struct bench {
   bench() {
     listener_options of_server;
@@ -54,7 +55,8 @@ struct bench {
     while (!ch.try_send(net::buffer(zeros))) ++messages;
     return messages;
   }
-  /// Lets what was started come to where it waits: those on the near end for their bell, the others for something.
+  /// Lets what was started come to where it waits: those on the near end for their bell, the others
+  /// for something.
   void settle() {
     near->spin(spin_policy::none);
     context.restart();
@@ -192,8 +194,9 @@ struct connect_operation {
 };
 
 // For TEST_CASE_TEMPLATE.
-#define RINGBELL_CHANNEL_OPERATIONS \
-  recv_operation, recv_into_operation, send_operation, claim_operation, wait_recv_operation, wait_send_operation
+#define RINGBELL_CHANNEL_OPERATIONS                                                          \
+  recv_operation, recv_into_operation, send_operation, claim_operation, wait_recv_operation, \
+      wait_send_operation
 #define RINGBELL_OBJECT_OPERATIONS RINGBELL_CHANNEL_OPERATIONS, accept_operation
 #define RINGBELL_ALL_OPERATIONS RINGBELL_OBJECT_OPERATIONS, connect_operation
 
@@ -213,14 +216,20 @@ struct completion {
   }
   template <class... Values>
   void set(std::tuple<net_error_code, Values...>&& all) {
-    std::apply([this](const net_error_code& e, Values&... values) { this->set(e, std::move(values)...); }, all);
+    std::apply(
+        [this](const net_error_code& e, Values&... values) { this->set(e, std::move(values)...); },
+        all);
   }
   /// A handler that writes it down here.
   auto handler() {
-    return [this](const net_error_code& e, auto&&... values) { this->set(e, std::forward<decltype(values)>(values)...); };
+    return [this](const net_error_code& e, auto&&... values) {
+      this->set(e, std::forward<decltype(values)>(values)...);
+    };
   }
   bool ended_with(const net_error_code& e) const { return calls == 1 && error == e; }
-  bool succeeded(bench& b) const { return ended_with({}) && value && Op::gave(*value) && Op::happened(b); }
+  bool succeeded(bench& b) const {
+    return ended_with({}) && value && Op::gave(*value) && Op::happened(b);
+  }
 };
 
 template <class Op>

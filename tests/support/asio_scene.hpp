@@ -34,12 +34,14 @@ inline std::ostream& operator<<(std::ostream& to, phase p) {
   return to << (p == phase::not_run ? "not run yet" : p == phase::polling ? "polling" : "asleep");
 }
 
-/// Both ends of a connection on one context. The client's operations have to wait: nothing is there to be received, and its ring is full.
-/// They go as far as `until` says.
+/// Both ends of a connection on one context. The client's operations have to wait: nothing is there
+/// to be received, and its ring is full. They go as far as `until` says.
 class scene {
 public:
   explicit scene(phase until, bool full = true)
-      : until_(until), owned_(std::make_shared<asio_pair>(connected(context, {}, small_ring()))), ends_(owned_.get()) {
+      : until_(until),
+        owned_(std::make_shared<asio_pair>(connected(context, {}, small_ring()))),
+        ends_(owned_.get()) {
     client().spin(until == phase::polling ? spin_policy::always : spin_policy::none);
     if (full) fill_ring();
   }
@@ -69,7 +71,9 @@ public:
     drained_ += messages;
     return messages;
   }
-  void from_server(const char* text) { REQUIRE_FALSE(server().try_send(net::buffer(std::string(text)))); }
+  void from_server(const char* text) {
+    REQUIRE_FALSE(server().try_send(net::buffer(std::string(text))));
+  }
   std::string at_client() {
     net_error_code error;
     const message m = client().try_recv(error);
@@ -88,8 +92,12 @@ public:
     drain();
     CHECK(drained_ == filled_);
     std::string back, forth;
-    client().async_recv([&](net_error_code error, const message& m) { back = error ? error.message() : std::string(m.text()); });
-    server().async_recv([&](net_error_code error, const message& m) { forth = error ? error.message() : std::string(m.text()); });
+    client().async_recv([&](net_error_code error, const message& m) {
+      back = error ? error.message() : std::string(m.text());
+    });
+    server().async_recv([&](net_error_code error, const message& m) {
+      forth = error ? error.message() : std::string(m.text());
+    });
     client().async_send(net::buffer("forth", 5), [](net_error_code error) { CHECK_FALSE(error); });
     server().async_send(net::buffer("back", 4), [](net_error_code error) { CHECK_FALSE(error); });
     run_out(context);
@@ -137,9 +145,12 @@ struct outcome {
   bool aborted() const { return calls == 1 && error == net::error::operation_aborted; }
   bool succeeded() const { return calls == 1 && !error; }
 };
-inline std::ostream& operator<<(std::ostream& to, const outcome& o) { return to << o.calls << " calls, " << o.error.message(); }
+inline std::ostream& operator<<(std::ostream& to, const outcome& o) {
+  return to << o.calls << " calls, " << o.error.message();
+}
 
-/// One kind of operation on a scene's client. The handler checks that a value comes exactly when there is no error.
+/// One kind of operation on a scene's client. The handler checks that a value comes exactly when
+/// there is no error.
 struct operation {
   using handler = std::function<void(net_error_code)>;
   const char* name;
@@ -152,18 +163,21 @@ inline std::ostream& operator<<(std::ostream& to, const operation& o) { return t
 inline const operation all_operations[] = {
     {"async_recv", true, false,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
-       s.client().async_recv(net::bind_cancellation_slot(slot, [h = std::move(h)](net_error_code error, message m) {
-         CHECK((m.data() == nullptr) == static_cast<bool>(error));
-         h(error);
-       }));
+       s.client().async_recv(
+           net::bind_cancellation_slot(slot, [h = std::move(h)](net_error_code error, message m) {
+             CHECK((m.data() == nullptr) == static_cast<bool>(error));
+             h(error);
+           }));
      }},
     {"async_recv_into", true, false,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
-       s.client().async_recv_into(net::buffer(s.buffer),
-                                  net::bind_cancellation_slot(slot, [h = std::move(h)](net_error_code error, std::size_t n) {
-                                    CHECK((n == 0) == static_cast<bool>(error));
-                                    h(error);
-                                  }));
+       s.client().async_recv_into(
+           net::buffer(s.buffer),
+           net::bind_cancellation_slot(slot,
+                                       [h = std::move(h)](net_error_code error, std::size_t n) {
+                                         CHECK((n == 0) == static_cast<bool>(error));
+                                         h(error);
+                                       }));
      }},
     {"async_wait for messages", true, false,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
@@ -179,10 +193,11 @@ inline const operation all_operations[] = {
      }},
     {"async_claim", false, true,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
-       s.client().async_claim(500, net::bind_cancellation_slot(slot, [h = std::move(h)](net_error_code error, claim c) {
-                                CHECK(static_cast<bool>(c) == !error);
-                                h(error);
-                              }));
+       s.client().async_claim(500, net::bind_cancellation_slot(
+                                       slot, [h = std::move(h)](net_error_code error, claim c) {
+                                         CHECK(static_cast<bool>(c) == !error);
+                                         h(error);
+                                       }));
      }},
     {"async_wait for space", false, true,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
@@ -190,11 +205,13 @@ inline const operation all_operations[] = {
      }},
     {"async_wait for either", true, true,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
-       s.client().async_wait(wait_recv | wait_send, net::bind_cancellation_slot(slot, std::move(h)));
+       s.client().async_wait(wait_recv | wait_send,
+                             net::bind_cancellation_slot(slot, std::move(h)));
      }},
 };
 
-inline constexpr net::cancellation_type all_cancellation_types[] = {net::cancellation_type::terminal, net::cancellation_type::partial,
-                                                                    net::cancellation_type::total};
+inline constexpr net::cancellation_type all_cancellation_types[] = {
+    net::cancellation_type::terminal, net::cancellation_type::partial,
+    net::cancellation_type::total};
 
 }  // namespace ringbell::test

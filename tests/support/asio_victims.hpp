@@ -73,7 +73,8 @@ inline net::awaitable<void> serve(std::string path, outcomes& to) {
   asio_listener l(executor, path, for_tests());
   for (unsigned n = 0;; ++n) {
     asio_channel ch = co_await l.async_accept(net::use_awaitable);
-    net::co_spawn(executor, session(std::move(ch), static_cast<asio_way>(n % asio_ways), to), rethrow);
+    net::co_spawn(executor, session(std::move(ch), static_cast<asio_way>(n % asio_ways), to),
+                  rethrow);
   }
 }
 
@@ -90,7 +91,8 @@ inline net::awaitable<void> honest(std::string path, const milestone& connected,
       const auto m = co_await ch.recv();
       expect(m && m->size() == sizeof n && std::memcmp(m->data(), &n, sizeof n) == 0, "an echo");
     }
-    to.longest_round_trip = std::max<std::int64_t>(to.longest_round_trip, (clock_type::now() - begin).count());
+    to.longest_round_trip =
+        std::max<std::int64_t>(to.longest_round_trip, (clock_type::now() - begin).count());
     ++to.honest_round_trips;
     timer.expires_after(std::chrono::milliseconds(1));
     co_await timer.async_wait(net::use_awaitable);
@@ -104,7 +106,8 @@ inline int be_server(const std::string& path, const shared_object<outcomes>& to)
   return 0;
 }
 
-inline int be_honest_client(const std::string& path, const milestone& connected, const shared_object<outcomes>& to) {
+inline int be_honest_client(const std::string& path, const milestone& connected,
+                            const shared_object<outcomes>& to) {
   net::io_context context;
   net::co_spawn(context, honest(path, connected, *to), rethrow);
   context.run();
@@ -118,7 +121,9 @@ class lone_server {
 public:
   lone_server() : server_(&asio_victims_detail::be_server, path(), outcomes_) {}
   /// It must still be there.
-  ~lone_server() { CHECK_FALSE(poll_for(server_.pid_handle(), POLLIN, std::chrono::milliseconds(0))); }
+  ~lone_server() {
+    CHECK_FALSE(poll_for(server_.pid_handle(), POLLIN, std::chrono::milliseconds(0)));
+  }
   lone_server(const lone_server&) = delete;
   lone_server& operator=(const lone_server&) = delete;
 
@@ -136,17 +141,22 @@ private:
   child_process server_;
 };
 
-/// ... with an honest client of it, on Asio as well. At the end both must still be there, and at work.
+/// ... with an honest client of it, on Asio as well. At the end both must still be there, and at
+/// work.
 class asio_victims : public lone_server {
 public:
-  asio_victims() : client_(&asio_victims_detail::be_honest_client, path(), connected_, shared_counts()) {
+  asio_victims()
+      : client_(&asio_victims_detail::be_honest_client, path(), connected_, shared_counts()) {
     connected_.wait();
-    REQUIRE(eventually([this] { return counts().honest_round_trips > 0; }));  // from now on the server holds all that it will
+    REQUIRE(eventually([this] {
+      return counts().honest_round_trips > 0;
+    }));  // from now on the server holds all that it will
   }
   ~asio_victims() {
     const std::uint64_t so_far = counts().honest_round_trips;
     CHECK(eventually([&] { return counts().honest_round_trips > so_far + 3; }));
-    MESSAGE("meanwhile the honest client's longest round trip took " << counts().longest_round_trip / 1000 << " us");
+    MESSAGE("meanwhile the honest client's longest round trip took "
+            << counts().longest_round_trip / 1000 << " us");
     CHECK(counts().others == 0);
     CHECK_FALSE(poll_for(client_.pid_handle(), POLLIN, std::chrono::milliseconds(0)));
   }
@@ -156,7 +166,8 @@ private:
   child_process client_;
 };
 
-/// Whether the session of an attacker that has sent nothing yet still answers: parked, it has to hear the bell.
+/// Whether the session of an attacker that has sent nothing yet still answers: parked, it has to
+/// hear the bell.
 inline bool answers(raw_client& attacker) {
   publish(attacker, header(8, 0), 16);
   return eventually([&] { return attacker.peer_page().tx_tail.load() == 16; });

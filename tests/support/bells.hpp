@@ -7,7 +7,8 @@
 
 namespace ringbell::test {
 
-/// Of the kinds of bells that any loop can wait for, those that this system has between processes; the one that is preferred comes first.
+/// Of the kinds of bells that any loop can wait for, those that this system has between processes;
+/// the one that is preferred comes first.
 inline std::vector<sys::bell_kind> bells_here() {
   std::vector<sys::bell_kind> kinds;
   for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket})

@@ -29,7 +29,8 @@ struct channel_pair {
 };
 
 /// Connects two ends on one loop, through a listener on a path of its own.
-inline task<channel_pair> connected(loop& lp, listener_options of_server = {}, connect_options of_client = {}) {
+inline task<channel_pair> connected(loop& lp, listener_options of_server = {},
+                                    connect_options of_client = {}) {
   const temporary_folder folder;
   const std::string path = folder / "pair";
   listener l = listener::bind(lp, path, std::move(of_server));
@@ -53,7 +54,8 @@ void on_a_loop(F body, loop_options options = {}) {
   lp.run(body(lp));
 }
 
-/// Something that is awaited beside the test: starts with the loop's next turn; destroyed, with its frame, when this is.
+/// Something that is awaited beside the test: starts with the loop's next turn; destroyed, with its
+/// frame, when this is.
 template <class A>
 class beside {
 public:
@@ -67,7 +69,9 @@ public:
   }
 
 private:
-  static task<void> await(A awaitable, std::optional<value_type>& into) { into.emplace(co_await as_result(std::move(awaitable))); }
+  static task<void> await(A awaitable, std::optional<value_type>& into) {
+    into.emplace(co_await as_result(std::move(awaitable)));
+  }
   std::optional<value_type> ended_;
   scope scope_;
 };
@@ -81,7 +85,8 @@ inline task<void> settle() {
 inline task<void> let_park(loop& lp) {
   const auto sleeps = lp.statistics().sleeps;
   // Longer and longer, until it is beyond what the loop spins through.
-  for (auto pause = std::chrono::microseconds(200); lp.statistics().sleeps == sleeps; pause *= 2) co_await sleep_for(pause);
+  for (auto pause = std::chrono::microseconds(200); lp.statistics().sleeps == sleeps; pause *= 2)
+    co_await sleep_for(pause);
 }
 
 namespace channel_pair_detail {
@@ -101,14 +106,17 @@ task<void> be_client(loop& lp, std::string path, connect_options options, F& bod
 
 }  // namespace channel_pair_detail
 
-/// Runs `server(loop&, channel)` and `client(loop&, channel)` on loops of their own, in two threads. Throws what either threw.
+/// Runs `server(loop&, channel)` and `client(loop&, channel)` on loops of their own, in two
+/// threads. Throws what either threw.
 template <class S, class C>
-void on_two_loops(S server, C client, loop_options options = {}, listener_options of_server = {}, connect_options of_client = {}) {
+void on_two_loops(S server, C client, loop_options options = {}, listener_options of_server = {},
+                  connect_options of_client = {}) {
   const temporary_folder folder;
   const std::string path = folder / "pair";
   std::exception_ptr failed;
-  // Both made by this thread: liburing unmaps the memory of its trial ring unseen by ThreadSanitizer, which would take another thread's
-  // ring at the same address for the same memory.
+  // Both made by this thread: liburing unmaps the memory of its trial ring unseen by
+  // ThreadSanitizer, which would take another thread's ring at the same address for the same
+  // memory.
   loop here(options);
   loop there(options);
   std::thread other([&] {

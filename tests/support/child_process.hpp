@@ -34,13 +34,16 @@ inline bool poll_for(int fd, short events, std::chrono::milliseconds limit) {
 /// What waiting for a process gives that was killed.
 inline constexpr int killed = 1000 + SIGKILL;
 
-/// A forked process that runs a function, whose value is its exit status; an exception is 90, with a message. Killed and reaped
-/// at the latest by the destructor, and by the kernel when this process dies.
+/// A forked process that runs a function, whose value is its exit status; an exception is 90, with
+/// a message. Killed and reaped at the latest by the destructor, and by the kernel when this
+/// process dies.
 class child_process {
 public:
-  /// Runs `role(arguments...)`, where arguments are plain values, strings, milestones or shared objects: Windows, which has no fork, can do that as well.
+  /// Runs `role(arguments...)`, where arguments are plain values, strings, milestones or shared
+  /// objects: Windows, which has no fork, can do that as well.
   template <class... P, class... A>
-  explicit child_process(int (*role)(P...), const A&... arguments) : child_process([&] { return role(arguments...); }) {}
+  explicit child_process(int (*role)(P...), const A&... arguments)
+      : child_process([&] { return role(arguments...); }) {}
   template <class F>
   explicit child_process(F f) {
     std::fflush(nullptr);
@@ -66,7 +69,8 @@ public:
   void kill() noexcept {
     if (pid_ > 0) ::kill(pid_, SIGKILL);
   }
-  /// The exit status, or 1000 + the signal that ended it. A process that takes longer than `limit` is killed: 1009.
+  /// The exit status, or 1000 + the signal that ended it. A process that takes longer than `limit`
+  /// is killed: 1009.
   int wait(std::chrono::seconds limit = patience) noexcept {
     if (!poll_for(pid_handle_, POLLIN, limit)) {
       std::fprintf(stderr, "process %d takes too long, and is killed\n", static_cast<int>(pid_));
@@ -96,7 +100,8 @@ template <class T>
 class shared_object {
 public:
   shared_object() {
-    void* const memory = ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const memory =
+        ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::bad_alloc();
     object_ = new (memory) T();
   }

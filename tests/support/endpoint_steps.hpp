@@ -26,8 +26,12 @@ inline bytes some_bytes(std::size_t size, unsigned seed = 1) {
   return all;
 }
 
-inline std::span<const std::byte> as_span(std::string_view text) { return std::as_bytes(std::span{text.data(), text.size()}); }
-inline errc send_text(ring::endpoint& from, std::string_view text) { return send_all(from, as_span(text)); }
+inline std::span<const std::byte> as_span(std::string_view text) {
+  return std::as_bytes(std::span{text.data(), text.size()});
+}
+inline errc send_text(ring::endpoint& from, std::string_view text) {
+  return send_all(from, as_span(text));
+}
 
 // Receives one message and gives it back at once.
 inline errc receive_bytes(ring::endpoint& at, bytes& out) {
@@ -51,11 +55,13 @@ struct park_result {
   bool sleeps;
   ring::wake_set due;
 };
-inline park_result park(ring::endpoint& side, bool for_data, bool for_space = false, std::size_t space_for = 0) {
+inline park_result park(ring::endpoint& side, bool for_data, bool for_space = false,
+                        std::size_t space_for = 0) {
   side.announce(for_data, for_space, space_for);
   detail::park_fence();
   side.after_fence();
-  const bool ready = (for_data && (side.can_receive() || side.interrupted())) || (for_space && side.can_send(space_for));
+  const bool ready = (for_data && (side.can_receive() || side.interrupted())) ||
+                     (for_space && side.can_send(space_for));
   return {!ready, side.take_due()};
 }
 inline bool sleeps_for_data(ring::endpoint& side) { return park(side, true).sleeps; }
@@ -67,8 +73,10 @@ inline std::size_t fill(ring::endpoint& from, std::size_t size) {
   return n;
 }
 
-// Moves one message of fragments from `from` to `to`, both going on in turn, as long as both get somewhere.
-inline errc pass_fragments(ring::endpoint& from, ring::endpoint& to, const bytes& message, bytes& got) {
+// Moves one message of fragments from `from` to `to`, both going on in turn, as long as both get
+// somewhere.
+inline errc pass_fragments(ring::endpoint& from, ring::endpoint& to, const bytes& message,
+                           bytes& got) {
   std::size_t sent = 0;
   const std::span<const std::byte> piece = message;
   for (int idle = 0; idle < 3;) {

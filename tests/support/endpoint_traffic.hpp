@@ -19,8 +19,9 @@
 #include "support/endpoint_pair.hpp"
 #include "support/patience.hpp"
 
-/// Two threads, one per side of an `endpoint_pair`, that send and receive at random, park after short spins, and check every byte.
-/// A wake-up that was lost shows as a sleep of many seconds; the process then ends with a message.
+/// Two threads, one per side of an `endpoint_pair`, that send and receive at random, park after
+/// short spins, and check every byte. A wake-up that was lost shows as a sleep of many seconds; the
+/// process then ends with a message.
 namespace traffic {
 
 using namespace ringbell;
@@ -43,7 +44,8 @@ struct outcome {
   std::abort();
 }
 
-/// What a parked side sleeps on. Relaxed throughout: it must not order what the endpoints themselves have to order.
+/// What a parked side sleeps on. Relaxed throughout: it must not order what the endpoints
+/// themselves have to order.
 class test_bell {
 public:
   void ring() noexcept {
@@ -62,7 +64,9 @@ private:
 };
 
 /// Whether this system has what it takes: macOS has since 14.4.
-inline bool can_sleep() noexcept { return sys::futex_wait(sys::futex_word{1}, 0, sys::futex_scope::private_) != errc::not_supported; }
+inline bool can_sleep() noexcept {
+  return sys::futex_wait(sys::futex_word{1}, 0, sys::futex_scope::private_) != errc::not_supported;
+}
 
 /// The size and bytes of the n-th message follow from n, so that its receiver knows them.
 class content {
@@ -76,7 +80,10 @@ public:
     h ^= h >> 29;
     const std::uint64_t kind = h % 1000;
     h = (h * 0xbf58476d1ce4e5b9u) >> 20;
-    const std::uint64_t size = kind < 700 ? h % 129 : kind < 970 ? h % 1001 : kind < 998 ? h % 2041 : h % (longest + 1);
+    const std::uint64_t size = kind < 700   ? h % 129
+                               : kind < 970 ? h % 1001
+                               : kind < 998 ? h % 2041
+                                            : h % (longest + 1);
     return {pool_.data() + n % 251, static_cast<std::size_t>(size)};
   }
 
@@ -87,8 +94,15 @@ private:
 
 class side {
 public:
-  side(ring::endpoint& ring, test_bell& own, test_bell& peer, const content& all, std::uint64_t messages, std::uint64_t seed)
-      : ring_(ring), own_(own), peer_(peer), all_(all), messages_(messages), seed_(seed), random_(seed) {}
+  side(ring::endpoint& ring, test_bell& own, test_bell& peer, const content& all,
+       std::uint64_t messages, std::uint64_t seed)
+      : ring_(ring),
+        own_(own),
+        peer_(peer),
+        all_(all),
+        messages_(messages),
+        seed_(seed),
+        random_(seed) {}
 
   void run() {
     while (!ended_ || !closed_) {
@@ -117,7 +131,8 @@ private:
     bool moved = false;
     const bool batch = below(4) == 0;
     ring_.hold(batch);
-    for (std::uint64_t burst = below(12); burst > 0 && next_ < messages_ && send_one(); --burst) moved = true;
+    for (std::uint64_t burst = below(12); burst > 0 && next_ < messages_ && send_one(); --burst)
+      moved = true;
     ring_.hold(false);
     if (batch && below(2) != 0) ring_.publish();
     if (next_ == messages_ && !closed_) {
@@ -175,7 +190,8 @@ private:
       }
       if (e != errc{}) die("a receive failed", seed_);
       const auto expected = all_.of(received_++);
-      if (m.size != expected.size() || (m.size != 0 && std::memcmp(m.data, expected.data(), m.size) != 0))
+      if (m.size != expected.size() ||
+          (m.size != 0 && std::memcmp(m.data, expected.data(), m.size) != 0))
         die("a message has changed", seed_);
       if (!m.joined) loans_.push_back({m.begin, true});
       while (held_count() > below(5)) release_any();
@@ -184,7 +200,9 @@ private:
     return moved;
   }
 
-  std::size_t held_count() const { return static_cast<std::size_t>(std::ranges::count(loans_, true, &loan::held)); }
+  std::size_t held_count() const {
+    return static_cast<std::size_t>(std::ranges::count(loans_, true, &loan::held));
+  }
   void release_any() {
     std::size_t which = below(loans_.size());
     while (!loans_[which].held) which = (which + 1) % loans_.size();
@@ -208,10 +226,13 @@ private:
     ++sleeps_;
     if (!own_.wait()) die("a wake-up was lost", seed_);
   }
-  std::size_t rest() const noexcept { return next_ < messages_ ? all_.of(next_).size() - sent_ : 0; }
+  std::size_t rest() const noexcept {
+    return next_ < messages_ ? all_.of(next_).size() - sent_ : 0;
+  }
   // What a look took in may be released by it, and the peer then be due a bell.
   bool ready() {
-    const bool yes = (!ended_ && ring_.can_receive()) || (next_ < messages_ && ring_.can_send(rest()));
+    const bool yes =
+        (!ended_ && ring_.can_receive()) || (next_ < messages_ && ring_.can_send(rest()));
     ring_if_due();
     return yes;
   }

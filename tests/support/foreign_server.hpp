@@ -25,7 +25,10 @@ public:
   runtime_folder() { set_variable("XDG_RUNTIME_DIR", folder_.path().c_str()); }
   runtime_folder(const runtime_folder&) = delete;
   runtime_folder& operator=(const runtime_folder&) = delete;
-  ~runtime_folder() { before_.empty() ? unset_variable("XDG_RUNTIME_DIR") : set_variable("XDG_RUNTIME_DIR", before_.c_str()); }
+  ~runtime_folder() {
+    before_.empty() ? unset_variable("XDG_RUNTIME_DIR")
+                    : set_variable("XDG_RUNTIME_DIR", before_.c_str());
+  }
   std::string operator/(const std::string& name) const { return folder_ / name; }
 
 private:
@@ -33,15 +36,19 @@ private:
   temporary_folder folder_;
 };
 
-/// A server of another user, of which the socket stands under the name "echo" in this user's own folder, where all is as it should be.
+/// A server of another user, of which the socket stands under the name "echo" in this user's own
+/// folder, where all is as it should be.
 class foreign_server {
 public:
   foreign_server() {
-    expect(::chmod((folder_ / "").c_str(), 0755) == 0 && ::mkdir((folder_ / "theirs").c_str(), 0755) == 0 &&
-               ::chown((folder_ / "theirs").c_str(), another_user, another_user) == 0 && ::mkdir((folder_ / "ringbell").c_str(), 0700) == 0,
+    expect(::chmod((folder_ / "").c_str(), 0755) == 0 &&
+               ::mkdir((folder_ / "theirs").c_str(), 0755) == 0 &&
+               ::chown((folder_ / "theirs").c_str(), another_user, another_user) == 0 &&
+               ::mkdir((folder_ / "ringbell").c_str(), 0700) == 0,
            "the folders");
     listens_.wait();
-    expect(std::rename((folder_ / "theirs/echo").c_str(), (folder_ / "ringbell/echo").c_str()) == 0, "the socket to be moved");
+    expect(std::rename((folder_ / "theirs/echo").c_str(), (folder_ / "ringbell/echo").c_str()) == 0,
+           "the socket to be moved");
   }
 
   /// How many bytes its clients have sent. Ends it, once they have all gone.
@@ -53,7 +60,9 @@ public:
 private:
   int serve() const {
     if (::setgid(another_user) != 0 || ::setuid(another_user) != 0) return 101;
-    for (struct stat s{}; ::stat((folder_ / "theirs").c_str(), &s) != 0 || s.st_uid != another_user;) ::usleep(1000);
+    for (struct stat s{};
+         ::stat((folder_ / "theirs").c_str(), &s) != 0 || s.st_uid != another_user;)
+      ::usleep(1000);
     std::error_code error;
     sys::local_listener listener = sys::local_listener::bind(folder_ / "theirs/echo", true, error);
     if (error) return 102;
@@ -79,12 +88,13 @@ private:
   child_process server_{[this] { return serve(); }};
 };
 
-/// The folder of this user's names was made first by another user, as anybody may in a temporary directory, for everybody to come in; a server of that
-/// user is inside.
+/// The folder of this user's names was made first by another user, as anybody may in a temporary
+/// directory, for everybody to come in; a server of that user is inside.
 class squatted_folder {
 public:
   squatted_folder() {
-    expect(::mkdir((folder_ / "ringbell").c_str(), 0777) == 0 && ::chmod((folder_ / "ringbell").c_str(), 0777) == 0 &&
+    expect(::mkdir((folder_ / "ringbell").c_str(), 0777) == 0 &&
+               ::chmod((folder_ / "ringbell").c_str(), 0777) == 0 &&
                ::chown((folder_ / "ringbell").c_str(), another_user, another_user) == 0,
            "the folder");
   }

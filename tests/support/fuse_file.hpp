@@ -18,15 +18,19 @@
 
 namespace ringbell::test {
 
-/// A file of a file system that answers when the file is opened, and to nothing else from then on: whoever asks for its size, or closes it, waits for good. It lives
-/// until this object goes; then the file system ends, and so do these waits.
+/// A file of a file system that answers when the file is opened, and to nothing else from then on:
+/// whoever asks for its size, or closes it, waits for good. It lives until this object goes; then
+/// the file system ends, and so do these waits.
 class fuse_file {
 public:
   fuse_file() {
     device_ = sys::handle(::open("/dev/fuse", O_RDWR | O_CLOEXEC));
     if (!device_) return;
-    const std::string options = "fd=" + std::to_string(device_.get()) + ",rootmode=40000,user_id=0,group_id=0,allow_other";
-    if (::mount("ringbell-test", folder_.path().c_str(), "fuse", MS_NOSUID | MS_NODEV, options.c_str()) != 0) return;
+    const std::string options =
+        "fd=" + std::to_string(device_.get()) + ",rootmode=40000,user_id=0,group_id=0,allow_other";
+    if (::mount("ringbell-test", folder_.path().c_str(), "fuse", MS_NOSUID | MS_NODEV,
+                options.c_str()) != 0)
+      return;
     server_.emplace([this] { return serve(); });
     mounted_ = true;
   }

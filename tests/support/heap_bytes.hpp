@@ -10,7 +10,8 @@
 
 namespace ringbell::test {
 
-/// What this process has of malloc, with what malloc itself needs for each block; 0 where nobody tells (other C libraries, sanitizers).
+/// What this process has of malloc, with what malloc itself needs for each block; 0 where nobody
+/// tells (other C libraries, sanitizers).
 inline std::size_t heap_bytes() noexcept {
 #if defined(__GLIBC__)
   const auto all = ::mallinfo2();

@@ -15,7 +15,8 @@
 namespace ringbell::test {
 
 /// Greets with these handles; the server must refuse, or hang up.
-inline void expect_refusal(const std::string& path, const handshake::hello& hello, const std::vector<sys::native_handle>& handles) {
+inline void expect_refusal(const std::string& path, const handshake::hello& hello,
+                           const std::vector<sys::native_handle>& handles) {
   raw_peer attacker = raw_peer::connected_to(path);
   attacker.send(hello, handles);
   const auto answer = attacker.answer();
@@ -26,7 +27,9 @@ inline void expect_refusal(const std::string& path, const handshake::hello& hell
   CHECK(attacker.hangs_up());
 }
 
-inline std::uint64_t header(std::uint32_t length, std::uint32_t flags) { return ring::record_header{length, flags}.word(); }
+inline std::uint64_t header(std::uint32_t length, std::uint32_t flags) {
+  return ring::record_header{length, flags}.word();
+}
 
 /// Puts a record into the ring of an attacker that has sent nothing yet, and publishes a tail.
 inline void publish(raw_client& attacker, std::uint64_t word, ring::position tail) {

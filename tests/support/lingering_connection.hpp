@@ -19,7 +19,8 @@
 
 namespace ringbell::test {
 
-/// A TCP connection with bytes that nobody reads: whoever closes `near` last waits for them, for an hour.
+/// A TCP connection with bytes that nobody reads: whoever closes `near` last waits for them, for an
+/// hour.
 class lingering_connection {
 public:
   lingering_connection() {

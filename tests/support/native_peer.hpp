@@ -12,7 +12,8 @@
 
 namespace ringbell::test {
 
-/// A client on a loop of its own, in a thread of its own: connects to `path`, and runs `body(loop&, channel)`.
+/// A client on a loop of its own, in a thread of its own: connects to `path`, and runs `body(loop&,
+/// channel)`.
 class native_peer {
 public:
   template <class F>
@@ -42,8 +43,9 @@ private:
     co_await body(lp, std::move(ch));
   }
 
-  // Made by the thread that makes this object: liburing unmaps the memory of its trial ring unseen by ThreadSanitizer, which would take
-  // another thread's ring at the same address for the same memory.
+  // Made by the thread that makes this object: liburing unmaps the memory of its trial ring unseen
+  // by ThreadSanitizer, which would take another thread's ring at the same address for the same
+  // memory.
   loop loop_;
   std::exception_ptr failed_;
   std::thread thread_;

@@ -21,8 +21,11 @@ namespace ringbell::test {
 /// Has the kernel kill this process when the one that forked it dies.
 inline void die_with_parent() { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
-/// A descriptor that is readable once a child has ended: after the kernel has closed all that it had open.
-inline int descriptor_of_child(pid_t child) { return static_cast<int>(::syscall(SYS_pidfd_open, child, 0)); }
+/// A descriptor that is readable once a child has ended: after the kernel has closed all that it
+/// had open.
+inline int descriptor_of_child(pid_t child) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, child, 0));
+}
 
 /// The kernel sends this process SIGKILL after that time (not 0): wherever it then is.
 inline void be_killed_after(std::chrono::nanoseconds delay) {
@@ -33,7 +36,8 @@ inline void be_killed_after(std::chrono::nanoseconds delay) {
   itimerspec when{};
   when.it_value.tv_sec = delay / std::chrono::seconds(1);
   when.it_value.tv_nsec = (delay % std::chrono::seconds(1)).count();
-  if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 || ::timer_settime(timer, 0, &when, nullptr) != 0)
+  if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 ||
+      ::timer_settime(timer, 0, &when, nullptr) != 0)
     throw std::runtime_error("no timer");
 }
 
@@ -44,8 +48,8 @@ inline constexpr short peer_hung_up = POLLRDHUP;
 inline constexpr const char* root_services = "/run/ringbell";
 
 /// What `ringbell doctor` looks at, among others.
-inline constexpr std::initializer_list<const char*> seen_by_doctor{"kernel",   "io_uring", "loop",       "sealed memory",
-                                                                   "exchange", "CPUs",     "open files", "parking"};
+inline constexpr std::initializer_list<const char*> seen_by_doctor{
+    "kernel", "io_uring", "loop", "sealed memory", "exchange", "CPUs", "open files", "parking"};
 
 /// The file of this program.
 inline std::string own_program() { return "/proc/self/exe"; }
@@ -59,7 +63,8 @@ inline void stay_on_one_cpu() {
     if (!CPU_ISSET(cpu, &allowed)) continue;
     CPU_ZERO(&allowed);
     CPU_SET(cpu, &allowed);
-    if (::sched_setaffinity(0, sizeof allowed, &allowed) != 0) throw std::runtime_error("expected to be pinned to one processor");
+    if (::sched_setaffinity(0, sizeof allowed, &allowed) != 0)
+      throw std::runtime_error("expected to be pinned to one processor");
     return;
   }
 }

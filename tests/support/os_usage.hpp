@@ -58,7 +58,9 @@ struct usage {
     u.cpu = std::chrono::nanoseconds(nanoseconds);
     return u;
   }
-  friend usage operator-(const usage& a, const usage& b) { return {a.sleeps - b.sleeps, a.cpu - b.cpu}; }
+  friend usage operator-(const usage& a, const usage& b) {
+    return {a.sleeps - b.sleeps, a.cpu - b.cpu};
+  }
 };
 
 /// Whether a process of one thread sleeps.
@@ -73,7 +75,9 @@ inline bool asleep(pid_t process) {
 inline int threads() { return usage_detail::files_in("/proc/self/task"); }
 
 /// How many descriptors another process of this user has open.
-inline int descriptors_of(pid_t process) { return usage_detail::files_in("/proc/" + std::to_string(process) + "/fd"); }
+inline int descriptors_of(pid_t process) {
+  return usage_detail::files_in("/proc/" + std::to_string(process) + "/fd");
+}
 
 /// The memory of this process.
 struct memory_use {
@@ -84,7 +88,8 @@ struct memory_use {
   static memory_use now() {
     memory_use m;
     m.mappings = usage_detail::lines_with("/proc/self/maps", "");
-    m.regions = usage_detail::lines_with("/proc/self/maps", "memfd:ringbell") + usage_detail::lines_with("/proc/self/maps", "io_uring");
+    m.regions = usage_detail::lines_with("/proc/self/maps", "memfd:ringbell") +
+                usage_detail::lines_with("/proc/self/maps", "io_uring");
     std::ifstream pages("/proc/self/statm");
     std::int64_t size = 0;
     pages >> size >> m.resident_kib;
@@ -93,7 +98,8 @@ struct memory_use {
   }
 };
 
-/// From now on the kernel kills this process when it starts a thread or a process. False when it may not filter its system calls.
+/// From now on the kernel kills this process when it starts a thread or a process. False when it
+/// may not filter its system calls.
 inline bool forbid_threads() {
   std::vector<sock_filter> filter{BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
   for (const long number : {
@@ -109,7 +115,8 @@ inline bool forbid_threads() {
   }
   filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
   sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 }  // namespace ringbell::test

@@ -78,7 +78,9 @@ struct both {
   int server = 0;
   int client = 0;
   friend bool operator==(const both&, const both&) = default;
-  friend std::ostream& operator<<(std::ostream& to, const both& b) { return to << "server: " << b.server << ", client: " << b.client; }
+  friend std::ostream& operator<<(std::ostream& to, const both& b) {
+    return to << "server: " << b.server << ", client: " << b.client;
+  }
 };
 inline constexpr both both_well{};
 

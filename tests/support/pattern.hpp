@@ -9,7 +9,8 @@
 
 namespace ringbell::test {
 
-/// Bytes that follow from a seed, so that their receiver knows them, and a shift, a swap or a stale byte shows.
+/// Bytes that follow from a seed, so that their receiver knows them, and a shift, a swap or a stale
+/// byte shows.
 class pattern {
 public:
   explicit pattern(std::uint64_t seed) noexcept : state_(seed * 0x9e3779b97f4a7c15u + 1) {}

@@ -24,7 +24,8 @@
 
 namespace ringbell::test {
 
-/// fork(), again and again for a while where the system has too many processes at the moment, or too little memory.
+/// fork(), again and again for a while where the system has too many processes at the moment, or
+/// too little memory.
 inline pid_t fork_patiently() {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (;;) {
@@ -51,13 +52,15 @@ inline int wait_for(pid_t child) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
-/// Runs `f` in a child of its own. A step that fails returns its number, so that the parent's CHECK names it.
+/// Runs `f` in a child of its own. A step that fails returns its number, so that the parent's CHECK
+/// names it.
 template <class F>
 int run_in_child(F f) {
   return wait_for(start_child(std::move(f)));
 }
 
-/// Runs one (skipped) test case of this executable in a fresh process, after `prepare` there: for what is asked only once per process.
+/// Runs one (skipped) test case of this executable in a fresh process, after `prepare` there: for
+/// what is asked only once per process.
 template <class F>
 int run_test_case_in_fresh_process(const char* name, F prepare) {
   return run_in_child([&] {
@@ -103,7 +106,8 @@ public:
   temporary_folder(const temporary_folder&) = delete;
   temporary_folder& operator=(const temporary_folder&) = delete;
   ~temporary_folder() {
-    // Another process may remove its names at the same time, and remove_all() gives up when one goes that it was about to remove.
+    // Another process may remove its names at the same time, and remove_all() gives up when one
+    // goes that it was about to remove.
     std::error_code error;
     do std::filesystem::remove_all(path_, error);
     while (error == std::errc::no_such_file_or_directory);
@@ -118,14 +122,16 @@ private:
 /// What is in such a folder.
 inline std::vector<std::string> left_in(const temporary_folder& folder) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) names.push_back(entry.path().filename().string());
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    names.push_back(entry.path().filename().string());
   return names;
 }
 
 /// How many descriptors the system may take for itself meanwhile.
 inline constexpr int handles_of_the_system = 0;
 
-/// Looks again and again, without assuming how long it takes, until `condition` holds; false when it does not for too long.
+/// Looks again and again, without assuming how long it takes, until `condition` holds; false when
+/// it does not for too long.
 template <class F>
 bool eventually(F condition) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
@@ -136,7 +142,8 @@ bool eventually(F condition) {
   return true;
 }
 
-/// How many descriptors this process has open. What another thread is about to close does not count.
+/// How many descriptors this process has open. What another thread is about to close does not
+/// count.
 inline int open_descriptors() {
   (void)eventually([] { return sys::closing_elsewhere() == 0; });
   DIR* const folder = ::opendir("/dev/fd");

@@ -75,7 +75,9 @@ public:
     }
   }
   /// Whether a demo runs in both of its processes: its folder was there, and has gone again.
-  bool has_company() const { return std::filesystem::last_write_time(temporary_.path()) != before_ && left_behind().empty(); }
+  bool has_company() const {
+    return std::filesystem::last_write_time(temporary_.path()) != before_ && left_behind().empty();
+  }
   /// What is in its temporary folder.
   std::vector<std::string> left_behind() const { return left_in(temporary_); }
 

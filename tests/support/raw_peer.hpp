@@ -19,7 +19,8 @@
 
 namespace ringbell::test {
 
-/// One end of a control socket in the hands of somebody who speaks the protocol himself, well or not. Blocks, for a bounded time.
+/// One end of a control socket in the hands of somebody who speaks the protocol himself, well or
+/// not. Blocks, for a bounded time.
 class raw_peer {
 public:
   explicit raw_peer(sys::local_socket s) noexcept : socket(std::move(s)) {}
@@ -34,7 +35,8 @@ public:
   }
 
   /// False when the other end has hung up.
-  bool send(std::span<const std::byte> bytes, std::span<const sys::native_handle> with = {}) noexcept {
+  bool send(std::span<const std::byte> bytes,
+            std::span<const sys::native_handle> with = {}) noexcept {
     const auto sent = socket.send(bytes, with);
     return sent && *sent == bytes.size();
   }
@@ -42,7 +44,8 @@ public:
     return send(handshake::encode(frame).bytes(), with);
   }
 
-  /// The answer, with what came with it; empty when the other end hung up, or said nothing for that time.
+  /// The answer, with what came with it; empty when the other end hung up, or said nothing for that
+  /// time.
   std::optional<handshake::frame> answer(std::chrono::milliseconds limit = patience) {
     handshake::frame_reader reader;
     for (;;) {
@@ -60,7 +63,8 @@ public:
   bool hangs_up(std::chrono::milliseconds limit = patience) noexcept {
     const auto deadline = std::chrono::steady_clock::now() + limit;
     while (!socket.drain()) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+      const auto left =
+          std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
       if (left.count() <= 0) return false;
       (void)poll_for(socket.native(), POLLIN | peer_hung_up, left);
     }
@@ -76,7 +80,8 @@ class raw_client : public raw_peer {
 public:
   static constexpr std::uint64_t ring_bytes = 4096;
 
-  explicit raw_client(const std::string& path, sys::bell_kind bell = bells_here().front()) : raw_peer(connected_to(path)) {
+  explicit raw_client(const std::string& path, sys::bell_kind bell = bells_here().front())
+      : raw_peer(connected_to(path)) {
     std::error_code error;
     own = detail::create_ring_region(ring_bytes, error);
     if (!error) own_bell = sys::event_bell::create(error);
@@ -91,7 +96,8 @@ public:
       sys::handle memory = handles.items[0].trusted();
       peer_region_handle = memory.duplicate(error);
       peer = detail::map_ring_region(std::move(memory), w->ring_bytes, error);
-      if (w->wakes_server == sys::bell_kind::eventfd) peer_bell = sys::event_bell(handles.items[1].trusted());
+      if (w->wakes_server == sys::bell_kind::eventfd)
+        peer_bell = sys::event_bell(handles.items[1].trusted());
     }
   }
 
@@ -106,7 +112,9 @@ public:
   bool greeted() const noexcept { return static_cast<bool>(peer); }
   ring::control_page& page() noexcept { return *reinterpret_cast<ring::control_page*>(own.data()); }
   std::byte* data() noexcept { return own.data() + ring::control_bytes; }
-  const ring::control_page& peer_page() const noexcept { return *reinterpret_cast<const ring::control_page*>(peer.data()); }
+  const ring::control_page& peer_page() const noexcept {
+    return *reinterpret_cast<const ring::control_page*>(peer.data());
+  }
   void ring() noexcept {
     if (welcome.wakes_server == sys::bell_kind::eventfd)
       (void)peer_bell.ring();

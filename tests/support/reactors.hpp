@@ -31,7 +31,8 @@ using namespace ringbell::detail;
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
 
-// The reactors of Linux: io_uring as new, middle-aged and old kernels have it, and epoll; and that of macOS and the BSDs.
+// The reactors of Linux: io_uring as new, middle-aged and old kernels have it, and epoll; and that
+// of macOS and the BSDs.
 template <std::size_t Skip>
 struct io_uring_ring {
   static std::unique_ptr<reactor> make() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Runs a program with io_uring refused, as Docker's and containerd's default profiles do: refuse_io_uring PROGRAM [ARGUMENT...]
-// Exits with 77 (skipped) when this machine does not let a process filter its own system calls.
+// Runs a program with io_uring refused, as Docker's and containerd's default profiles do:
+// refuse_io_uring PROGRAM [ARGUMENT...] Exits with 77 (skipped) when this machine does not let a
+// process filter its own system calls.
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -16,8 +17,10 @@
 
 namespace {
 
-// The numbers of io_uring's calls follow one another, and are the same on every architecture: no need to look at which one it is.
-static_assert(__NR_io_uring_enter == __NR_io_uring_setup + 1 && __NR_io_uring_register == __NR_io_uring_setup + 2);
+// The numbers of io_uring's calls follow one another, and are the same on every architecture: no
+// need to look at which one it is.
+static_assert(__NR_io_uring_enter == __NR_io_uring_setup + 1 &&
+              __NR_io_uring_register == __NR_io_uring_setup + 2);
 
 bool refuse_io_uring() {
   std::array<sock_filter, 5> filter{{
@@ -28,7 +31,8 @@ bool refuse_io_uring() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   sock_fprog program{filter.size(), filter.data()};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Runs a program when the kernel lets this process use io_uring, else exits with 77 (skipped): require_io_uring PROGRAM [ARGUMENT...]
-// Asks the kernel, not the library: a library that fails to use an io_uring which is there must fail its tests, not skip them.
+// Runs a program when the kernel lets this process use io_uring, else exits with 77 (skipped):
+// require_io_uring PROGRAM [ARGUMENT...] Asks the kernel, not the library: a library that fails to
+// use an io_uring which is there must fail its tests, not skip them.
 
 #include <linux/io_uring.h>
 #include <sys/syscall.h>

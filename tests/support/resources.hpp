@@ -9,7 +9,8 @@
 
 namespace ringbell::test {
 
-/// Whether a sanitizer keeps freed memory for a while, or maps memory of its own as the program goes on, so that sizes say nothing.
+/// Whether a sanitizer keeps freed memory for a while, or maps memory of its own as the program
+/// goes on, so that sizes say nothing.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 inline constexpr bool memory_is_kept = true;
 #elif defined(__has_feature)
@@ -22,7 +23,8 @@ inline constexpr bool memory_is_kept = false;
 inline constexpr bool memory_is_kept = false;
 #endif
 
-/// Whether everything takes several times as long here as it does elsewhere, so that tests make fewer rounds.
+/// Whether everything takes several times as long here as it does elsewhere, so that tests make
+/// fewer rounds.
 inline constexpr bool slow_here = memory_is_kept;
 
 /// How long two processes take to connect, by and large.
@@ -41,7 +43,8 @@ struct resources : memory_use {
 
   /// Whether something was leaked since `before`. The allocator may have mapped a little more.
   bool more_than(const resources& before) const noexcept {
-    return descriptors > before.descriptors || regions > before.regions || (!memory_is_kept && mappings > before.mappings + 2);
+    return descriptors > before.descriptors || regions > before.regions ||
+           (!memory_is_kept && mappings > before.mappings + 2);
   }
 };
 

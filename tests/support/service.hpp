@@ -25,14 +25,19 @@ inline constexpr std::uint32_t echo_method = method_id("echo");
 class served {
 public:
   served(loop& lp, request_handler handler, server_options options = {})
-      : loop_(lp), server_(std::make_unique<ringbell::server>(lp, path(), std::move(handler), std::move(options))) {}
+      : loop_(lp),
+        server_(std::make_unique<ringbell::server>(lp, path(), std::move(handler),
+                                                   std::move(options))) {}
   std::string path() const { return folder_ / "service"; }
-  task<client> connected(client_options options = {}) { return client::connect(loop_, path(), options); }
+  task<client> connected(client_options options = {}) {
+    return client::connect(loop_, path(), options);
+  }
   ringbell::server& server() { return *server_; }
   void destroy_server() { server_.reset(); }
   /// Another one under the same name; the first is destroyed before, or has stopped.
   void replace_server(request_handler handler, server_options options = {}) {
-    server_ = std::make_unique<ringbell::server>(loop_, path(), std::move(handler), std::move(options));
+    server_ =
+        std::make_unique<ringbell::server>(loop_, path(), std::move(handler), std::move(options));
   }
 
 private:
@@ -100,6 +105,10 @@ struct ringbell::codec<ringbell::test::unspeakable> {
     if (u.also_of_size) throw std::runtime_error("unspeakable");
     return 10;
   }
-  static void encode(const ringbell::test::unspeakable&, std::span<std::byte>) { throw std::runtime_error("unspeakable"); }
-  static ringbell::test::unspeakable decode(std::span<const std::byte>) { throw std::runtime_error("unspeakable"); }
+  static void encode(const ringbell::test::unspeakable&, std::span<std::byte>) {
+    throw std::runtime_error("unspeakable");
+  }
+  static ringbell::test::unspeakable decode(std::span<const std::byte>) {
+    throw std::runtime_error("unspeakable");
+  }
 };

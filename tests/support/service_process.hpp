@@ -22,7 +22,8 @@ public:
   tool& process() { return tool_; }
 
 private:
-  static std::vector<std::string> arguments(const std::string& name, std::vector<std::string> more) {
+  static std::vector<std::string> arguments(const std::string& name,
+                                            std::vector<std::string> more) {
     std::vector<std::string> all{"serve", name};
     all.insert(all.end(), more.begin(), more.end());
     return all;
@@ -39,7 +40,8 @@ inline std::string statistics(const std::string& name) {
 }
 inline std::size_t count_of(const std::string& text, const std::string& what) {
   std::size_t n = 0;
-  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + what.size())) ++n;
+  for (std::size_t at = text.find(what); at != text.npos; at = text.find(what, at + what.size()))
+    ++n;
   return n;
 }
 /// Waits until so many calls are under way there.
@@ -47,7 +49,8 @@ inline bool under_way(const std::string& name, int calls) {
   return eventually([&] {
     const std::string all = statistics(name);
     const std::size_t total = all.find("\"total\":");
-    return total != all.npos && all.find("\"in_flight\":" + std::to_string(calls) + ",", total) != all.npos;
+    return total != all.npos &&
+           all.find("\"in_flight\":" + std::to_string(calls) + ",", total) != all.npos;
   });
 }
 

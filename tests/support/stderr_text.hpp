@@ -14,7 +14,8 @@ class stderr_text {
 public:
   stderr_text() : file_(std::tmpfile()), before_(::dup(2)) {
     std::fflush(stderr);
-    if (!file_ || before_ < 0 || ::dup2(::fileno(file_), 2) < 0) throw std::runtime_error("stderr cannot be redirected");
+    if (!file_ || before_ < 0 || ::dup2(::fileno(file_), 2) < 0)
+      throw std::runtime_error("stderr cannot be redirected");
   }
   stderr_text(const stderr_text&) = delete;
   stderr_text& operator=(const stderr_text&) = delete;

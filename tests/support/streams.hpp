@@ -15,7 +15,8 @@
 #include <string_view>
 #include <utility>
 
-// What the standard streams of a program can be: files and pipes. tests/windows/ has the same for Windows.
+// What the standard streams of a program can be: files and pipes. tests/windows/ has the same for
+// Windows.
 namespace ringbell::test {
 
 /// A folder for files that is the test's own, removed with everything in it.
@@ -38,14 +39,18 @@ private:
   int fd_;
 };
 
-inline descriptor reading(const std::string& path) { return descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)); }
+inline descriptor reading(const std::string& path) {
+  return descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
 inline descriptor writing(const std::string& path) {
   return descriptor(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
 }
 inline descriptor reading_nothing() { return reading("/dev/null"); }
 
 /// Each write fails, with an error of which this is the text.
-inline descriptor writing_in_vain() { return descriptor(::open("/dev/full", O_WRONLY | O_CLOEXEC)); }
+inline descriptor writing_in_vain() {
+  return descriptor(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+}
 inline constexpr const char* in_vain = "No space left";
 
 struct plumbing {
@@ -65,8 +70,11 @@ private:
   explicit plumbing(pair p) : out(p.fds[0]), in(p.fds[1]) {}
 };
 
-/// What comes out of a pipe within that time, up to `most` bytes: "" at its end, nothing when nothing came.
-inline std::optional<std::string> next_piece(const descriptor& from, std::chrono::milliseconds limit, std::size_t most = 65536) {
+/// What comes out of a pipe within that time, up to `most` bytes: "" at its end, nothing when
+/// nothing came.
+inline std::optional<std::string> next_piece(const descriptor& from,
+                                             std::chrono::milliseconds limit,
+                                             std::size_t most = 65536) {
   pollfd p{from.get(), POLLIN, 0};
   if (::poll(&p, 1, static_cast<int>(limit.count())) <= 0) return std::nullopt;
   std::string piece(most, '\0');
@@ -86,6 +94,8 @@ inline bool write_all(const descriptor& to, std::string_view bytes) {
 }
 
 /// Whether who has it, or a copy of it, is not made to wait.
-inline bool is_nonblocking(const descriptor& d) { return (::fcntl(d.get(), F_GETFL) & O_NONBLOCK) != 0; }
+inline bool is_nonblocking(const descriptor& d) {
+  return (::fcntl(d.get(), F_GETFL) & O_NONBLOCK) != 0;
+}
 
 }  // namespace ringbell::test

@@ -11,9 +11,10 @@
 
 namespace ringbell::test {
 
-/// Runs `program`, a copy of the tool that the other user can reach, as that user; what it says on standard error goes to `err`. Gives its
-/// exit status.
-inline int run_as(uid_t user, const std::string& program, std::vector<std::string> arguments, int err) {
+/// Runs `program`, a copy of the tool that the other user can reach, as that user; what it says on
+/// standard error goes to `err`. Gives its exit status.
+inline int run_as(uid_t user, const std::string& program, std::vector<std::string> arguments,
+                  int err) {
   arguments.insert(arguments.begin(), "ringbell");
   std::vector<char*> argv;
   for (std::string& a : arguments) argv.push_back(a.data());

@@ -22,7 +22,8 @@ namespace ringbell::test {
 /// The tool in a terminal of its own.
 class tool_on_terminal {
 public:
-  explicit tool_on_terminal(std::vector<std::string> arguments) : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
+  explicit tool_on_terminal(std::vector<std::string> arguments)
+      : master_(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC)) {
     ::grantpt(master_.get());
     ::unlockpt(master_.get());
     const std::string slave = ::ptsname(master_.get());
@@ -53,7 +54,9 @@ public:
     ::close(slave_);
   }
 
-  void type(const std::string& keys) const { CHECK(::write(master_.get(), keys.data(), keys.size()) == static_cast<ssize_t>(keys.size())); }
+  void type(const std::string& keys) const {
+    CHECK(::write(master_.get(), keys.data(), keys.size()) == static_cast<ssize_t>(keys.size()));
+  }
   void send(int signal) const { ::kill(process_, signal); }
   void resize(unsigned short lines, unsigned short columns) const {
     const winsize size{lines, columns, 0, 0};

@@ -16,7 +16,8 @@
 #include <utility>
 #include <vector>
 
-// The command line tool as a child process, with what it reads and writes. RINGBELL_TOOL is its path.
+// The command line tool as a child process, with what it reads and writes. RINGBELL_TOOL is its
+// path.
 namespace ringbell::test {
 
 using clock_type = std::chrono::steady_clock;
@@ -28,7 +29,9 @@ inline std::string contents_of(const std::string& path) {
     all.append(piece, 0, static_cast<std::size_t>(file.gcount()));
   return all;
 }
-inline void write_file(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
+inline void write_file(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
 
 /// The first line that comes; "" when none comes in time.
 inline std::string read_line(const descriptor& from) {
@@ -55,7 +58,8 @@ inline bool ends_in_time(const descriptor& from) {
 
 inline std::string path_of_tool() {
   const char* const path = std::getenv("RINGBELL_TOOL");
-  if (!path) throw std::runtime_error("RINGBELL_TOOL is not set: give the path of the ringbell executable");
+  if (!path)
+    throw std::runtime_error("RINGBELL_TOOL is not set: give the path of the ringbell executable");
   return path;
 }
 
@@ -63,19 +67,24 @@ inline std::string path_of_tool() {
 class stream {
 public:
   enum kind { usual, closed, opened };
-  stream(kind k) : kind_(k) {}                                                    // NOLINT: in place of such a kind
-  stream(const descriptor& opened_one) : kind_(opened), to_(opened_one.get()) {}  // NOLINT: in place of a descriptor
-  sys::native_handle or_usual(const descriptor& other) const { return kind_ == usual ? other.get() : to_; }
+  stream(kind k) : kind_(k) {}  // NOLINT: in place of such a kind
+  stream(const descriptor& opened_one)
+      : kind_(opened), to_(opened_one.get()) {}  // NOLINT: in place of a descriptor
+  sys::native_handle or_usual(const descriptor& other) const {
+    return kind_ == usual ? other.get() : to_;
+  }
 
 private:
   kind kind_;
   sys::native_handle to_ = sys::invalid_handle;
 };
 
-/// A running tool. Unless said otherwise there is nothing to read, and what it writes goes to files of the test; killed when the test ends before it.
+/// A running tool. Unless said otherwise there is nothing to read, and what it writes goes to files
+/// of the test; killed when the test ends before it.
 class tool {
 public:
-  explicit tool(std::vector<std::string> arguments, stream in = stream::usual, stream out = stream::usual, stream err = stream::usual)
+  explicit tool(std::vector<std::string> arguments, stream in = stream::usual,
+                stream out = stream::usual, stream err = stream::usual)
       : program_(started(folder_, std::move(arguments), in, out, err)) {}
 
   void send(int signal) const { program_.send(signal); }
@@ -89,16 +98,18 @@ public:
   /// Whether it complained in one line.
   bool one_line() const {
     const std::string text = err();
-    return text.starts_with("ringbell: ") && std::count(text.begin(), text.end(), '\n') == 1 && text.ends_with('\n');
+    return text.starts_with("ringbell: ") && std::count(text.begin(), text.end(), '\n') == 1 &&
+           text.ends_with('\n');
   }
 
 private:
-  static program started(const file_folder& folder, std::vector<std::string> arguments, const stream& in, const stream& out,
-                         const stream& err) {
+  static program started(const file_folder& folder, std::vector<std::string> arguments,
+                         const stream& in, const stream& out, const stream& err) {
     const descriptor nothing = reading_nothing();
     const descriptor out_file = writing(folder / "out");
     const descriptor err_file = writing(folder / "err");
-    return program(path_of_tool(), std::move(arguments), in.or_usual(nothing), out.or_usual(out_file), err.or_usual(err_file));
+    return program(path_of_tool(), std::move(arguments), in.or_usual(nothing),
+                   out.or_usual(out_file), err.or_usual(err_file));
   }
 
   file_folder folder_;

@@ -7,8 +7,8 @@
 
 namespace ringbell::test {
 
-/// How many turns a test takes that repeats something: `usual`, times RINGBELL_TEST_TURNS where the environment has that. 20 makes
-/// a long run of it, 0.1 a short one.
+/// How many turns a test takes that repeats something: `usual`, times RINGBELL_TEST_TURNS where the
+/// environment has that. 20 makes a long run of it, 0.1 a short one.
 inline std::uint64_t turns(std::uint64_t usual) {
   const char* const factor = std::getenv("RINGBELL_TEST_TURNS");
   if (!factor) return usual;

@@ -66,7 +66,8 @@ inline task<void> session(channel ch, bool copying, outcomes& to) {
 inline task<void> serve(loop& lp, std::string path, listener_options options, outcomes& to) {
   scope clients{lp};
   listener l = listener::bind(lp, path, std::move(options));
-  for (bool copying = false;; copying = !copying) clients.spawn(session(co_await l.accept(), copying, to));
+  for (bool copying = false;; copying = !copying)
+    clients.spawn(session(co_await l.accept(), copying, to));
 }
 
 inline task<void> honest(loop& lp, std::string path, const milestone& connected, outcomes& to) {
@@ -77,7 +78,8 @@ inline task<void> honest(loop& lp, std::string path, const milestone& connected,
     co_await ch.send(std::as_bytes(std::span(&n, 1)));
     const auto m = co_await timeout(patience, ch.recv());
     expect(m && m->size() == sizeof n && std::memcmp(m->data(), &n, sizeof n) == 0, "an echo");
-    to.longest_round_trip = std::max<std::int64_t>(to.longest_round_trip, (std::chrono::steady_clock::now() - begin).count());
+    to.longest_round_trip = std::max<std::int64_t>(
+        to.longest_round_trip, (std::chrono::steady_clock::now() - begin).count());
     ++to.honest_round_trips;
     co_await sleep_for(std::chrono::milliseconds(1));
   }
@@ -91,7 +93,8 @@ inline listener_options for_tests() {
   return options;
 }
 
-/// What servers that are forked from now on do first; they end when it is false. Where there is no fork, nothing.
+/// What servers that are forked from now on do first; they end when it is false. Where there is no
+/// fork, nothing.
 inline bool (*servers_prepare)() = nullptr;
 
 inline int be_server(const std::string& path, const shared_object<outcomes>& to) {
@@ -101,20 +104,27 @@ inline int be_server(const std::string& path, const shared_object<outcomes>& to)
   return 0;
 }
 
-inline int be_honest_client(const std::string& path, const milestone& connected, const shared_object<outcomes>& to) {
+inline int be_honest_client(const std::string& path, const milestone& connected,
+                            const shared_object<outcomes>& to) {
   loop lp;
   lp.run(honest(lp, path, connected, *to));
   return 0;
 }
 
-/// A server and an honest client of it, each in a process of its own. At the end both must still be there, and at work.
+/// A server and an honest client of it, each in a process of its own. At the end both must still be
+/// there, and at work.
 class victims {
 public:
-  victims() : server_(&be_server, path(), outcomes_), client_(&be_honest_client, path(), connected_, outcomes_) { connected_.wait(); }
+  victims()
+      : server_(&be_server, path(), outcomes_),
+        client_(&be_honest_client, path(), connected_, outcomes_) {
+    connected_.wait();
+  }
   ~victims() {
     const std::uint64_t so_far = outcomes_->honest_round_trips;
     CHECK(eventually([&] { return outcomes_->honest_round_trips > so_far + 3; }));
-    MESSAGE("meanwhile the honest client's longest round trip took " << outcomes_->longest_round_trip / 1000 << " us");
+    MESSAGE("meanwhile the honest client's longest round trip took "
+            << outcomes_->longest_round_trip / 1000 << " us");
     CHECK_FALSE(poll_for(server_.pid_handle(), POLLIN, std::chrono::milliseconds(0)));
     CHECK_FALSE(poll_for(client_.pid_handle(), POLLIN, std::chrono::milliseconds(0)));
   }

@@ -11,7 +11,8 @@
 
 namespace ringbell::test {
 
-/// Something that a loop can wait for: readable from a signal on, until it is taken. Child processes inherit it.
+/// Something that a loop can wait for: readable from a signal on, until it is taken. Child
+/// processes inherit it.
 class waitable {
 public:
   waitable() {

@@ -64,7 +64,8 @@ TEST_CASE("every code converts to an error_code of the category ringbell") {
   CHECK(error != errc::bad_peer);
 }
 
-TEST_CASE("a code of another copy of the library in this process equals the same errc, and no other") {
+TEST_CASE(
+    "a code of another copy of the library in this process equals the same errc, and no other") {
   class copy final : public std::error_category {
   public:
     const char* name() const noexcept override { return "ringbell"; }
@@ -75,7 +76,8 @@ TEST_CASE("a code of another copy of the library in this process equals the same
   CHECK(error == errc::peer_closed);
   CHECK(errc::peer_closed == error);
   CHECK(error != errc::closed);
-  CHECK_FALSE(std::error_code(static_cast<int>(errc::peer_closed), std::generic_category()) == errc::peer_closed);
+  CHECK_FALSE(std::error_code(static_cast<int>(errc::peer_closed), std::generic_category()) ==
+              errc::peer_closed);
   const std::error_condition condition(static_cast<int>(errc::end_of_stream), theirs);
   CHECK(make_error_code(errc::end_of_stream) == condition);
   CHECK(make_error_code(errc::closed) != condition);
@@ -86,7 +88,9 @@ TEST_CASE("every code compares equal to the std::errc that its documentation nam
     CAPTURE(static_cast<int>(ours));
     CHECK(make_error_code(ours) == standard);
   }
-  CHECK(documented().size() == last - first + 1 - 2);  // all but end_of_stream and handler_failed, for which there is no std::errc
+  CHECK(documented().size() ==
+        last - first + 1 -
+            2);  // all but end_of_stream and handler_failed, for which there is no std::errc
 }
 
 TEST_CASE("end_of_stream is no error that the standard knows") {

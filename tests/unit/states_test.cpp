@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Public objects in every state: made by default, moved from, closed, after a failure, on another loop than their own, and after their loop. Each member gives
-// an error or a plain value, and nothing hangs.
+// Public objects in every state: made by default, moved from, closed, after a failure, on another
+// loop than their own, and after their loop. Each member gives an error or a plain value, and
+// nothing hangs.
 #include <ringbell/ringbell.hpp>
 
 #include <doctest/doctest.h>
@@ -139,7 +140,8 @@ TEST_CASE("a channel that was closed says so, and one whose peer has gone as wel
   for (int i = 0; i < 1'000'000 && !error; ++i)
     error = error_of_awaiting(lp, p.server.send("text"));  // until it looks at what the peer says
   CHECK(error == errc::peer_closed);
-  CHECK_FALSE(lp.run([](channel& ch) -> task<bool> { co_return (co_await ch.recv()).has_value(); }(p.server)));
+  CHECK_FALSE(lp.run(
+      [](channel& ch) -> task<bool> { co_return (co_await ch.recv()).has_value(); }(p.server)));
   walk_values(p.server);
 }
 
@@ -176,7 +178,8 @@ TEST_CASE("a task without a coroutine is an error for whoever awaits, runs or sp
   scope all(lp);
   CHECK_THROWS_AS(all.spawn(std::move(t)), std::logic_error);
   CHECK(all.size() == 0);
-  CHECK_THROWS_AS(lp.run([](task<> none) -> task<> { co_await std::move(none); }(std::move(t))), std::logic_error);
+  CHECK_THROWS_AS(lp.run([](task<> none) -> task<> { co_await std::move(none); }(std::move(t))),
+                  std::logic_error);
   CHECK_THROWS_AS(lp.run(when_all(std::move(t), nothing())), std::logic_error);
 }
 
@@ -233,7 +236,8 @@ TEST_CASE("a request that was moved from has nothing in it") {
     co_return reply(taken.text());
   });
   client c = lp.run(s.connected());
-  const payload answer = lp.run([](client& of) -> task<payload> { co_return co_await of.call(1, "text"); }(c));
+  const payload answer =
+      lp.run([](client& of) -> task<payload> { co_return co_await of.call(1, "text"); }(c));
   CHECK(answer.text() == "text");
 }
 
@@ -307,10 +311,13 @@ TEST_CASE("what outlives its loop is closed, and whoever is at the other end see
     listener there = listener::bind(other, folder / "there");
     scope connecting(*own);
     std::optional<channel> near_end;
-    connecting.spawn([](loop& lp, std::string path, std::optional<channel>& to) -> task<> { to.emplace(co_await connect(lp, path)); }(
-                                                                                    *own, folder / "there", near_end));
+    connecting.spawn([](loop& lp, std::string path, std::optional<channel>& to) -> task<> {
+      to.emplace(co_await connect(lp, path));
+    }(*own, folder / "there", near_end));
     scope accepting(other);
-    accepting.spawn([](listener& from, std::optional<channel>& to) -> task<> { to.emplace(co_await from.accept()); }(there, far_end));
+    accepting.spawn([](listener& from, std::optional<channel>& to) -> task<> {
+      to.emplace(co_await from.accept());
+    }(there, far_end));
     for (int turns = 0; (!near_end || !far_end) && turns < 10000; ++turns) {
       own->run([]() -> task<> { co_await sleep_for(1ms); }());
       other.run([]() -> task<> { co_await sleep_for(1ms); }());
@@ -331,7 +338,8 @@ TEST_CASE("what outlives its loop is closed, and whoever is at the other end see
   own->run(nothing());
   own.reset();
 
-  CHECK_FALSE(other.run([](channel& ch) -> task<bool> { co_return (co_await ch.recv()).has_value(); }(*far_end)));
+  CHECK_FALSE(other.run(
+      [](channel& ch) -> task<bool> { co_return (co_await ch.recv()).has_value(); }(*far_end)));
   walk(other, p.client, errc::closed);
   walk_without_waiting(p.client, errc::closed);
   walk_values(p.client);
@@ -357,9 +365,12 @@ TEST_CASE("a server outlives its pool") {
   loop lp;
   const temporary_folder folder;
   std::optional<loop_pool> pool(std::in_place, 2);
-  server s(lp, *pool, folder / "server", [](request r) -> task<reply> { co_return reply(r.bytes()); });
+  server s(lp, *pool, folder / "server",
+           [](request r) -> task<reply> { co_return reply(r.bytes()); });
   client c = lp.run(client::connect(lp, folder / "server"));
-  CHECK(lp.run([](client& of) -> task<std::string> { co_return std::string((co_await of.call(1, "text")).text()); }(c)) == "text");
+  CHECK(lp.run([](client& of) -> task<std::string> {
+    co_return std::string((co_await of.call(1, "text")).text());
+  }(c)) == "text");
   pool.reset();
   CHECK(error_of_awaiting(lp, c.call(1, "text")) == errc::peer_closed);
   CHECK(lp.run(s.stop(1s)));

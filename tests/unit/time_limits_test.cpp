@@ -35,7 +35,8 @@ const time_limit for_ever[] = {nanoseconds::max(),
                                duration<double>::max(),
                                duration<float>(std::numeric_limits<float>::infinity()),
                                std::chrono::hours(24 * 365 * 300)};
-const time_limit long_past[] = {-1ns, nanoseconds::min(), std::chrono::hours::min(), duration<double>::min()};
+const time_limit long_past[] = {-1ns, nanoseconds::min(), std::chrono::hours::min(),
+                                duration<double>::min()};
 
 task<reply> echo(request r) { co_return reply(r.bytes()); }
 
@@ -53,11 +54,14 @@ TEST_CASE("a duration that nanoseconds can tell is kept") {
 }
 
 TEST_CASE("one that is too long in either direction saturates") {
-  static_assert(kept(std::chrono::seconds::max()) == most && kept(std::chrono::seconds::min()) == least);
-  static_assert(kept(std::chrono::hours::max()) == most && kept(std::chrono::hours::min()) == least);
+  static_assert(kept(std::chrono::seconds::max()) == most &&
+                kept(std::chrono::seconds::min()) == least);
+  static_assert(kept(std::chrono::hours::max()) == most &&
+                kept(std::chrono::hours::min()) == least);
   static_assert(kept(duration<int, std::ratio<86400 * 365>>::max()) == most &&
                 kept(duration<int, std::ratio<86400 * 365>>::min()) == least);
-  static_assert(kept(duration<std::uint64_t, std::nano>::max()) == most && kept(duration<std::uint64_t>::max()) == most);
+  static_assert(kept(duration<std::uint64_t, std::nano>::max()) == most &&
+                kept(duration<std::uint64_t>::max()) == most);
   static_assert(kept(duration<double>::max()) == most && kept(duration<double>::min()) == least);
   static_assert(kept(duration<std::int64_t, std::ratio<1001, 30000>>::max()) == most);
   CHECK(kept(duration<double>(std::numeric_limits<double>::infinity())) == most);
@@ -65,13 +69,17 @@ TEST_CASE("one that is too long in either direction saturates") {
   CHECK(kept(duration<double>(std::numeric_limits<double>::quiet_NaN())) == least);
 }
 
-TEST_CASE("fractions of a nanosecond are rounded away from zero: nothing ends early, or becomes no limit") {
-  static_assert(kept(duration<int, std::pico>(1)) == 1ns && kept(duration<int, std::pico>(-1)) == -1ns);
+TEST_CASE(
+    "fractions of a nanosecond are rounded away from zero: nothing ends early, or becomes no limit") {
+  static_assert(kept(duration<int, std::pico>(1)) == 1ns &&
+                kept(duration<int, std::pico>(-1)) == -1ns);
   static_assert(kept(duration<int, std::pico>(1001)) == 2ns);
-  static_assert(kept(duration<double, std::nano>(0.1)) == 1ns && kept(duration<double, std::nano>(1.5)) == 2ns);
+  static_assert(kept(duration<double, std::nano>(0.1)) == 1ns &&
+                kept(duration<double, std::nano>(1.5)) == 2ns);
 }
 
-TEST_CASE("a sleep of any length goes on until it is cancelled, and a negative one ends at the next turn") {
+TEST_CASE(
+    "a sleep of any length goes on until it is cancelled, and a negative one ends at the next turn") {
   on_a_loop([](loop& lp) -> task<void> {
     for (const time_limit limit : for_ever) {
       beside sleeping(lp, sleep_for(limit));
@@ -103,7 +111,8 @@ TEST_CASE("of two sleepers the one with the nearer end wakes, whatever the other
 TEST_CASE("a timeout of any length does not end what it limits, and a negative one does") {
   on_a_loop([](loop&) -> task<void> {
     for (const time_limit limit : for_ever) co_await timeout(limit, sleep_for(1ms));
-    for (const time_limit limit : long_past) CHECK((co_await as_result(timeout(limit, sleep_for(1h)))).error() == errc::timed_out);
+    for (const time_limit limit : long_past)
+      CHECK((co_await as_result(timeout(limit, sleep_for(1h)))).error() == errc::timed_out);
   });
 }
 
@@ -159,13 +168,15 @@ TEST_CASE("a stop with a negative grace asks the handlers at once") {
     });
 }
 
-TEST_CASE("without a server, a connect with a limit that is over fails at its first attempt, and one without end waits") {
+TEST_CASE(
+    "without a server, a connect with a limit that is over fails at its first attempt, and one without end waits") {
   on_a_loop([](loop& lp) -> task<void> {
     const temporary_folder folder;
     connect_options of_client;
     for (const time_limit limit : long_past) {
       of_client.timeout = limit;
-      CHECK((co_await as_result(connect(lp, folder / "nobody", of_client))).error() == errc::no_server);
+      CHECK((co_await as_result(connect(lp, folder / "nobody", of_client))).error() ==
+            errc::no_server);
     }
     for (const time_limit limit : for_ever) {
       of_client.timeout = limit;

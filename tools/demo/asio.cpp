@@ -9,8 +9,14 @@ namespace ringbell::tool {
 
 std::string asio_built_with() { return {}; }
 
-std::unique_ptr<demo::asio_link> demo::asio_link::accept(const std::string&, const common_options&) { return nullptr; }
-std::unique_ptr<demo::asio_link> demo::asio_link::connect(const std::string&, const common_options&) { return nullptr; }
+std::unique_ptr<demo::asio_link> demo::asio_link::accept(const std::string&,
+                                                         const common_options&) {
+  return nullptr;
+}
+std::unique_ptr<demo::asio_link> demo::asio_link::connect(const std::string&,
+                                                          const common_options&) {
+  return nullptr;
+}
 
 }  // namespace ringbell::tool
 
@@ -49,7 +55,8 @@ net::awaitable<void> echo_all(asio_channel& ch) {
   }
 }
 
-net::awaitable<void> time_round_trips(asio_channel& ch, std::size_t size, int warm_up, clock::duration d, sample& s) {
+net::awaitable<void> time_round_trips(asio_channel& ch, std::size_t size, int warm_up,
+                                      clock::duration d, sample& s) {
   const std::vector<std::byte> payload(size, std::byte{42});
   for (int i = 0; i < warm_up; ++i) {
     co_await ch.send(net::buffer(payload));
@@ -84,11 +91,14 @@ public:
 
   void accept(const std::string& name, const listener_options& options) {
     asio_listener from(context_, name, options);
-    from.async_accept([this](net_error_code error, asio_channel made) { take(error, std::move(made)); });
+    from.async_accept(
+        [this](net_error_code error, asio_channel made) { take(error, std::move(made)); });
     run();
   }
   void connect(const std::string& name, const connect_options& options) {
-    async_connect(context_, name, options, [this](net_error_code error, asio_channel made) { take(error, std::move(made)); });
+    async_connect(context_, name, options, [this](net_error_code error, asio_channel made) {
+      take(error, std::move(made));
+    });
     run();
   }
 
@@ -126,13 +136,15 @@ private:
 
 }  // namespace
 
-std::unique_ptr<asio_link> asio_link::accept(const std::string& name, const common_options& common) {
+std::unique_ptr<asio_link> asio_link::accept(const std::string& name,
+                                             const common_options& common) {
   auto made = std::make_unique<link>(common.for_loop().spin);
   made->accept(name, common.for_listener());
   return made;
 }
 
-std::unique_ptr<asio_link> asio_link::connect(const std::string& name, const common_options& common) {
+std::unique_ptr<asio_link> asio_link::connect(const std::string& name,
+                                              const common_options& common) {
   auto made = std::make_unique<link>(common.for_loop().spin);
   made->connect(name, common.for_connect());
   return made;
@@ -148,7 +160,8 @@ std::string asio_built_with() {
   constexpr int version = RINGBELL_ASIO_VERSION;
   constexpr const char* name = "Asio ";
 #endif
-  return name + std::to_string(version / 100000) + '.' + std::to_string(version / 100 % 1000) + '.' + std::to_string(version % 100);
+  return name + std::to_string(version / 100000) + '.' + std::to_string(version / 100 % 1000) +
+         '.' + std::to_string(version % 100);
 }
 
 }  // namespace ringbell::tool

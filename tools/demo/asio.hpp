@@ -10,17 +10,20 @@
 #include <memory>
 #include <string>
 
-// All that this program knows of Asio. It can be built without: RINGBELL_WITH_ASIO says which, to demo_asio.cpp alone.
+// All that this program knows of Asio. It can be built without: RINGBELL_WITH_ASIO says which, to
+// demo_asio.cpp alone.
 namespace ringbell::tool {
 
-/// The Asio that this program was built with, such as "Asio 1.22.1" or "Boost.Asio 1.81.0"; empty when with none.
+/// The Asio that this program was built with, such as "Asio 1.22.1" or "Boost.Asio 1.81.0"; empty
+/// when with none.
 std::string asio_built_with();
 
 namespace demo {
 
 struct sample;
 
-/// One end of a channel on an io_context, which runs only within the calls. What goes wrong is thrown as std::system_error.
+/// One end of a channel on an io_context, which runs only within the calls. What goes wrong is
+/// thrown as std::system_error.
 class asio_link {
 public:
   asio_link() = default;
@@ -34,8 +37,10 @@ public:
 
   /// Sends back what comes, until an empty message does.
   virtual void echo() = 0;
-  /// Round trips one after the other, as asio::awaitable makes them; at first `warm_up` that do not count.
-  virtual void round_trips(std::size_t size, int warm_up, std::chrono::nanoseconds d, sample& s) = 0;
+  /// Round trips one after the other, as asio::awaitable makes them; at first `warm_up` that do not
+  /// count.
+  virtual void round_trips(std::size_t size, int warm_up, std::chrono::nanoseconds d,
+                           sample& s) = 0;
   virtual channel_statistics statistics() const = 0;
 };
 

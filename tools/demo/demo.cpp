@@ -42,11 +42,13 @@ public:
   const char* key() const noexcept { return key_; }
   const sample& all() const noexcept { return all_; }
   const std::vector<std::uint64_t>& medians() const noexcept { return medians_; }
-  /// The median over the rounds of their medians. The other quantiles are of all that was measured: they need the many.
+  /// The median over the rounds of their medians. The other quantiles are of all that was measured:
+  /// they need the many.
   std::uint64_t p50() const { return median_of(medians_); }
   double messages_per_second() const { return median_of(rates_); }
   double bytes_per_second() const {
-    return messages_per_second() * static_cast<double>(all_.bytes) / static_cast<double>(std::max<std::uint64_t>(1, all_.messages));
+    return messages_per_second() * static_cast<double>(all_.bytes) /
+           static_cast<double>(std::max<std::uint64_t>(1, all_.messages));
   }
   double per_message(std::uint64_t n) const {
     return static_cast<double>(n) / static_cast<double>(std::max<std::uint64_t>(1, all_.messages));
@@ -68,7 +70,8 @@ private:
   std::vector<double> rates_;
 };
 
-/// All that is measured. The kinds take turns within each round, so that a machine that becomes slower or faster does so for all.
+/// All that is measured. The kinds take turns within each round, so that a machine that becomes
+/// slower or faster does so for all.
 class measurement {
 public:
   void run(session& s, bool quick) {
@@ -93,18 +96,22 @@ public:
 
   bool has_asio() const noexcept { return !asio_hot.medians().empty(); }
   std::vector<const row*> round_trips() const {
-    std::vector<const row*> all{&ring_hot, &ring_hot_smaller, &socket_hot, &ring_paced, &socket_paced};
+    std::vector<const row*> all{&ring_hot, &ring_hot_smaller, &socket_hot, &ring_paced,
+                                &socket_paced};
     if (has_asio()) all.insert(all.begin() + 1, &asio_hot);
     return all;
   }
-  std::vector<const row*> one_way_rows() const { return {&one_way, &one_way_batched, &one_way_64k, &one_way_1m}; }
+  std::vector<const row*> one_way_rows() const {
+    return {&one_way, &one_way_batched, &one_way_64k, &one_way_1m};
+  }
 
   /// How many times as long as ringbell, hot, something else takes: in each round.
   std::vector<double> ratios(const row& of) const {
     std::vector<double> all;
     all.reserve(ring_hot.medians().size());
     for (std::size_t i = 0; i < ring_hot.medians().size(); ++i)
-      all.push_back(static_cast<double>(of.medians()[i]) / static_cast<double>(std::max<std::uint64_t>(1, ring_hot.medians()[i])));
+      all.push_back(static_cast<double>(of.medians()[i]) /
+                    static_cast<double>(std::max<std::uint64_t>(1, ring_hot.medians()[i])));
     return all;
   }
 
@@ -134,22 +141,28 @@ std::string nanoseconds(std::uint64_t value) { return format_duration(static_cas
 void print_head(const session& s) {
   const channel& link = s.link();
   const std::string where = s.cpus().apart()
-                                ? "pinned to CPUs " + std::to_string(s.cpus().client_cpu()) + " and " +
-                                      std::to_string(s.cpus().server_cpu()) + " of " + std::to_string(s.cpus().usable()) + " usable"
+                                ? "pinned to CPUs " + std::to_string(s.cpus().client_cpu()) +
+                                      " and " + std::to_string(s.cpus().server_cpu()) + " of " +
+                                      std::to_string(s.cpus().usable()) + " usable"
                                 : "on the only usable CPU, so nothing spins";
-  std::printf("Two processes, %s: %s, %s\n", where.c_str(), cpu_model().c_str(), kernel_release().c_str());
-  std::printf("loop: %s\nspin: %s; bells: client woken by %s, server by %s\n\n", std::string(s.on().backend_reason()).c_str(),
-              name_of(s.on().spinning()).c_str(), sys::name_of(link.woken_by()), sys::name_of(link.wakes_peer_by()));
+  std::printf("Two processes, %s: %s, %s\n", where.c_str(), cpu_model().c_str(),
+              kernel_release().c_str());
+  std::printf("loop: %s\nspin: %s; bells: client woken by %s, server by %s\n\n",
+              std::string(s.on().backend_reason()).c_str(), name_of(s.on().spinning()).c_str(),
+              sys::name_of(link.woken_by()), sys::name_of(link.wakes_peer_by()));
 }
 
 void print_round_trips(const measurement& m) {
-  std::printf("%-28s %9s %9s %9s %9s  %19s %7s %7s\n", "round trip", "p50", "p99", "p99.9", "max", "CPU client + server", "bells", "parks");
+  std::printf("%-28s %9s %9s %9s %9s  %19s %7s %7s\n", "round trip", "p50", "p99", "p99.9", "max",
+              "CPU client + server", "bells", "parks");
   for (const row* r : m.round_trips()) {
     const sample& all = r->all();
     const bool socket = r == &m.socket_hot || r == &m.socket_paced;
-    std::printf("%-28s %9s %9s %9s %9s  %8s + %8s", r->name().c_str(), nanoseconds(r->p50()).c_str(),
-                nanoseconds(all.times.quantile(0.99)).c_str(), nanoseconds(all.times.quantile(0.999)).c_str(),
-                nanoseconds(all.times.max()).c_str(), format_duration(r->per_message(all.client.cpu_ns)).c_str(),
+    std::printf("%-28s %9s %9s %9s %9s  %8s + %8s", r->name().c_str(),
+                nanoseconds(r->p50()).c_str(), nanoseconds(all.times.quantile(0.99)).c_str(),
+                nanoseconds(all.times.quantile(0.999)).c_str(),
+                nanoseconds(all.times.max()).c_str(),
+                format_duration(r->per_message(all.client.cpu_ns)).c_str(),
                 format_duration(r->per_message(all.server.cpu_ns)).c_str());
     if (socket)
       std::printf(" %7s %7s\n", "-", "-");
@@ -160,12 +173,15 @@ void print_round_trips(const measurement& m) {
 }
 
 void print_one_way(const measurement& m) {
-  std::printf("\n%-28s %12s %10s %18s  %19s %7s %7s\n", "one way", "messages/s", "GB/s", "", "CPU client + server", "bells", "parks");
+  std::printf("\n%-28s %12s %10s %18s  %19s %7s %7s\n", "one way", "messages/s", "GB/s", "",
+              "CPU client + server", "bells", "parks");
   for (const row* r : m.one_way_rows()) {
     const sample& all = r->all();
-    std::printf("%-28s %12s %10.2f %18s  %8s + %8s %7.2g %7.2g\n", r->name().c_str(), format_count(r->messages_per_second()).c_str(),
-                r->bytes_per_second() / 1e9, "", format_duration(r->per_message(all.client.cpu_ns)).c_str(),
-                format_duration(r->per_message(all.server.cpu_ns)).c_str(), r->per_message(all.client.bells + all.server.bells),
+    std::printf("%-28s %12s %10.2f %18s  %8s + %8s %7.2g %7.2g\n", r->name().c_str(),
+                format_count(r->messages_per_second()).c_str(), r->bytes_per_second() / 1e9, "",
+                format_duration(r->per_message(all.client.cpu_ns)).c_str(),
+                format_duration(r->per_message(all.server.cpu_ns)).c_str(),
+                r->per_message(all.client.bells + all.server.bells),
                 r->per_message(all.client.parks + all.server.parks));
   }
 }
@@ -183,18 +199,21 @@ One way: copied in by the sender, read in full and checked by the receiver.
 
 Hot round trip of 64 B: the %s takes %.0f times as long as ringbell (median; %.0f to %.0f in %zu rounds).
 )";
-  std::printf(notes, ratios.size(), demo::link_name, row::median_of(ratios), *low, *high, ratios.size());
+  std::printf(notes, ratios.size(), demo::link_name, row::median_of(ratios), *low, *high,
+              ratios.size());
   if (!m.has_asio()) return;
   const std::vector<double> in_asio = m.ratios(m.asio_hot);
   const auto [least, most] = std::minmax_element(in_asio.begin(), in_asio.end());
-  std::printf("Hot round trip of 64 B in asio::awaitable: %.2f times the native one (median; %.2f to %.2f in %zu rounds).\n",
-              row::median_of(in_asio), *least, *most, in_asio.size());
+  std::printf(
+      "Hot round trip of 64 B in asio::awaitable: %.2f times the native one (median; %.2f to %.2f in %zu rounds).\n",
+      row::median_of(in_asio), *least, *most, in_asio.size());
 }
 
 void add_usage(json& out, const row& r, bool socket) {
   const sample& all = r.all();
   out.value("messages", all.messages);
-  out.value("cpu_client_ns", r.per_message(all.client.cpu_ns)).value("cpu_server_ns", r.per_message(all.server.cpu_ns));
+  out.value("cpu_client_ns", r.per_message(all.client.cpu_ns))
+      .value("cpu_server_ns", r.per_message(all.server.cpu_ns));
   if (socket) return;
   out.value("bells_per_message", r.per_message(all.client.bells + all.server.bells));
   out.value("parks_per_message", r.per_message(all.client.parks + all.server.parks));
@@ -203,9 +222,15 @@ void add_usage(json& out, const row& r, bool socket) {
 void print_json(const session& s, const measurement& m) {
   json out;
   out.begin_object();
-  out.value("kernel", kernel_release()).value("cpu", cpu_model()).value("usable_cpus", s.cpus().usable()).value("pinned", s.cpus().apart());
-  out.value("loop", s.on().backend_name()).value("loop_reason", s.on().backend_reason()).value("spin", name_of(s.on().spinning()));
-  out.value("client_bell", sys::name_of(s.link().woken_by())).value("server_bell", sys::name_of(s.link().wakes_peer_by()));
+  out.value("kernel", kernel_release())
+      .value("cpu", cpu_model())
+      .value("usable_cpus", s.cpus().usable())
+      .value("pinned", s.cpus().apart());
+  out.value("loop", s.on().backend_name())
+      .value("loop_reason", s.on().backend_reason())
+      .value("spin", name_of(s.on().spinning()));
+  out.value("client_bell", sys::name_of(s.link().woken_by()))
+      .value("server_bell", sys::name_of(s.link().wakes_peer_by()));
   out.value("rounds", m.ring_hot.medians().size());
   out.begin_object("round_trips");
   for (const row* r : m.round_trips()) {
@@ -222,7 +247,8 @@ void print_json(const session& s, const measurement& m) {
   out.begin_object("one_way");
   for (const row* r : m.one_way_rows()) {
     out.begin_object(r->key());
-    out.value("messages_per_second", r->messages_per_second()).value("bytes_per_second", r->bytes_per_second());
+    out.value("messages_per_second", r->messages_per_second())
+        .value("bytes_per_second", r->bytes_per_second());
     add_usage(out, *r, false);
     out.end_object();
   }

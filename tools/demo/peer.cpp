@@ -60,8 +60,12 @@ usage usage_so_far(const channel& ch, const asio_link* in_asio) {
   return u;
 }
 
-usage operator-(const usage& a, const usage& b) noexcept { return {a.cpu_ns - b.cpu_ns, a.parks - b.parks, a.bells - b.bells}; }
-usage operator+(const usage& a, const usage& b) noexcept { return {a.cpu_ns + b.cpu_ns, a.parks + b.parks, a.bells + b.bells}; }
+usage operator-(const usage& a, const usage& b) noexcept {
+  return {a.cpu_ns - b.cpu_ns, a.parks - b.parks, a.bells - b.bells};
+}
+usage operator+(const usage& a, const usage& b) noexcept {
+  return {a.cpu_ns + b.cpu_ns, a.parks + b.parks, a.bells + b.bells};
+}
 
 std::uint64_t sum_of(std::span<const std::byte> bytes) noexcept {
   // Four sums, so that one addition need not wait for the one before.
@@ -86,7 +90,9 @@ int serve(const server_setup& setup) {
   const std::unique_ptr<asio_link> in_asio = asio_link::accept(setup.asio_name, setup.common);
   for (;;) {
     phase next{};
-    if (!receive_whole(setup.orders.get(), std::as_writable_bytes(std::span(&next, 1))) || next == phase::leave) return exit_ok;
+    if (!receive_whole(setup.orders.get(), std::as_writable_bytes(std::span(&next, 1))) ||
+        next == phase::leave)
+      return exit_ok;
     const usage before = usage_so_far(ch, in_asio.get());
     switch (next) {
       case phase::ring_echo: lp.run(echo(ch)); break;

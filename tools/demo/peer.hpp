@@ -15,7 +15,8 @@
 // What the two processes of the demo have in common, and the server's side of it.
 namespace ringbell::tool::demo {
 
-/// What the server does next; asked for on the pair of sockets that the two share beside what is measured.
+/// What the server does next; asked for on the pair of sockets that the two share beside what is
+/// measured.
 enum class phase : std::uint32_t { ring_echo, ring_sink, socket_echo, asio_echo, leave };
 
 /// What a side has used and done since it was started.
@@ -25,7 +26,8 @@ struct usage {
   std::uint64_t bells = 0;
 };
 
-/// The CPU time of this process, and what its channels count, of which one works at a time. The one in Asio may be null.
+/// The CPU time of this process, and what its channels count, of which one works at a time. The one
+/// in Asio may be null.
 usage usage_so_far(const channel& ch, const asio_link* in_asio);
 usage operator-(const usage& a, const usage& b) noexcept;
 usage operator+(const usage& a, const usage& b) noexcept;
@@ -40,7 +42,8 @@ std::uint64_t sum_of(std::span<const std::byte> bytes) noexcept;
 /// Send and receive all of a plain value. False when the other process has gone.
 bool send_whole(sys::native_handle link, std::span<const std::byte> bytes) noexcept;
 bool receive_whole(sys::native_handle link, std::span<std::byte> bytes) noexcept;
-/// What there is; 0 when the other process has gone. Where messages are not kept apart, each is answered before the next one goes.
+/// What there is; 0 when the other process has gone. Where messages are not kept apart, each is
+/// answered before the next one goes.
 std::size_t receive_some(sys::native_handle link, std::span<std::byte> bytes) noexcept;
 
 struct server_setup {

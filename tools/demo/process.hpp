@@ -14,7 +14,8 @@
 // What differs between the systems: demo_process_posix.cpp, demo_process_windows.cpp.
 namespace ringbell::tool::demo {
 
-/// What is measured beside ringbell: a pair of Unix sockets, on Windows a named pipe. Both ends block.
+/// What is measured beside ringbell: a pair of Unix sockets, on Windows a named pipe. Both ends
+/// block.
 extern const char* const link_name;
 
 class placement;
@@ -30,7 +31,8 @@ public:
     join();
   }
 
-  /// Starts it, with two links to it. Forks where that can be done: the calling process must have no other thread. Throws the system's error.
+  /// Starts it, with two links to it. Forks where that can be done: the calling process must have
+  /// no other thread. Throws the system's error.
   void start(const own_names& names, const common_options& common, const placement& cpus);
   sys::native_handle orders() const noexcept { return orders_.get(); }
   sys::native_handle socket() const noexcept { return socket_.get(); }

@@ -42,7 +42,8 @@ std::array<sys::handle, 2> socket_pair(int type) {
 
 const char* const link_name = "Unix socket";
 
-void server_process::start(const own_names& names, const common_options& common, const placement& cpus) {
+void server_process::start(const own_names& names, const common_options& common,
+                           const placement& cpus) {
   auto orders = socket_pair(SOCK_STREAM);
   auto sockets = socket_pair(message_socket_type());
   server_setup setup;
@@ -54,7 +55,8 @@ void server_process::start(const own_names& names, const common_options& common,
 
   const pid_t self = ::getpid();
   const pid_t server = ::fork();
-  if (server < 0) throw_errno(errno, "starting the server process" + ringbell::sys::limit_of_threads());
+  if (server < 0)
+    throw_errno(errno, "starting the server process" + ringbell::sys::limit_of_threads());
   if (server == 0) {
     orders[0].reset();
     sockets[0].reset();

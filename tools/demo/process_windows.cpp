@@ -15,28 +15,35 @@ namespace ringbell::tool::demo {
 
 namespace {
 
-// There is no fork: the server is this program, told so by its only argument. That is what it is to do, with '|' between the parts.
+// There is no fork: the server is this program, told so by its only argument. That is what it is to
+// do, with '|' between the parts.
 constexpr std::string_view flag = "--demo-server=";
 
-[[noreturn]] void fail(const char* doing) { throw std::system_error(static_cast<int>(::GetLastError()), std::system_category(), doing); }
+[[noreturn]] void fail(const char* doing) {
+  throw std::system_error(static_cast<int>(::GetLastError()), std::system_category(), doing);
+}
 
 // A named pipe, both ends blocking. The second can be inherited.
 std::array<sys::handle, 2> pipe_pair(const std::string& name) {
-  const HANDLE one =
-      ::CreateNamedPipeA(name.c_str(), PIPE_ACCESS_DUPLEX | FILE_FLAG_FIRST_PIPE_INSTANCE,
-                         PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS, 1, 4096, 4096, 0, nullptr);
+  const HANDLE one = ::CreateNamedPipeA(
+      name.c_str(), PIPE_ACCESS_DUPLEX | FILE_FLAG_FIRST_PIPE_INSTANCE,
+      PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS, 1, 4096, 4096,
+      0, nullptr);
   if (one == INVALID_HANDLE_VALUE) fail("a named pipe");
   std::array<sys::handle, 2> ends{sys::handle(one), sys::handle()};
   SECURITY_ATTRIBUTES inherited{sizeof inherited, nullptr, TRUE};
-  const HANDLE other = ::CreateFileA(name.c_str(), GENERIC_READ | GENERIC_WRITE, 0, &inherited, OPEN_EXISTING, 0, nullptr);
+  const HANDLE other = ::CreateFileA(name.c_str(), GENERIC_READ | GENERIC_WRITE, 0, &inherited,
+                                     OPEN_EXISTING, 0, nullptr);
   if (other == INVALID_HANDLE_VALUE) fail("a named pipe");
   ends[1] = sys::handle(other);
-  if (!::ConnectNamedPipe(one, nullptr) && ::GetLastError() != ERROR_PIPE_CONNECTED) fail("a named pipe");
+  if (!::ConnectNamedPipe(one, nullptr) && ::GetLastError() != ERROR_PIPE_CONNECTED)
+    fail("a named pipe");
   return ends;
 }
 
-// What this process starts from now on ends when it does, however and whenever that comes about: who is in a job, starts others in it, and this one ends with
-// its only handle. A child that is put there once it exists would be left alone if this process was killed in between.
+// What this process starts from now on ends when it does, however and whenever that comes about:
+// who is in a job, starts others in it, and this one ends with its only handle. A child that is put
+// there once it exists would be left alone if this process was killed in between.
 void end_children_with_this() {
   static const HANDLE only = [] {
     const HANDLE made = ::CreateJobObjectW(nullptr, nullptr);
@@ -49,7 +56,9 @@ void end_children_with_this() {
   (void)only;
 }
 
-std::uintptr_t number_of(const sys::handle& h) noexcept { return reinterpret_cast<std::uintptr_t>(h.get()); }
+std::uintptr_t number_of(const sys::handle& h) noexcept {
+  return reinterpret_cast<std::uintptr_t>(h.get());
+}
 
 std::string next_part(std::istringstream& all) {
   std::string part;
@@ -58,19 +67,22 @@ std::string next_part(std::istringstream& all) {
 }
 
 sys::handle next_handle(std::istringstream& all) {
-  return sys::handle(reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(std::stoull(next_part(all)))));
+  return sys::handle(
+      reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(std::stoull(next_part(all)))));
 }
 
 }  // namespace
 
 const char* const link_name = "named pipe";
 
-void server_process::start(const own_names& names, const common_options& common, const placement& cpus) {
+void server_process::start(const own_names& names, const common_options& common,
+                           const placement& cpus) {
   auto orders = pipe_pair(names / "orders");
   auto sockets = pipe_pair(names / "pipe");
   std::ostringstream what;
-  what << number_of(orders[1]) << '|' << number_of(sockets[1]) << '|' << (cpus.apart() ? cpus.server_cpu() : -1) << '|' << common.ring_bytes
-       << '|' << common.loop << '|' << common.spin << '|' << names / "demo" << '|' << names / "asio";
+  what << number_of(orders[1]) << '|' << number_of(sockets[1]) << '|'
+       << (cpus.apart() ? cpus.server_cpu() : -1) << '|' << common.ring_bytes << '|' << common.loop
+       << '|' << common.spin << '|' << names / "demo" << '|' << names / "asio";
   char program[MAX_PATH];
   ::GetModuleFileNameA(nullptr, program, MAX_PATH);
   std::string command = '"' + std::string(program) + "\" \"" + std::string(flag) + what.str() + '"';
@@ -78,7 +90,8 @@ void server_process::start(const own_names& names, const common_options& common,
   STARTUPINFOA startup{};
   startup.cb = sizeof startup;
   PROCESS_INFORMATION started{};
-  if (!::CreateProcessA(program, command.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr, &startup, &started))
+  if (!::CreateProcessA(program, command.data(), nullptr, nullptr, TRUE, 0, nullptr, nullptr,
+                        &startup, &started))
     fail("starting the server process");
   const sys::handle thread(started.hThread);
   process_ = reinterpret_cast<std::intptr_t>(started.hProcess);
@@ -118,7 +131,8 @@ std::optional<int> run_as_server(int argc, char** argv) {
 
 bool send_whole(sys::native_handle link, std::span<const std::byte> bytes) noexcept {
   DWORD count = 0;
-  return ::WriteFile(link, bytes.data(), static_cast<DWORD>(bytes.size()), &count, nullptr) && count == bytes.size();
+  return ::WriteFile(link, bytes.data(), static_cast<DWORD>(bytes.size()), &count, nullptr) &&
+         count == bytes.size();
 }
 
 bool receive_whole(sys::native_handle link, std::span<std::byte> bytes) noexcept {
@@ -132,7 +146,8 @@ bool receive_whole(sys::native_handle link, std::span<std::byte> bytes) noexcept
 
 std::size_t receive_some(sys::native_handle link, std::span<std::byte> bytes) noexcept {
   DWORD count = 0;
-  return ::ReadFile(link, bytes.data(), static_cast<DWORD>(bytes.size()), &count, nullptr) ? count : 0;
+  return ::ReadFile(link, bytes.data(), static_cast<DWORD>(bytes.size()), &count, nullptr) ? count
+                                                                                           : 0;
 }
 
 }  // namespace ringbell::tool::demo

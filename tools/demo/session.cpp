@@ -21,13 +21,16 @@ namespace {
 
 using clock = loop::clock;
 
-// Round trips before those that count: the spin has adapted by then, and both processes have woken up.
+// Round trips before those that count: the spin has adapted by then, and both processes have woken
+// up.
 constexpr int warm_up = 200;
 // How many bytes go from one look at the clock to the next.
 constexpr std::size_t bytes_per_clock_read = 64 << 10;
 
 std::uint64_t nanoseconds(clock::duration d) {
-  return d.count() < 0 ? 0 : static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
+  return d.count() < 0 ? 0
+                       : static_cast<std::uint64_t>(
+                             std::chrono::duration_cast<std::chrono::nanoseconds>(d).count());
 }
 
 task<> warm_up_ring(channel& ch, std::size_t size) {
@@ -57,7 +60,8 @@ task<> ring_round_trips(channel& ch, std::size_t size, session::duration d, samp
   co_await ch.send(std::span<const std::byte>());
 }
 
-task<> ring_paced_round_trips(channel& ch, std::size_t size, session::duration period, session::duration d, sample& s) {
+task<> ring_paced_round_trips(channel& ch, std::size_t size, session::duration period,
+                              session::duration d, sample& s) {
   const std::vector<std::byte> payload(size, std::byte{42});
   const clock::time_point begin = clock::now();
   for (clock::time_point due = begin + period; due <= begin + d; due += period) {
@@ -74,7 +78,8 @@ task<> ring_paced_round_trips(channel& ch, std::size_t size, session::duration p
 task<> push(channel& ch, std::size_t size, std::size_t batch, session::duration d, sample& s) {
   std::vector<std::byte> payload(size);
   for (std::size_t i = 0; i < size; ++i) payload[i] = static_cast<std::byte>(i * 31);
-  const std::size_t per_look = std::max<std::size_t>(1, bytes_per_clock_read / std::max<std::size_t>(1, size * batch));
+  const std::size_t per_look =
+      std::max<std::size_t>(1, bytes_per_clock_read / std::max<std::size_t>(1, size * batch));
   const clock::time_point begin = clock::now();
   do {
     for (std::size_t i = 0; i < per_look; ++i) {
@@ -93,14 +98,17 @@ task<> push(channel& ch, std::size_t size, std::size_t batch, session::duration 
   auto answer = co_await ch.recv();
   if (!answer || answer->size() != sizeof sum) throw std::system_error(errc::bad_peer);
   std::memcpy(&sum, answer->data(), sizeof sum);
-  if (sum != s.messages * sum_of(payload)) throw std::system_error(errc::bad_peer, "the demo's server received other bytes than were sent");
+  if (sum != s.messages * sum_of(payload))
+    throw std::system_error(errc::bad_peer,
+                            "the demo's server received other bytes than were sent");
   s.seconds = std::chrono::duration<double>(clock::now() - begin).count();
   s.bytes = s.messages * size;
 }
 
 void socket_round_trip(sys::native_handle socket, std::span<std::byte> payload) {
   std::array<std::byte, largest_echo> reply;
-  if (!send_whole(socket, payload) || receive_some(socket, reply) != payload.size()) throw std::system_error(errc::peer_closed);
+  if (!send_whole(socket, payload) || receive_some(socket, reply) != payload.size())
+    throw std::system_error(errc::peer_closed);
 }
 
 void end_socket_phase(sys::native_handle socket) {
@@ -117,7 +125,8 @@ placement::placement() {
   client_cpu_ = usable.front();
   server_cpu_ = usable.size() > 1 ? usable[1] : client_cpu_;
   const std::string first = core_of(client_cpu_);
-  const auto other = std::find_if(usable.begin(), usable.end(), [&](int cpu) { return core_of(cpu) != first; });
+  const auto other =
+      std::find_if(usable.begin(), usable.end(), [&](int cpu) { return core_of(cpu) != first; });
   if (other != usable.end()) server_cpu_ = *other;
 }
 
@@ -138,7 +147,8 @@ session::session(const common_options& common) {
   const own_names names;
   server_.start(names, common, cpus_);
   cpus_.pin_client();
-  // Sleeps end on time: both kinds of exchange are to be measured, not the kernel's gathering of timers.
+  // Sleeps end on time: both kinds of exchange are to be measured, not the kernel's gathering of
+  // timers.
   ask_for_exact_sleeps();
   loop_ = std::make_unique<loop>(common.for_loop());
   channel_ = loop_->run(connect(*loop_, names / "demo", common.for_connect()));
@@ -148,12 +158,15 @@ session::session(const common_options& common) {
 session::~session() {
   // Between two phases it leaves by itself; within one it is killed.
   const phase leave = phase::leave;
-  if (std::uncaught_exceptions() != 0 || !send_whole(server_.orders(), std::as_bytes(std::span(&leave, 1)))) server_.kill();
+  if (std::uncaught_exceptions() != 0 ||
+      !send_whole(server_.orders(), std::as_bytes(std::span(&leave, 1))))
+    server_.kill();
   server_.join();
 }
 
 void session::order(phase what) {
-  if (!send_whole(server_.orders(), std::as_bytes(std::span(&what, 1)))) throw std::system_error(errc::peer_closed, "the demo's server");
+  if (!send_whole(server_.orders(), std::as_bytes(std::span(&what, 1))))
+    throw std::system_error(errc::peer_closed, "the demo's server");
 }
 
 template <class F>
@@ -180,11 +193,14 @@ sample session::asio_hot(std::size_t size, duration d) {
 }
 
 sample session::ring_paced(std::size_t size, duration period, duration d) {
-  return measure(phase::ring_echo, [&](sample& s) { loop_->run(ring_paced_round_trips(channel_, size, period, d, s)); });
+  return measure(phase::ring_echo, [&](sample& s) {
+    loop_->run(ring_paced_round_trips(channel_, size, period, d, s));
+  });
 }
 
 sample session::ring_one_way(std::size_t size, std::size_t batch, duration d) {
-  return measure(phase::ring_sink, [&](sample& s) { loop_->run(push(channel_, size, batch, d, s)); });
+  return measure(phase::ring_sink,
+                 [&](sample& s) { loop_->run(push(channel_, size, batch, d, s)); });
 }
 
 sample session::socket_hot(std::size_t size, duration d) {

@@ -30,7 +30,8 @@ struct sample {
   void add(const sample& other);
 };
 
-/// Two CPUs, for the two processes: on different cores where possible, and the same one twice when there is only one.
+/// Two CPUs, for the two processes: on different cores where possible, and the same one twice when
+/// there is only one.
 class placement {
 public:
   /// Picks from those that this process may use.
@@ -52,13 +53,15 @@ private:
   unsigned usable_ = 1;
 };
 
-/// The server process, connected: by ringbell, and by another link beside it. Measures one slice at a time.
+/// The server process, connected: by ringbell, and by another link beside it. Measures one slice at
+/// a time.
 class session {
 public:
   using duration = std::chrono::nanoseconds;
 
-  /// Forks: the calling process must have no other thread. Throws std::system_error; then nothing is left behind. Nor is, later, however
-  /// either process ends: the name is gone once the two are connected, and the server dies with its client.
+  /// Forks: the calling process must have no other thread. Throws std::system_error; then nothing
+  /// is left behind. Nor is, later, however either process ends: the name is gone once the two are
+  /// connected, and the server dies with its client.
   explicit session(const common_options& common);
   session(const session&) = delete;
   session& operator=(const session&) = delete;
@@ -69,10 +72,12 @@ public:
   /// The same inside asio::awaitable; only with Asio.
   sample asio_hot(std::size_t size, duration d);
   sample socket_hot(std::size_t size, duration d);
-  /// Round trips begun at fixed times, and measured from those: a late one makes its successors late, and is not forgotten.
+  /// Round trips begun at fixed times, and measured from those: a late one makes its successors
+  /// late, and is not forgotten.
   sample ring_paced(std::size_t size, duration period, duration d);
   sample socket_paced(std::size_t size, duration period, duration d);
-  /// Messages of `size` bytes in one direction, `batch` published together; copied in by the sender, read in full by the receiver.
+  /// Messages of `size` bytes in one direction, `batch` published together; copied in by the
+  /// sender, read in full by the receiver.
   sample ring_one_way(std::size_t size, std::size_t batch, duration d);
 
   const placement& cpus() const noexcept { return cpus_; }

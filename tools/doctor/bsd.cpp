@@ -15,7 +15,8 @@ namespace ringbell::tool {
 
 namespace {
 
-// What a peer could try with the descriptor of a region; each must fail. The name of the first that does not, or null.
+// What a peer could try with the descriptor of a region; each must fail. The name of the first that
+// does not, or null.
 const char* broken_promise(int fd, std::size_t size) noexcept {
   void* const writable = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (writable != MAP_FAILED) {
@@ -41,9 +42,11 @@ std::string platform_word() {
 std::vector<trial> trials_of_system() {
   return {{"futexes", verdict::limited, [] {
              const sys::futex_word word{0};
-             const bool there = sys::futex_wait(word, 1, sys::futex_scope::shared, sys::futex_deadline::min()) != errc::not_supported;
+             const bool there = sys::futex_wait(word, 1, sys::futex_scope::shared,
+                                                sys::futex_deadline::min()) != errc::not_supported;
              return finding{"futexes", verdict::ok,
-                            there ? "os_sync_wait_on_address (macOS 14.4)" : "none here (macOS before 14.4, BSD); no loop needs them"};
+                            there ? "os_sync_wait_on_address (macOS 14.4)"
+                                  : "none here (macOS before 14.4, BSD); no loop needs them"};
            }}};
 }
 
@@ -54,12 +57,18 @@ finding look_at_memory() {
   if (error) return {what, verdict::missing, error.message()};
   sys::handle passed(::dup(own.shared_handle()));
   if (const char* broken = broken_promise(passed.get(), own.size()))
-    return {what, verdict::limited, std::string("a peer must be trusted: with the descriptor for reading that it gets, ") + broken};
+    return {what, verdict::limited,
+            std::string("a peer must be trusted: with the descriptor for reading that it gets, ") +
+                broken};
   const sys::peer_region seen = sys::peer_region::map(std::move(passed), own.size(), error);
   if (error) return {what, verdict::missing, error.message()};
-  return {what, verdict::ok, "a peer can map it for reading; writing and resizing are refused (tried). No seals: see docs/platforms.md"};
+  return {
+      what, verdict::ok,
+      "a peer can map it for reading; writing and resizing are refused (tried). No seals: see docs/platforms.md"};
 }
 
-findings look_at_limits() { return look_at_process_limits("a channel takes 1, while it is made 3"); }
+findings look_at_limits() {
+  return look_at_process_limits("a channel takes 1, while it is made 3");
+}
 
 }  // namespace ringbell::tool

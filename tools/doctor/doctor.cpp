@@ -25,15 +25,18 @@ namespace ringbell::tool {
 
 namespace {
 
-const char* text_of(verdict v) { return v == verdict::ok ? "ok" : v == verdict::limited ? "limited" : "missing"; }
+const char* text_of(verdict v) {
+  return v == verdict::ok ? "ok" : v == verdict::limited ? "limited" : "missing";
+}
 
 finding look_at_loop() {
   try {
     const loop lp;
-    return {
-        "loop", verdict::ok,
-        std::string(lp.backend_reason()) + "; spin: " + name_of(lp.spinning()) +
-            (lp.spinning() != spin_policy::none && sys::usable_cpus() == 1 ? " (but not while both sides are confined to one CPU)" : "")};
+    return {"loop", verdict::ok,
+            std::string(lp.backend_reason()) + "; spin: " + name_of(lp.spinning()) +
+                (lp.spinning() != spin_policy::none && sys::usable_cpus() == 1
+                     ? " (but not while both sides are confined to one CPU)"
+                     : "")};
   } catch (const std::system_error& error) {
     return {"loop", verdict::missing, error.what()};
   }
@@ -77,42 +80,51 @@ finding look_at_names() {
   constexpr const char* what = "service names";
   const auto path = sys::service_path("name");
   const std::error_code error = path ? sys::prepare_service_folder("name") : path.error();
-  if (error) return {what, verdict::limited, sys::describe_service("name") + ": " + error.message()};
+  if (error)
+    return {what, verdict::limited, sys::describe_service("name") + ": " + error.message()};
   return {what, verdict::ok, "sockets are in " + sys::describe_service_folder()};
 }
 
 finding look_at_cpus() {
   const unsigned cpus = sys::usable_cpus();
-  return {"CPUs", cpus > 1 ? verdict::ok : verdict::limited,
-          std::to_string(cpus) + " usable (" + cpu_model() + ")" +
-              (cpus > 1 ? "" : ": with the peer on the same one nothing spins, each wait costs a wake-up")};
+  return {
+      "CPUs", cpus > 1 ? verdict::ok : verdict::limited,
+      std::to_string(cpus) + " usable (" + cpu_model() + ")" +
+          (cpus > 1 ? ""
+                    : ": with the peer on the same one nothing spins, each wait costs a wake-up")};
 }
 
 finding look_at_asio() {
   const std::string asio = asio_built_with();
   return {"Asio", verdict::ok,
-          asio.empty() ? "this program was built without it: 'demo' does not measure it" : "this program was built with " + asio};
+          asio.empty() ? "this program was built without it: 'demo' does not measure it"
+                       : "this program was built with " + asio};
 }
 
 // -- what may end the process that tries it --
 
-std::string bytes_of(const finding& f) { return std::string(1, static_cast<char>(f.how)) + f.what + '\0' + f.detail; }
+std::string bytes_of(const finding& f) {
+  return std::string(1, static_cast<char>(f.how)) + f.what + '\0' + f.detail;
+}
 
 finding try_apart(const trial& t) {
   int signal = 0;
   const auto bytes = run_apart([&] { return bytes_of(t.look()); }, signal);
   if (bytes && !bytes->empty()) {
     const std::size_t end = bytes->find('\0', 1);
-    return {bytes->substr(1, end - 1), static_cast<verdict>(bytes->front()), bytes->substr(end + 1)};
+    return {bytes->substr(1, end - 1), static_cast<verdict>(bytes->front()),
+            bytes->substr(end + 1)};
   }
   return {t.what, t.when_killed,
           bytes ? "could not be tried: the process that did so ended without a word"
-                : "signal " + std::to_string(signal) + " ended the process that tried it: a system call filter kills for it"};
+                : "signal " + std::to_string(signal) +
+                      " ended the process that tried it: a system call filter kills for it"};
 }
 
 finding try_loop() {
   finding f = try_apart({"loop", verdict::missing, look_at_loop});
-  if (f.detail.starts_with("signal ")) f.detail += "; set RINGBELL_LOOP=epoll, or let the filter refuse io_uring by an error";
+  if (f.detail.starts_with("signal "))
+    f.detail += "; set RINGBELL_LOOP=epoll, or let the filter refuse io_uring by an error";
   return f;
 }
 
@@ -133,8 +145,12 @@ std::chrono::nanoseconds park_cost_apart() {
 }
 
 finding look_at_parking(std::chrono::nanoseconds cost) {
-  if (cost.count() == 0) return {"parking", verdict::limited, "what it costs to sleep and be woken cannot be measured here"};
-  return {"parking", verdict::ok, "to sleep and be woken costs " + format_duration(cost) + "; adaptive spinning stays below that"};
+  if (cost.count() == 0)
+    return {"parking", verdict::limited,
+            "what it costs to sleep and be woken cannot be measured here"};
+  return {"parking", verdict::ok,
+          "to sleep and be woken costs " + format_duration(cost) +
+              "; adaptive spinning stays below that"};
 }
 
 findings examine(std::chrono::nanoseconds park_cost) {
@@ -163,10 +179,17 @@ int run_doctor(bool as_json) {
   out.begin_object().begin_array("findings");
   for (const finding& f : all) {
     complete &= f.how != verdict::missing;
-    out.begin_object().value("what", f.what).value("verdict", text_of(f.how)).value("detail", f.detail).end_object();
+    out.begin_object()
+        .value("what", f.what)
+        .value("verdict", text_of(f.how))
+        .value("detail", f.detail)
+        .end_object();
     if (!as_json) std::printf("%-8s %-14s %s\n", text_of(f.how), f.what.c_str(), f.detail.c_str());
   }
-  out.end_array().value("usable", complete).value("park_ns", park_cost.count()).value("usable_cpus", sys::usable_cpus());
+  out.end_array()
+      .value("usable", complete)
+      .value("park_ns", park_cost.count())
+      .value("usable_cpus", sys::usable_cpus());
   out.end_object();
   if (as_json) std::printf("%s\n", out.text().c_str());
   if (complete) return exit_ok;

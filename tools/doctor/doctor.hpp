@@ -27,7 +27,8 @@ struct trial {
 
 // What differs between the systems: doctor_linux.cpp, doctor_bsd.cpp, doctor_windows.cpp.
 
-/// Which system this was built for, and what has been tried of that (the words of docs/platforms.md).
+/// Which system this was built for, and what has been tried of that (the words of
+/// docs/platforms.md).
 std::string platform_word();
 /// What the system's own mechanisms can do.
 std::vector<trial> trials_of_system();

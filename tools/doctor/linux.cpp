@@ -27,7 +27,8 @@ namespace {
 
 /// Closes itself; negative when the kernel refused, with the reason in `error`.
 struct trial_ring {
-  explicit trial_ring(unsigned flags) noexcept : fd(static_cast<int>(::syscall(__NR_io_uring_setup, 8, prepare(flags)))), error(errno) {}
+  explicit trial_ring(unsigned flags) noexcept
+      : fd(static_cast<int>(::syscall(__NR_io_uring_setup, 8, prepare(flags)))), error(errno) {}
   io_uring_params params;
   sys::handle fd;
   int error;
@@ -56,20 +57,29 @@ finding look_at_io_uring() {
   // Another loop may have been chosen because a filter kills for this one.
   const char* const chosen = std::getenv("RINGBELL_LOOP");
   if (chosen && *chosen && std::strcmp(chosen, "io_uring") != 0)
-    return {"io_uring", verdict::limited, std::string("not tried, because $RINGBELL_LOOP is ") + chosen};
+    return {"io_uring", verdict::limited,
+            std::string("not tried, because $RINGBELL_LOOP is ") + chosen};
   const trial_ring plain(0);
-  if (!plain.fd) return {"io_uring", verdict::limited, std::string(std::strerror(plain.error)) + "; the loop is epoll then"};
+  if (!plain.fd)
+    return {"io_uring", verdict::limited,
+            std::string(std::strerror(plain.error)) + "; the loop is epoll then"};
   std::string detail;
-  const auto add = [&](const char* name, bool there) { detail += std::string(detail.empty() ? "" : ", ") + (there ? "" : "no ") + name; };
-  add("deferred completions (6.1)", static_cast<bool>(trial_ring(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN).fd));
-  add("cooperative completions (5.19)", static_cast<bool>(trial_ring(IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG).fd));
-  add("multishot poll (5.13)", has_operation(plain.fd.get(), IORING_OP_POLL_ADD) && (plain.params.features & IORING_FEAT_RSRC_TAGS) != 0);
+  const auto add = [&](const char* name, bool there) {
+    detail += std::string(detail.empty() ? "" : ", ") + (there ? "" : "no ") + name;
+  };
+  add("deferred completions (6.1)",
+      static_cast<bool>(trial_ring(IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN).fd));
+  add("cooperative completions (5.19)",
+      static_cast<bool>(trial_ring(IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG).fd));
+  add("multishot poll (5.13)", has_operation(plain.fd.get(), IORING_OP_POLL_ADD) &&
+                                   (plain.params.features & IORING_FEAT_RSRC_TAGS) != 0);
   add("futex waits (6.7)", has_operation(plain.fd.get(), operation_futex_wait));
   add("idle time not counted as I/O wait (6.15)", (plain.params.features & feature_no_iowait) != 0);
   return {"io_uring", verdict::ok, detail};
 }
 
-/// What a peer could try with the descriptor of a region; each must fail. The name of the first that does not, or null.
+/// What a peer could try with the descriptor of a region; each must fail. The name of the first
+/// that does not, or null.
 const char* broken_seal(int fd, std::size_t size) noexcept {
   void* const writable = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (writable != MAP_FAILED) {
@@ -84,10 +94,12 @@ const char* broken_seal(int fd, std::size_t size) noexcept {
 }
 
 finding look_at_futexes() {
-  return {"futexes", verdict::ok, sys::has_futex_wait_any() ? "with futex_waitv (5.16)" : "no futex_waitv (before 5.16)"};
+  return {"futexes", verdict::ok,
+          sys::has_futex_wait_any() ? "with futex_waitv (5.16)" : "no futex_waitv (before 5.16)"};
 }
 
-// Below this a service with some hundred clients, whose rings fill up, may be killed for want of memory.
+// Below this a service with some hundred clients, whose rings fill up, may be killed for want of
+// memory.
 constexpr std::uint64_t little_memory = 64 << 20;
 
 }  // namespace
@@ -95,7 +107,8 @@ constexpr std::uint64_t little_memory = 64 << 20;
 std::string platform_word() { return "Linux: run on the real system, by all tests"; }
 
 std::vector<trial> trials_of_system() {
-  return {{"io_uring", verdict::limited, look_at_io_uring}, {"futexes", verdict::limited, look_at_futexes}};
+  return {{"io_uring", verdict::limited, look_at_io_uring},
+          {"futexes", verdict::limited, look_at_futexes}};
 }
 
 finding look_at_memory() {
@@ -108,23 +121,28 @@ finding look_at_memory() {
     return {what, verdict::missing, std::string("a sealed memfd is not protected here: ") + broken};
   const sys::peer_region seen = sys::peer_region::map(std::move(passed), own.size(), error);
   if (error) return {what, verdict::missing, error.message()};
-  return {what, verdict::ok, "a peer can map it for reading; writing, resizing and unsealing are refused (tried)"};
+  return {what, verdict::ok,
+          "a peer can map it for reading; writing, resizing and unsealing are refused (tried)"};
 }
 
 findings look_at_limits() {
   findings all = look_at_process_limits("a channel takes up to 4, one in Asio 5");
   const std::string maps = first_line("/proc/sys/vm/max_map_count");
-  all.push_back({"memory maps", verdict::ok, (maps.empty() ? "unknown" : maps) + "; a channel takes 2"});
+  all.push_back(
+      {"memory maps", verdict::ok, (maps.empty() ? "unknown" : maps) + "; a channel takes 2"});
   rlimit locked{};
   ::getrlimit(RLIMIT_MEMLOCK, &locked);
   all.push_back({"locked memory", verdict::ok,
-                 (locked.rlim_cur == RLIM_INFINITY ? "unlimited" : std::to_string(locked.rlim_cur) + " bytes") +
+                 (locked.rlim_cur == RLIM_INFINITY ? "unlimited"
+                                                   : std::to_string(locked.rlim_cur) + " bytes") +
                      " (ulimit -l); nothing is locked (io_uring before 5.12 counts its rings)"});
   const auto memory = sys::control_group_memory();
-  all.push_back({"memory", memory && *memory < little_memory ? verdict::limited : verdict::ok,
-                 memory ? "the control group allows " + std::to_string(*memory) +
-                              " bytes, and the kernel kills a process that needs more: rings count once they are used"
-                        : std::string("no limit by a control group")});
+  all.push_back(
+      {"memory", memory && *memory < little_memory ? verdict::limited : verdict::ok,
+       memory
+           ? "the control group allows " + std::to_string(*memory) +
+                 " bytes, and the kernel kills a process that needs more: rings count once they are used"
+           : std::string("no limit by a control group")});
   return all;
 }
 

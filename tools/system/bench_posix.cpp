@@ -15,10 +15,12 @@ namespace {
 
 constexpr const char* program = "ringbell-bench";
 
-/// Where it may be, best first: beside this program, or where a build puts it. The last one is looked for on PATH.
+/// Where it may be, best first: beside this program, or where a build puts it. The last one is
+/// looked for on PATH.
 std::vector<std::string> candidates() {
   std::error_code error;
-  const std::filesystem::path folder = std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
+  const std::filesystem::path folder =
+      std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   if (error) return {program};
   return {folder / program, folder.parent_path() / "bench" / "suite" / program, program};
 }

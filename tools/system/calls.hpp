@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-/// What the systems have under different names, or not at all: system_linux.cpp, system_bsd.cpp, what these two have in common in system_posix.cpp;
-/// system_windows.cpp.
+/// What the systems have under different names, or not at all: system_linux.cpp, system_bsd.cpp,
+/// what these two have in common in system_posix.cpp; system_windows.cpp.
 namespace ringbell::tool {
 
 /// What --help says of this platform, and of no other.
@@ -29,7 +29,8 @@ void bind_to_processor(int processor) noexcept;
 /// A name for the core that a processor is a thread of; empty when it is not known.
 std::string core_of(int processor);
 
-/// Whatever ends the parent ends this process, from now on; where the system does not do that, nothing.
+/// Whatever ends the parent ends this process, from now on; where the system does not do that,
+/// nothing.
 void end_with_parent() noexcept;
 /// This thread's sleeps are to end on time, not gathered with others'.
 void ask_for_exact_sleeps() noexcept;
@@ -39,18 +40,20 @@ void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept;
 std::uint64_t processor_time_ns() noexcept;
 /// The signals by which people and systems end a program.
 std::initializer_list<int> ending_signals() noexcept;
-/// Those by which they ask it to finish what it does. On Windows Ctrl-Break is one: a program in a process group of its own gets no Ctrl-C.
+/// Those by which they ask it to finish what it does. On Windows Ctrl-Break is one: a program in a
+/// process group of its own gets no Ctrl-C.
 std::initializer_list<int> stopping_signals() noexcept;
 /// A client costs a descriptor, and many programs begin with no more than 1024 of them.
 void allow_many_descriptors() noexcept;
-/// What `f` returns when a child process runs it: whatever ends that, this one goes on. Nothing, with the signal's number, when a signal ended it. Where no
-/// child can be made, `f` runs here.
+/// What `f` returns when a child process runs it: whatever ends that, this one goes on. Nothing,
+/// with the signal's number, when a signal ended it. Where no child can be made, `f` runs here.
 std::optional<std::string> run_apart(const std::function<std::string()>& f, int& signal);
 /// In universal time.
 std::tm calendar_time(std::time_t seconds) noexcept;
 
-/// Names of services that are this process's own, for as long as this lives: in a folder that is then removed; on Windows there is none. Where there is one,
-/// signals that end a program wait that long. Throws the system's error.
+/// Names of services that are this process's own, for as long as this lives: in a folder that is
+/// then removed; on Windows there is none. Where there is one, signals that end a program wait that
+/// long. Throws the system's error.
 class own_names {
 public:
   own_names();

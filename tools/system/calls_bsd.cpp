@@ -10,7 +10,8 @@ namespace ringbell::tool {
 
 // macOS binds nobody to a processor; the other BSDs do so by calls of their own.
 const platform_words& platform() noexcept {
-  static constexpr platform_words words{"auto|kqueue", "What to sleep in; auto: $RINGBELL_LOOP, else kqueue",
+  static constexpr platform_words words{"auto|kqueue",
+                                        "What to sleep in; auto: $RINGBELL_LOOP, else kqueue",
                                         "socket when it contains a slash", "Unix socket"};
   return words;
 }
@@ -21,7 +22,9 @@ std::string core_of(int) { return {}; }
 
 void end_with_parent() noexcept {}
 void ask_for_exact_sleeps() noexcept {}
-void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept { std::this_thread::sleep_until(due); }
+void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept {
+  std::this_thread::sleep_until(due);
+}
 
 long send_quietly(int socket, std::span<const std::byte> bytes, int flags) noexcept {
   const int on = 1;

@@ -14,9 +14,10 @@
 namespace ringbell::tool {
 
 const platform_words& platform() noexcept {
-  static constexpr platform_words words{"auto|io_uring|epoll",
-                                        "What to sleep in; auto: $RINGBELL_LOOP, else io_uring where it works, else epoll",
-                                        "socket when it contains a slash", "Unix socket"};
+  static constexpr platform_words words{
+      "auto|io_uring|epoll",
+      "What to sleep in; auto: $RINGBELL_LOOP, else io_uring where it works, else epoll",
+      "socket when it contains a slash", "Unix socket"};
   return words;
 }
 
@@ -39,7 +40,9 @@ void bind_to_processor(int processor) noexcept {
 
 // The threads of one core share its number here.
 std::string core_of(int processor) {
-  return first_line(("/sys/devices/system/cpu/cpu" + std::to_string(processor) + "/topology/thread_siblings_list").c_str());
+  return first_line(
+      ("/sys/devices/system/cpu/cpu" + std::to_string(processor) + "/topology/thread_siblings_list")
+          .c_str());
 }
 
 void end_with_parent() noexcept { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
@@ -47,7 +50,8 @@ void end_with_parent() noexcept { ::prctl(PR_SET_PDEATHSIG, SIGKILL); }
 void ask_for_exact_sleeps() noexcept { ::prctl(PR_SET_TIMERSLACK, 1); }
 
 void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept {
-  const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(due.time_since_epoch()).count();
+  const auto ns =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(due.time_since_epoch()).count();
   timespec when{};
   when.tv_sec = static_cast<time_t>(ns / 1'000'000'000);
   when.tv_nsec = static_cast<long>(ns % 1'000'000'000);

@@ -20,7 +20,8 @@ namespace ringbell::tool {
 std::uint64_t processor_time_ns() noexcept {
   timespec cpu{};
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
-  return static_cast<std::uint64_t>(cpu.tv_sec) * 1000000000u + static_cast<std::uint64_t>(cpu.tv_nsec);
+  return static_cast<std::uint64_t>(cpu.tv_sec) * 1000000000u +
+         static_cast<std::uint64_t>(cpu.tv_nsec);
 }
 
 std::initializer_list<int> ending_signals() noexcept {
@@ -52,12 +53,14 @@ std::optional<std::string> run_apart(const std::function<std::string()>& f, int&
     const rlimit no_core{};
     (void)::setrlimit(RLIMIT_CORE, &no_core);
     const std::string said = f();
-    ::_exit(::write(to.get(), said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0 : 1);
+    ::_exit(::write(to.get(), said.data(), said.size()) == static_cast<ssize_t>(said.size()) ? 0
+                                                                                             : 1);
   }
   to.reset();
   std::string said;
   char piece[4096];
-  for (ssize_t n = 0; (n = ::read(from.get(), piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR);)
+  for (ssize_t n = 0;
+       (n = ::read(from.get(), piece, sizeof piece)) > 0 || (n < 0 && errno == EINTR);)
     if (n > 0) said.append(piece, static_cast<std::size_t>(n));
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
@@ -93,7 +96,8 @@ own_names::own_names() : state_(new state{}) {
 }
 
 own_names::~own_names() {
-  // The server removes its names at the same time, and remove_all() gives up when one goes that it was about to remove.
+  // The server removes its names at the same time, and remove_all() gives up when one goes that it
+  // was about to remove.
   std::error_code error;
   do std::filesystem::remove_all(state_->folder, error);
   while (error == std::errc::no_such_file_or_directory);
@@ -102,7 +106,11 @@ own_names::~own_names() {
 }
 
 std::string own_names::operator/(const char* name) const { return state_->folder + '/' + name; }
-std::string own_names::place() { return "a socket in " + std::filesystem::temp_directory_path().string(); }
-void own_names::let_signals_through() const noexcept { ::sigprocmask(SIG_SETMASK, &state_->before, nullptr); }
+std::string own_names::place() {
+  return "a socket in " + std::filesystem::temp_directory_path().string();
+}
+void own_names::let_signals_through() const noexcept {
+  ::sigprocmask(SIG_SETMASK, &state_->before, nullptr);
+}
 
 }  // namespace ringbell::tool

@@ -12,7 +12,8 @@
 namespace ringbell::tool {
 
 const platform_words& platform() noexcept {
-  static constexpr platform_words words{"auto|iocp", "What to sleep in; auto: $RINGBELL_LOOP, else iocp",
+  static constexpr platform_words words{"auto|iocp",
+                                        "What to sleep in; auto: $RINGBELL_LOOP, else iocp",
                                         "pipe when it begins with '\\\\.\\pipe\\'", "named pipe"};
   return words;
 }
@@ -26,7 +27,9 @@ std::vector<int> usable_processors() {
   return usable;
 }
 
-void bind_to_processor(int processor) noexcept { ::SetProcessAffinityMask(::GetCurrentProcess(), DWORD_PTR{1} << processor); }
+void bind_to_processor(int processor) noexcept {
+  ::SetProcessAffinityMask(::GetCurrentProcess(), DWORD_PTR{1} << processor);
+}
 
 // Which processors are threads of the same core.
 std::string core_of(int processor) {
@@ -44,12 +47,16 @@ void end_with_parent() noexcept {}  // demo_process_windows.cpp: by a job
 // The clock's ticks are milliseconds then, and not 15.
 void ask_for_exact_sleeps() noexcept { ::timeBeginPeriod(1); }
 
-void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept { std::this_thread::sleep_until(due); }
+void sleep_until_blocking(std::chrono::steady_clock::time_point due) noexcept {
+  std::this_thread::sleep_until(due);
+}
 
 std::uint64_t processor_time_ns() noexcept {
   FILETIME created, ended, kernel, user;
   if (!::GetProcessTimes(::GetCurrentProcess(), &created, &ended, &kernel, &user)) return 0;
-  const auto hundreds = [](const FILETIME& t) { return std::uint64_t{t.dwHighDateTime} << 32 | t.dwLowDateTime; };
+  const auto hundreds = [](const FILETIME& t) {
+    return std::uint64_t{t.dwHighDateTime} << 32 | t.dwLowDateTime;
+  };
   return (hundreds(kernel) + hundreds(user)) * 100;
 }
 
@@ -78,8 +85,8 @@ own_names::own_names() : state_(new state) {
   static std::atomic<unsigned> count{0};
   LARGE_INTEGER now;
   ::QueryPerformanceCounter(&now);
-  state_->prefix = R"(\\.\pipe\ringbell-own-)" + std::to_string(::GetCurrentProcessId()) + '-' + std::to_string(now.QuadPart) + '-' +
-                   std::to_string(++count);
+  state_->prefix = R"(\\.\pipe\ringbell-own-)" + std::to_string(::GetCurrentProcessId()) + '-' +
+                   std::to_string(now.QuadPart) + '-' + std::to_string(++count);
 }
 own_names::~own_names() { delete state_; }
 std::string own_names::operator/(const char* name) const { return state_->prefix + '-' + name; }

@@ -19,13 +19,14 @@ struct running_service {
 
 /// The folder in which the names of services live.
 std::string service_folder();
-/// The services that listen there, by name. Each sees a client come and go. Throws the system's error, and `errc::unsafe_directory`; a folder that is not there is an empty
-/// one.
+/// The services that listen there, by name. Each sees a client come and go. Throws the system's
+/// error, and `errc::unsafe_directory`; a folder that is not there is an empty one.
 std::vector<running_service> running_services();
 
 /// What the process calls itself; "" when the system does not tell.
 std::string command_of(std::uint64_t process);
-/// Whether that process knows all others by the same numbers as this one: not so when they are in different pid namespaces, or when that cannot be found out.
+/// Whether that process knows all others by the same numbers as this one: not so when they are in
+/// different pid namespaces, or when that cannot be found out.
 bool shares_process_numbers(std::uint64_t with);
 
 }  // namespace ringbell::tool

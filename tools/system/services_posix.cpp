@@ -24,17 +24,22 @@ std::string target_of(const std::string& link) {
   return std::filesystem::read_symlink(link, error).string();
 }
 
-/// Whether /proc goes by the numbers that this process knows: it may have been mounted in another pid namespace.
+/// Whether /proc goes by the numbers that this process knows: it may have been mounted in another
+/// pid namespace.
 bool proc_is_ours() {
   static const bool ours = target_of("/proc/self") == std::to_string(sys::current_process());
   return ours;
 }
 
-std::string in_proc(std::uint64_t process, const char* name) { return "/proc/" + std::to_string(process) + name; }
+std::string in_proc(std::uint64_t process, const char* name) {
+  return "/proc/" + std::to_string(process) + name;
+}
 
 }  // namespace
 
-std::string command_of(std::uint64_t process) { return proc_is_ours() ? first_line(in_proc(process, "/comm").c_str()) : std::string(); }
+std::string command_of(std::uint64_t process) {
+  return proc_is_ours() ? first_line(in_proc(process, "/comm").c_str()) : std::string();
+}
 
 bool shares_process_numbers(std::uint64_t with) {
   const std::string own = target_of("/proc/self/ns/pid");
@@ -46,7 +51,8 @@ std::vector<running_service> running_services() {
   const std::filesystem::path folder = service_folder();
   std::error_code error = sys::check_service_folder("x");
   if (error == errc::no_server) return all;
-  if (error) throw std::system_error(error, "looking for services in " + sys::describe_service_folder());
+  if (error)
+    throw std::system_error(error, "looking for services in " + sys::describe_service_folder());
   std::filesystem::directory_iterator entries(folder, error);
   if (error == std::errc::no_such_file_or_directory) return all;
   if (error) throw std::system_error(error, "looking for services in " + folder.string());

@@ -19,7 +19,8 @@ std::string service_folder() {
 }
 
 std::string command_of(std::uint64_t process) {
-  const sys::handle opened(::OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, static_cast<DWORD>(process)));
+  const sys::handle opened(
+      ::OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, static_cast<DWORD>(process)));
   char path[MAX_PATH];
   DWORD size = MAX_PATH;
   if (!opened || !::QueryFullProcessImageNameA(opened.get(), 0, path, &size)) return {};
@@ -39,8 +40,9 @@ std::vector<running_service> running_services() {
   if (search == INVALID_HANDLE_VALUE) {
     const DWORD error = ::GetLastError();
     if (error == ERROR_FILE_NOT_FOUND) return all;
-    throw std::system_error(static_cast<int>(error), std::system_category(),
-                            "the names of pipes cannot be listed here (Wine does not do it), so give the service's name");
+    throw std::system_error(
+        static_cast<int>(error), std::system_category(),
+        "the names of pipes cannot be listed here (Wine does not do it), so give the service's name");
   }
   do {
     running_service s;

@@ -24,7 +24,8 @@ namespace ringbell::tool {
 
 namespace {
 
-// A file is written in pieces too: so a slow disk does not keep the other direction waiting for all of a large message.
+// A file is written in pieces too: so a slow disk does not keep the other direction waiting for all
+// of a large message.
 constexpr std::size_t largest_write = 1 << 20;
 
 ::mode_t type_of(int fd) noexcept {
@@ -50,7 +51,8 @@ struct standard_input::state {
 
 standard_input::standard_input() : state_(std::make_shared<state>()) {
   const ::mode_t type = type_of(STDIN_FILENO);
-  state_->pollable = type == S_IFIFO || type == S_IFSOCK || (type == S_IFCHR && ::isatty(STDIN_FILENO));
+  state_->pollable =
+      type == S_IFIFO || type == S_IFSOCK || (type == S_IFCHR && ::isatty(STDIN_FILENO));
 }
 
 task<> standard_input::ready() {
@@ -89,7 +91,8 @@ standard_output::standard_output() : state_(std::make_shared<state>()) {
   if (type == S_IFSOCK) {
     state_->how = state::way::socket;
   } else if (type == S_IFIFO || (type == S_IFCHR && ::isatty(STDOUT_FILENO))) {
-    state_->own = sys::handle(::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    state_->own =
+        sys::handle(::open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     state_->how = state_->own ? state::way::own_description : state::way::polled;
   }
 }
@@ -98,8 +101,10 @@ long standard_output::state::write_some(std::span<const std::byte> bytes) const 
   switch (how) {
     case way::own_description: return ::write(own.get(), bytes.data(), bytes.size());
     case way::socket: return send_quietly(STDOUT_FILENO, bytes, MSG_DONTWAIT);
-    case way::direct: return ::write(STDOUT_FILENO, bytes.data(), std::min(bytes.size(), largest_write));
-    case way::polled: return ::write(STDOUT_FILENO, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
+    case way::direct:
+      return ::write(STDOUT_FILENO, bytes.data(), std::min(bytes.size(), largest_write));
+    case way::polled:
+      return ::write(STDOUT_FILENO, bytes.data(), std::min<std::size_t>(bytes.size(), PIPE_BUF));
   }
   return -1;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// Pipes and consoles can be neither waited for nor read without blocking, by whoever has not opened them himself. So a thread reads ahead and tells
-// by an event that there is something; another one writes, and tells when it is done. Both may block for good, and are left alone then: they
-// hold what they use. Files are read and written here.
+// Pipes and consoles can be neither waited for nor read without blocking, by whoever has not opened
+// them himself. So a thread reads ahead and tells by an event that there is something; another one
+// writes, and tells when it is done. Both may block for good, and are left alone then: they hold
+// what they use. Files are read and written here.
 
 #include "system/standard_streams.hpp"
 
@@ -31,14 +32,20 @@ namespace {
 constexpr std::size_t read_ahead = 256 << 10;
 constexpr std::size_t largest_write = 1 << 20;
 
-[[noreturn]] void fail(DWORD error, const char* doing) { throw std::system_error(static_cast<int>(error), std::system_category(), doing); }
+[[noreturn]] void fail(DWORD error, const char* doing) {
+  throw std::system_error(static_cast<int>(error), std::system_category(), doing);
+}
 
 constexpr DWORD handle_names[] = {STD_INPUT_HANDLE, STD_OUTPUT_HANDLE, STD_ERROR_HANDLE};
 
-HANDLE handle_of(standard_stream which) noexcept { return ::GetStdHandle(handle_names[static_cast<int>(which)]); }
+HANDLE handle_of(standard_stream which) noexcept {
+  return ::GetStdHandle(handle_names[static_cast<int>(which)]);
+}
 
 // Neither blocks for long nor, where it is a device such as NUL, at all.
-bool needs_a_thread(standard_stream which) noexcept { return ::GetFileType(handle_of(which)) == FILE_TYPE_PIPE || is_terminal(which); }
+bool needs_a_thread(standard_stream which) noexcept {
+  return ::GetFileType(handle_of(which)) == FILE_TYPE_PIPE || is_terminal(which);
+}
 
 sys::handle make_event(bool auto_reset, bool set) {
   sys::handle made(::CreateEventW(nullptr, !auto_reset, set, nullptr));
@@ -46,7 +53,10 @@ sys::handle make_event(bool auto_reset, bool set) {
   return made;
 }
 
-bool is_end(DWORD error) noexcept { return error == ERROR_BROKEN_PIPE || error == ERROR_HANDLE_EOF || error == ERROR_PIPE_NOT_CONNECTED; }
+bool is_end(DWORD error) noexcept {
+  return error == ERROR_BROKEN_PIPE || error == ERROR_HANDLE_EOF ||
+         error == ERROR_PIPE_NOT_CONNECTED;
+}
 
 }  // namespace
 
@@ -59,7 +69,8 @@ void prepare_standard_streams() noexcept {
   constexpr int flags[] = {_O_RDONLY, _O_RDONLY, _O_WRONLY};
   for (int fd = 0; fd < 3; ++fd) {
     if (::_get_osfhandle(fd) < 0) {
-      // The number may be taken all the same, and the system's own idea of the stream is not the C library's.
+      // The number may be taken all the same, and the system's own idea of the stream is not the C
+      // library's.
       const int nothing = ::_open("NUL", flags[fd] | _O_BINARY);
       if (nothing != fd && ::_dup2(nothing, fd) == 0) ::_close(nothing);
       ::SetStdHandle(handle_names[fd], reinterpret_cast<HANDLE>(::_get_osfhandle(fd)));
@@ -83,13 +94,18 @@ struct standard_input::state {
     std::vector<std::byte> next(read_ahead);
     for (bool more = true; more;) {
       DWORD count = 0;
-      const BOOL done = ::ReadFile(handle_of(standard_stream::input), next.data(), static_cast<DWORD>(next.size()), &count, nullptr);
+      const BOOL done = ::ReadFile(handle_of(standard_stream::input), next.data(),
+                                   static_cast<DWORD>(next.size()), &count, nullptr);
       const DWORD failed = done ? DWORD{ERROR_SUCCESS} : ::GetLastError();
       {
         const std::lock_guard lock(mutex);
         bytes.assign(next.begin(), next.begin() + count);
         begin = 0;
-        more = count != 0;  // nothing at all is the end, as to the C library; and so it is with Wine and a pipe of Linux
+        more =
+            count !=
+            // nothing at all is the end, as to the C library; and so it is with Wine and a pipe of
+            // Linux
+            0;
         ended = !more;
         error = failed != ERROR_SUCCESS && !is_end(failed) ? failed : DWORD{ERROR_SUCCESS};
         ::SetEvent(ready.get());
@@ -123,8 +139,8 @@ bool standard_input::read(claim space) {
 std::optional<std::size_t> standard_input::read(std::span<std::byte> into) {
   if (!state_) {
     DWORD count = 0;
-    if (!::ReadFile(handle_of(standard_stream::input), into.data(), static_cast<DWORD>(std::min(into.size(), largest_write)), &count,
-                    nullptr) &&
+    if (!::ReadFile(handle_of(standard_stream::input), into.data(),
+                    static_cast<DWORD>(std::min(into.size(), largest_write)), &count, nullptr) &&
         !is_end(::GetLastError()))
       fail(::GetLastError(), "reading standard input");
     if (count == 0) return std::nullopt;
@@ -137,7 +153,8 @@ std::optional<std::size_t> standard_input::read(std::span<std::byte> into) {
     if (state_->ended) return std::nullopt;
     return 0;
   }
-  std::copy_n(state_->bytes.begin() + static_cast<std::ptrdiff_t>(state_->begin), count, into.begin());
+  std::copy_n(state_->bytes.begin() + static_cast<std::ptrdiff_t>(state_->begin), count,
+              into.begin());
   state_->begin += count;
   if (state_->begin == state_->bytes.size()) {
     ::ResetEvent(state_->ready.get());
@@ -161,7 +178,9 @@ struct standard_output::state {
       std::size_t left = bytes.size();
       while (left != 0 && error == ERROR_SUCCESS) {
         DWORD count = 0;
-        if (!::WriteFile(handle_of(standard_stream::output), at, static_cast<DWORD>(left), &count, nullptr)) error = ::GetLastError();
+        if (!::WriteFile(handle_of(standard_stream::output), at, static_cast<DWORD>(left), &count,
+                         nullptr))
+          error = ::GetLastError();
         at += count;
         left -= count;
       }
@@ -191,15 +210,19 @@ task<> standard_output::write(std::span<const std::byte> bytes) {
       error = state_->error;
     } else {
       DWORD count = 0;
-      if (!::WriteFile(handle_of(standard_stream::output), piece.data(), static_cast<DWORD>(piece.size()), &count, nullptr))
+      if (!::WriteFile(handle_of(standard_stream::output), piece.data(),
+                       static_cast<DWORD>(piece.size()), &count, nullptr))
         error = ::GetLastError();
       co_await yield();
     }
     bytes = bytes.subspan(piece.size());
   }
-  if (error == ERROR_NO_DATA || error == ERROR_BROKEN_PIPE) throw_errno(EPIPE, "writing standard output: nobody reads it any more");
+  if (error == ERROR_NO_DATA || error == ERROR_BROKEN_PIPE)
+    throw_errno(EPIPE, "writing standard output: nobody reads it any more");
   if (error == ERROR_ACCESS_DENIED)
-    throw_errno(EBADF, "writing standard output");  // it was opened for something else; nobody refused anything
+    throw_errno(
+        EBADF,
+        "writing standard output");  // it was opened for something else; nobody refused anything
   if (error != ERROR_SUCCESS) fail(error, "writing standard output");
 }
 

@@ -8,9 +8,9 @@
 
 namespace ringbell::tool {
 
-/// The terminal on standard input and output, as a program wants it that fills the screen: keys come as they are pressed, unseen; the
-/// screen is another one than the shell's; the cursor is hidden. Destruction brings back what was there, and so does a crash.
-/// At most one at a time.
+/// The terminal on standard input and output, as a program wants it that fills the screen: keys
+/// come as they are pressed, unseen; the screen is another one than the shell's; the cursor is
+/// hidden. Destruction brings back what was there, and so does a crash. At most one at a time.
 class terminal {
 public:
   /// Whether both standard input and output are one.
@@ -21,7 +21,8 @@ public:
   terminal& operator=(const terminal&) = delete;
   ~terminal();
 
-  /// The signals that have a meaning for such a program, and which. A terminal that changes its size sends one where there is one for that.
+  /// The signals that have a meaning for such a program, and which. A terminal that changes its
+  /// size sends one where there is one for that.
   static std::initializer_list<int> signals() noexcept;
   enum class meaning { leave, end, suspend, draw_again };
   static meaning meaning_of(int signal) noexcept;

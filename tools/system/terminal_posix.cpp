@@ -40,7 +40,8 @@ void crashed(int signal) {
 bool terminal::there() noexcept { return ::isatty(STDIN_FILENO) && ::isatty(STDOUT_FILENO); }
 
 std::initializer_list<int> terminal::signals() noexcept {
-  static constexpr std::initializer_list<int> all{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP};
+  static constexpr std::initializer_list<int> all{SIGINT,  SIGTERM,  SIGHUP,
+                                                  SIGQUIT, SIGWINCH, SIGTSTP};
   return all;
 }
 
@@ -67,13 +68,15 @@ terminal::~terminal() {
 }
 
 void terminal::enter() {
-  if (::tcgetattr(STDIN_FILENO, &before) != 0) throw_errno(errno, "asking for the terminal's settings");
+  if (::tcgetattr(STDIN_FILENO, &before) != 0)
+    throw_errno(errno, "asking for the terminal's settings");
   termios wanted = before;
   wanted.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);  // Ctrl-C and Ctrl-Z stay what they are
-  wanted.c_iflag &= ~static_cast<tcflag_t>(IXON);           // Ctrl-S would make a write last for ever
+  wanted.c_iflag &= ~static_cast<tcflag_t>(IXON);  // Ctrl-S would make a write last for ever
   wanted.c_cc[VMIN] = 1;
   wanted.c_cc[VTIME] = 0;
-  if (::tcsetattr(STDIN_FILENO, TCSADRAIN, &wanted) != 0) throw_errno(errno, "setting up the terminal");
+  if (::tcsetattr(STDIN_FILENO, TCSADRAIN, &wanted) != 0)
+    throw_errno(errno, "setting up the terminal");
   entered = 1;
   write(begin_screen);
 }

@@ -32,14 +32,17 @@ constexpr std::array<std::pair<std::string_view, key>, 14> sequences{{
 }};
 
 std::optional<key> known(std::string_view sequence) noexcept {
-  const auto found = std::find_if(sequences.begin(), sequences.end(), [=](const auto& s) { return s.first == sequence; });
+  const auto found = std::find_if(sequences.begin(), sequences.end(),
+                                  [=](const auto& s) { return s.first == sequence; });
   return found == sequences.end() ? std::nullopt : std::optional(found->second);
 }
 
-/// Behind the escape: `[` and parameters up to a letter or tilde, or `O` and one character (ECMA-48, and xterm's application mode).
+/// Behind the escape: `[` and parameters up to a letter or tilde, or `O` and one character
+/// (ECMA-48, and xterm's application mode).
 bool complete(std::string_view sequence) noexcept {
   if (sequence.front() == 'O') return sequence.size() == 2;
-  return sequence.front() != '[' || (sequence.size() > 1 && sequence.back() >= '@' && sequence.back() <= '~');
+  return sequence.front() != '[' ||
+         (sequence.size() > 1 && sequence.back() >= '@' && sequence.back() <= '~');
 }
 
 }  // namespace

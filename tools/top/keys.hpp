@@ -11,7 +11,8 @@ namespace ringbell::tool::top {
 /// A key: a character as it is, or one of those that a terminal sends as several bytes.
 enum class key : std::uint16_t { up = 256, down, page_up, page_down, home, end };
 constexpr key character(char c) noexcept {
-  return static_cast<key>(static_cast<unsigned char>(c));  // NOLINT(clang-analyzer-optin.core.EnumCastOutOfRange): that is what it is for
+  return static_cast<key>(static_cast<unsigned char>(
+      c));  // NOLINT(clang-analyzer-optin.core.EnumCastOutOfRange): that is what it is for
 }
 
 /// Takes keys out of what a terminal sends, which comes in any pieces.

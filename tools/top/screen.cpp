@@ -18,7 +18,8 @@ constexpr std::size_t other_lines = 4;
 constexpr const char* help = "letter: sort  r: reverse  arrows, Pg: scroll  q: quit";
 
 std::string cut(std::string text, int width) {
-  if (text.size() > static_cast<std::size_t>(std::max(0, width))) text.resize(static_cast<std::size_t>(std::max(0, width)));
+  if (text.size() > static_cast<std::size_t>(std::max(0, width)))
+    text.resize(static_cast<std::size_t>(std::max(0, width)));
   return text;
 }
 
@@ -74,22 +75,30 @@ screen_line titles(std::span<const column> shown, char sorted_by) {
   return line;
 }
 
-std::string plural(std::size_t n, const char* what) { return std::to_string(n) + ' ' + what + (n == 1 ? "" : "s"); }
+std::string plural(std::size_t n, const char* what) {
+  return std::to_string(n) + ' ' + what + (n == 1 ? "" : "s");
+}
 
 std::string head(const view& v) {
   const rates& all = v.clients.total.per_second;
-  std::string line = "ringbell top: " + harmless(v.name) + "  " + plural(v.clients.rows.size(), "client");
-  line += "  " + format_count(all.requests) + " req/s  in " + format_bytes(all.bytes_in) + "/s  out " + format_bytes(all.bytes_out) + "/s";
+  std::string line =
+      "ringbell top: " + harmless(v.name) + "  " + plural(v.clients.rows.size(), "client");
+  line += "  " + format_count(all.requests) + " req/s  in " + format_bytes(all.bytes_in) +
+          "/s  out " + format_bytes(all.bytes_out) + "/s";
   line += "  process " + std::to_string(v.process);
   if (!v.command.empty()) line += " (" + harmless(v.command) + ")";
   line += "  this connection is left out";
   return line;
 }
 
-std::string second_head(const view& v, std::size_t first, std::size_t last, std::size_t hidden_columns) {
-  std::string line = v.clients.averages ? "averages so far" : "every " + format_duration(v.interval);
+std::string second_head(const view& v, std::size_t first, std::size_t last,
+                        std::size_t hidden_columns) {
+  std::string line =
+      v.clients.averages ? "averages so far" : "every " + format_duration(v.interval);
   const std::size_t n = v.clients.rows.size();
-  if (last - first < n) line += "  rows " + std::to_string(first + 1) + "-" + std::to_string(last) + " of " + std::to_string(n);
+  if (last - first < n)
+    line += "  rows " + std::to_string(first + 1) + "-" + std::to_string(last) + " of " +
+            std::to_string(n);
   line += std::string("  ") + help;
   if (hidden_columns != 0) line += "  (" + plural(hidden_columns, "column") + " more if wider)";
   return line;
@@ -99,7 +108,9 @@ void add(json& out, const rates& r) {
   out.value("requests_per_second", r.requests).value("errors_per_second", r.errors);
   out.value("messages_in_per_second", r.messages_in).value("bytes_in_per_second", r.bytes_in);
   out.value("messages_out_per_second", r.messages_out).value("bytes_out_per_second", r.bytes_out);
-  out.value("stalls_per_second", r.stalls).value("bells_per_second", r.bells).value("bells_suppressed_per_second", r.suppressed);
+  out.value("stalls_per_second", r.stalls)
+      .value("bells_per_second", r.bells)
+      .value("bells_suppressed_per_second", r.suppressed);
   out.value("parks_per_second", r.parks).value("spins_paid_per_second", r.spins);
 }
 
@@ -122,7 +133,9 @@ void add_counters(json& out, const client_statistics& s) {
 }  // namespace
 
 std::size_t rows_on(screen_size size) noexcept {
-  return size.lines > static_cast<int>(other_lines) ? static_cast<std::size_t>(size.lines) - other_lines : 0;
+  return size.lines > static_cast<int>(other_lines)
+             ? static_cast<std::size_t>(size.lines) - other_lines
+             : 0;
 }
 
 std::vector<screen_line> draw(const view& v, screen_size size) {
@@ -134,9 +147,11 @@ std::vector<screen_line> draw(const view& v, screen_size size) {
 
   std::vector<screen_line> lines;
   lines.emplace_back(cut(head(v), size.columns), look::bold);
-  lines.emplace_back(cut(second_head(v, first, last, columns().size() - shown.size()), size.columns), look::plain);
+  lines.emplace_back(
+      cut(second_head(v, first, last, columns().size() - shown.size()), size.columns), look::plain);
   lines.push_back(titles(shown, v.sorted_by));
-  for (std::size_t i = first; i < last; ++i) lines.emplace_back(line_of(v.clients.rows[i], shown), look::plain);
+  for (std::size_t i = first; i < last; ++i)
+    lines.emplace_back(line_of(v.clients.rows[i], shown), look::plain);
   if (lines.size() < other_lines - 1 + room) lines.resize(other_lines - 1 + room);
   lines.emplace_back(total_line(v.clients.total, shown), look::bold);
   const auto most = static_cast<std::size_t>(std::max(0, size.lines));
@@ -161,7 +176,8 @@ std::string frame(const std::vector<screen_line>& lines, bool highlights) {
     out += usual;
     if (l.marked_from < l.marked_to) {
       out += l.text.substr(0, l.marked_from) + marks[static_cast<std::size_t>(l.how)];
-      out += l.text.substr(l.marked_from, l.marked_to - l.marked_from) + "\x1b[0m" + usual + l.text.substr(l.marked_to);
+      out += l.text.substr(l.marked_from, l.marked_to - l.marked_from) + "\x1b[0m" + usual +
+             l.text.substr(l.marked_to);
     } else {
       out += l.text;
     }
@@ -181,12 +197,17 @@ std::string text(const view& v) {
 
 std::string as_json(const view& v) {
   json out;
-  out.begin_object().value("name", v.name).value("process", v.process).value("command", harmless(v.command));
+  out.begin_object()
+      .value("name", v.name)
+      .value("process", v.process)
+      .value("command", harmless(v.command));
   out.value("interval_ns", v.interval.count());
   out.begin_array("clients");
   for (const row& r : v.clients.rows) {
     out.begin_object();
-    out.value("process", r.now.process).value("user", r.now.user).value("command", harmless(r.command));
+    out.value("process", r.now.process)
+        .value("user", r.now.user)
+        .value("command", harmless(r.command));
     out.value("connected_ns", r.now.connected_ns);
     add(out, r.per_second);
     add_present(out, r.now);

@@ -31,7 +31,8 @@ struct screen_size {
   friend bool operator==(const screen_size&, const screen_size&) = default;
 };
 
-/// A line without control characters, never longer than the screen is wide; and which part of it stands out.
+/// A line without control characters, never longer than the screen is wide; and which part of it
+/// stands out.
 struct screen_line {
   enum class look : std::uint8_t { plain, bold, reverse };
   screen_line() noexcept {}
@@ -44,7 +45,8 @@ struct screen_line {
 
 /// How many rows fit below the heads and above the total.
 std::size_t rows_on(screen_size size) noexcept;
-/// The whole screen: `size.lines` lines, the last one the total. Columns that do not fit are left out, those on the right first.
+/// The whole screen: `size.lines` lines, the last one the total. Columns that do not fit are left
+/// out, those on the right first.
 std::vector<screen_line> draw(const view& v, screen_size size);
 /// The lines as a terminal wants them, from its upper left corner on, over whatever was there.
 /// Without `highlights` no part of it stands out.

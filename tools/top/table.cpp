@@ -16,14 +16,18 @@ namespace {
 // Rows of one snapshot are taken within this time.
 constexpr std::int64_t tolerance_ns = 10'000'000;
 
-std::int64_t age_of(const client_statistics& s) noexcept { return static_cast<std::int64_t>(s.connected_ns); }
+std::int64_t age_of(const client_statistics& s) noexcept {
+  return static_cast<std::int64_t>(s.connected_ns);
+}
 
 const client_statistics* own_row(const snapshot& in) noexcept {
-  const auto found = std::find_if(in.rows.begin(), in.rows.end(), [](const client_statistics& s) { return s.asking != 0; });
+  const auto found = std::find_if(in.rows.begin(), in.rows.end(),
+                                  [](const client_statistics& s) { return s.asking != 0; });
   return found == in.rows.end() ? nullptr : &*found;
 }
 
-/// How much time the service saw pass. The age of our own connection says so exactly; our clock does when it is a new one.
+/// How much time the service saw pass. The age of our own connection says so exactly; our clock
+/// does when it is a new one.
 std::int64_t time_between(const snapshot& before, const snapshot& now) noexcept {
   const client_statistics* const then = own_row(before);
   const client_statistics* const here = own_row(now);
@@ -31,7 +35,8 @@ std::int64_t time_between(const snapshot& before, const snapshot& now) noexcept 
   return std::max<std::int64_t>(1, std::chrono::nanoseconds(now.taken - before.taken).count());
 }
 
-rates between(const client_statistics& then, const client_statistics& now, double seconds) noexcept {
+rates between(const client_statistics& then, const client_statistics& now,
+              double seconds) noexcept {
   const auto per_second = [=](std::uint64_t from, std::uint64_t to) {
     return to <= from || seconds <= 0 ? 0 : static_cast<double>(to - from) / seconds;
   };
@@ -57,13 +62,15 @@ by_process sorted(const snapshot& s) {
   for (const client_statistics& each : s.rows)
     if (each.asking == 0) all[each.process].push_back(&each);
   for (auto& [process, rows] : all)
-    std::sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->connected_ns > b->connected_ns; });
+    std::sort(rows.begin(), rows.end(),
+              [](const auto* a, const auto* b) { return a->connected_ns > b->connected_ns; });
   return all;
 }
 
-/// Which of the earlier rows of the same process is this one: the one whose age differs by the time that passed, as nearly as any. `from` is
-/// moved beyond it.
-const client_statistics* match(const std::vector<const client_statistics*>& earlier, std::size_t& from, const client_statistics& row,
+/// Which of the earlier rows of the same process is this one: the one whose age differs by the time
+/// that passed, as nearly as any. `from` is moved beyond it.
+const client_statistics* match(const std::vector<const client_statistics*>& earlier,
+                               std::size_t& from, const client_statistics& row,
                                std::int64_t passed) noexcept {
   const auto off = [&](std::size_t i) { return age_of(*earlier[i]) + passed - age_of(row); };
   while (from < earlier.size() && off(from) > tolerance_ns) ++from;
@@ -79,8 +86,9 @@ void add(row& to, const row& r) noexcept {
   to.now.depth_to_client += r.now.depth_to_client;
   rates& sum = to.per_second;
   const rates& each = r.per_second;
-  for (const auto member : {&rates::requests, &rates::errors, &rates::messages_in, &rates::bytes_in, &rates::messages_out,
-                            &rates::bytes_out, &rates::stalls, &rates::bells, &rates::suppressed, &rates::parks, &rates::spins})
+  for (const auto member : {&rates::requests, &rates::errors, &rates::messages_in, &rates::bytes_in,
+                            &rates::messages_out, &rates::bytes_out, &rates::stalls, &rates::bells,
+                            &rates::suppressed, &rates::parks, &rates::spins})
     sum.*member += each.*member;
 }
 
@@ -92,10 +100,12 @@ constexpr std::array<column, 15> all_columns{{
     {'p', "PID", 8, false, [](const row& r) { return std::to_string(r.now.process); },
      [](const row& r) { return -static_cast<double>(r.now.process); }},
     {'c', "COMMAND", 15, true, [](const row& r) { return r.command; }, nullptr},
-    {'n', "REQ/s", 8, false, [](const row& r) { return rate(r.per_second.requests); }, [](const row& r) { return r.per_second.requests; }},
+    {'n', "REQ/s", 8, false, [](const row& r) { return rate(r.per_second.requests); },
+     [](const row& r) { return r.per_second.requests; }},
     {'f', "FLIGHT", 8, false, [](const row& r) { return std::to_string(r.now.in_flight); },
      [](const row& r) { return static_cast<double>(r.now.in_flight); }},
-    {'d', "DEPTH", 8, false, [](const row& r) { return amount(r.depth()); }, [](const row& r) { return r.depth(); }},
+    {'d', "DEPTH", 8, false, [](const row& r) { return amount(r.depth()); },
+     [](const row& r) { return r.depth(); }},
     {'m', "MSG IN/s", 10, false, [](const row& r) { return rate(r.per_second.messages_in); },
      [](const row& r) { return r.per_second.messages_in; }},
     {'b', "B IN/s", 9, false, [](const row& r) { return amount(r.per_second.bytes_in); },
@@ -106,12 +116,16 @@ constexpr std::array<column, 15> all_columns{{
      [](const row& r) { return r.per_second.bytes_out; }},
     {'u', "UID", 7, false, [](const row& r) { return std::to_string(r.now.user); },
      [](const row& r) { return -static_cast<double>(r.now.user); }},
-    {'s', "STALL/s", 9, false, [](const row& r) { return rate(r.per_second.stalls); }, [](const row& r) { return r.per_second.stalls; }},
-    {'l', "BELL/s", 8, false, [](const row& r) { return rate(r.per_second.bells); }, [](const row& r) { return r.per_second.bells; }},
+    {'s', "STALL/s", 9, false, [](const row& r) { return rate(r.per_second.stalls); },
+     [](const row& r) { return r.per_second.stalls; }},
+    {'l', "BELL/s", 8, false, [](const row& r) { return rate(r.per_second.bells); },
+     [](const row& r) { return r.per_second.bells; }},
     {'x', "QUIET/s", 9, false, [](const row& r) { return rate(r.per_second.suppressed); },
      [](const row& r) { return r.per_second.suppressed; }},
-    {'a', "PARK/s", 8, false, [](const row& r) { return rate(r.per_second.parks); }, [](const row& r) { return r.per_second.parks; }},
-    {'w', "SPIN/s", 8, false, [](const row& r) { return rate(r.per_second.spins); }, [](const row& r) { return r.per_second.spins; }},
+    {'a', "PARK/s", 8, false, [](const row& r) { return rate(r.per_second.parks); },
+     [](const row& r) { return r.per_second.parks; }},
+    {'w', "SPIN/s", 8, false, [](const row& r) { return rate(r.per_second.spins); },
+     [](const row& r) { return r.per_second.spins; }},
 }};
 
 }  // namespace
@@ -126,11 +140,13 @@ table compare(const snapshot* before, const snapshot& now) {
     const auto earlier = then.find(process);
     std::size_t from = 0;
     for (const client_statistics* each : rows) {
-      const client_statistics* const old = earlier == then.end() ? nullptr : match(earlier->second, from, *each, passed);
+      const client_statistics* const old =
+          earlier == then.end() ? nullptr : match(earlier->second, from, *each, passed);
       const std::int64_t during = old ? passed : std::max(passed, age_of(*each));
       row r;
       r.now = *each;
-      r.per_second = between(old ? *old : client_statistics(), *each, static_cast<double>(during) / 1e9);
+      r.per_second =
+          between(old ? *old : client_statistics(), *each, static_cast<double>(during) / 1e9);
       add(t.total, r);
       t.rows.push_back(std::move(r));
     }
@@ -141,13 +157,15 @@ table compare(const snapshot* before, const snapshot& now) {
 std::span<const column> columns() noexcept { return all_columns; }
 
 const column* column_of(char key) noexcept {
-  const auto found = std::find_if(all_columns.begin(), all_columns.end(), [=](const column& c) { return c.key == key; });
+  const auto found = std::find_if(all_columns.begin(), all_columns.end(),
+                                  [=](const column& c) { return c.key == key; });
   return found == all_columns.end() ? nullptr : &*found;
 }
 
 void sort(table& t, const column& by, bool reversed) {
   const auto age_first = [](const row& a, const row& b) {
-    return a.now.process != b.now.process ? a.now.process < b.now.process : a.now.connected_ns > b.now.connected_ns;
+    return a.now.process != b.now.process ? a.now.process < b.now.process
+                                          : a.now.connected_ns > b.now.connected_ns;
   };
   const auto less = [&](const row& a, const row& b) {
     if (!by.number) return by.show(a) < by.show(b);

@@ -41,7 +41,9 @@ struct row {
   std::string command;
   client_statistics now;
   rates per_second;
-  double depth() const noexcept { return static_cast<double>(now.depth_to_server) + static_cast<double>(now.depth_to_client); }
+  double depth() const noexcept {
+    return static_cast<double>(now.depth_to_server) + static_cast<double>(now.depth_to_client);
+  }
 };
 
 struct table {
@@ -52,8 +54,9 @@ struct table {
   bool averages = false;
 };
 
-/// What has happened between two snapshots, without the connection that asked for them. The others are recognized by their processes and ages: the
-/// rows have no other name. One that came in between began with nothing. `before` is null for the first snapshot.
+/// What has happened between two snapshots, without the connection that asked for them. The others
+/// are recognized by their processes and ages: the rows have no other name. One that came in
+/// between began with nothing. `before` is null for the first snapshot.
 table compare(const snapshot* before, const snapshot& now);
 
 /// A column: its key and title, how wide it is, and what is in it.
@@ -70,7 +73,8 @@ std::span<const column> columns() noexcept;
 /// The one with this key; null when there is none.
 const column* column_of(char key) noexcept;
 
-/// Numbers fall, texts and identifiers rise, unless reversed. What is equal is sorted by process and age.
+/// Numbers fall, texts and identifiers rise, unless reversed. What is equal is sorted by process
+/// and age.
 void sort(table& t, const column& by, bool reversed);
 
 /// Printable ASCII only: whatever a process called itself must not steer the terminal.

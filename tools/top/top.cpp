@@ -45,14 +45,16 @@ bool is_set(const char* name) noexcept { return !variable(name).empty(); }
 /// Asks a service for its statistics, and keeps what the last ones were.
 class watched_service {
 public:
-  watched_service(loop& lp, const top_options& options, const std::string& name) : loop_(lp), options_(options) {
+  watched_service(loop& lp, const top_options& options, const std::string& name)
+      : loop_(lp), options_(options) {
     view_.name = name;
     view_.interval = options.interval;
   }
 
   task<> connect() {
     client_options how;
-    if (options_.common.ring_bytes) how.connection.ring_bytes = how.connection.peer_ring_bytes = options_.common.ring_bytes;
+    if (options_.common.ring_bytes)
+      how.connection.ring_bytes = how.connection.peer_ring_bytes = options_.common.ring_bytes;
     how.connection.timeout = options_.timeout;
     task<client> connecting = client::connect(loop_, view_.name, how);
     client_ = co_await std::move(connecting);
@@ -92,17 +94,20 @@ private:
   task<top::snapshot> ask_once() {
     call_options options;
     options.timeout = options_.timeout;
-    const payload p = co_await client_.call(service_frame::method_statistics, std::string_view(), options);
+    const payload p =
+        co_await client_.call(service_frame::method_statistics, std::string_view(), options);
     top::snapshot s;
     s.taken = clock::now();
     if (p.size() % sizeof(client_statistics) != 0)
-      throw std::system_error(errc::bad_peer, "'" + view_.name + "' sent statistics of " + std::to_string(p.size()) + " bytes");
+      throw std::system_error(errc::bad_peer, "'" + view_.name + "' sent statistics of " +
+                                                  std::to_string(p.size()) + " bytes");
     s.rows.resize(p.size() / sizeof(client_statistics));
     if (!s.rows.empty()) std::memcpy(s.rows.data(), p.bytes().data(), p.size());
     co_return s;
   }
 
-  /// Those of new processes are asked for, those of old ones known. The numbers are the service's: in a container they stand for other processes than here.
+  /// Those of new processes are asked for, those of old ones known. The numbers are the service's:
+  /// in a container they stand for other processes than here.
   void name_commands() {
     if (!numbers_are_ours_) return;
     std::map<std::uint64_t, std::string> now;
@@ -110,7 +115,9 @@ private:
       auto known = now.find(r.now.process);
       if (known == now.end()) {
         const auto earlier = commands_.find(r.now.process);
-        known = now.emplace(r.now.process, earlier != commands_.end() ? earlier->second : command_of(r.now.process)).first;
+        known = now.emplace(r.now.process, earlier != commands_.end() ? earlier->second
+                                                                      : command_of(r.now.process))
+                    .first;
       }
       r.command = known->second;
     }
@@ -129,7 +136,8 @@ private:
 /// The screen, until somebody has enough of it.
 class live_top {
 public:
-  live_top(watched_service& service, std::chrono::nanoseconds interval) : service_(service), interval_(interval) {}
+  live_top(watched_service& service, std::chrono::nanoseconds interval)
+      : service_(service), interval_(interval) {}
 
   /// Gives the exit code.
   task<int> run() {
@@ -202,7 +210,8 @@ private:
   }
 
   void draw() const {
-    if (looked_) terminal_.write(top::frame(top::draw(service_.view(), terminal_.size()), highlights_));
+    if (looked_)
+      terminal_.write(top::frame(top::draw(service_.view(), terminal_.size()), highlights_));
   }
 
   watched_service& service_;
@@ -232,9 +241,11 @@ task<> print_for_ever(watched_service& service, std::chrono::nanoseconds interva
 }
 
 task<int> show_on_dumb_terminal(watched_service& service, std::chrono::nanoseconds interval) {
-  auto first = co_await when_any(print_for_ever(service, interval), signalled(signal_set(ending_signals())));
+  auto first =
+      co_await when_any(print_for_ever(service, interval), signalled(signal_set(ending_signals())));
   const int signal = first.index() == 1 ? first.get<1>() : 0;
-  co_return terminal::meaning_of(signal) == terminal::meaning::leave ? int{exit_ok} : exit_signal + signal;
+  co_return terminal::meaning_of(signal) == terminal::meaning::leave ? int{exit_ok}
+                                                                     : exit_signal + signal;
 }
 
 task<int> show_once(watched_service& service, const top_options& options) {
@@ -243,7 +254,8 @@ task<int> show_once(watched_service& service, const top_options& options) {
   co_await sleep_for(options.interval);
   task<> second = service.look();
   co_await std::move(second);
-  const std::string out = options.as_json ? top::as_json(service.view()) : top::text(service.view());
+  const std::string out =
+      options.as_json ? top::as_json(service.view()) : top::text(service.view());
   std::fwrite(out.data(), 1, out.size(), stdout);
   co_return exit_ok;
 }
@@ -283,7 +295,9 @@ int run_watch(const top_options& options, const std::string& name) {
       return exit_peer_died;
     }
     if (error.code() == errc::bad_peer) {
-      complain(who + " did not answer as a service does ('ringbell echo' and 'ringbell pipe' are none); is it a ringbell::server?");
+      complain(
+          who +
+          " did not answer as a service does ('ringbell echo' and 'ringbell pipe' are none); is it a ringbell::server?");
       return exit_peer_died;
     }
     throw;
@@ -294,8 +308,8 @@ void print_list(const std::vector<running_service>& all, bool as_json) {
   if (!as_json) {
     if (all.empty()) std::printf("no service runs in %s\n", service_folder().c_str());
     for (const running_service& s : all)
-      std::printf("%-24s process %lld (%s)\n", top::harmless(s.name).c_str(), static_cast<long long>(s.owner.process),
-                  top::harmless(s.command).c_str());
+      std::printf("%-24s process %lld (%s)\n", top::harmless(s.name).c_str(),
+                  static_cast<long long>(s.owner.process), top::harmless(s.command).c_str());
     return;
   }
   json out;
@@ -316,7 +330,8 @@ void print_list(const std::vector<running_service>& all, bool as_json) {
 
 int run_top(const top_options& options) {
   if (!options.once && !terminal::there()) {
-    complain("'ringbell top' needs a terminal on standard input and output; 'ringbell top NAME --once' prints one look at it");
+    complain(
+        "'ringbell top' needs a terminal on standard input and output; 'ringbell top NAME --once' prints one look at it");
     return exit_usage;
   }
   if (!options.name.empty()) return run_watch(options, options.name);
@@ -327,7 +342,8 @@ int run_top(const top_options& options) {
   }
   if (all.size() == 1) return run_watch(options, all.front().name);
   if (all.empty()) {
-    complain("no service runs in " + service_folder() + "; give the name, or the path of its socket");
+    complain("no service runs in " + service_folder() +
+             "; give the name, or the path of its socket");
     return exit_no_service;
   }
   print_list(all, false);

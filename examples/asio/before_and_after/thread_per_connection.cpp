@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// Before: an Asio service whose channels know only blocking calls, so that each client takes a thread: thread_per_connection [NAME]
-// It answers every message with itself. SIGUSR1 prints how many clients and threads there are; SIGINT and SIGTERM end it in order.
+// Before: an Asio service whose channels know only blocking calls, so that each client takes a
+// thread: thread_per_connection [NAME] It answers every message with itself. SIGUSR1 prints how
+// many clients and threads there are; SIGINT and SIGTERM end it in order.
 // coroutine_per_connection.cpp is its replacement.
 //
-// ringbell has no blocking calls. So that both programs speak with the same clients, recv() and send() below make such calls out of its
-// operations: the thread starts one, then sleeps in an io_context of its own until it has ended. With a read from an eventfd in their place
-// the rest would stay as it is: a thread for each client, a list of them, how one is woken to be told to end, and its joining.
+// ringbell has no blocking calls. So that both programs speak with the same clients, recv() and
+// send() below make such calls out of its operations: the thread starts one, then sleeps in an
+// io_context of its own until it has ended. With a read from an eventfd in their place the rest
+// would stay as it is: a thread for each client, a list of them, how one is woken to be told to
+// end, and its joining.
 #include <asio.hpp>
 #include <ringbell/asio.hpp>
 
@@ -23,14 +26,16 @@ namespace {
 using asio::awaitable;
 using asio::use_awaitable;
 
-/// A connected client, the thread that serves it, and what that thread sleeps in. The channel belongs to the thread.
+/// A connected client, the thread that serves it, and what that thread sleeps in. The channel
+/// belongs to the thread.
 struct client {
   client() = default;
   client(const client&) = delete;
   client& operator=(const client&) = delete;
   ~client() {
     if (!thread.joinable()) return;
-    asio::post(sleep, [this] { channel.close(); });  // the pending call fails, and so does the next one
+    asio::post(sleep,
+               [this] { channel.close(); });  // the pending call fails, and so does the next one
     thread.join();
   }
 
@@ -78,7 +83,8 @@ void session(client& c) {
 awaitable<void> serve(ringbell::asio_listener& listener, std::list<client>& clients) {
   for (;;) {
     const auto c = clients.emplace(clients.end());
-    c->channel = co_await listener.async_accept(asio::any_io_executor(c->sleep.get_executor()), use_awaitable);
+    c->channel = co_await listener.async_accept(asio::any_io_executor(c->sleep.get_executor()),
+                                                use_awaitable);
     c->thread = std::thread([c, &clients, executor = listener.get_executor()] {
       session(*c);
       asio::post(executor, [c, &clients] { clients.erase(c); });

@@ -25,43 +25,56 @@ concept run_value = std::is_void_v<T> || (std::default_initializable<T> && std::
 
 template <class Executor, class T, class Token>
 auto begin_run(const Executor& executor, run_start<T> start, Token&& token) {
-  return net::async_initiate<Token, typename run_signature<T>::type>(initiate_run<T, Executor>(executor, executor), token,
-                                                                     std::move(start));
+  return net::async_initiate<Token, typename run_signature<T>::type>(
+      initiate_run<T, Executor>(executor, executor), token, std::move(start));
 }
 /// `home`: what drives the loop, when the object is on another executor.
 template <class Executor, class T, class Token>
-auto begin_run(const Executor& executor, run_start<T> start, Token&& token, const net::any_io_executor& home) {
-  return net::async_initiate<Token, typename run_signature<T>::type>(initiate_run<T, Executor>(executor, home), token, std::move(start));
+auto begin_run(const Executor& executor, run_start<T> start, Token&& token,
+               const net::any_io_executor& home) {
+  return net::async_initiate<Token, typename run_signature<T>::type>(
+      initiate_run<T, Executor>(executor, home), token, std::move(start));
 }
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// Runs a native task on `lp`, the loop that `executor` drives (by `run_in`; or `executor` is the loop's own `asio_executor`), as an Asio
-/// operation: `void(error_code, T)`, and `void(error_code)` for a `task<void>`. `T` moves and is default-constructible: that is what the handler gets
-/// with an error. The task has its loop from here, and begins on a coming turn of that.
+/// Runs a native task on `lp`, the loop that `executor` drives (by `run_in`; or `executor` is the
+/// loop's own `asio_executor`), as an Asio operation: `void(error_code, T)`, and `void(error_code)`
+/// for a `task<void>`. `T` moves and is default-constructible: that is what the handler gets with
+/// an error. The task has its loop from here, and begins on a coming turn of that.
 ///
-/// Errors: the code of the `std::system_error` that left the task, in Asio's terms as those of `basic_asio_channel`; `no_memory` for
-/// `std::bad_alloc`, also when there is none to begin with. Any other exception is thrown in place of the handler's call, where that would have been made: it leaves the `run()` of the
-/// handler's context, as an exception of the handler's own would. Let the task catch what its caller shall hear of.
+/// Errors: the code of the `std::system_error` that left the task, in Asio's terms as those of
+/// `basic_asio_channel`; `no_memory` for `std::bad_alloc`, also when there is none to begin with.
+/// Any other exception is thrown in place of the handler's call, where that would have been made:
+/// it leaves the `run()` of the handler's context, as an exception of the handler's own would. Let
+/// the task catch what its caller shall hear of.
 ///
-/// Cancellation: by the handler's slot, of any type, requests a stop of the task; the task ends when and as it sees fit, with `operation_aborted`
-/// when it ends by `errc::cancelled`. How much it has done by then is the task's to say; a wait of this library that is stopped has done nothing.
+/// Cancellation: by the handler's slot, of any type, requests a stop of the task; the task ends
+/// when and as it sees fit, with `operation_aborted` when it ends by `errc::cancelled`. How much it
+/// has done by then is the task's to say; a wait of this library that is stopped has done nothing.
 ///
-/// Handlers are not called from within this function, nor from within the loop: they are deferred to their executors, with memory of their allocators.
-/// Thread-safety: from any thread; the task runs on `executor`, the handler on its own, and its slot is emitted there.
-/// Lifetime: the task keeps both contexts busy. When the loop is destroyed first, the operation ends with `operation_aborted`, as those of an I/O
-/// object that is destroyed; when the executor's context is, the handler is destroyed without being called, and the task goes on.
+/// Handlers are not called from within this function, nor from within the loop: they are deferred
+/// to their executors, with memory of their allocators.
+/// Thread-safety: from any thread; the task runs on `executor`, the handler on its own, and its
+/// slot is emitted there.
+/// Lifetime: the task keeps both contexts busy. When the loop is destroyed first, the operation
+/// ends with `operation_aborted`, as those of an I/O object that is destroyed; when the executor's
+/// context is, the handler is destroyed without being called, and the task goes on.
 template <class Executor, class T, class Token = net::default_completion_token_t<Executor>>
   requires detail::is_executor<Executor>
-auto async_run(const Executor& executor, loop& lp, task<T> work, Token&& token = net::default_completion_token_t<Executor>()) {
-  static_assert(detail::run_value<T>, "ringbell: async_run gives its handler a T made by T() when there is an error");
-  return detail::begin_run(executor, detail::run_start<T>(lp, std::move(work)), std::forward<Token>(token));
+auto async_run(const Executor& executor, loop& lp, task<T> work,
+               Token&& token = net::default_completion_token_t<Executor>()) {
+  static_assert(detail::run_value<T>,
+                "ringbell: async_run gives its handler a T made by T() when there is an error");
+  return detail::begin_run(executor, detail::run_start<T>(lp, std::move(work)),
+                           std::forward<Token>(token));
 }
 template <class ExecutionContext, class T, class... Token>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
 auto async_run(ExecutionContext& context, loop& lp, task<T> work, Token&&... token) {
-  return async_run(net::any_io_executor(context.get_executor()), lp, std::move(work), std::forward<Token>(token)...);
+  return async_run(net::any_io_executor(context.get_executor()), lp, std::move(work),
+                   std::forward<Token>(token)...);
 }
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -3,7 +3,8 @@
 
 #include <ringbell/detail/language.hpp>
 
-// Asio chooses how it allocates by what the standard library has said before (1.22): so something of that comes first, in each source file.
+// Asio chooses how it allocates by what the standard library has said before (1.22): so something
+// of that comes first, in each source file.
 #include <version>
 
 /// Which Asio the headers in this folder are built on: the standalone one, or with
@@ -41,27 +42,32 @@
 
 #pragma pop_macro("emit")
 
-#if defined(__clang__) && !defined(RINGBELL_ASIO_HAS_CO_AWAIT) && !defined(ASIO_DISABLE_CO_AWAIT) && !defined(BOOST_ASIO_DISABLE_CO_AWAIT)
+#if defined(__clang__) && !defined(RINGBELL_ASIO_HAS_CO_AWAIT) && \
+    !defined(ASIO_DISABLE_CO_AWAIT) && !defined(BOOST_ASIO_DISABLE_CO_AWAIT)
 #ifdef RINGBELL_BOOST_ASIO
 #error \
     "ringbell: this version of Boost's Asio does not see that clang has coroutines: define BOOST_ASIO_HAS_CO_AWAIT and BOOST_ASIO_HAS_STD_COROUTINE (or \
 BOOST_ASIO_DISABLE_CO_AWAIT, to do without)"
 #else
-#error "ringbell: this version of Asio does not see that clang has coroutines: define ASIO_HAS_CO_AWAIT and ASIO_HAS_STD_COROUTINE (or \
+#error \
+    "ringbell: this version of Asio does not see that clang has coroutines: define ASIO_HAS_CO_AWAIT and ASIO_HAS_STD_COROUTINE (or \
 ASIO_DISABLE_CO_AWAIT, to do without)"
 #endif
 #endif
 
-static_assert(RINGBELL_ASIO_VERSION >= 102200, "ringbell needs Asio 1.22 or newer, or Boost 1.78 or newer");
+static_assert(RINGBELL_ASIO_VERSION >= 102200,
+              "ringbell needs Asio 1.22 or newer, or Boost 1.78 or newer");
 #if defined(RINGBELL_ASIO_WAITS_FOR_OBJECTS) && !defined(RINGBELL_ASIO_HAS_THREADS)
-// What waits for objects are threads of the system's pool, also in a program without any of its own.
-#error "ringbell: Asio does not see that there are threads (mingw: -pthread does not say so): define ASIO_HAS_THREADS, or Boost's"
+// What waits for objects are threads of the system's pool, also in a program without any of its
+// own.
+#error \
+    "ringbell: Asio does not see that there are threads (mingw: -pthread does not say so): define ASIO_HAS_THREADS, or Boost's"
 #endif
 
 // Names the Asio that a source file sees: whose it is, its version, and what changes the layout of
 // its classes. Everything that has to do with Asio is in an inline namespace of this name, so that
-// a program does not link when its Asio is not the one that ringbell's compiled part was built with:
-// <ringbell/asio/impl/src.hpp> says what to do then.
+// a program does not link when its Asio is not the one that ringbell's compiled part was built
+// with: <ringbell/asio/impl/src.hpp> says what to do then.
 #define RINGBELL_ASIO_JOIN_(a, b) a##b
 #define RINGBELL_ASIO_JOIN(a, b) RINGBELL_ASIO_JOIN_(a, b)
 #ifdef RINGBELL_BOOST_ASIO

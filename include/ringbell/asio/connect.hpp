@@ -10,9 +10,9 @@
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// Connects to the service `name` (a name, or a path when it contains a slash):
-/// `void(error_code, basic_asio_channel<Executor>)`. While nothing listens there it tries again, until
-/// the options' timeout.
+/// Connects to the service `name` (a name, or a path when it contains a slash): `void(error_code,
+/// basic_asio_channel<Executor>)`. While nothing listens there it tries again, until the options'
+/// timeout.
 /// Errors: as `connect`, with `operation_aborted` when cancelled, and `timed_out`. Also for lack of
 /// descriptors or memory to begin with.
 /// Cancellation: by the handler's slot, of any type; nothing is left behind.
@@ -21,18 +21,20 @@ template <class Executor, class Token = net::default_completion_token_t<Executor
   requires detail::is_executor<Executor>
 auto async_connect(const Executor& executor, std::string name, connect_options options,
                    Token&& token = net::default_completion_token_t<Executor>()) {
-  return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Executor>)>(detail::initiate_connect<Executor>(executor), token,
-                                                                                        std::move(name), options);
+  return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Executor>)>(
+      detail::initiate_connect<Executor>(executor), token, std::move(name), options);
 }
 template <class Executor, class Token = net::default_completion_token_t<Executor>>
   requires(detail::is_executor<Executor> && !std::is_convertible_v<Token, connect_options>)
-auto async_connect(const Executor& executor, std::string name, Token&& token = net::default_completion_token_t<Executor>()) {
+auto async_connect(const Executor& executor, std::string name,
+                   Token&& token = net::default_completion_token_t<Executor>()) {
   return async_connect(executor, std::move(name), connect_options(), std::forward<Token>(token));
 }
 template <class ExecutionContext, class... Rest>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
 auto async_connect(ExecutionContext& context, std::string name, Rest&&... rest) {
-  return async_connect(net::any_io_executor(context.get_executor()), std::move(name), std::forward<Rest>(rest)...);
+  return async_connect(net::any_io_executor(context.get_executor()), std::move(name),
+                       std::forward<Rest>(rest)...);
 }
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -15,27 +15,34 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// To be awaited once in a native coroutine.
 template <class T, class CoroutineExecutor, class Executor>
-using from_asio_awaitable =
-    awaitable<asio_call_awaiter<T, CoroutineExecutor, Executor>, Executor, net::awaitable<T, CoroutineExecutor>>;
+using from_asio_awaitable = awaitable<asio_call_awaiter<T, CoroutineExecutor, Executor>, Executor,
+                                      net::awaitable<T, CoroutineExecutor>>;
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// `co_await from_asio(executor, coroutine())` in a native task: spawns an `asio::awaitable` on `executor`, as `asio::co_spawn` does, and suspends
-/// the task until that has ended; gives its value, or throws its exception. Asio's `system_error` is thrown as `std::system_error`, also Boost's.
+/// `co_await from_asio(executor, coroutine())` in a native task: spawns an `asio::awaitable` on
+/// `executor`, as `asio::co_spawn` does, and suspends the task until that has ended; gives its
+/// value, or throws its exception. Asio's `system_error` is thrown as `std::system_error`, also
+/// Boost's.
 ///
-/// Cancellation: a stop is passed on as terminal cancellation, and the task waits until the coroutine has ended: its value or exception
-/// counts; that it was aborted then is `errc::cancelled`. So what the coroutine refers to lives long enough. Only when the suspended task is
-/// destroyed, the coroutine is cancelled and left alone, and what it refers to must outlive it.
-/// When its execution context goes before the coroutine has ended: `errc::cancelled`.
+/// Cancellation: a stop is passed on as terminal cancellation, and the task waits until the
+/// coroutine has ended: its value or exception counts; that it was aborted then is
+/// `errc::cancelled`. So what the coroutine refers to lives long enough. Only when the suspended
+/// task is destroyed, the coroutine is cancelled and left alone, and what it refers to must outlive
+/// it. When its execution context goes before the coroutine has ended: `errc::cancelled`.
 ///
-/// Thread-safety: `executor` may run in the thread that runs the task's loop (an io_context that drives the loop, or `asio_executor`), or in
-/// others; the coroutine runs there, the task here. Lifetime: the context outlives the coroutine or destroys it, the loop outlives the task. Allocates.
+/// Thread-safety: `executor` may run in the thread that runs the task's loop (an io_context that
+/// drives the loop, or `asio_executor`), or in others; the coroutine runs there, the task here.
+/// Lifetime: the context outlives the coroutine or destroys it, the loop outlives the task.
+/// Allocates.
 template <class Executor, class T, class CoroutineExecutor>
   requires(detail::is_executor<Executor> && !std::is_reference_v<T>)
-detail::from_asio_awaitable<T, CoroutineExecutor, Executor> from_asio(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine) {
-  return detail::from_asio_awaitable<T, CoroutineExecutor, Executor>(std::move(executor), std::move(coroutine));
+detail::from_asio_awaitable<T, CoroutineExecutor, Executor> from_asio(
+    Executor executor, net::awaitable<T, CoroutineExecutor> coroutine) {
+  return detail::from_asio_awaitable<T, CoroutineExecutor, Executor>(std::move(executor),
+                                                                     std::move(coroutine));
 }
 template <class ExecutionContext, class T, class CoroutineExecutor>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>

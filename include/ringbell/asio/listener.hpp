@@ -13,12 +13,14 @@
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// Accepts connections to a service, as `listener` does, as an Asio I/O object. Handshakes go on, side by side and each within its time, while
-/// an accept is pending; no handshake delays another.
+/// Accepts connections to a service, as `listener` does, as an Asio I/O object. Handshakes go on,
+/// side by side and each within its time, while an accept is pending; no handshake delays another.
 ///
-/// Errors, cancellation, handlers, thread-safety: as `basic_asio_channel` says; the authorizer is called on the strand of the accept. Lifetime:
-/// accepts are begun while the execution context lives, with which it is closed at the latest. Destruction removes the socket file, drops unfinished handshakes and channels not accepted, and
-/// ends a pending accept with `operation_aborted`. Accepted channels live on.
+/// Errors, cancellation, handlers, thread-safety: as `basic_asio_channel` says; the authorizer is
+/// called on the strand of the accept. Lifetime: accepts are begun while the execution context
+/// lives, with which it is closed at the latest. Destruction removes the socket file, drops
+/// unfinished handshakes and channels not accepted, and ends a pending accept with
+/// `operation_aborted`. Accepted channels live on.
 template <class Executor = net::any_io_executor>
 class basic_asio_listener {
 public:
@@ -28,19 +30,25 @@ public:
     using other = basic_asio_listener<Other>;
   };
 
-  /// Listens under `name` (a name, or a path when it contains a slash). Throws `std::system_error` as `listener::bind` does.
-  basic_asio_listener(const Executor& executor, std::string_view name, listener_options options = {})
-      : executor_(executor), core_(new detail::asio_acceptor(detail::context_of(executor), name, std::move(options))) {}
+  /// Listens under `name` (a name, or a path when it contains a slash). Throws `std::system_error`
+  /// as `listener::bind` does.
+  basic_asio_listener(const Executor& executor, std::string_view name,
+                      listener_options options = {})
+      : executor_(executor),
+        core_(new detail::asio_acceptor(detail::context_of(executor), name, std::move(options))) {}
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
-  basic_asio_listener(ExecutionContext& context, std::string_view name, listener_options options = {})
+  basic_asio_listener(ExecutionContext& context, std::string_view name,
+                      listener_options options = {})
       : basic_asio_listener(Executor(context.get_executor()), name, std::move(options)) {}
 
   /// A pending accept on `other` ends with `operation_aborted`, and can be started again here.
-  basic_asio_listener(basic_asio_listener&& other) noexcept : executor_(other.executor_), core_(other.give()) {}
+  basic_asio_listener(basic_asio_listener&& other) noexcept
+      : executor_(other.executor_), core_(other.give()) {}
   template <class Other>
     requires std::is_convertible_v<Other, Executor>
-  basic_asio_listener(basic_asio_listener<Other>&& other) : executor_(other.get_executor()), core_(other.give()) {}
+  basic_asio_listener(basic_asio_listener<Other>&& other)
+      : executor_(other.get_executor()), core_(other.give()) {}
   basic_asio_listener& operator=(basic_asio_listener&& other) noexcept {
     if (this != &other) {
       close();
@@ -55,7 +63,8 @@ public:
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return core_ && core_->is_open(); }
 
-  /// Waits for the next client: `void(error_code, basic_asio_channel<Executor>)`. Cancellation: of any type; no client is lost.
+  /// Waits for the next client: `void(error_code, basic_asio_channel<Executor>)`. Cancellation: of
+  /// any type; no client is lost.
   template <class Token = net::default_completion_token_t<Executor>>
     requires(!detail::is_executor<Token>)
   auto async_accept(Token&& token = net::default_completion_token_t<Executor>()) {
@@ -64,7 +73,8 @@ public:
   /// The same, with a channel on another executor, for instance a strand of its own.
   template <class Other, class Token = net::default_completion_token_t<Executor>>
     requires detail::is_executor<Other>
-  auto async_accept(const Other& executor, Token&& token = net::default_completion_token_t<Executor>()) {
+  auto async_accept(const Other& executor,
+                    Token&& token = net::default_completion_token_t<Executor>()) {
     return accept_for(executor, std::forward<Token>(token));
   }
 
@@ -95,8 +105,8 @@ private:
   auto accept_for(const Other& executor, Token&& token) {
     using result = detail::as_channel<Other>;
     return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Other>)>(
-        detail::initiate<detail::accept_operation, result, Executor>(executor_, result(executor)), token, this,
-        detail::context_if_any(executor));
+        detail::initiate<detail::accept_operation, result, Executor>(executor_, result(executor)),
+        token, this, detail::context_if_any(executor));
   }
 
   Executor executor_;

@@ -44,7 +44,8 @@ bool stop_requested(const shared_request& r) noexcept;
 /// Passes a stop on to a handler: first for its eyes, then as its cancellation.
 class stop_request {
 public:
-  stop_request(const shared_request& r, inplace_stop_source& handler) noexcept : request_(r.get()), handler_(&handler) {}
+  stop_request(const shared_request& r, inplace_stop_source& handler) noexcept
+      : request_(r.get()), handler_(&handler) {}
   void operator()() noexcept;
 
 private:
@@ -60,29 +61,36 @@ run_start<void> start_write(const shared_request& r, std::span<const std::byte> 
 struct asio_server_state;
 using shared_request_handler = std::function<task<reply>(shared_request)>;
 /// It ends with the last reference.
-std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor& executor, std::string_view name,
-                                                     shared_request_handler handler, server_options options);
+std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor& executor,
+                                                     std::string_view name,
+                                                     shared_request_handler handler,
+                                                     server_options options);
 bool is_open(const asio_server_state& server) noexcept;
 void close(asio_server_state& server) noexcept;
 const std::string& path_of(const asio_server_state* server) noexcept;
 std::size_t clients_of(const asio_server_state& server) noexcept;
-run_start<bool> start_stop(const std::shared_ptr<asio_server_state>& server, time_limit grace) noexcept;
+run_start<bool> start_stop(const std::shared_ptr<asio_server_state>& server,
+                           time_limit grace) noexcept;
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// What a handler of an Asio server gets: a `request`, whose parts are read and written by asynchronous operations with any completion token.
+/// What a handler of an Asio server gets: a `request`, whose parts are read and written by
+/// asynchronous operations with any completion token.
 ///
-/// Errors: `bad_descriptor` when it was moved from, and once its server has ended; the functions that give a value give an empty one then.
+/// Errors: `bad_descriptor` when it was moved from, and once its server has ended; the functions
+/// that give a value give an empty one then.
 /// Thread-safety: the handler's strand. Lifetime: as `request`.
 template <class Executor = net::any_io_executor>
 class basic_asio_request {
 public:
   using executor_type = Executor;
   /// For `basic_asio_server`.
-  basic_asio_request(const Executor& executor, detail::shared_request r) : executor_(executor), request_(std::move(r)) {}
-  basic_asio_request(basic_asio_request&& other) noexcept : executor_(other.executor_), request_(std::move(other.request_)) {}
+  basic_asio_request(const Executor& executor, detail::shared_request r)
+      : executor_(executor), request_(std::move(r)) {}
+  basic_asio_request(basic_asio_request&& other) noexcept
+      : executor_(other.executor_), request_(std::move(other.request_)) {}
   basic_asio_request& operator=(basic_asio_request&& other) noexcept {
     executor_ = other.executor_;
     request_ = std::move(other.request_);
@@ -101,19 +109,26 @@ public:
     return detail::content_of(request_).template as<T>();
   }
   const sys::peer_identity& peer() const noexcept { return detail::peer_of(request_); }
-  std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept { return detail::deadline_of(request_); }
+  std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept {
+    return detail::deadline_of(request_);
+  }
   bool stop_requested() const noexcept { return detail::stop_requested(request_); }
 
-  /// The next part of a streaming request: `void(error_code, std::optional<payload>)`, empty after the last.
+  /// The next part of a streaming request: `void(error_code, std::optional<payload>)`, empty after
+  /// the last.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_read(Token&& token = net::default_completion_token_t<Executor>()) {
-    return detail::begin_run(executor_, detail::start_read(request_), std::forward<Token>(token), detail::home_of(request_));
+    return detail::begin_run(executor_, detail::start_read(request_), std::forward<Token>(token),
+                             detail::home_of(request_));
   }
-  /// Sends a part of the reply; waits for the client's credit and for space: `void(error_code)`. The memory must stay until then.
+  /// Sends a part of the reply; waits for the client's credit and for space: `void(error_code)`.
+  /// The memory must stay until then.
   template <class Token = net::default_completion_token_t<Executor>>
-  auto async_write(net::const_buffer part, Token&& token = net::default_completion_token_t<Executor>()) {
+  auto async_write(net::const_buffer part,
+                   Token&& token = net::default_completion_token_t<Executor>()) {
     const std::span<const std::byte> bytes(static_cast<const std::byte*>(part.data()), part.size());
-    return detail::begin_run(executor_, detail::start_write(request_, bytes), std::forward<Token>(token), detail::home_of(request_));
+    return detail::begin_run(executor_, detail::start_write(request_, bytes),
+                             std::forward<Token>(token), detail::home_of(request_));
   }
 
 private:
@@ -122,15 +137,19 @@ private:
 };
 using asio_request = basic_asio_request<>;
 
-/// A `server` as an Asio object: its handlers are `asio::awaitable`s on an executor, beside the sockets and timers there. The same wire format, limits and policies; the
-/// clients may be of either kind. Copies are one server, which ends with the last of them.
+/// A `server` as an Asio object: its handlers are `asio::awaitable`s on an executor, beside the
+/// sockets and timers there. The same wire format, limits and policies; the clients may be of
+/// either kind. Copies are one server, which ends with the last of them.
 ///
-/// Handlers: as `request_handler` says. They are cancelled (terminal) when `request` says that their stop token fires.
-/// Errors: what was moved from, closed or stopped is not open; its operations end with `bad_descriptor`.
-/// Thread-safety: one strand; on a context with several threads pass a strand as the executor. The handlers run there as well, or, where an executor was given for
-/// them, each on a strand of its own on that. Lifetime: the context outlives it, or ends it: clients see the end, and handlers are destroyed.
-/// While a server is open the context has work. Destruction ends it at once: handlers are cancelled, and end soon after; what they refer to must
-/// last until then.
+/// Handlers: as `request_handler` says. They are cancelled (terminal) when `request` says that
+/// their stop token fires.
+/// Errors: what was moved from, closed or stopped is not open; its operations end with
+/// `bad_descriptor`.
+/// Thread-safety: one strand; on a context with several threads pass a strand as the executor. The
+/// handlers run there as well, or, where an executor was given for them, each on a strand of its
+/// own on that. Lifetime: the context outlives it, or ends it: clients see the end, and handlers
+/// are destroyed. While a server is open the context has work. Destruction ends it at once:
+/// handlers are cancelled, and end soon after; what they refer to must last until then.
 template <class Executor = net::any_io_executor>
 class basic_asio_server {
 public:
@@ -142,31 +161,40 @@ public:
   };
 
   /// Listens under `name`. Throws as `listener::bind`.
-  basic_asio_server(const Executor& executor, std::string_view name, handler_type handler, server_options options = {})
-      : basic_asio_server(executor, name, std::move(handler), std::move(options), [executor] { return executor; }, false) {}
+  basic_asio_server(const Executor& executor, std::string_view name, handler_type handler,
+                    server_options options = {})
+      : basic_asio_server(
+            executor, name, std::move(handler), std::move(options), [executor] { return executor; },
+            false) {}
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
-  basic_asio_server(ExecutionContext& context, std::string_view name, handler_type handler, server_options options = {})
-      : basic_asio_server(Executor(context.get_executor()), name, std::move(handler), std::move(options)) {}
-  /// The same with handlers that run on the threads of another context (or of the same one, if it has several), at the same time. `executor` is a strand, or has one thread.
-  template <class HandlersContext>
-    requires(std::is_convertible_v<HandlersContext&, net::execution_context&> &&
-             std::is_constructible_v<Executor, net::strand<typename HandlersContext::executor_type>>)
-  basic_asio_server(const Executor& executor, HandlersContext& handlers, std::string_view name, handler_type handler,
+  basic_asio_server(ExecutionContext& context, std::string_view name, handler_type handler,
                     server_options options = {})
+      : basic_asio_server(Executor(context.get_executor()), name, std::move(handler),
+                          std::move(options)) {}
+  /// The same with handlers that run on the threads of another context (or of the same one, if it
+  /// has several), at the same time. `executor` is a strand, or has one thread.
+  template <class HandlersContext>
+    requires(
+        std::is_convertible_v<HandlersContext&, net::execution_context&> &&
+        std::is_constructible_v<Executor, net::strand<typename HandlersContext::executor_type>>)
+  basic_asio_server(const Executor& executor, HandlersContext& handlers, std::string_view name,
+                    handler_type handler, server_options options = {})
       : basic_asio_server(
             executor, name, std::move(handler), std::move(options),
             [on = handlers.get_executor()] { return Executor(net::make_strand(on)); }, true) {}
   template <class ExecutionContext, class HandlersContext>
     requires(std::is_convertible_v<ExecutionContext&, net::execution_context&> &&
              std::is_convertible_v<HandlersContext&, net::execution_context&>)
-  basic_asio_server(ExecutionContext& context, HandlersContext& handlers, std::string_view name, handler_type handler,
-                    server_options options = {})
-      : basic_asio_server(Executor(context.get_executor()), handlers, name, std::move(handler), std::move(options)) {}
+  basic_asio_server(ExecutionContext& context, HandlersContext& handlers, std::string_view name,
+                    handler_type handler, server_options options = {})
+      : basic_asio_server(Executor(context.get_executor()), handlers, name, std::move(handler),
+                          std::move(options)) {}
 
   basic_asio_server(const basic_asio_server&) = default;
   basic_asio_server& operator=(const basic_asio_server&) = default;
-  basic_asio_server(basic_asio_server&& other) noexcept : executor_(other.executor_), state_(std::move(other.state_)) {}
+  basic_asio_server(basic_asio_server&& other) noexcept
+      : executor_(other.executor_), state_(std::move(other.state_)) {}
   basic_asio_server& operator=(basic_asio_server&& other) noexcept {
     executor_ = other.executor_;
     state_ = std::move(other.state_);
@@ -179,9 +207,11 @@ public:
   /// Stops in order, as `server::stop`: `void(error_code, bool)`, whether all ended by themselves.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_stop(time_limit grace, Token&& token = net::default_completion_token_t<Executor>()) {
-    return detail::begin_run(executor_, detail::start_stop(state_, grace), std::forward<Token>(token));
+    return detail::begin_run(executor_, detail::start_stop(state_, grace),
+                             std::forward<Token>(token));
   }
-  /// Ends it at once; an `async_stop` that is pending ends with `operation_aborted`. For all copies. Idempotent.
+  /// Ends it at once; an `async_stop` that is pending ends with `operation_aborted`. For all
+  /// copies. Idempotent.
   void close() noexcept {
     if (state_) detail::close(*state_);
     state_.reset();
@@ -195,29 +225,40 @@ public:
 private:
   using shared_handler = std::shared_ptr<const handler_type>;
   template <class ExecutorOfRequest>
-  basic_asio_server(const Executor& executor, std::string_view name, handler_type handler, server_options options,
-                    ExecutorOfRequest executor_of_request, bool elsewhere)
+  basic_asio_server(const Executor& executor, std::string_view name, handler_type handler,
+                    server_options options, ExecutorOfRequest executor_of_request, bool elsewhere)
       : executor_(executor),
-        state_(detail::make_server_state(executor, name, bridge(std::move(handler), std::move(executor_of_request), elsewhere),
-                                         std::move(options))) {}
+        state_(detail::make_server_state(
+            executor, name, bridge(std::move(handler), std::move(executor_of_request), elsewhere),
+            std::move(options))) {}
 
-  /// A handler that is cancelled because the server goes ends later than that: what it is stays until then.
-  /// `elsewhere`: it must not keep the thread that begins it.
-  static net::awaitable<reply, Executor> run_handler(shared_handler handler, basic_asio_request<Executor> r, bool elsewhere) {
+  /// A handler that is cancelled because the server goes ends later than that: what it is stays
+  /// until then. `elsewhere`: it must not keep the thread that begins it.
+  static net::awaitable<reply, Executor> run_handler(shared_handler handler,
+                                                     basic_asio_request<Executor> r,
+                                                     bool elsewhere) {
     if (elsewhere) co_await net::post(net::use_awaitable_t<Executor>());
     co_return co_await (*handler)(std::move(r));
   }
-  static task<reply> answer(Executor executor, shared_handler handler, detail::shared_request r, bool elsewhere) {
+  static task<reply> answer(Executor executor, shared_handler handler, detail::shared_request r,
+                            bool elsewhere) {
     // Its thread cannot ask a stop token, which is the loop's.
     const coroutine_context here = co_await current_context();
     inplace_stop_source stop;
-    const inplace_stop_callback<detail::stop_request> on_stop(here.stop, detail::stop_request(r, stop));
+    const inplace_stop_callback<detail::stop_request> on_stop(here.stop,
+                                                              detail::stop_request(r, stop));
     co_await detail::adopt_stop_token(stop.get_token());
-    co_return co_await from_asio(executor, run_handler(std::move(handler), basic_asio_request<Executor>(executor, r), elsewhere));
+    co_return co_await from_asio(
+        executor,
+        run_handler(std::move(handler), basic_asio_request<Executor>(executor, r), elsewhere));
   }
   template <class ExecutorOfRequest>
-  static detail::shared_request_handler bridge(handler_type handler, ExecutorOfRequest executor_of_request, bool elsewhere) {
-    return [executor_of_request, elsewhere, shared = std::make_shared<const handler_type>(std::move(handler))](detail::shared_request r) {
+  static detail::shared_request_handler bridge(handler_type handler,
+                                               ExecutorOfRequest executor_of_request,
+                                               bool elsewhere) {
+    return [executor_of_request, elsewhere,
+            shared = std::make_shared<const handler_type>(std::move(handler))](
+               detail::shared_request r) {
       return answer(executor_of_request(), shared, std::move(r), elsewhere);
     };
   }

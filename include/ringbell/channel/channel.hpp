@@ -12,11 +12,13 @@
 
 namespace ringbell {
 
-/// One end of a connection to another process: messages in both directions, each stream with its own end. Made by `connect` and
-/// `listener::accept`. The two halves can be used, closed and moved apart.
+/// One end of a connection to another process: messages in both directions, each stream with its
+/// own end. Made by `connect` and `listener::accept`. The two halves can be used, closed and moved
+/// apart.
 ///
-/// Thread-safety, cancellation, lifetime: as `sender` and `receiver` say. Destruction closes both directions in order and hangs up; the
-/// peer still receives what was sent. After fork() the child may destroy its copy, before its messages and claims; the parent's goes on.
+/// Thread-safety, cancellation, lifetime: as `sender` and `receiver` say. Destruction closes both
+/// directions in order and hangs up; the peer still receives what was sent. After fork() the child
+/// may destroy its copy, before its messages and claims; the parent's goes on.
 class channel {
 public:
   channel() noexcept = default;
@@ -24,7 +26,9 @@ public:
   explicit channel(detail::channel_core& core) noexcept : sender_(&core), receiver_(&core) {}
   channel(channel&&) noexcept = default;
   channel& operator=(channel&&) noexcept = default;
-  explicit operator bool() const noexcept { return static_cast<bool>(sender_) || static_cast<bool>(receiver_); }
+  explicit operator bool() const noexcept {
+    return static_cast<bool>(sender_) || static_cast<bool>(receiver_);
+  }
 
   // Sending: see `sender`.
   auto send(std::span<const std::byte> bytes) noexcept { return sender_.send(bytes); }
@@ -41,9 +45,13 @@ public:
     return sender_.send_gather(std::forward<Owner>(temporary));
   }
   auto claim(std::size_t size) noexcept { return sender_.claim(size); }
-  std::error_code try_send(std::span<const std::byte> bytes) noexcept { return sender_.try_send(bytes); }
+  std::error_code try_send(std::span<const std::byte> bytes) noexcept {
+    return sender_.try_send(bytes);
+  }
   std::error_code try_send(std::string_view text) noexcept { return sender_.try_send(text); }
-  std::error_code try_send_gather(gather_list pieces) noexcept { return sender_.try_send_gather(pieces); }
+  std::error_code try_send_gather(gather_list pieces) noexcept {
+    return sender_.try_send_gather(pieces);
+  }
   result<ringbell::claim> try_claim(std::size_t size) noexcept { return sender_.try_claim(size); }
   std::size_t max_claim() const noexcept { return sender_.max_claim(); }
   std::size_t max_message() const noexcept { return sender_.max_message(); }
@@ -53,7 +61,8 @@ public:
   auto recv_into(std::span<std::byte> buffer) noexcept { return receiver_.recv_into(buffer); }
   result<message> try_recv() noexcept { return receiver_.try_recv(); }
 
-  /// Ends both directions, in order: the peer receives what was sent, then the end. Pending waits end with `errc::closed`. Idempotent.
+  /// Ends both directions, in order: the peer receives what was sent, then the end. Pending waits
+  /// end with `errc::closed`. Idempotent.
   void close() noexcept {
     sender_.close();
     receiver_.close();
@@ -62,8 +71,11 @@ public:
   /// The halves, which this object keeps.
   ringbell::sender& sender() noexcept { return sender_; }
   ringbell::receiver& receiver() noexcept { return receiver_; }
-  /// Gives the halves away, for two coroutines that live independently. The connection lives until both are gone.
-  std::pair<ringbell::sender, ringbell::receiver> split() && noexcept { return {std::move(sender_), std::move(receiver_)}; }
+  /// Gives the halves away, for two coroutines that live independently. The connection lives until
+  /// both are gone.
+  std::pair<ringbell::sender, ringbell::receiver> split() && noexcept {
+    return {std::move(sender_), std::move(receiver_)};
+  }
 
   /// Who is at the other end, by the kernel's word, as of connecting.
   sys::peer_identity peer() const noexcept;
@@ -73,7 +85,9 @@ public:
   channel_statistics statistics() const noexcept;
 
   /// For the library's own use.
-  detail::channel_core* core() const noexcept { return sender_.core() ? sender_.core() : receiver_.core(); }
+  detail::channel_core* core() const noexcept {
+    return sender_.core() ? sender_.core() : receiver_.core();
+  }
 
 private:
   ringbell::sender sender_;
@@ -81,7 +95,8 @@ private:
 };
 
 namespace detail {
-/// Makes a channel of what a handshake has left, and starts listening for bells. Errors: as `channel_core::start`.
+/// Makes a channel of what a handshake has left, and starts listening for bells. Errors: as
+/// `channel_core::start`.
 result<channel> start_channel(loop& lp, connection_parts parts, client_slot slot) noexcept;
 }  // namespace detail
 

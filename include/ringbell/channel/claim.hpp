@@ -9,13 +9,15 @@
 
 namespace ringbell {
 
-/// Space in the own ring for one message, to be written in place. `commit` sends it; destruction without it gives the space back.
-/// A channel has one claim at a time; other sends fail with `errc::busy` meanwhile. It may outlive its channel (`commit` then does nothing).
+/// Space in the own ring for one message, to be written in place. `commit` sends it; destruction
+/// without it gives the space back. A channel has one claim at a time; other sends fail with
+/// `errc::busy` meanwhile. It may outlive its channel (`commit` then does nothing).
 /// Thread-safety: belongs to its channel's thread.
 class claim {
 public:
   claim() noexcept = default;
-  claim(claim&& other) noexcept : of_(std::exchange(other.of_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
+  claim(claim&& other) noexcept
+      : of_(std::exchange(other.of_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
   claim& operator=(claim&& other) noexcept {
     if (this != &other) {
       abandon();
@@ -30,10 +32,12 @@ public:
   std::span<std::byte> bytes() const noexcept { return bytes_; }
   explicit operator bool() const noexcept { return of_ != nullptr; }
 
-  /// Sends all the bytes, or the first `size` of them (at most what was claimed). The claim is then empty.
+  /// Sends all the bytes, or the first `size` of them (at most what was claimed). The claim is then
+  /// empty.
   void commit() noexcept { commit(bytes_.size()); }
   void commit(std::size_t size) noexcept {
-    if (auto* of = std::exchange(of_, nullptr)) of->commit(size < bytes_.size() ? size : bytes_.size());
+    if (auto* of = std::exchange(of_, nullptr))
+      of->commit(size < bytes_.size() ? size : bytes_.size());
     bytes_ = {};
   }
   /// Gives the space back; nothing is sent.
@@ -43,7 +47,9 @@ public:
   }
 
   /// For front ends: takes over what `endpoint::claim` gave.
-  claim(detail::connection& of, std::span<std::byte> bytes) noexcept : of_(&of), bytes_(bytes) { of.claimed(); }
+  claim(detail::connection& of, std::span<std::byte> bytes) noexcept : of_(&of), bytes_(bytes) {
+    of.claimed();
+  }
 
 private:
   detail::connection* of_ = nullptr;

@@ -50,26 +50,30 @@ private:
 
 }  // namespace detail
 
-/// Accepts connections to a service. Handshakes go on by themselves while the loop runs, side by side and each within its time: a client that
-/// is slow, or says nonsense, delays nobody.
+/// Accepts connections to a service. Handshakes go on by themselves while the loop runs, side by
+/// side and each within its time: a client that is slow, or says nonsense, delays nobody.
 ///
-/// Thread-safety: the loop's thread. One accept may be pending at a time; a second one fails with `errc::busy`. Lifetime: a listener
-/// that outlives its loop is closed; destruction removes the socket file, drops unfinished handshakes and channels not accepted, and ends a pending accept
-/// with `errc::closed`. Accepted channels live on. Awaited on another loop than its own an accept ends with `errc::wrong_loop`.
+/// Thread-safety: the loop's thread. One accept may be pending at a time; a second one fails with
+/// `errc::busy`. Lifetime: a listener that outlives its loop is closed; destruction removes the
+/// socket file, drops unfinished handshakes and channels not accepted, and ends a pending accept
+/// with `errc::closed`. Accepted channels live on. Awaited on another loop than its own an accept
+/// ends with `errc::wrong_loop`.
 class listener {
 public:
   using accept_awaitable = detail::awaitable<detail::accept_awaiter, detail::acceptor*>;
 
-  /// Listens under `name` (a name, or a path when it contains a slash: `sys::service_path`). A stale socket of a dead server is
-  /// replaced. Throws `std::system_error`: `errc::name_in_use` when a live server has the name, `errc::bad_name`,
-  /// `errc::unsafe_directory`, `errc::bad_ring_size` when the options contradict themselves, or the system's.
+  /// Listens under `name` (a name, or a path when it contains a slash: `sys::service_path`). A
+  /// stale socket of a dead server is replaced. Throws `std::system_error`: `errc::name_in_use`
+  /// when a live server has the name, `errc::bad_name`, `errc::unsafe_directory`,
+  /// `errc::bad_ring_size` when the options contradict themselves, or the system's.
   static listener bind(loop& lp, std::string_view name, listener_options options = {});
 
   listener(listener&&) noexcept;
   listener& operator=(listener&&) noexcept;
   ~listener();
 
-  /// Waits for the next client: a `channel`. Cancellation: `errc::cancelled`; nobody is lost. Throws also `errc::busy`, `errc::closed`.
+  /// Waits for the next client: a `channel`. Cancellation: `errc::cancelled`; nobody is lost.
+  /// Throws also `errc::busy`, `errc::closed`.
   accept_awaitable accept() noexcept { return accept_awaitable(acceptor_.get()); }
 
   /// The socket's path, for messages.

@@ -12,14 +12,16 @@
 
 namespace ringbell {
 
-/// A received message: a lease on the peer's ring, without a copy. Destruction, or `release`, gives the space back.
+/// A received message: a lease on the peer's ring, without a copy. Destruction, or `release`, gives
+/// the space back.
 ///
-/// The bytes lie in memory that the peer writes. An honest peer leaves them alone until the release; a hostile one may change them
-/// while you look. Where that matters, copy first, then check (or receive with `recv_into`, which does so). The number of bytes cannot change.
+/// The bytes lie in memory that the peer writes. An honest peer leaves them alone until the
+/// release; a hostile one may change them while you look. Where that matters, copy first, then
+/// check (or receive with `recv_into`, which does so). The number of bytes cannot change.
 ///
-/// Several may be held at once, and released in any order; the peer gets space back up to the oldest one held. So hold
-/// none while receiving a message longer than the ring: its fragments could not be given back, and it would never be complete. A message
-/// may outlive its channel.
+/// Several may be held at once, and released in any order; the peer gets space back up to the
+/// oldest one held. So hold none while receiving a message longer than the ring: its fragments
+/// could not be given back, and it would never be complete. A message may outlive its channel.
 /// Thread-safety: belongs to its channel's thread.
 class message {
 public:
@@ -45,16 +47,20 @@ public:
   /// The bytes as characters.
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
 
-  /// Whether the bytes lie in memory of this process, as those of a message do that came in fragments: no space of the ring, and nothing that the
-  /// peer could change.
+  /// Whether the bytes lie in memory of this process, as those of a message do that came in
+  /// fragments: no space of the ring, and nothing that the peer could change.
   bool owns_bytes() const noexcept { return joined_ != nullptr; }
 
-  /// Gives the space back now. To release before replying is fastest: the reply then carries the news.
+  /// Gives the space back now. To release before replying is fastest: the reply then carries the
+  /// news.
   void release() noexcept { *this = message(); }
 
   /// For front ends: takes the loan of what `endpoint::receive` gave.
   message(detail::connection& from, ring::message_view&& view) noexcept
-      : data_(view.data), size_(view.size), joined_(std::move(view.joined)), loan_(joined_ ? nullptr : &from, view.begin) {}
+      : data_(view.data),
+        size_(view.size),
+        joined_(std::move(view.joined)),
+        loan_(joined_ ? nullptr : &from, view.begin) {}
 
 private:
   const std::byte* data_ = nullptr;
@@ -65,9 +71,10 @@ private:
 
 namespace detail {
 
-/// Receives the next message into `buffer`; `size` becomes its length. Errors: those of `endpoint::receive`, and `errc::message_too_large`
-/// when it does not fit: it is then still there.
-inline errc receive_into(connection& from, std::span<std::byte> buffer, std::size_t& size) noexcept {
+/// Receives the next message into `buffer`; `size` becomes its length. Errors: those of
+/// `endpoint::receive`, and `errc::message_too_large` when it does not fit: it is then still there.
+inline errc receive_into(connection& from, std::span<std::byte> buffer,
+                         std::size_t& size) noexcept {
   ring::message_view view;
   if (const errc e = from.ring().receive(view, buffer.size()); e != errc{}) return e;
   size = view.size;

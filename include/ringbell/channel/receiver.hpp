@@ -23,9 +23,11 @@ public:
   }
   result<std::optional<message>> take_result() noexcept {
     if (may_take()) take();
-    // There was something to receive, so the peer has changed it since: who awaits is not to be told to try again.
+    // There was something to receive, so the peer has changed it since: who awaits is not to be
+    // told to try again.
     if (undecided()) outcome_ = errc::bad_peer;
-    auto* const core = std::exchange(core_, nullptr);  // the channel may go before this awaiter does
+    auto* const core =
+        std::exchange(core_, nullptr);  // the channel may go before this awaiter does
     if (outcome_ == errc{}) return std::optional<message>(message(*core, std::move(view_)));
     if (outcome_ == errc::end_of_stream) return std::optional<message>();
     return outcome_;
@@ -45,7 +47,8 @@ private:
 
 class recv_into_awaiter final : public receive_wait {
 public:
-  recv_into_awaiter(channel_core* core, std::span<std::byte> buffer) noexcept : receive_wait(core), buffer_(buffer) {}
+  recv_into_awaiter(channel_core* core, std::span<std::byte> buffer) noexcept
+      : receive_wait(core), buffer_(buffer) {}
   bool await_ready() noexcept {
     if (may_try()) take();
     return !undecided();
@@ -77,15 +80,19 @@ private:
 
 /// The receiving half of a channel.
 ///
-/// Thread-safety: the loop's thread. One receive may be pending at a time; a second one fails with `errc::busy`.
-/// Cancellation: a stop ends a pending receive with `errc::cancelled`; it has taken nothing. A receive that need not wait looks at the
-/// stop token only now and then. Lifetime: destruction ends the direction (the peer's sends fail with `errc::peer_closed`) and
-/// cancels what is pending; messages received may live on.
-/// On another loop than its own a receive ends with `errc::wrong_loop`, at the latest where it has to wait; a receiver that outlives its loop is closed.
+/// Thread-safety: the loop's thread. One receive may be pending at a time; a second one fails with
+/// `errc::busy`.
+/// Cancellation: a stop ends a pending receive with `errc::cancelled`; it has taken nothing. A
+/// receive that need not wait looks at the stop token only now and then. Lifetime: destruction ends
+/// the direction (the peer's sends fail with `errc::peer_closed`) and cancels what is pending;
+/// messages received may live on.
+/// On another loop than its own a receive ends with `errc::wrong_loop`, at the latest where it has
+/// to wait; a receiver that outlives its loop is closed.
 class receiver {
 public:
   using recv_awaitable = detail::awaitable<detail::recv_awaiter, detail::channel_core*>;
-  using recv_into_awaitable = detail::awaitable<detail::recv_into_awaiter, detail::channel_core*, std::span<std::byte>>;
+  using recv_into_awaitable =
+      detail::awaitable<detail::recv_into_awaiter, detail::channel_core*, std::span<std::byte>>;
 
   receiver() noexcept = default;
   explicit receiver(detail::channel_core* core) noexcept : core_(core) {}
@@ -100,18 +107,24 @@ public:
   ~receiver() { reset(); }
   explicit operator bool() const noexcept { return core_ != nullptr; }
 
-  /// Waits for the next message: `std::optional<message>`, empty when the peer has closed in order and all was received.
-  /// Throws `errc::peer_closed` when it died instead (after everything that it had published was received), `errc::bad_peer`,
-  /// `errc::cancelled`, `errc::closed`, `errc::busy`.
+  /// Waits for the next message: `std::optional<message>`, empty when the peer has closed in order
+  /// and all was received.
+  /// Throws `errc::peer_closed` when it died instead (after everything that it had published was
+  /// received), `errc::bad_peer`, `errc::cancelled`, `errc::closed`, `errc::busy`.
   recv_awaitable recv() noexcept { return recv_awaitable(core_); }
-  /// Waits for the next message and copies it to `buffer`: `std::optional<std::size_t>`, its length. For bytes that a peer must not be
-  /// able to change while they are looked at. Throws as `recv`, and `errc::message_too_large` when it does not fit; it is then still there.
-  recv_into_awaitable recv_into(std::span<std::byte> buffer) noexcept { return recv_into_awaitable(core_, buffer); }
+  /// Waits for the next message and copies it to `buffer`: `std::optional<std::size_t>`, its
+  /// length. For bytes that a peer must not be able to change while they are looked at. Throws as
+  /// `recv`, and `errc::message_too_large` when it does not fit; it is then still there.
+  recv_into_awaitable recv_into(std::span<std::byte> buffer) noexcept {
+    return recv_into_awaitable(core_, buffer);
+  }
 
-  /// The next message if there is one now. Errors: `errc::would_block`, `errc::end_of_stream`, and those of `recv`.
+  /// The next message if there is one now. Errors: `errc::would_block`, `errc::end_of_stream`, and
+  /// those of `recv`.
   result<message> try_recv() noexcept;
 
-  /// Receives no more: a pending receive ends with `errc::closed`, the peer's sends fail. Idempotent.
+  /// Receives no more: a pending receive ends with `errc::closed`, the peer's sends fail.
+  /// Idempotent.
   void close() noexcept {
     if (core_) core_->close_receive();
   }

@@ -21,7 +21,8 @@ inline std::size_t size_of(gather_list pieces) noexcept {
   return size;
 }
 
-/// Throws for a send or a claim of `size` bytes; for one that is too long with the limit, while the channel is there to tell it.
+/// Throws for a send or a claim of `size` bytes; for one that is too long with the limit, while the
+/// channel is there to tell it.
 [[noreturn]] void fail_to_send(errc e, std::size_t size, channel_core* core);
 [[noreturn]] void fail_to_claim(errc e, std::size_t size, channel_core* core);
 
@@ -45,15 +46,18 @@ public:
   }
 
 protected:
-  bytes_send_wait(channel_core* core, std::span<const std::byte> bytes) noexcept : send_wait(core, bytes.size()), one_(bytes) {}
-  bytes_send_wait(channel_core* core, gather_list pieces) noexcept : send_wait(core, size_of(pieces)), many_(pieces), gathered_(true) {}
+  bytes_send_wait(channel_core* core, std::span<const std::byte> bytes) noexcept
+      : send_wait(core, bytes.size()), one_(bytes) {}
+  bytes_send_wait(channel_core* core, gather_list pieces) noexcept
+      : send_wait(core, size_of(pieces)), many_(pieces), gathered_(true) {}
   ~bytes_send_wait() = default;
 
 private:
   errc attempt() noexcept final {
     const gather_list pieces = gathered_ ? many_ : gather_list(&one_, 1);
     ring::endpoint& ring = core_->ring();
-    return size_ <= ring.max_claim() ? ring.try_send(pieces, size_) : ring.send_fragments(pieces, size_, sent_);
+    return size_ <= ring.max_claim() ? ring.try_send(pieces, size_)
+                                     : ring.send_fragments(pieces, size_, sent_);
   }
   std::span<const std::byte> one_;
   gather_list many_;
@@ -62,7 +66,8 @@ private:
 
 class send_awaiter final : public bytes_send_wait {
 public:
-  send_awaiter(channel_core* core, std::span<const std::byte> bytes) noexcept : bytes_send_wait(core, bytes) {}
+  send_awaiter(channel_core* core, std::span<const std::byte> bytes) noexcept
+      : bytes_send_wait(core, bytes) {}
   send_awaiter(channel_core* core, gather_list pieces) noexcept : bytes_send_wait(core, pieces) {}
 };
 
@@ -70,7 +75,8 @@ public:
 template <class Owner>
 class keeping_send_awaiter final : private keeps<Owner>, public bytes_send_wait {
 public:
-  keeping_send_awaiter(channel_core* core, Owner owner) : keeps<Owner>(std::move(owner)), bytes_send_wait(core, bytes_of(this->owner_)) {}
+  keeping_send_awaiter(channel_core* core, Owner owner)
+      : keeps<Owner>(std::move(owner)), bytes_send_wait(core, bytes_of(this->owner_)) {}
 };
 template <class Owner>
 class keeping_gather_awaiter final : private keeps<Owner>, public bytes_send_wait {
@@ -110,20 +116,27 @@ private:
 
 /// The sending half of a channel.
 ///
-/// Thread-safety: the loop's thread. One send or claim may be pending at a time; another one fails with `errc::busy`.
-/// Cancellation: a stop ends a pending send with `errc::cancelled`; the message was then not sent, and the peer receives nothing of it. A
-/// send that need not wait looks at the stop token only now and then. Lifetime: destruction ends the stream in order, after what
-/// was sent, and ends what is pending with `errc::closed`. On another loop than its own an operation that has to wait ends with `errc::wrong_loop`; a
-/// sender that outlives its loop is closed.
+/// Thread-safety: the loop's thread. One send or claim may be pending at a time; another one fails
+/// with `errc::busy`.
+/// Cancellation: a stop ends a pending send with `errc::cancelled`; the message was then not sent,
+/// and the peer receives nothing of it. A send that need not wait looks at the stop token only now
+/// and then. Lifetime: destruction ends the stream in order, after what was sent, and ends what is
+/// pending with `errc::closed`. On another loop than its own an operation that has to wait ends
+/// with `errc::wrong_loop`; a sender that outlives its loop is closed.
 class sender {
 public:
-  using send_awaitable = detail::awaitable<detail::send_awaiter, detail::channel_core*, std::span<const std::byte>>;
-  using send_gather_awaitable = detail::awaitable<detail::send_awaiter, detail::channel_core*, gather_list>;
-  using claim_awaitable = detail::awaitable<detail::claim_awaiter, detail::channel_core*, std::size_t>;
+  using send_awaitable =
+      detail::awaitable<detail::send_awaiter, detail::channel_core*, std::span<const std::byte>>;
+  using send_gather_awaitable =
+      detail::awaitable<detail::send_awaiter, detail::channel_core*, gather_list>;
+  using claim_awaitable =
+      detail::awaitable<detail::claim_awaiter, detail::channel_core*, std::size_t>;
   template <class Owner>
-  using send_owner_awaitable = detail::awaitable<detail::keeping_send_awaiter<Owner>, detail::channel_core*, Owner>;
+  using send_owner_awaitable =
+      detail::awaitable<detail::keeping_send_awaiter<Owner>, detail::channel_core*, Owner>;
   template <class Owner>
-  using gather_owner_awaitable = detail::awaitable<detail::keeping_gather_awaiter<Owner>, detail::channel_core*, Owner>;
+  using gather_owner_awaitable =
+      detail::awaitable<detail::keeping_gather_awaiter<Owner>, detail::channel_core*, Owner>;
   class batch;
 
   sender() noexcept = default;
@@ -139,39 +152,55 @@ public:
   ~sender() { reset(); }
   explicit operator bool() const noexcept { return core_ != nullptr; }
 
-  /// Sends one message; waits only while the ring is full. The bytes must stay until then; those of a temporary (`send(std::string(...))`) are kept. Any length up to `max_message()`: one
-  /// longer than `max_claim()` goes in fragments, which the peer joins. Throws `errc::peer_closed` (it is gone, or receives no more),
-  /// `errc::message_too_large`, `errc::cancelled`, `errc::closed`, `errc::busy`, `errc::bad_peer`.
-  send_awaitable send(std::span<const std::byte> bytes) noexcept { return send_awaitable(core_, bytes); }
-  send_awaitable send(std::string_view text) noexcept { return send_awaitable(core_, as_bytes(text)); }
+  /// Sends one message; waits only while the ring is full. The bytes must stay until then; those of
+  /// a temporary (`send(std::string(...))`) are kept. Any length up to `max_message()`: one longer
+  /// than `max_claim()` goes in fragments, which the peer joins. Throws `errc::peer_closed` (it is
+  /// gone, or receives no more), `errc::message_too_large`, `errc::cancelled`, `errc::closed`,
+  /// `errc::busy`, `errc::bad_peer`.
+  send_awaitable send(std::span<const std::byte> bytes) noexcept {
+    return send_awaitable(core_, bytes);
+  }
+  send_awaitable send(std::string_view text) noexcept {
+    return send_awaitable(core_, as_bytes(text));
+  }
   template <class Owner>
     requires detail::owns_bytes<Owner>
   send_owner_awaitable<std::remove_const_t<Owner>> send(Owner&& temporary) {
     return send_owner_awaitable<std::remove_const_t<Owner>>(core_, std::forward<Owner>(temporary));
   }
-  /// Sends the pieces as one message. The list and the pieces must stay until it is sent; a list that is a temporary is kept, its pieces are not.
-  send_gather_awaitable send_gather(gather_list pieces) noexcept { return send_gather_awaitable(core_, pieces); }
+  /// Sends the pieces as one message. The list and the pieces must stay until it is sent; a list
+  /// that is a temporary is kept, its pieces are not.
+  send_gather_awaitable send_gather(gather_list pieces) noexcept {
+    return send_gather_awaitable(core_, pieces);
+  }
   template <class Owner>
     requires detail::owner_of<Owner, gather_list>
   gather_owner_awaitable<std::remove_const_t<Owner>> send_gather(Owner&& temporary) {
-    return gather_owner_awaitable<std::remove_const_t<Owner>>(core_, std::forward<Owner>(temporary));
+    return gather_owner_awaitable<std::remove_const_t<Owner>>(core_,
+                                                              std::forward<Owner>(temporary));
   }
-  /// Waits for space in the ring for one message of `size` bytes (at most `max_claim()`), to be written in place: a `claim`.
+  /// Waits for space in the ring for one message of `size` bytes (at most `max_claim()`), to be
+  /// written in place: a `claim`.
   claim_awaitable claim(std::size_t size) noexcept { return claim_awaitable(core_, size); }
 
-  /// Sends now or not at all: `errc::would_block` when the ring is full, `errc::message_too_large` beyond `max_claim()`, else as `send`.
-  std::error_code try_send(std::span<const std::byte> bytes) noexcept { return try_send_gather(gather_list(&bytes, 1)); }
+  /// Sends now or not at all: `errc::would_block` when the ring is full, `errc::message_too_large`
+  /// beyond `max_claim()`, else as `send`.
+  std::error_code try_send(std::span<const std::byte> bytes) noexcept {
+    return try_send_gather(gather_list(&bytes, 1));
+  }
   std::error_code try_send(std::string_view text) noexcept { return try_send(as_bytes(text)); }
   std::error_code try_send_gather(gather_list pieces) noexcept;
   /// Space now or not at all; errors as those of `try_send`.
   result<ringbell::claim> try_claim(std::size_t size) noexcept;
 
-  /// The longest message that can be claimed, or sent by `try_send`, in bytes: three eighths of the ring.
+  /// The longest message that can be claimed, or sent by `try_send`, in bytes: three eighths of the
+  /// ring.
   std::size_t max_claim() const noexcept { return core_ ? core_->ring().max_claim() : 0; }
   /// The longest message that the peer takes, in bytes.
   std::size_t max_message() const noexcept { return core_ ? core_->ring().max_message() : 0; }
 
-  /// Ends the stream: the peer receives what was sent, then the end. A pending send ends with `errc::closed`. Idempotent.
+  /// Ends the stream: the peer receives what was sent, then the end. A pending send ends with
+  /// `errc::closed`. Idempotent.
   void close() noexcept {
     if (core_) core_->close_send();
   }
@@ -186,8 +215,9 @@ private:
   detail::channel_core* core_ = nullptr;
 };
 
-/// While one exists, messages are published together: at its end, when the ring is full, or when the loop goes to sleep; with one fence and
-/// at most one bell for all. Must not outlive its sender.
+/// While one exists, messages are published together: at its end, when the ring is full, or when
+/// the loop goes to sleep; with one fence and at most one bell for all. Must not outlive its
+/// sender.
 class sender::batch {
 public:
   explicit batch(sender& of) noexcept : core_(of.core_) {

@@ -19,7 +19,9 @@ template <class A>
 class result_awaiter {
 public:
   explicit result_awaiter(A a) : inner_(get_awaiter(std::move(a))) {}
-  bool await_ready() noexcept(noexcept(std::declval<awaiter_t<A>&>().await_ready())) { return inner_.await_ready(); }
+  bool await_ready() noexcept(noexcept(std::declval<awaiter_t<A>&>().await_ready())) {
+    return inner_.await_ready();
+  }
   template <class Promise>
   auto await_suspend(std::coroutine_handle<Promise> h) {
     return inner_.await_suspend(h);
@@ -36,16 +38,17 @@ concept has_take_result = requires(awaiter_t<A>& awaiter) { awaiter.take_result(
 
 }  // namespace detail
 
-/// `co_await as_result(x)` gives a `result<T>` where `co_await x` gives a `T` or throws `std::system_error`. For the awaitables of this
-/// library no exception is made on the way, and nothing is allocated.
+/// `co_await as_result(x)` gives a `result<T>` where `co_await x` gives a `T` or throws
+/// `std::system_error`. For the awaitables of this library no exception is made on the way, and
+/// nothing is allocated.
 template <class A>
   requires detail::has_take_result<A>
 [[nodiscard]] detail::awaitable<detail::result_awaiter<A>, A> as_result(A awaitable) {
   return detail::awaitable<detail::result_awaiter<A>, A>(std::move(awaitable));
 }
 
-/// The same for tasks and other awaitables: catches `std::system_error` and takes its code; other exceptions pass through.
-/// Allocates a frame.
+/// The same for tasks and other awaitables: catches `std::system_error` and takes its code; other
+/// exceptions pass through. Allocates a frame.
 template <class A>
   requires(!detail::has_take_result<A>)
 task<result<detail::await_result_t<A>>> as_result(A awaitable) {

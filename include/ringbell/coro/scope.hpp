@@ -17,8 +17,8 @@
 
 namespace ringbell {
 
-/// A nursery: starts tasks, asks them to stop, and waits for them to end. Its children run with its stop token, which is linked to
-/// the parent's.
+/// A nursery: starts tasks, asks them to stop, and waits for them to end. Its children run with its
+/// stop token, which is linked to the parent's.
 ///
 ///     scope clients{lp, (co_await current_context()).stop};
 ///     clients.spawn(session(...));
@@ -26,27 +26,35 @@ namespace ringbell {
 ///     clients.request_stop();
 ///     co_await clients.join();
 ///
-/// Failures. A child's exception stops neither its siblings nor the scope. With `on_error` each is handed to the handler, and join()
-/// throws none. Without it the first is kept, and join() throws it; when no coroutine waits in join() at that moment, it is also printed to
-/// stderr, once for each scope, with its text and the scope's name, so that it does not vanish. All are counted (`failures`). A child
-/// that ends by `errc::cancelled` after a stop was requested has done as it was asked: that is no failure.
+/// Failures. A child's exception stops neither its siblings nor the scope. With `on_error` each is
+/// handed to the handler, and join() throws none. Without it the first is kept, and join() throws
+/// it; when no coroutine waits in join() at that moment, it is also printed to stderr, once for
+/// each scope, with its text and the scope's name, so that it does not vanish. All are counted
+/// (`failures`). A child that ends by `errc::cancelled` after a stop was requested has done as it
+/// was asked: that is no failure.
 ///
-/// Destruction without join() requests a stop, then destroys the children that are still suspended, whatever they wait for.
-/// Not to be destroyed by one of its own children, nor while somebody waits in join().
+/// Destruction without join() requests a stop, then destroys the children that are still suspended,
+/// whatever they wait for. Not to be destroyed by one of its own children, nor while somebody waits
+/// in join().
 ///
-/// Thread-safety: none; the loop's thread. Lifetime: the parent's stop source outlives the scope. A scope that outlives
-/// its loop has no children any more, and takes none.
+/// Thread-safety: none; the loop's thread. Lifetime: the parent's stop source outlives the scope. A
+/// scope that outlives its loop has no children any more, and takes none.
 class scope {
 public:
-  explicit scope(detail::scheduler& lp, inplace_stop_token parent = {}) noexcept : children_(lp, parent) {}
-  /// The same with a name, which is printed beside a failure that no handler hears of. Must stay: usually it is a literal.
-  scope(detail::scheduler& lp, std::string_view name, inplace_stop_token parent = {}) noexcept : children_(lp, parent) {
+  explicit scope(detail::scheduler& lp, inplace_stop_token parent = {}) noexcept
+      : children_(lp, parent) {}
+  /// The same with a name, which is printed beside a failure that no handler hears of. Must stay:
+  /// usually it is a literal.
+  scope(detail::scheduler& lp, std::string_view name, inplace_stop_token parent = {}) noexcept
+      : children_(lp, parent) {
     children_.name = name;
   }
 
-  /// Starts a task; it begins on the loop's next turn. Allocates nothing. Throws `errc::closed` when the scope has outlived its loop.
+  /// Starts a task; it begins on the loop's next turn. Allocates nothing. Throws `errc::closed`
+  /// when the scope has outlived its loop.
   void spawn(task<void> child) {
-    if (children_.loop_has_gone) throw std::system_error(errc::closed, "ringbell: the loop of this scope has gone");
+    if (children_.loop_has_gone)
+      throw std::system_error(errc::closed, "ringbell: the loop of this scope has gone");
     children_.spawn(std::move(child));
   }
   /// Asks all children, also those spawned later, to stop. False when that was done before.
@@ -57,12 +65,17 @@ public:
   /// How many children have failed, since the scope was made.
   std::size_t failures() const noexcept { return children_.failures; }
 
-  /// Is called with what leaves a child, on the loop's thread, in place of keeping it. Must not throw.
-  void on_error(std::function<void(std::exception_ptr)> handler) { children_.handler = std::move(handler); }
+  /// Is called with what leaves a child, on the loop's thread, in place of keeping it. Must not
+  /// throw.
+  void on_error(std::function<void(std::exception_ptr)> handler) {
+    children_.handler = std::move(handler);
+  }
 
   class join_awaiter;
-  /// Waits until all children have ended, also those spawned meanwhile; then throws the first kept exception, once.
-  /// Cancellation: passed on to the children; once they have ended, `errc::cancelled` unless one of them failed. Throws also `errc::wrong_loop`.
+  /// Waits until all children have ended, also those spawned meanwhile; then throws the first kept
+  /// exception, once.
+  /// Cancellation: passed on to the children; once they have ended, `errc::cancelled` unless one of
+  /// them failed. Throws also `errc::wrong_loop`.
   auto join() noexcept { return detail::awaitable<join_awaiter, scope*>(this); }
 
 private:
@@ -106,7 +119,8 @@ public:
   void await_resume() {
     if (!at_home_) throw std::system_error(errc::wrong_loop);
     on_stop_.reset();
-    if (scope_.children_.first) std::rethrow_exception(std::exchange(scope_.children_.first, nullptr));
+    if (scope_.children_.first)
+      std::rethrow_exception(std::exchange(scope_.children_.first, nullptr));
     if (stop_.stop_requested()) throw std::system_error(errc::cancelled);
   }
 

@@ -52,19 +52,27 @@ using sleep_awaitable = awaitable<sleep_awaiter, std::chrono::steady_clock::time
 
 }  // namespace detail
 
-/// Suspends until `when`, on the loop of the awaiting coroutine; at least until the loop's next turn. Never wakes early. Late by
-/// what the loop is busy with, and by the timer slack of the kernel (50 us by default). At the end of time (`time_point::max()`): until cancelled.
-/// Cancellation: `errc::cancelled`, on the next turn. Errors: none else. Allocates nothing, once the loop has had as many timers.
+/// Suspends until `when`, on the loop of the awaiting coroutine; at least until the loop's next
+/// turn. Never wakes early. Late by what the loop is busy with, and by the timer slack of the
+/// kernel (50 us by default). At the end of time (`time_point::max()`): until cancelled.
+/// Cancellation: `errc::cancelled`, on the next turn. Errors: none else. Allocates nothing, once
+/// the loop has had as many timers.
 template <class Duration>
-detail::sleep_awaitable sleep_until(std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
-  return detail::sleep_awaitable(std::chrono::steady_clock::time_point(time_limit(when.time_since_epoch())));
+detail::sleep_awaitable sleep_until(
+    std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
+  return detail::sleep_awaitable(
+      std::chrono::steady_clock::time_point(time_limit(when.time_since_epoch())));
 }
 
-/// Suspends for `d`, counted from this call; when it is negative, as for none. Else as `sleep_until`.
-inline detail::sleep_awaitable sleep_for(time_limit d) noexcept { return detail::sleep_awaitable(detail::from_now(d)); }
+/// Suspends for `d`, counted from this call; when it is negative, as for none. Else as
+/// `sleep_until`.
+inline detail::sleep_awaitable sleep_for(time_limit d) noexcept {
+  return detail::sleep_awaitable(detail::from_now(d));
+}
 
-/// Suspends until everything else that is ready now has run. For long computations that share the loop. Suspends and returns whether
-/// or not a stop was requested: ask `current_context()` for that.
+/// Suspends until everything else that is ready now has run. For long computations that share the
+/// loop. Suspends and returns whether or not a stop was requested: ask `current_context()` for
+/// that.
 [[nodiscard]] inline detail::yield_awaiter yield() noexcept { return detail::yield_awaiter(); }
 
 }  // namespace ringbell

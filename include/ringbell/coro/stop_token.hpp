@@ -12,7 +12,8 @@ class inplace_stop_source;
 
 namespace detail {
 
-/// What a stop source keeps of a registered callback: a link and a function. Lives inside the `inplace_stop_callback`.
+/// What a stop source keeps of a registered callback: a link and a function. Lives inside the
+/// `inplace_stop_callback`.
 struct stop_node {
   using function = void (*)(stop_node&) noexcept;
   explicit stop_node(function f) noexcept : call(f) {}
@@ -26,8 +27,9 @@ struct stop_node {
 
 }  // namespace detail
 
-/// Asks work to stop. In the shape of P2300's `inplace_stop_source` (it must outlive its tokens and callbacks; nothing is
-/// allocated), but for one thread: all of it belongs to the loop's thread. From another thread, `loop.post` the request.
+/// Asks work to stop. In the shape of P2300's `inplace_stop_source` (it must outlive its tokens and
+/// callbacks; nothing is allocated), but for one thread: all of it belongs to the loop's thread.
+/// From another thread, `loop.post` the request.
 class inplace_stop_source {
 public:
   inplace_stop_source() noexcept = default;
@@ -48,7 +50,8 @@ private:
   bool requested_ = false;
 };
 
-/// Sees whether a stop was requested. Copyable, two words at most; a default-constructed token is never stopped.
+/// Sees whether a stop was requested. Copyable, two words at most; a default-constructed token is
+/// never stopped.
 class inplace_stop_token {
 public:
   inplace_stop_token() noexcept = default;
@@ -65,12 +68,13 @@ private:
   inplace_stop_source* source_ = nullptr;
 };
 
-/// Calls `f()` when a stop is requested: at once, when it already was. Destruction deregisters; also from within `f` itself.
-/// `F` must not throw.
+/// Calls `f()` when a stop is requested: at once, when it already was. Destruction deregisters;
+/// also from within `f` itself. `F` must not throw.
 template <class F>
 class inplace_stop_callback : private detail::stop_node {
 public:
-  inplace_stop_callback(inplace_stop_token token, F f) noexcept : stop_node(&invoke), f_(std::move(f)) {
+  inplace_stop_callback(inplace_stop_token token, F f) noexcept
+      : stop_node(&invoke), f_(std::move(f)) {
     if (!token.source_) return;
     if (token.source_->stop_requested())
       f_();
@@ -88,7 +92,9 @@ private:
   F f_;
 };
 
-inline inplace_stop_token inplace_stop_source::get_token() noexcept { return inplace_stop_token(this); }
+inline inplace_stop_token inplace_stop_source::get_token() noexcept {
+  return inplace_stop_token(this);
+}
 
 inline void inplace_stop_source::add(detail::stop_node& node) noexcept {
   node.next = callbacks_;

@@ -15,15 +15,19 @@ namespace detail {
 struct task_access;
 }
 
-/// A coroutine that computes a `T` (or void, or a reference) and is awaited at most once. Lazy: it begins when it is awaited, spawned
-/// or given to `loop::run`. It hands its `coroutine_context` to every task that it awaits, so all of them share a loop and a stop token.
+/// A coroutine that computes a `T` (or void, or a reference) and is awaited at most once. Lazy: it
+/// begins when it is awaited, spawned or given to `loop::run`. It hands its `coroutine_context` to
+/// every task that it awaits, so all of them share a loop and a stop token.
 ///
-/// An exception that leaves the coroutine is thrown where it is awaited. Destroying a task that has not ended destroys its frame, and
-/// with it whatever it awaits: every wait of this library deregisters itself. Not to be destroyed by the coroutine that it is.
+/// An exception that leaves the coroutine is thrown where it is awaited. Destroying a task that has
+/// not ended destroys its frame, and with it whatever it awaits: every wait of this library
+/// deregisters itself. Not to be destroyed by the coroutine that it is.
 ///
-/// Thread-safety: none; all of it happens on the loop's thread. Lifetime: arguments passed by reference must outlive the task.
-/// Stack: a loop of awaits takes no more than one of them, and a chain of tasks that await each other no more than 32 of them, however long it is, at each
-/// level of optimization and under sanitizers. (Each 32nd task of a chain begins, and ends, on a coming turn of the loop.)
+/// Thread-safety: none; all of it happens on the loop's thread. Lifetime: arguments passed by
+/// reference must outlive the task. Stack: a loop of awaits takes no more than one of them, and a
+/// chain of tasks that await each other no more than 32 of them, however long it is, at each level
+/// of optimization and under sanitizers. (Each 32nd task of a chain begins, and ends, on a coming
+/// turn of the loop.)
 template <class T>
 class [[nodiscard]] task {
 public:
@@ -49,7 +53,8 @@ public:
     require_coroutine();
     return awaiter(std::move(*this));
   }
-  awaiter operator co_await() & = delete;  // a task is awaited once, and given away for that: co_await std::move(t)
+  awaiter operator co_await() & =
+      delete;  // a task is awaited once, and given away for that: co_await std::move(t)
 
 private:
   friend promise_type;
@@ -58,7 +63,9 @@ private:
 
   explicit task(frame f) noexcept : frame_(f) {}
   void require_coroutine() const {
-    if (!frame_) throw std::logic_error("ringbell: this task has no coroutine: it was moved from, awaited or spawned before");
+    if (!frame_)
+      throw std::logic_error(
+          "ringbell: this task has no coroutine: it was moved from, awaited or spawned before");
   }
   void reset() noexcept {
     if (frame_) std::exchange(frame_, {}).destroy();

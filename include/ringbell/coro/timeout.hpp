@@ -22,7 +22,8 @@ namespace detail {
 /// A stop source that a timer fires, linked to the token around it.
 class deadline : private timer {
 public:
-  deadline(const coroutine_context& context, timer::time_point due) : timer(&expired), link_(context.stop, stop_link(stop_)) {
+  deadline(const coroutine_context& context, timer::time_point due)
+      : timer(&expired), link_(context.stop, stop_link(stop_)) {
     scheduler_access::add_timer(*context.scheduler, *this, due);
   }
   inplace_stop_token token() noexcept { return stop_.get_token(); }
@@ -39,7 +40,8 @@ private:
   bool passed_ = false;
 };
 
-/// Gives the awaiting task another stop token, for all that it awaits from then on: so a timeout needs no frame beside its own.
+/// Gives the awaiting task another stop token, for all that it awaits from then on: so a timeout
+/// needs no frame beside its own.
 class adopt_stop_token {
 public:
   explicit adopt_stop_token(inplace_stop_token token) noexcept : token_(token) {}
@@ -57,9 +59,11 @@ private:
 
 }  // namespace detail
 
-/// Awaits a task or another awaitable for at most `limit`, counted from when this is awaited: then asks it to stop, waits until it has
-/// ended, and throws `errc::timed_out`. A value that arrives in spite of the stop is given, not lost; an exception other than
-/// `errc::cancelled` is thrown as it is. Timeouts nest: each reports its own. A limit that is negative or zero asks at the loop's next turn.
+/// Awaits a task or another awaitable for at most `limit`, counted from when this is awaited: then
+/// asks it to stop, waits until it has ended, and throws `errc::timed_out`. A value that arrives in
+/// spite of the stop is given, not lost; an exception other than `errc::cancelled` is thrown as it
+/// is. Timeouts nest: each reports its own. A limit that is negative or zero asks at the loop's
+/// next turn.
 /// Cancellation: passed on. Allocates one frame.
 template <class A>
 task<detail::await_result_t<A>>(timeout)(time_limit limit, A awaitable) {

@@ -20,7 +20,8 @@ namespace detail {
 
 class all_nursery final : public nursery {
 public:
-  explicit all_nursery(const coroutine_context& context) noexcept : nursery(*context.scheduler, context.stop) {}
+  explicit all_nursery(const coroutine_context& context) noexcept
+      : nursery(*context.scheduler, context.stop) {}
   ~all_nursery() { clear(); }
   bool any_failed() const noexcept { return first_ != nullptr; }
   end_awaiter all_ended() noexcept { return end_awaiter(*this); }
@@ -49,7 +50,8 @@ task<void> store_result(A awaitable, std::optional<T>& into) {
 
 // A plain function: g++ 12 trips over parameter packs within coroutines.
 template <class... A, std::size_t... I>
-void start_all(all_nursery& children, std::tuple<A...>& awaitables, std::tuple<std::optional<stored_result_t<A>>...>& values,
+void start_all(all_nursery& children, std::tuple<A...>& awaitables,
+               std::tuple<std::optional<stored_result_t<A>>...>& values,
                std::index_sequence<I...>) {
   const auto start = [&](auto& awaitable, auto& into) {
     if (!children.any_failed()) children.start(store_result(std::move(awaitable), into));
@@ -59,7 +61,8 @@ void start_all(all_nursery& children, std::tuple<A...>& awaitables, std::tuple<s
 
 template <class... T>
 std::tuple<T...> take_all(std::tuple<std::optional<T>...>& values) {
-  return std::apply([](std::optional<T>&... value) { return std::tuple<T...>(*std::move(value)...); }, values);
+  return std::apply(
+      [](std::optional<T>&... value) { return std::tuple<T...>(*std::move(value)...); }, values);
 }
 
 template <class... A>
@@ -75,18 +78,21 @@ task<std::tuple<stored_result_t<A>...>> all_of(std::tuple<A...> awaitables) {
 
 }  // namespace detail
 
-/// Awaits all at the same time, tasks or other awaitables; gives a tuple of what they give, with std::monostate for void.
+/// Awaits all at the same time, tasks or other awaitables; gives a tuple of what they give, with
+/// std::monostate for void.
 ///
-/// They begin in order, at once. When one throws, the others are asked to stop (those that have not begun are destroyed), and once
-/// they have ended the first exception is thrown. Cancellation: passed on to all; the first that reports it makes it the result.
-/// Allocates one frame and one for each argument.
+/// They begin in order, at once. When one throws, the others are asked to stop (those that have not
+/// begun are destroyed), and once they have ended the first exception is thrown. Cancellation:
+/// passed on to all; the first that reports it makes it the result. Allocates one frame and one for
+/// each argument.
 template <class... A>
   requires(sizeof...(A) > 0)
 auto when_all(A... awaitables) {
   return detail::all_of(std::tuple<A...>(std::move(awaitables)...));
 }
 
-/// Awaits any number of tasks at the same time, and gives their values in the same order. Else as above.
+/// Awaits any number of tasks at the same time, and gives their values in the same order. Else as
+/// above.
 template <class T>
   requires(!std::is_void_v<T>)
 task<std::vector<T>> when_all(std::vector<task<T>> tasks) {

@@ -16,12 +16,14 @@
 
 namespace ringbell {
 
-/// Which of several awaitables ended first, and what it gave: std::monostate for void, std::reference_wrapper for a reference.
+/// Which of several awaitables ended first, and what it gave: std::monostate for void,
+/// std::reference_wrapper for a reference.
 template <class... T>
 class any_result {
 public:
   template <std::size_t I, class... Args>
-  explicit any_result(std::in_place_index_t<I> which, Args&&... args) : value_(which, std::forward<Args>(args)...) {}
+  explicit any_result(std::in_place_index_t<I> which, Args&&... args)
+      : value_(which, std::forward<Args>(args)...) {}
 
   /// Its position among the arguments.
   std::size_t index() const noexcept { return value_.index(); }
@@ -52,11 +54,13 @@ namespace detail {
 
 class any_nursery final : public nursery {
 public:
-  explicit any_nursery(const coroutine_context& context) noexcept : nursery(*context.scheduler, context.stop) {}
+  explicit any_nursery(const coroutine_context& context) noexcept
+      : nursery(*context.scheduler, context.stop) {}
   ~any_nursery() { clear(); }
 
   bool decided() const noexcept { return decided_; }
-  /// Called by a child that has a value: whether it is the first to end. The others are then asked to stop.
+  /// Called by a child that has a value: whether it is the first to end. The others are then asked
+  /// to stop.
   bool wins() noexcept {
     if (std::exchange(decided_, true)) return false;
     request_stop();
@@ -87,9 +91,11 @@ task<void> race(A awaitable, any_nursery& others, std::optional<Result>& winner)
 }
 
 template <class Result, class... A, std::size_t... I>
-void start_race(any_nursery& children, std::tuple<A...>& awaitables, std::optional<Result>& winner, std::index_sequence<I...>) {
+void start_race(any_nursery& children, std::tuple<A...>& awaitables, std::optional<Result>& winner,
+                std::index_sequence<I...>) {
   const auto start = [&]<std::size_t Index>(std::integral_constant<std::size_t, Index>) {
-    if (!children.decided()) children.start(race<Index>(std::move(std::get<Index>(awaitables)), children, winner));
+    if (!children.decided())
+      children.start(race<Index>(std::move(std::get<Index>(awaitables)), children, winner));
   };
   (start(std::integral_constant<std::size_t, I>()), ...);
 }
@@ -107,12 +113,14 @@ task<any_result<stored_result_t<A>...>> any_of(std::tuple<A...> awaitables) {
 
 }  // namespace detail
 
-/// Awaits several at the same time, tasks or other awaitables, and gives an `any_result` of the first that ends; when that one throws,
-/// throws the same.
+/// Awaits several at the same time, tasks or other awaitables, and gives an `any_result` of the
+/// first that ends; when that one throws, throws the same.
 ///
-/// They begin in order, at once; once one has ended no other begins. The losers are asked to stop and waited for: nothing runs on
-/// when this returns, and references to locals stay good. An awaitable of this library that loses has consumed nothing: a message
-/// is never taken from a channel and dropped. What a losing task has done until its next wait is done, and its value is dropped.
+/// They begin in order, at once; once one has ended no other begins. The losers are asked to stop
+/// and waited for: nothing runs on when this returns, and references to locals stay good. An
+/// awaitable of this library that loses has consumed nothing: a message is never taken from a
+/// channel and dropped. What a losing task has done until its next wait is done, and its value is
+/// dropped.
 /// Cancellation: passed on to all. Allocates one frame and one for each argument that began.
 template <class... A>
   requires(sizeof...(A) > 0)

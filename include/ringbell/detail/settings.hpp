@@ -5,8 +5,9 @@
 
 #include <version>
 
-/// What changes the layout of the standard library's types, as part of a name. The library defines the name of its own settings, and each object file that
-/// includes its headers refers to that of its: so a program with others does not link, and the linker's message says what they are.
+/// What changes the layout of the standard library's types, as part of a name. The library defines
+/// the name of its own settings, and each object file that includes its headers refers to that of
+/// its: so a program with others does not link, and the linker's message says what they are.
 #define RINGBELL_JOIN_(a, b) a##b
 #define RINGBELL_JOIN(a, b) RINGBELL_JOIN_(a, b)
 #if defined(_GLIBCXX_RELEASE)
@@ -37,6 +38,7 @@ struct packed_or_not {
   char first;
   int second;
 };
-static_assert(sizeof(packed_or_not) > sizeof(char) + sizeof(int), "ringbell: compile without -fpack-struct, as the library was");
+static_assert(sizeof(packed_or_not) > sizeof(char) + sizeof(int),
+              "ringbell: compile without -fpack-struct, as the library was");
 
 }  // namespace ringbell::detail

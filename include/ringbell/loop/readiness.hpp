@@ -41,7 +41,8 @@ private:
 
 class handle_awaiter final : public event_wait {
 public:
-  handle_awaiter(sys::native_handle h, std::uint32_t events) noexcept : handle_(h), events_(events) {}
+  handle_awaiter(sys::native_handle h, std::uint32_t events) noexcept
+      : handle_(h), events_(events) {}
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
     return arm(h) && watch(handle_, events_);
@@ -68,7 +69,8 @@ private:
 
 class futex_awaiter final : public event_wait {
 public:
-  futex_awaiter(const sys::futex_word* word, std::uint32_t expected) noexcept : word_(*word), expected_(expected) {}
+  futex_awaiter(const sys::futex_word* word, std::uint32_t expected) noexcept
+      : word_(*word), expected_(expected) {}
   bool await_ready() const noexcept { return word_.load(std::memory_order_acquire) != expected_; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
@@ -86,26 +88,37 @@ using futex_awaitable = awaitable<futex_awaiter, const sys::futex_word*, std::ui
 
 }  // namespace detail
 
-/// Suspends until reading from `h` would not block; that is also so when the other end has hung up or an error waits to be read. A hint:
-/// use non-blocking calls. The handle must not be closed during the wait.
+/// Suspends until reading from `h` would not block; that is also so when the other end has hung up
+/// or an error waits to be read. A hint: use non-blocking calls. The handle must not be closed
+/// during the wait.
 /// Cancellation: `errc::cancelled`. Errors: the system's, when the handle cannot be watched.
-inline detail::readiness_awaitable readable(sys::native_handle h) noexcept { return detail::readiness_awaitable(h, detail::event_read); }
+inline detail::readiness_awaitable readable(sys::native_handle h) noexcept {
+  return detail::readiness_awaitable(h, detail::event_read);
+}
 
-/// Suspends until writing to `h` would not block; that is also so when no reader is left: the write then says so (EPIPE). Else as
-/// `readable`; both may be awaited on one handle at the same time.
-inline detail::readiness_awaitable writable(sys::native_handle h) noexcept { return detail::readiness_awaitable(h, detail::event_write); }
+/// Suspends until writing to `h` would not block; that is also so when no reader is left: the write
+/// then says so (EPIPE). Else as `readable`; both may be awaited on one handle at the same time.
+inline detail::readiness_awaitable writable(sys::native_handle h) noexcept {
+  return detail::readiness_awaitable(h, detail::event_write);
+}
 
-/// Suspends until `bell` has been rung, and takes what was rung: rings that come together wake once. Returns on the loop's next turn
-/// when it was rung before. The bell outlives the wait. Cancellation: `errc::cancelled`; nothing was taken then.
-inline detail::bell_awaitable wait_for(sys::event_bell& bell) noexcept { return detail::bell_awaitable(&bell); }
+/// Suspends until `bell` has been rung, and takes what was rung: rings that come together wake
+/// once. Returns on the loop's next turn when it was rung before. The bell outlives the wait.
+/// Cancellation: `errc::cancelled`; nothing was taken then.
+inline detail::bell_awaitable wait_for(sys::event_bell& bell) noexcept {
+  return detail::bell_awaitable(&bell);
+}
 
-/// Suspends until `word`, in shared memory that stays mapped, differs from `expected`, or somebody wakes it with
-/// `sys::futex_wake(..., futex_scope::shared)`: a hint, look at the word again. Does not suspend when it differs already.
-/// Cancellation: `errc::cancelled`. Errors: `errc::not_supported` unless `loop::can_wait_on_futex()`; `std::errc::bad_address` when
-/// the word is not mapped.
-inline detail::futex_awaitable futex_changed(const sys::futex_word& word, std::uint32_t expected) noexcept {
+/// Suspends until `word`, in shared memory that stays mapped, differs from `expected`, or somebody
+/// wakes it with `sys::futex_wake(..., futex_scope::shared)`: a hint, look at the word again. Does
+/// not suspend when it differs already.
+/// Cancellation: `errc::cancelled`. Errors: `errc::not_supported` unless
+/// `loop::can_wait_on_futex()`; `std::errc::bad_address` when the word is not mapped.
+inline detail::futex_awaitable futex_changed(const sys::futex_word& word,
+                                             std::uint32_t expected) noexcept {
   return detail::futex_awaitable(&word, expected);
 }
-detail::futex_awaitable futex_changed(const sys::futex_word&& word, std::uint32_t expected) = delete;  // a word that would not stay
+detail::futex_awaitable futex_changed(const sys::futex_word&& word, std::uint32_t expected) =
+    delete;  // a word that would not stay
 
 }  // namespace ringbell

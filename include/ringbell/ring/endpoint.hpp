@@ -15,8 +15,9 @@
 #include <span>
 #include <utility>
 
-// The park protocol: how a side sleeps until its peer has done something, without a system call while both are awake and without a
-// wake-up that can be lost. After virtio's event index (Virtual I/O Device specification, 2.7.7.1, VIRTIO_F_EVENT_IDX).
+// The park protocol: how a side sleeps until its peer has done something, without a system call
+// while both are awake and without a wake-up that can be lost. After virtio's event index (Virtual
+// I/O Device specification, 2.7.7.1, VIRTIO_F_EVENT_IDX).
 //
 // data_wake_at (written by the receiver, read by the sender; both map it, the sender read-only)
 //
@@ -26,8 +27,9 @@
 //   v >= new           sleeps, and wants more before it wakes   stays silent
 //   never              has not slept yet                        stays silent
 //
-// space_wake_at is the same with the roles exchanged: written by the sender, who wants the head to pass it; read by the receiver
-// when it publishes its head. Unsigned arithmetic makes "old <= v < new" one comparison: new - v - 1 < new - old.
+// space_wake_at is the same with the roles exchanged: written by the sender, who wants the head to
+// pass it; read by the receiver when it publishes its head. Unsigned arithmetic makes "old <= v <
+// new" one comparison: new - v - 1 < new - old.
 //
 //   receiver   R1 store data_wake_at (relaxed)      sender   S1 store tx_tail (release)
 //              F1 fence (seq_cst)                            F2 fence (seq_cst)
@@ -39,15 +41,17 @@
 //              S4 load rx_head (acquire)                     R4 load space_wake_at (relaxed)
 //              sleep only if space lacks                     ring if it was passed
 //
-// Store buffering: without F1 or F2 both R2 and S2 may read the old value, the receiver sleeps, and nobody rings. With both, the
-// fences are ordered one way or the other; whoever's fence is second sees the other's store. F3 and F4 likewise.
-// R1 and S3 are relaxed since they carry no data: the fence orders them, and a stale one costs a bell too many. S1 and R3 release,
-// R2 and S4 acquire for the ring's sake (ring_writer.hpp, ring_reader.hpp), not for parking.
+// Store buffering: without F1 or F2 both R2 and S2 may read the old value, the receiver sleeps, and
+// nobody rings. With both, the fences are ordered one way or the other; whoever's fence is second
+// sees the other's store. F3 and F4 likewise. R1 and S3 are relaxed since they carry no data: the
+// fence orders them, and a stale one costs a bell too many. S1 and R3 release, R2 and S4 acquire
+// for the ring's sake (ring_writer.hpp, ring_reader.hpp), not for parking.
 //
-// Nothing is cleared on waking: publishing past v makes it "was woken already". A cancelled wait leaves its index behind: one bell
-// too many. A side publishes its head before it parks, else a sender that waits for that space would sleep for good.
-// Closing is a bit in the published word and rings whoever sleeps or not: it can happen once.
-// tests/model/park.pml is this table as a model; each fence, re-check and publication taken out makes it fail.
+// Nothing is cleared on waking: publishing past v makes it "was woken already". A cancelled wait
+// leaves its index behind: one bell too many. A side publishes its head before it parks, else a
+// sender that waits for that space would sleep for good. Closing is a bit in the published word and
+// rings whoever sleeps or not: it can happen once. tests/model/park.pml is this table as a model;
+// each fence, re-check and publication taken out makes it fail.
 namespace ringbell {
 
 /// The pieces of one message, in order.
@@ -62,15 +66,18 @@ using wake_set = unsigned;
 inline constexpr wake_set wake_receiver = 1;  ///< it waits for our data
 inline constexpr wake_set wake_sender = 2;    ///< it waits for space in its ring
 
-/// Copies into a ring. More than fits a core's own cache goes in pieces: a memcpy of that much at once uses ordinary stores on some processors (glibc on
-/// AMD: from the size of the second-level cache on), each of which first fetches the line from the peer's core, and takes four times as long.
+/// Copies into a ring. More than fits a core's own cache goes in pieces: a memcpy of that much at
+/// once uses ordinary stores on some processors (glibc on AMD: from the size of the second-level
+/// cache on), each of which first fetches the line from the peer's core, and takes four times as
+/// long.
 inline void copy_to_ring(std::byte* to, const std::byte* from, std::size_t n) noexcept {
   constexpr std::size_t piece = std::size_t{256} << 10;
   for (; n > piece; n -= piece, to += piece, from += piece) std::memcpy(to, from, piece);
   std::memcpy(to, from, n);
 }
 
-/// Everything that an endpoint works on. `own` and `own_data` are this side's to write; `peer` and `peer_data` are mapped read-only.
+/// Everything that an endpoint works on. `own` and `own_data` are this side's to write; `peer` and
+/// `peer_data` are mapped read-only.
 struct endpoint_memory {
   control_page* own = nullptr;
   std::byte* own_data = nullptr;
@@ -80,7 +87,8 @@ struct endpoint_memory {
   std::uint64_t peer_ring_bytes = 0;
 };
 
-/// A received message: bytes in the peer's ring, or, when it came in fragments, in memory of its own.
+/// A received message: bytes in the peer's ring, or, when it came in fragments, in memory of its
+/// own.
 struct message_view {
   const std::byte* data = nullptr;
   std::size_t size = 0;
@@ -88,14 +96,17 @@ struct message_view {
   std::unique_ptr<std::byte[]> joined;  // owns the bytes of a message that came in fragments
 };
 
-/// One side of a pair of rings: sends, receives, and decides who sleeps and who must be woken. Performs no system call and waits for
-/// nothing: a front end (native, Asio, a test) calls it, rings the bell when `take_due()` says so, and sleeps after `announce()`.
+/// One side of a pair of rings: sends, receives, and decides who sleeps and who must be woken.
+/// Performs no system call and waits for nothing: a front end (native, Asio, a test) calls it,
+/// rings the bell when `take_due()` says so, and sleeps after `announce()`.
 ///
-/// `errc{}` means success. A peer that breaks the protocol makes every later call fail with `errc::bad_peer`.
+/// `errc{}` means success. A peer that breaks the protocol makes every later call fail with
+/// `errc::bad_peer`.
 /// Thread-safety: one thread. Lifetime: the memory must outlive the object.
 class endpoint {
 public:
-  /// `max_receive` is the longest message that the peer may send, `max_send` the longest that it takes, in bytes.
+  /// `max_receive` is the longest message that the peer may send, `max_send` the longest that it
+  /// takes, in bytes.
   endpoint(const endpoint_memory& memory, std::size_t max_receive, std::size_t max_send) noexcept
       : own_(*memory.own),
         peer_(*memory.peer),
@@ -113,25 +124,31 @@ public:
   /// The longest message that the peer takes at all.
   std::size_t max_message() const noexcept { return max_send_; }
 
-  /// Space in the ring for one message of up to `size` bytes. Then `commit` or `abandon`. Errors: `errc::would_block`,
-  /// `errc::message_too_large`, `errc::busy` (there is a claim already), `errc::closed`, `errc::peer_closed`, `errc::bad_peer`.
+  /// Space in the ring for one message of up to `size` bytes. Then `commit` or `abandon`. Errors:
+  /// `errc::would_block`, `errc::message_too_large`, `errc::busy` (there is a claim already),
+  /// `errc::closed`, `errc::peer_closed`, `errc::bad_peer`.
   errc claim(std::size_t size, std::byte*& payload) noexcept;
-  /// Sends the first `size` bytes of the claim as a message, and publishes it unless `hold(true)`. Does nothing if `close_send` ended the claim.
+  /// Sends the first `size` bytes of the claim as a message, and publishes it unless `hold(true)`.
+  /// Does nothing if `close_send` ended the claim.
   void commit(std::size_t size) noexcept;
   void abandon() noexcept { writer_.abandon(); }
 
-  /// Sends one message of at most `max_claim()` bytes: all of it, or nothing. Errors: those of `claim`.
+  /// Sends one message of at most `max_claim()` bytes: all of it, or nothing. Errors: those of
+  /// `claim`.
   errc try_send(gather_list message, std::size_t size) noexcept;
-  /// Sends a message of any length in fragments, going on at `sent`, which is moved on. `errc::would_block` when the rest has to wait
-  /// for space, or has gone on for a while and others should have their turn; call again. A message begun must be ended, or given up by `abandon_fragments`.
+  /// Sends a message of any length in fragments, going on at `sent`, which is moved on.
+  /// `errc::would_block` when the rest has to wait for space, or has gone on for a while and others
+  /// should have their turn; call again. A message begun must be ended, or given up by
+  /// `abandon_fragments`.
   errc send_fragments(gather_list message, std::size_t size, std::size_t& sent) noexcept;
   /// Whether a message was begun that is to be ended.
   bool message_begun() const noexcept { return fragments_begun_; }
   /// Gives up a message begun: the peer forgets the fragments that it has.
   void abandon_fragments() noexcept;
 
-  /// While held, committed messages are published together, with one fence and at most one bell for all: by `publish`, before parking,
-  /// when space runs out, or when a quarter of the peer's ring is to be given back.
+  /// While held, committed messages are published together, with one fence and at most one bell for
+  /// all: by `publish`, before parking, when space runs out, or when a quarter of the peer's ring
+  /// is to be given back.
   void hold(bool held) noexcept { held_ = held; }
   /// Makes committed messages, and released space, known to the peer.
   void publish() noexcept;
@@ -140,25 +157,28 @@ public:
   /// Ends the stream of messages to the peer, after those committed.
   void close_send() noexcept;
 
-  /// The position behind what was sent. When fragments have moved it after `announce`, announce again before sleeping.
+  /// The position behind what was sent. When fragments have moved it after `announce`, announce
+  /// again before sleeping.
   position sent_position() const noexcept { return writer_.tail(); }
   /// Whether a send of `size` bytes would now go on (or fail) without waiting.
   bool can_send(std::size_t size) noexcept;
 
   // -- receiving --
 
-  /// The next message. Its bytes stay until `release`. Errors: `errc::would_block`, `errc::end_of_stream`, `errc::peer_closed` (it
-  /// died; all that it had published was received), `errc::closed`, `errc::bad_peer`, `errc::message_too_large` (longer than `longest`, and
-  /// so still there; or no memory to join it in). `message` must be a fresh one.
+  /// The next message. Its bytes stay until `release`. Errors: `errc::would_block`,
+  /// `errc::end_of_stream`, `errc::peer_closed` (it died; all that it had published was received),
+  /// `errc::closed`, `errc::bad_peer`, `errc::message_too_large` (longer than `longest`, and so
+  /// still there; or no memory to join it in). `message` must be a fresh one.
   errc receive(message_view& message, std::size_t longest = ~std::size_t{0}) noexcept;
   /// Whether `receive` would now give something else than `errc::would_block`.
   bool can_receive() noexcept;
-  /// Whether the last look took in fragments without coming to the end of their message: more may be there already, and the index that
-  /// `announce` gave is passed. Give others their turn, then announce and look again before sleeping.
+  /// Whether the last look took in fragments without coming to the end of their message: more may
+  /// be there already, and the index that `announce` gave is passed. Give others their turn, then
+  /// announce and look again before sleeping.
   bool interrupted() const noexcept { return interrupted_; }
-  /// Ends the loan of one received message that was not joined. `oldest` is the `begin` of the oldest one still on loan, or
-  /// `read_position()`: the bytes before it go back to the peer, who hears of it when a quarter of the ring has gathered, when this
-  /// side sends, or when it parks.
+  /// Ends the loan of one received message that was not joined. `oldest` is the `begin` of the
+  /// oldest one still on loan, or `read_position()`: the bytes before it go back to the peer, who
+  /// hears of it when a quarter of the ring has gathered, when this side sends, or when it parks.
   void release(position oldest) noexcept;
   position read_position() const noexcept { return reader_.read(); }
   /// The peer's head as this side last saw it.
@@ -173,9 +193,10 @@ public:
   /// Whom the peer's bell must be rung for, by what was published since the last call.
   wake_set take_due() noexcept { return std::exchange(due_, 0U); }
 
-  /// First half of parking: publishes all there is to tell, and the indexes at which this side wants to be woken: for data, for
-  /// space to send `space_for` bytes. Then comes `detail::park_fence()`, then `after_fence()`, then `can_receive()` / `can_send()`;
-  /// only if these and `interrupted()` are false may it sleep.
+  /// First half of parking: publishes all there is to tell, and the indexes at which this side
+  /// wants to be woken: for data, for space to send `space_for` bytes. Then comes
+  /// `detail::park_fence()`, then `after_fence()`, then `can_receive()` / `can_send()`; only if
+  /// these and `interrupted()` are false may it sleep.
   void announce(bool for_data, bool for_space, std::size_t space_for) noexcept;
   void after_fence() noexcept { look(); }
 
@@ -199,7 +220,8 @@ private:
     bool complete() const noexcept { return active && have == total; }
   };
 
-  errc next(record& r) noexcept;  // takes in fragments until `r`, or the joined message, can be delivered
+  errc next(
+      record& r) noexcept;  // takes in fragments until `r`, or the joined message, can be delivered
   errc next_slow(record& r) noexcept;
   errc join(const record& r) noexcept;
   errc nothing_there(errc e, bool moved) noexcept;
@@ -215,7 +237,8 @@ private:
   reader reader_;
   std::size_t max_receive_;
   std::size_t max_send_;
-  position looked_tail_ = 0;  // published positions that look() has compared with the peer's wake indexes
+  position looked_tail_ =
+      0;  // published positions that look() has compared with the peer's wake indexes
   position looked_head_ = 0;
   wake_set due_ = 0;
   unsigned loans_ = 0;  // messages received and not released
@@ -230,7 +253,8 @@ private:
 
 inline errc endpoint::check_send(std::size_t size) noexcept {
   if (size > max_send_) return errc::message_too_large;
-  if (gone_ || abandon_due_ || writer_.closed() || writer_.claimed() || failure_ != errc{}) return check_send_slow();
+  if (gone_ || abandon_due_ || writer_.closed() || writer_.claimed() || failure_ != errc{})
+    return check_send_slow();
   return errc{};
 }
 
@@ -264,7 +288,8 @@ inline errc endpoint::try_send(gather_list message, std::size_t size) noexcept {
 inline void endpoint::publish() noexcept {
   const bool data = writer_.tail() != writer_.published();
   if (!data && !reader_.dirty()) return;
-  // The head goes first: it lies in the line of the tail, and so reaches the peer with the message at no cost.
+  // The head goes first: it lies in the line of the tail, and so reaches the peer with the message
+  // at no cost.
   if (reader_.dirty()) reader_.publish();
   if (data) writer_.publish();
   detail::park_fence();  // F2 and F4

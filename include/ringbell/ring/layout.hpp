@@ -9,20 +9,25 @@
 #include <cstdint>
 #include <type_traits>
 
-/// What the memory of a region looks like; docs/protocol.md is the specification. A region is one control page and, behind it, the data
-/// bytes of one ring. Every word has one writer, the region's owner; the peer maps the same memory read-only.
+/// What the memory of a region looks like; docs/protocol.md is the specification. A region is one
+/// control page and, behind it, the data bytes of one ring. Every word has one writer, the region's
+/// owner; the peer maps the same memory read-only.
 namespace ringbell::ring {
 
-/// Positions in the byte stream: free-running, multiples of 8. The low bits of the published words carry flags.
+/// Positions in the byte stream: free-running, multiples of 8. The low bits of the published words
+/// carry flags.
 using position = std::uint64_t;
 
-inline constexpr std::size_t line_bytes = 128;             // two cache lines: what an adjacent-line prefetcher moves
+inline constexpr std::size_t line_bytes =
+    128;  // two cache lines: what an adjacent-line prefetcher moves
 inline constexpr std::size_t control_bytes = 4096;         // the data ring begins here
 inline constexpr std::uint32_t region_magic = 0x31524252;  // "RBR1"
 inline constexpr std::uint32_t layout_version = 1;
 
-inline constexpr position never = ~position{0};  // a wake index, or express position, that no stream reaches
-inline constexpr position closed_bit = 1;        // in tx_tail: nothing follows; in rx_head: nothing more is read
+inline constexpr position never =
+    ~position{0};  // a wake index, or express position, that no stream reaches
+inline constexpr position closed_bit =
+    1;  // in tx_tail: nothing follows; in rx_head: nothing more is read
 inline constexpr position position_mask = ~position{7};
 
 inline constexpr std::uint64_t min_ring_bytes = 4096;
@@ -37,7 +42,8 @@ constexpr To narrowed(From number) noexcept {
     return static_cast<To>(number);
 }
 
-/// What precedes every record: the payload's length, and flags. One aligned word, written and read at once.
+/// What precedes every record: the payload's length, and flags. One aligned word, written and read
+/// at once.
 struct record_header {
   std::uint32_t length = 0;
   std::uint32_t flags = 0;
@@ -55,12 +61,15 @@ struct record_header {
 inline constexpr std::size_t header_bytes = 8;
 
 /// The bytes of the stream that a record with `length` bytes of payload takes.
-constexpr std::uint64_t record_bytes(std::uint64_t length) noexcept { return header_bytes + ((length + 7) & ~std::uint64_t{7}); }
+constexpr std::uint64_t record_bytes(std::uint64_t length) noexcept {
+  return header_bytes + ((length + 7) & ~std::uint64_t{7});
+}
 
 /// The longest payload that fits the express slot.
 inline constexpr std::size_t max_express = 96;
 
-/// Counters of one side since the channel was opened. Written by the owner only, so plain adding is enough.
+/// Counters of one side since the channel was opened. Written by the owner only, so plain adding is
+/// enough.
 struct alignas(line_bytes) channel_counters {
   std::atomic<std::uint64_t> messages_sent;
   std::atomic<std::uint64_t> bytes_sent;
@@ -79,7 +88,8 @@ inline void count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) noex
 }
 
 struct alignas(line_bytes) control_page {
-  // The hot line: everything that a small message needs, so that one line crosses between the cores.
+  // The hot line: everything that a small message needs, so that one line crosses between the
+  // cores.
   std::atomic<position> tx_tail{0};
   std::atomic<position> rx_head{0};
   std::atomic<position> express_position{never};
@@ -88,7 +98,8 @@ struct alignas(line_bytes) control_page {
   // Read by the peer after each publication, written only when this side parks.
   alignas(line_bytes) std::atomic<position> data_wake_at{never};
   std::atomic<position> space_wake_at{never};
-  std::atomic<std::int64_t> only_cpu{-1};  // the processor that this side is bound to, as of its last park; -1: several
+  std::atomic<std::int64_t> only_cpu{
+      -1};  // the processor that this side is bound to, as of its last park; -1: several
 
   // Never changes once the region was handed over.
   alignas(line_bytes) std::uint32_t magic = region_magic;

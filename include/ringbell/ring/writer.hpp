@@ -11,22 +11,29 @@
 
 namespace ringbell::ring {
 
-/// The sending end of one ring: lays records into memory that this process owns, and publishes them by moving its tail.
-/// No system call, no waiting: what does not fit is refused with `errc::would_block`. `errc{}` means success.
+/// The sending end of one ring: lays records into memory that this process owns, and publishes them
+/// by moving its tail. No system call, no waiting: what does not fit is refused with
+/// `errc::would_block`. `errc{}` means success.
 ///
-/// Two tails: `tail()` counts what was committed, `published()` what the peer can see. Records committed but not published cost no fence.
-/// The peer's head is untrusted: it is loaded once, must lie between the last one and `published()`, and is then kept privately.
+/// Two tails: `tail()` counts what was committed, `published()` what the peer can see. Records
+/// committed but not published cost no fence. The peer's head is untrusted: it is loaded once, must
+/// lie between the last one and `published()`, and is then kept privately.
 ///
 /// Thread-safety: one thread. Lifetime: the memory must outlive the object.
 class writer {
 public:
-  /// `own` is this side's control page, `data` the `ring_bytes` (a power of two) behind it, `peer` the other side's page.
-  writer(control_page& own, std::byte* data, std::uint64_t ring_bytes, const control_page& peer) noexcept
+  /// `own` is this side's control page, `data` the `ring_bytes` (a power of two) behind it, `peer`
+  /// the other side's page.
+  writer(control_page& own, std::byte* data, std::uint64_t ring_bytes,
+         const control_page& peer) noexcept
       : own_(own), data_(data), capacity_(ring_bytes), peer_(peer) {}
 
-  /// The longest payload of one record: three eighths of the ring. A record and the pad before it then take less than three quarters, and
-  /// a receiver that has consumed everything keeps less than a quarter to itself (reader::publish_due): so it never keeps a sender waiting.
-  std::size_t max_record() const noexcept { return narrowed<std::size_t>(capacity_ / 8 * 3 - header_bytes); }
+  /// The longest payload of one record: three eighths of the ring. A record and the pad before it
+  /// then take less than three quarters, and a receiver that has consumed everything keeps less
+  /// than a quarter to itself (reader::publish_due): so it never keeps a sender waiting.
+  std::size_t max_record() const noexcept {
+    return narrowed<std::size_t>(capacity_ / 8 * 3 - header_bytes);
+  }
   std::uint64_t capacity() const noexcept { return capacity_; }
   position tail() const noexcept { return tail_; }
   position published() const noexcept { return published_; }
@@ -34,18 +41,22 @@ public:
   position known_head() const noexcept { return peer_head_; }
   bool claimed() const noexcept { return claimed_ != nullptr; }
 
-  /// Space for one record of up to `length` bytes (at most `max_record()`), written in place and then given to `commit`, or given
-  /// back by `abandon`. One claim at a time. Errors: `errc::would_block`, `errc::peer_closed`, `errc::bad_peer`.
+  /// Space for one record of up to `length` bytes (at most `max_record()`), written in place and
+  /// then given to `commit`, or given back by `abandon`. One claim at a time. Errors:
+  /// `errc::would_block`, `errc::peer_closed`, `errc::bad_peer`.
   errc claim(std::size_t length, std::byte*& payload) noexcept;
 
-  /// Ends the claim with the first `length` bytes of it as one record. Not visible to the peer before `publish`.
+  /// Ends the claim with the first `length` bytes of it as one record. Not visible to the peer
+  /// before `publish`.
   void commit(std::size_t length, std::uint32_t flags = 0) noexcept;
   void abandon() noexcept { claimed_ = nullptr; }
 
-  /// Makes all committed records visible. The caller must then look whether the peer sleeps (endpoint.hpp).
+  /// Makes all committed records visible. The caller must then look whether the peer sleeps
+  /// (endpoint.hpp).
   void publish() noexcept {
     published_ = tail_;
-    // release: the records, and the express slot, become visible before the tail that covers them (pairs with reader::refresh).
+    // release: the records, and the express slot, become visible before the tail that covers them
+    // (pairs with reader::refresh).
     own_.tx_tail.store(tail_ | closed_, std::memory_order_release);
   }
   /// Publishes what was committed, and that nothing follows.
@@ -55,13 +66,18 @@ public:
   }
   bool closed() const noexcept { return closed_ != 0; }
 
-  /// Whether a record of `length` bytes fits now. Looks at the peer's head when the known one does not suffice.
+  /// Whether a record of `length` bytes fits now. Looks at the peer's head when the known one does
+  /// not suffice.
   errc has_space(std::size_t length) noexcept { return ensure_space(placement(length).needed); }
-  /// The index to park at when `length` bytes do not fit: space for them exists once the peer's head is beyond it.
-  position space_wake_index(std::size_t length) const noexcept { return tail_ + placement(length).needed - capacity_ - 1; }
+  /// The index to park at when `length` bytes do not fit: space for them exists once the peer's
+  /// head is beyond it.
+  position space_wake_index(std::size_t length) const noexcept {
+    return tail_ + placement(length).needed - capacity_ - 1;
+  }
 
-  /// How long a fragment of a split message should be now: a quarter of the ring, so that both sides work at once, and no
-  /// further than the ring's end, so that no pad is needed; but for the last three words of a ring, which are not worth a fragment.
+  /// How long a fragment of a split message should be now: a quarter of the ring, so that both
+  /// sides work at once, and no further than the ring's end, so that no pad is needed; but for the
+  /// last three words of a ring, which are not worth a fragment.
   std::size_t fragment_length(std::uint64_t remaining) const noexcept {
     const std::uint64_t to_end = capacity_ - (tail_ & (capacity_ - 1));
     std::uint64_t length = (std::min)(remaining, capacity_ / 4 - header_bytes);
@@ -89,8 +105,10 @@ private:
   errc refresh_head() noexcept;
   std::byte* at(position p) noexcept { return data_ + (p & (capacity_ - 1)); }
   static void put_header(std::byte* where, record_header header) noexcept {
-    // relaxed: published by the tail. An atomic store, because a peer that lies may be reading it already.
-    std::atomic_ref<std::uint64_t>(*static_cast<std::uint64_t*>(static_cast<void*>(where))).store(header.word(), std::memory_order_relaxed);
+    // relaxed: published by the tail. An atomic store, because a peer that lies may be reading it
+    // already.
+    std::atomic_ref<std::uint64_t>(*static_cast<std::uint64_t*>(static_cast<void*>(where)))
+        .store(header.word(), std::memory_order_relaxed);
   }
 
   control_page& own_;
@@ -109,7 +127,8 @@ inline errc writer::claim(std::size_t length, std::byte*& payload) noexcept {
   const bool fits_express = length <= max_express;
   if (fits_express && peer_head_ != tail_)
     if (const errc e = refresh_head(); e != errc{}) return e;
-  // The peer has consumed all there is, the last use of the express slot included: so the slot is free.
+  // The peer has consumed all there is, the last use of the express slot included: so the slot is
+  // free.
   if (fits_express && peer_head_ == tail_) {
     claimed_ = own_.express.data() + header_bytes;
     claimed_pad_ = 0;
@@ -127,7 +146,8 @@ inline void writer::commit(std::size_t length, std::uint32_t flags) noexcept {
   if (claimed_ == own_.express.data() + header_bytes) {
     own_.express_position.store(tail_, std::memory_order_relaxed);  // published by the tail
   } else if (claimed_pad_ != 0) {
-    put_header(at(tail_), {static_cast<std::uint32_t>(claimed_pad_ - header_bytes), record_header::pad});
+    put_header(at(tail_),
+               {static_cast<std::uint32_t>(claimed_pad_ - header_bytes), record_header::pad});
     tail_ += claimed_pad_;
   }
   put_header(claimed_ - header_bytes, {static_cast<std::uint32_t>(length), flags});
@@ -136,10 +156,12 @@ inline void writer::commit(std::size_t length, std::uint32_t flags) noexcept {
 }
 
 inline errc writer::refresh_head() noexcept {
-  // acquire: the peer has finished reading the bytes before its head, so they may be overwritten (pairs with reader::publish).
+  // acquire: the peer has finished reading the bytes before its head, so they may be overwritten
+  // (pairs with reader::publish).
   const position word = peer_.rx_head.load(std::memory_order_acquire);
   if (word & closed_bit) return errc::peer_closed;
-  if ((word & ~position_mask) != 0 || word - peer_head_ > published_ - peer_head_) return errc::bad_peer;
+  if ((word & ~position_mask) != 0 || word - peer_head_ > published_ - peer_head_)
+    return errc::bad_peer;
   peer_head_ = word;
   return errc{};
 }

@@ -18,7 +18,8 @@ class reply_awaiter;
 /// A call with parts, which lives in memory of its own, and the copy of its request with it.
 class streamed_call final : public client_call {
 public:
-  streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request, const call_options& options);
+  streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request,
+                const call_options& options);
   ~streamed_call() override;
   using client_call::finish_request;
   using client_call::submit;
@@ -76,32 +77,40 @@ private:
 };
 }  // namespace detail
 
-/// A call with parts in either direction, made by `client::open`: write parts of the request, then `finish()`; read parts of the reply until there is none, then
-/// take the `reply()`. In any order, also at the same time from two coroutines.
+/// A call with parts in either direction, made by `client::open`: write parts of the request, then
+/// `finish()`; read parts of the reply until there is none, then take the `reply()`. In any order,
+/// also at the same time from two coroutines.
 ///
 ///     ringbell::call_stream rows = kv.open(scan, "user/");
 ///     rows.finish();
 ///     while (auto row = co_await rows.read()) use(row->text());
 ///     co_await rows.reply();
 ///
-/// Parts are bounded by credit: who reads slowly stops the writer at the other end, and nothing else on the connection. Errors: as `client::call`.
-/// Cancellation: a cancelled wait leaves the call going; destroying the stream cancels the call, at the server as well.
-/// Thread-safety: the loop's thread; one read, one write and one reply at a time (`errc::busy`). Lifetime: keeps the connection.
+/// Parts are bounded by credit: who reads slowly stops the writer at the other end, and nothing
+/// else on the connection. Errors: as `client::call`.
+/// Cancellation: a cancelled wait leaves the call going; destroying the stream cancels the call, at
+/// the server as well.
+/// Thread-safety: the loop's thread; one read, one write and one reply at a time (`errc::busy`).
+/// Lifetime: keeps the connection.
 class call_stream {
 public:
   using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_core*>;
   template <class T>
   using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
 
-  explicit call_stream(std::unique_ptr<detail::streamed_call> call) noexcept : call_(std::move(call)) {}
+  explicit call_stream(std::unique_ptr<detail::streamed_call> call) noexcept
+      : call_(std::move(call)) {}
   call_stream(call_stream&&) noexcept = default;
   call_stream& operator=(call_stream&&) noexcept = default;
 
-  /// Sends a part; waits for credit and space. The bytes must stay until then; those of a temporary are kept. `errc::closed` after `finish`, and when the reply has come.
+  /// Sends a part; waits for credit and space. The bytes must stay until then; those of a temporary
+  /// are kept. `errc::closed` after `finish`, and when the reply has come.
   write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
     return write_awaitable<std::span<const std::byte>>(call_.get(), detail::borrowed_bytes(part));
   }
-  write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept { return write(as_bytes(part)); }
+  write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept {
+    return write(as_bytes(part));
+  }
   template <detail::owns_bytes Owner>
   auto write(Owner&& temporary) {
     using content = detail::owned_bytes<std::remove_const_t<Owner>>;

@@ -15,8 +15,8 @@
 
 namespace ringbell {
 
-/// How a `T` becomes the bytes of a request or a reply, and comes back. Specialize it for types of your own, as examples/service/protobuf.cpp does for
-/// protobuf messages:
+/// How a `T` becomes the bytes of a request or a reply, and comes back. Specialize it for types of
+/// your own, as examples/service/protobuf.cpp does for protobuf messages:
 ///
 ///     template <> struct ringbell::codec<my_type> {
 ///       static std::size_t size(const my_type&);                          // exactly how many bytes `encode` writes
@@ -24,10 +24,12 @@ namespace ringbell {
 ///       static my_type decode(std::span<const std::byte>);                // throws std::system_error or call_error when they are none
 ///     };
 ///
-/// `size` is called right before `encode`, on an unchanged value. What they throw leaves the call that they are called for.
+/// `size` is called right before `encode`, on an unchanged value. What they throw leaves the call
+/// that they are called for.
 ///
-/// Here: strings, vectors of bytes, and trivially copyable types without pointers in them (both sides are on one machine: the bytes are sent as they
-/// are; give padding bytes and enumerators that matter a thought, since a hostile peer can send any value).
+/// Here: strings, vectors of bytes, and trivially copyable types without pointers in them (both
+/// sides are on one machine: the bytes are sent as they are; give padding bytes and enumerators
+/// that matter a thought, since a hostile peer can send any value).
 template <class T>
 struct codec;
 
@@ -52,17 +54,22 @@ struct bytes_codec {
   }
 };
 template <class T>
-concept plain_value = std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_reference_v<T> && !std::is_empty_v<T> &&
+concept plain_value = std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> &&
+                      !std::is_reference_v<T> && !std::is_empty_v<T> &&
                       std::default_initializable<T> && !requires(const T& value) { value.data(); };
 }  // namespace detail
 
 template <>
 struct codec<std::string> : detail::bytes_codec<std::string> {
-  static std::string decode(std::span<const std::byte> bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
+  static std::string decode(std::span<const std::byte> bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  }
 };
 template <>
 struct codec<std::vector<std::byte>> : detail::bytes_codec<std::vector<std::byte>> {
-  static std::vector<std::byte> decode(std::span<const std::byte> bytes) { return {bytes.begin(), bytes.end()}; }
+  static std::vector<std::byte> decode(std::span<const std::byte> bytes) {
+    return {bytes.begin(), bytes.end()};
+  }
 };
 /// To be sent only: what is received must own its bytes.
 template <>
@@ -73,12 +80,15 @@ struct codec<std::span<const std::byte>> : detail::bytes_codec<std::span<const s
 template <detail::plain_value T>
 struct codec<T> {
   static std::size_t size(const T&) noexcept { return sizeof(T); }
-  static void encode(const T& value, std::span<std::byte> into) noexcept { std::memcpy(into.data(), &value, sizeof(T)); }
+  static void encode(const T& value, std::span<std::byte> into) noexcept {
+    std::memcpy(into.data(), &value, sizeof(T));
+  }
   /// `std::errc::invalid_argument` when the size is another.
   static T decode(std::span<const std::byte> bytes) {
     if (bytes.size() != sizeof(T))
       throw std::system_error(std::make_error_code(std::errc::invalid_argument),
-                              "ringbell: expected a value of " + std::to_string(sizeof(T)) + " bytes, got " + std::to_string(bytes.size()));
+                              "ringbell: expected a value of " + std::to_string(sizeof(T)) +
+                                  " bytes, got " + std::to_string(bytes.size()));
     T value;
     std::memcpy(&value, bytes.data(), sizeof(T));
     return value;

@@ -17,7 +17,8 @@
 
 namespace ringbell {
 
-/// What a handler answers: bytes, a value, or an error; with metadata if it likes. It is written straight into the ring once there is space.
+/// What a handler answers: bytes, a value, or an error; with metadata if it likes. It is written
+/// straight into the ring once there is space.
 ///
 /// Thread-safety: the server's loop. Lifetime: owns what it was made of.
 class reply {
@@ -40,8 +41,9 @@ public:
     using value_type = std::remove_cvref_t<T>;
     return reply(detail::owned<value_type>(std::forward<T>(value)));
   }
-  /// Exactly `size` bytes, which `write(std::span<std::byte>)` puts there when the space is: into shared memory that the client can read already, so write,
-  /// and read nothing back. It must not throw, nor touch the service.
+  /// Exactly `size` bytes, which `write(std::span<std::byte>)` puts there when the space is: into
+  /// shared memory that the client can read already, so write, and read nothing back. It must not
+  /// throw, nor touch the service.
   template <class F>
     requires std::invocable<F&, std::span<std::byte>>
   static reply in_place(std::size_t size, F write) {
@@ -49,7 +51,9 @@ public:
   }
   /// An error: `call_error` at the client, as if the handler had thrown one.
   static reply failure(std::error_code code, const std::string& text);
-  static reply failure(int code, const std::string& text) { return failure(std::error_code(code, handler_category()), text); }
+  static reply failure(int code, const std::string& text) {
+    return failure(std::error_code(code, handler_category()), text);
+  }
   /// What an exception that left a handler becomes.
   static reply failure(const std::exception_ptr& error);
 
@@ -78,7 +82,8 @@ private:
   };
 
   template <class T>
-  explicit reply(detail::owned<T>&& from) : content_(std::make_unique<detail::owned<T>>(std::move(from))) {}
+  explicit reply(detail::owned<T>&& from)
+      : content_(std::make_unique<detail::owned<T>>(std::move(from))) {}
   explicit reply(std::unique_ptr<content_type> from) noexcept : content_(std::move(from)) {}
 
   std::unique_ptr<content_type> content_;

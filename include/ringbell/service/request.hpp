@@ -27,14 +27,15 @@ class server_session;
 const server_session* session_of(const request& r) noexcept;
 }  // namespace detail
 
-/// What a handler gets: the method, the bytes, the metadata, who asks and until when; and, for calls with parts, the ways to read those of the request and
-/// to write those of the reply.
+/// What a handler gets: the method, the bytes, the metadata, who asks and until when; and, for
+/// calls with parts, the ways to read those of the request and to write those of the reply.
 ///
-/// The handler's stop token (`current_context()`, and so all that it awaits) fires when the client cancels or dies, when the deadline passes, and when the
-/// server is made to stop at once. What the handler then answers, nobody hears.
+/// The handler's stop token (`current_context()`, and so all that it awaits) fires when the client
+/// cancels or dies, when the deadline passes, and when the server is made to stop at once. What the
+/// handler then answers, nobody hears.
 ///
-/// Thread-safety: the loop that runs the handler. Lifetime: the bytes live as long as this object, which may outlive the handler; then `read` and `write`
-/// fail with `errc::closed`.
+/// Thread-safety: the loop that runs the handler. Lifetime: the bytes live as long as this object,
+/// which may outlive the handler; then `read` and `write` fail with `errc::closed`.
 class request {
 public:
   request(request&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
@@ -51,7 +52,8 @@ public:
   std::string_view text() const noexcept { return content().text(); }
   std::size_t size() const noexcept { return content().size(); }
   std::string_view metadata() const noexcept { return content().metadata(); }
-  /// The bytes as a `T`, by its `codec`. What that throws answers the call when the handler lets it.
+  /// The bytes as a `T`, by its `codec`. What that throws answers the call when the handler lets
+  /// it.
   template <decodable T>
   T as() const {
     return content().as<T>();
@@ -66,13 +68,17 @@ public:
   template <class T>
   using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
 
-  /// The next part of a streaming request: `std::optional<payload>`, empty after the last, and at once when the request has none.
+  /// The next part of a streaming request: `std::optional<payload>`, empty after the last, and at
+  /// once when the request has none.
   read_awaitable read() noexcept { return read_awaitable(core()); }
-  /// Sends a part of the reply; waits for the client's credit and for space. The bytes must stay until then; those of a temporary are kept. The reply itself ends the parts.
+  /// Sends a part of the reply; waits for the client's credit and for space. The bytes must stay
+  /// until then; those of a temporary are kept. The reply itself ends the parts.
   write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
     return write_awaitable<std::span<const std::byte>>(core(), detail::borrowed_bytes(part));
   }
-  write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept { return write(as_bytes(part)); }
+  write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept {
+    return write(as_bytes(part));
+  }
   template <detail::owns_bytes Owner>
   auto write(Owner&& temporary) {
     using content = detail::owned_bytes<std::remove_const_t<Owner>>;

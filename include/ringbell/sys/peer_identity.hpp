@@ -7,7 +7,8 @@
 
 namespace ringbell::sys {
 
-/// Who is at the other end of a control socket, by the kernel's word, as of the moment it connected.
+/// Who is at the other end of a control socket, by the kernel's word, as of the moment it
+/// connected.
 struct peer_identity {
   std::int64_t process = 0;  ///< process id; 0 where the system does not tell (the BSDs but macOS)
   user_id user{};            ///< user id; on Windows a SID

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// The one switch between platforms. Everything else under sys/ has the same names on each of them; the build picks the folder of
-// sources. Each platform header defines `native_handle` and `invalid_handle`, `user_id`, and what a control socket consists of.
+// The one switch between platforms. Everything else under sys/ has the same names on each of them;
+// the build picks the folder of sources. Each platform header defines `native_handle` and
+// `invalid_handle`, `user_id`, and what a control socket consists of.
 #if defined(__linux__)
 #include <ringbell/sys/linux/platform.hpp>
 #include <ringbell/sys/posix/socket_end.hpp>
-#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || defined(__DragonFly__)
+#elif defined(__APPLE__) || defined(__FreeBSD__) || defined(__NetBSD__) || defined(__OpenBSD__) || \
+    defined(__DragonFly__)
 #include <ringbell/sys/bsd/platform.hpp>
 #include <ringbell/sys/posix/socket_end.hpp>
 #elif defined(_WIN32)

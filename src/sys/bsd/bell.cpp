@@ -12,8 +12,9 @@ namespace ringbell::sys {
 
 namespace {
 
-// A bell is an event of the user's own (EVFILT_USER) in a kqueue that has nothing else. It is triggered, not counted, so it is never full; and a kqueue is
-// a descriptor like any other to those that poll.
+// A bell is an event of the user's own (EVFILT_USER) in a kqueue that has nothing else. It is
+// triggered, not counted, so it is never full; and a kqueue is a descriptor like any other to those
+// that poll.
 constexpr std::uintptr_t bell_ident = 1;
 
 int tell(native_handle queue, unsigned flags, unsigned fflags) noexcept {
@@ -24,12 +25,14 @@ int tell(native_handle queue, unsigned flags, unsigned fflags) noexcept {
 
 }  // namespace
 
-// An event cannot be sent to another process, and futexes that processes share are not to be had everywhere.
+// An event cannot be sent to another process, and futexes that processes share are not to be had
+// everywhere.
 bell_set system_bells() noexcept { return bell_bit(bell_kind::socket); }
 
 event_bell event_bell::create(std::error_code& error) noexcept {
   handle queue(::kqueue());
-  if (!queue || ::fcntl(queue.get(), F_SETFD, FD_CLOEXEC) != 0 || tell(queue.get(), EV_ADD | EV_CLEAR, 0) < 0) {
+  if (!queue || ::fcntl(queue.get(), F_SETFD, FD_CLOEXEC) != 0 ||
+      tell(queue.get(), EV_ADD | EV_CLEAR, 0) < 0) {
     error = last_error();
     return {};
   }
@@ -39,7 +42,9 @@ event_bell event_bell::create(std::error_code& error) noexcept {
 
 bool event_bell::is_event(native_handle) noexcept { return false; }
 
-std::error_code event_bell::ring() noexcept { return tell(handle_.get(), 0, NOTE_TRIGGER) < 0 ? last_error() : std::error_code(); }
+std::error_code event_bell::ring() noexcept {
+  return tell(handle_.get(), 0, NOTE_TRIGGER) < 0 ? last_error() : std::error_code();
+}
 
 void event_bell::drain() noexcept {
   struct kevent rung;

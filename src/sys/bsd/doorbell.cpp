@@ -9,9 +9,11 @@
 
 namespace ringbell::sys {
 
-// The only bell is the control socket, and a second descriptor of it is all that is needed. Not a kqueue with the socket in it: that stays readable
-// when the socket has been emptied, and then does not tell that the next byte is there.
-doorbell doorbell::create(local_socket& control, const event_bell& bell, std::error_code& error) noexcept {
+// The only bell is the control socket, and a second descriptor of it is all that is needed. Not a
+// kqueue with the socket in it: that stays readable when the socket has been emptied, and then does
+// not tell that the next byte is there.
+doorbell doorbell::create(local_socket& control, const event_bell& bell,
+                          std::error_code& error) noexcept {
   doorbell made;
   if (bell) {
     error = errc::not_supported;

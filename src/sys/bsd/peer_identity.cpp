@@ -9,7 +9,8 @@
 
 namespace ringbell::sys {
 
-// As of the moment it connected. The process id is asked for apart, where it is to be had; 0 elsewhere.
+// As of the moment it connected. The process id is asked for apart, where it is to be had; 0
+// elsewhere.
 result<peer_identity> identity_of_peer(native_handle socket) noexcept {
   uid_t user = 0;
   gid_t group = 0;

@@ -18,12 +18,15 @@
 #include <cstdio>
 #include <utility>
 
-// There are no seals here. What the peer gets is a second descriptor, opened for reading only: with it nobody can map for writing, or change the
-// size. The one that can do that is closed before create() returns, and the name is gone before that. So our own memory is as safe as on Linux, as far as
-// the kernel keeps its word on read-only descriptors (`ringbell doctor` tries it).
+// There are no seals here. What the peer gets is a second descriptor, opened for reading only: with
+// it nobody can map for writing, or change the size. The one that can do that is closed before
+// create() returns, and the name is gone before that. So our own memory is as safe as on Linux, as
+// far as the kernel keeps its word on read-only descriptors (`ringbell doctor` tries it).
 //
-// A peer's memory is not: it may have kept a descriptor for writing. macOS does not let shared memory change its size once it has one, and map() takes
-// nothing else there; elsewhere a hostile peer that shrinks its region makes our next read of it end this process with SIGBUS. docs/platforms.md says so.
+// A peer's memory is not: it may have kept a descriptor for writing. macOS does not let shared
+// memory change its size once it has one, and map() takes nothing else there; elsewhere a hostile
+// peer that shrinks its region makes our next read of it end this process with SIGBUS.
+// docs/platforms.md says so.
 
 namespace ringbell::sys {
 
@@ -31,13 +34,15 @@ namespace {
 
 constexpr int attempts = 100;
 
-// No longer than macOS takes (31 characters), and nobody else's: so one that exists was left by a dead process with our number, and is removed. Such a
-// process was killed in the few microseconds in which the memory has a name; it left a name without a byte, since the size is set later.
+// No longer than macOS takes (31 characters), and nobody else's: so one that exists was left by a
+// dead process with our number, and is removed. Such a process was killed in the few microseconds
+// in which the memory has a name; it left a name without a byte, since the size is set later.
 using shm_name = std::array<char, 32>;
 shm_name next_name() noexcept {
   static std::atomic<unsigned> count{0};
   shm_name name;
-  std::snprintf(name.data(), name.size(), "/ringbell-%lx-%x", static_cast<unsigned long>(::getpid()),
+  std::snprintf(name.data(), name.size(), "/ringbell-%lx-%x",
+                static_cast<unsigned long>(::getpid()),
                 count.fetch_add(1, std::memory_order_relaxed));
   return name;
 }
@@ -50,7 +55,8 @@ struct descriptors {
 descriptors create_shared_memory(std::error_code& error) noexcept {
   for (int i = 0; i < attempts; ++i) {
     const shm_name name = next_name();
-    // Nobody may open it for writing, not even in the moment in which it has a name; the one who creates it may all the same.
+    // Nobody may open it for writing, not even in the moment in which it has a name; the one who
+    // creates it may all the same.
     handle writing(::shm_open(name.data(), O_RDWR | O_CREAT | O_EXCL, 0400));
     if (!writing && errno == EEXIST && ::shm_unlink(name.data()) == 0) continue;
     if (!writing) break;
@@ -63,8 +69,9 @@ descriptors create_shared_memory(std::error_code& error) noexcept {
   return {};
 }
 
-// Shared memory and of the right size. On macOS it is the one thing without a type, elsewhere it looks like a file. Where shared memory has seals, they tell it
-// from files whose server may not answer.
+// Shared memory and of the right size. On macOS it is the one thing without a type, elsewhere it
+// looks like a file. Where shared memory has seals, they tell it from files whose server may not
+// answer.
 bool is_shared_memory(native_handle fd, std::size_t size) noexcept {
 #ifdef F_GET_SEALS
   if (::fcntl(fd, F_GET_SEALS) < 0) return false;
@@ -99,7 +106,8 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
     error = last_error();
     return {};
   }
-  void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fds.writing.get(), 0);
+  void* const memory =
+      ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fds.writing.get(), 0);
   if (memory == MAP_FAILED) {
     error = last_error();
     return {};
@@ -111,7 +119,8 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
   return made;
 }
 
-peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
+peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes,
+                             std::error_code& error) noexcept {
   error.clear();
   const std::size_t size = whole_pages(expected_bytes);
   if (size == 0 || !is_shared_memory(from_peer.get(), size)) {
@@ -122,7 +131,8 @@ peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_byte
   void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, shared.get(), 0);
   if (memory == MAP_FAILED) {
     // EACCES, EPERM: opened for writing only. EBADF: opened for neither.
-    error = errno == EACCES || errno == EPERM || errno == EBADF ? make_error_code(errc::bad_region) : last_error();
+    error = errno == EACCES || errno == EPERM || errno == EBADF ? make_error_code(errc::bad_region)
+                                                                : last_error();
     return {};
   }
   peer_region mapped;

@@ -16,8 +16,9 @@ namespace ringbell::sys {
 
 namespace {
 
-// EVFILT_SIGNAL hears of each attempt to deliver a signal, blocked or not; the signal stays pending, to be taken by sigwait. It does not hear of one
-// that was pending before: that is announced by an event of our own (EVFILT_USER) with the same number.
+// EVFILT_SIGNAL hears of each attempt to deliver a signal, blocked or not; the signal stays
+// pending, to be taken by sigwait. It does not hear of one that was pending before: that is
+// announced by an event of our own (EVFILT_USER) with the same number.
 std::error_code add(native_handle queue, int signal, short filter, unsigned fflags) noexcept {
   struct kevent change;
   EV_SET(&change, static_cast<std::uintptr_t>(signal), filter, EV_ADD | EV_CLEAR, 0, 0, nullptr);
@@ -27,7 +28,8 @@ std::error_code add(native_handle queue, int signal, short filter, unsigned ffla
   return ::kevent(queue, &change, 1, nullptr, 0, nullptr) < 0 ? last_error() : std::error_code();
 }
 
-// Takes a pending signal. sigwait would wait for one that another handle has taken meanwhile: so one handle at a time.
+// Takes a pending signal. sigwait would wait for one that another handle has taken meanwhile: so
+// one handle at a time.
 bool take_pending(int signal) noexcept {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
@@ -46,13 +48,15 @@ std::error_code signal_handle::open(std::span<const int> signals) noexcept {
   handle queue(::kqueue());
   if (!queue || ::fcntl(queue.get(), F_SETFD, FD_CLOEXEC) != 0) return last_error();
   sigset_t pending;
-  // The caller has blocked them: what is pending from now on stays so. Added first, so that each shows in one of the two ways.
+  // The caller has blocked them: what is pending from now on stays so. Added first, so that each
+  // shows in one of the two ways.
   for (const int signal : signals)
     if (const std::error_code error = add(queue.get(), signal, EVFILT_SIGNAL, 0)) return error;
   ::sigpending(&pending);
   for (const int signal : signals) {
     if (sigismember(&pending, signal) != 1) continue;
-    if (const std::error_code error = add(queue.get(), signal, EVFILT_USER, NOTE_TRIGGER)) return error;
+    if (const std::error_code error = add(queue.get(), signal, EVFILT_USER, NOTE_TRIGGER))
+      return error;
   }
   handle_ = std::move(queue);
   return {};
@@ -62,7 +66,8 @@ result<int> signal_handle::take() noexcept {
   const timespec at_once{};
   for (;;) {
     struct kevent event;
-    const int count = retry([&] { return ::kevent(handle_.get(), nullptr, 0, &event, 1, &at_once); });
+    const int count =
+        retry([&] { return ::kevent(handle_.get(), nullptr, 0, &event, 1, &at_once); });
     if (count < 0) return last_error();
     if (count == 0) return errc::would_block;
     if (take_pending(static_cast<int>(event.ident))) return static_cast<int>(event.ident);

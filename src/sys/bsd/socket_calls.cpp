@@ -12,15 +12,16 @@ namespace ringbell::sys {
 
 namespace {
 
-// Not in one step with the socket's birth: a child that another thread starts just then inherits the descriptor, and keeps the connection open.
-// No system without SOCK_CLOEXEC offers a way out.
+// Not in one step with the socket's birth: a child that another thread starts just then inherits
+// the descriptor, and keeps the connection open. No system without SOCK_CLOEXEC offers a way out.
 bool prepare(native_handle socket) noexcept {
 #ifdef SO_NOSIGPIPE
   const int on = 1;
   if (::setsockopt(socket, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on) != 0) return false;
 #endif
   const int flags = ::fcntl(socket, F_GETFL);
-  return flags >= 0 && ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) == 0 && ::fcntl(socket, F_SETFD, FD_CLOEXEC) == 0;
+  return flags >= 0 && ::fcntl(socket, F_SETFL, flags | O_NONBLOCK) == 0 &&
+         ::fcntl(socket, F_SETFD, FD_CLOEXEC) == 0;
 }
 
 }  // namespace
@@ -49,8 +50,10 @@ handle accept_socket(native_handle listening) noexcept {
   return made;
 }
 
-// The socket cannot be given a mode before it has a name, and the umask is the whole process's. But until it listens nobody can connect.
-int bind_private(native_handle socket, const unix_address& address, const std::string& path) noexcept {
+// The socket cannot be given a mode before it has a name, and the umask is the whole process's. But
+// until it listens nobody can connect.
+int bind_private(native_handle socket, const unix_address& address,
+                 const std::string& path) noexcept {
   if (::bind(socket, address.get(), address.size()) != 0) return -1;
   if (::fchmodat(AT_FDCWD, path.c_str(), 0600, AT_SYMLINK_NOFOLLOW) == 0) return 0;
   const int error = errno;
@@ -89,17 +92,21 @@ ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept 
 
 handles_kept_out keep_handles_out(native_handle) noexcept { return handles_kept_out::cannot; }
 
-// Not shut down before: that would close what is in it, here. So what the peer sends between this look and the close is closed here after all.
+// Not shut down before: that would close what is in it, here. So what the peer sends between this
+// look and the close is closed here after all.
 bool may_hold_handles(native_handle socket) noexcept {
   int bytes = 0;
   return ::ioctl(socket, FIONREAD, &bytes) != 0 || bytes != 0;
 }
 
 // Later than it came: a child that another thread starts in between inherits it.
-void close_on_exec(native_handle received) noexcept { (void)::fcntl(received, F_SETFD, FD_CLOEXEC); }
+void close_on_exec(native_handle received) noexcept {
+  (void)::fcntl(received, F_SETFD, FD_CLOEXEC);
+}
 
-// Room for more descriptors than a message can carry (macOS: some 500; a mbuf cluster of 2048 bytes). Where there is too little, these systems install all
-// of them and tell only of those that fit: the rest could never be closed. So all are taken, and those that are too many are closed.
+// Room for more descriptors than a message can carry (macOS: some 500; a mbuf cluster of 2048
+// bytes). Where there is too little, these systems install all of them and tell only of those that
+// fit: the rest could never be closed. So all are taken, and those that are too many are closed.
 std::size_t control_bytes() noexcept { return control_room; }
 
 }  // namespace ringbell::sys

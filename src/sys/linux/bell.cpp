@@ -12,7 +12,9 @@
 
 namespace ringbell::sys {
 
-bell_set system_bells() noexcept { return bell_bit(bell_kind::eventfd) | bell_bit(bell_kind::socket) | bell_bit(bell_kind::futex); }
+bell_set system_bells() noexcept {
+  return bell_bit(bell_kind::eventfd) | bell_bit(bell_kind::socket) | bell_bit(bell_kind::futex);
+}
 
 event_bell event_bell::create(std::error_code& error) noexcept {
   const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -21,13 +23,14 @@ event_bell event_bell::create(std::error_code& error) noexcept {
 }
 
 bool event_bell::is_event(native_handle h) noexcept {
-  // Asking for the kernel's name of the object is the one test that does not touch it (a read or a write could block, or do harm).
-  // No file can take that name: those of files start with a slash.
+  // Asking for the kernel's name of the object is the one test that does not touch it (a read or a
+  // write could block, or do harm). No file can take that name: those of files start with a slash.
   std::array<char, 32> link;
   std::array<char, 64> target;
   std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", h);
   const auto length = ::readlink(link.data(), target.data(), target.size());
-  return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) == "anon_inode:[eventfd]";
+  return length > 0 && std::string_view(target.data(), static_cast<std::size_t>(length)) ==
+                           "anon_inode:[eventfd]";
 }
 
 std::error_code event_bell::ring() noexcept {
@@ -42,6 +45,7 @@ void event_bell::drain() noexcept {
   (void)retry([&] { return ::read(handle_.get(), &rung, sizeof rung); });
 }
 
-void event_bell::rearm() noexcept {}  // each write is an event, whether the counter has been read or not
+void event_bell::rearm() noexcept {
+}  // each write is an event, whether the counter has been read or not
 
 }  // namespace ringbell::sys

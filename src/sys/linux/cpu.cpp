@@ -29,7 +29,9 @@ public:
       if (!set_ || errno != EINVAL) return;
     }
   }
-  unsigned count() const noexcept { return size_ ? static_cast<unsigned>(CPU_COUNT_S(bytes_, set_.get())) : 0; }
+  unsigned count() const noexcept {
+    return size_ ? static_cast<unsigned>(CPU_COUNT_S(bytes_, set_.get())) : 0;
+  }
   /// The first usable processor after `cpu`; -1 when there is none.
   int after(int cpu) const noexcept {
     while (++cpu < size_)
@@ -50,7 +52,8 @@ private:
 
 bool pin_this_thread(int cpu) noexcept {
   const auto size = static_cast<std::size_t>(cpu) + 1;
-  const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> one(CPU_ALLOC(size), [](cpu_set_t* set) { CPU_FREE(set); });
+  const std::unique_ptr<cpu_set_t, void (*)(cpu_set_t*)> one(CPU_ALLOC(size),
+                                                             [](cpu_set_t* set) { CPU_FREE(set); });
   if (!one) return false;
   CPU_ZERO_S(CPU_ALLOC_SIZE(size), one.get());
   CPU_SET_S(static_cast<std::size_t>(cpu), CPU_ALLOC_SIZE(size), one.get());

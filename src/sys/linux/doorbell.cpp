@@ -19,7 +19,8 @@ std::error_code add(native_handle set, native_handle what, std::uint32_t events)
 
 }  // namespace
 
-doorbell doorbell::create(local_socket& control, const event_bell& bell, std::error_code& error) noexcept {
+doorbell doorbell::create(local_socket& control, const event_bell& bell,
+                          std::error_code& error) noexcept {
   doorbell made;
   made.by_bytes_ = !bell;
   made.set_ = handle(::epoll_create1(EPOLL_CLOEXEC));
@@ -41,7 +42,9 @@ bool doorbell::answer(local_socket& control) noexcept {
   std::array<epoll_event, 2> events;
   const int n = ::epoll_wait(set_.get(), events.data(), static_cast<int>(events.size()), 0);
   bool hung_up = false;
-  for (int i = 0; i < n; ++i) hung_up |= (events[static_cast<std::size_t>(i)].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+  for (int i = 0; i < n; ++i)
+    hung_up |=
+        (events[static_cast<std::size_t>(i)].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
   return hung_up;
 }
 

@@ -21,7 +21,8 @@ std::string contents_of(const char* path) {
   return text;
 }
 
-// A number at the beginning of a file; nothing when there is none (`max`, no file), or it stands for no limit.
+// A number at the beginning of a file; nothing when there is none (`max`, no file), or it stands
+// for no limit.
 std::optional<std::uint64_t> number_in(const std::string& path) {
   constexpr std::uint64_t no_limit = std::uint64_t{1} << 60;
   const std::string text = contents_of(path.c_str());
@@ -30,11 +31,14 @@ std::optional<std::uint64_t> number_in(const std::string& path) {
   return value < no_limit ? std::optional(value) : std::nullopt;
 }
 
-// The smallest limit of a group and of those around it. In a container the path may be one outside of it: then only the root of what is mounted is found.
-std::optional<std::uint64_t> smallest(const std::string& root, std::string group, const char* file) {
+// The smallest limit of a group and of those around it. In a container the path may be one outside
+// of it: then only the root of what is mounted is found.
+std::optional<std::uint64_t> smallest(const std::string& root, std::string group,
+                                      const char* file) {
   std::optional<std::uint64_t> least;
   for (;;) {
-    if (const auto here = number_in(root + group + '/' + file)) least = std::min(least.value_or(*here), *here);
+    if (const auto here = number_in(root + group + '/' + file))
+      least = std::min(least.value_or(*here), *here);
     if (group.empty()) return least;
     group.resize(group.rfind('/') == std::string::npos ? 0 : group.rfind('/'));
   }
@@ -65,8 +69,10 @@ std::optional<std::uint64_t> control_group_memory() {
 
 std::string other_memory_limits() {
   std::string text;
-  if (const auto bytes = control_group_memory()) text = "the control group allows " + std::to_string(*bytes) + " bytes, ";
-  if (const auto maps = number_in("/proc/sys/vm/max_map_count")) text += "vm.max_map_count allows " + std::to_string(*maps) + " mappings";
+  if (const auto bytes = control_group_memory())
+    text = "the control group allows " + std::to_string(*bytes) + " bytes, ";
+  if (const auto maps = number_in("/proc/sys/vm/max_map_count"))
+    text += "vm.max_map_count allows " + std::to_string(*maps) + " mappings";
   return text;
 }
 

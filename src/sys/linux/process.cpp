@@ -15,10 +15,12 @@ namespace {
 using process_id = std::atomic<std::uint64_t>;
 static_assert(process_id::is_always_lock_free);
 
-/// A word that is 0 again in every forked child, whatever call made it: its page is not inherited (4.14). Null where that is not to be had.
+/// A word that is 0 again in every forked child, whatever call made it: its page is not inherited
+/// (4.14). Null where that is not to be had.
 process_id* make_note() noexcept {
   constexpr std::size_t bytes = 4096;
-  void* const page = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void* const page =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return nullptr;
   if (::madvise(page, bytes, MADV_WIPEONFORK) == 0) return new (page) process_id(0);
   ::munmap(page, bytes);
@@ -27,7 +29,8 @@ process_id* make_note() noexcept {
 
 }  // namespace
 
-// Asked several times for each connection that ends, to tell a forked child from its parent: so a system call each would show.
+// Asked several times for each connection that ends, to tell a forked child from its parent: so a
+// system call each would show.
 std::uint64_t current_process() noexcept {
   static process_id* const note = make_note();
   // relaxed: threads that find it unset all write the same.

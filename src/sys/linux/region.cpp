@@ -33,21 +33,28 @@ namespace ringbell::sys {
 
 namespace {
 
-// FUTURE_WRITE and not WRITE: the owner keeps its writable mapping, and the kernel refuses WRITE while there is one. So no region
-// that serves its purpose is sealed with WRITE alone, and `map` need not accept it.
+// FUTURE_WRITE and not WRITE: the owner keeps its writable mapping, and the kernel refuses WRITE
+// while there is one. So no region that serves its purpose is sealed with WRITE alone, and `map`
+// need not accept it.
 constexpr int required_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 
 int create_memfd() noexcept {
-  // Asked for first because a system with vm.memfd_noexec=2 grants nothing else; a kernel before 6.3 does not know it.
+  // Asked for first because a system with vm.memfd_noexec=2 grants nothing else; a kernel before
+  // 6.3 does not know it.
   const int fd = ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-  return fd >= 0 || errno != EINVAL ? fd : ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  return fd >= 0 || errno != EINVAL ? fd
+                                    : ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
 
-// The first page is touched at once, and asking for it costs less than the fault would. Before 5.14 the fault it is.
-void fetch_first_page(void* memory, int advice) noexcept { (void)::madvise(memory, page_size(), advice); }
+// The first page is touched at once, and asking for it costs less than the fault would. Before 5.14
+// the fault it is.
+void fetch_first_page(void* memory, int advice) noexcept {
+  (void)::madvise(memory, page_size(), advice);
+}
 
-// Every byte of such memory is there, now and later. The seals come first: with them in place the size cannot change between these
-// checks and the mapping, and what has seals is the kernel's own memory, which answers (and is closed) without asking anybody.
+// Every byte of such memory is there, now and later. The seals come first: with them in place the
+// size cannot change between these checks and the mapping, and what has seals is the kernel's own
+// memory, which answers (and is closed) without asking anybody.
 bool safe_to_read(native_handle fd, std::size_t size) noexcept {
   const int seals = ::fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & required_seals) != required_seals) return false;
@@ -77,7 +84,8 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
   region made;
   made.handle_ = handle(create_memfd());
   if (!made.handle_) {
-    error = errno == EINVAL || errno == ENOSYS ? make_error_code(errc::not_supported) : last_error();
+    error =
+        errno == EINVAL || errno == ENOSYS ? make_error_code(errc::not_supported) : last_error();
     return {};
   }
   const native_handle fd = made.handle_.get();
@@ -104,7 +112,8 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
   return made;
 }
 
-peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
+peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes,
+                             std::error_code& error) noexcept {
   error.clear();
   const std::size_t size = whole_pages(expected_bytes);
   if (size == 0 || !safe_to_read(from_peer.get(), size)) {

@@ -8,7 +8,8 @@
 
 #include <array>
 
-// Newer than the headers of some systems that have the kernel for it (6.16). Two architectures have numbers of their own.
+// Newer than the headers of some systems that have the kernel for it (6.16). Two architectures have
+// numbers of their own.
 #if !defined(SO_PASSRIGHTS) && !defined(__sparc__) && !defined(__hppa__)
 #define SO_PASSRIGHTS 83
 #endif
@@ -19,13 +20,16 @@ namespace {
 
 constexpr int socket_type = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
 constexpr std::size_t handle_bytes = sizeof(int) * received_handles::capacity;
-static_assert(CMSG_SPACE(handle_bytes) == CMSG_LEN(handle_bytes), "padding would let surplus handles in");
+static_assert(CMSG_SPACE(handle_bytes) == CMSG_LEN(handle_bytes),
+              "padding would let surplus handles in");
 static_assert(CMSG_SPACE(handle_bytes) <= control_room);
 
-// Out-of-band bytes can carry handles, too, and the next read would throw them away together. So they are part of the stream.
+// Out-of-band bytes can carry handles, too, and the next read would throw them away together. So
+// they are part of the stream.
 handle prepared(handle socket) noexcept {
   const int on = 1;
-  if (socket && ::setsockopt(socket.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) != 0) socket.reset();
+  if (socket && ::setsockopt(socket.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) != 0)
+    socket.reset();
   return socket;
 }
 
@@ -76,36 +80,44 @@ handle accept_socket(native_handle listening) noexcept {
   return prepared(handle(::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
 }
 
-// The file inherits the mode of the socket, so it is private from the start, and no umask, which is the whole process's, is touched.
+// The file inherits the mode of the socket, so it is private from the start, and no umask, which is
+// the whole process's, is touched.
 int bind_private(native_handle socket, const unix_address& address, const std::string&) noexcept {
   return ::fchmod(socket, 0600) != 0 ? -1 : ::bind(socket, address.get(), address.size());
 }
 
 int send_flags() noexcept { return MSG_DONTWAIT | MSG_NOSIGNAL; }
 
-// Handles are looked at, which gives copies of them, and only then taken off the socket without room for any. What the kernel lets go of then is never the last
-// of its file: either there is a copy, or the rest (too many of them, or no descriptors for all) stays in the socket, which another thread closes.
+// Handles are looked at, which gives copies of them, and only then taken off the socket without
+// room for any. What the kernel lets go of then is never the last of its file: either there is a
+// copy, or the rest (too many of them, or no descriptors for all) stays in the socket, which
+// another thread closes.
 int receive_flags() noexcept { return MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK; }
 
 bool take_received(native_handle socket, std::span<std::byte> bytes) noexcept {
   if (bytes.empty()) return true;  // the peer has hung up
-  return retry([&] { return ::recv(socket, bytes.data(), bytes.size(), MSG_DONTWAIT); }) == static_cast<ssize_t>(bytes.size());
+  return retry([&] { return ::recv(socket, bytes.data(), bytes.size(), MSG_DONTWAIT); }) ==
+         static_cast<ssize_t>(bytes.size());
 }
 
 ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept {
   const look seen = look_at(socket, into);
   if (seen.handles) return 0;
   if (seen.bytes <= 0) return seen.bytes;
-  return retry([&] { return ::recv(socket, into.data(), static_cast<std::size_t>(seen.bytes), MSG_DONTWAIT); });
+  return retry([&] {
+    return ::recv(socket, into.data(), static_cast<std::size_t>(seen.bytes), MSG_DONTWAIT);
+  });
 }
 
-// A sender looks at the option and adds its message to the queue under one and the same lock, and a read takes that lock as well. So a sender that saw the option set has
-// its message in the queue when the read after the change is done, and a later one sees that it is not.
+// A sender looks at the option and adds its message to the queue under one and the same lock, and a
+// read takes that lock as well. So a sender that saw the option set has its message in the queue
+// when the read after the change is done, and a later one sees that it is not.
 handles_kept_out keep_handles_out(native_handle socket) noexcept {
   handles_kept_out done = handles_kept_out::cannot;
 #ifdef SO_PASSRIGHTS
   const int off = 0;
-  if (::setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) == 0) done = handles_kept_out::yes;
+  if (::setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) == 0)
+    done = handles_kept_out::yes;
 #endif
   // Without a byte there is nothing: not yet, or the peer has gone.
   std::byte one;

@@ -21,7 +21,8 @@ constexpr std::uint64_t usual_overflow_user = 65534;
 // As many as there are; the last number is no id.
 constexpr std::uint64_t all_users = 0xffffffff;
 
-/// A file of /proc, as far as it fits. Without the stream classes: this runs while a client is let in, maybe without memory.
+/// A file of /proc, as far as it fits. Without the stream classes: this runs while a client is let
+/// in, maybe without memory.
 class small_file {
 public:
   explicit small_file(const char* path) noexcept {
@@ -35,7 +36,8 @@ public:
   bool next(std::uint64_t& number) noexcept {
     const auto digit = rest_.find_first_of("0123456789");
     if (digit == rest_.npos) return false;
-    const auto [end, error] = std::from_chars(rest_.data() + digit, rest_.data() + rest_.size(), number);
+    const auto [end, error] =
+        std::from_chars(rest_.data() + digit, rest_.data() + rest_.size(), number);
     rest_.remove_prefix(static_cast<std::size_t>(end - rest_.data()));
     return error == std::errc();
   }
@@ -51,7 +53,8 @@ std::uint64_t overflow_user() noexcept {
   return user;
 }
 
-// The map has lines of three numbers: first id inside, first id outside, how many. It can be written at any time, once.
+// The map has lines of three numbers: first id inside, first id outside, how many. It can be
+// written at any time, once.
 bool sees_all_users() noexcept {
   small_file map("/proc/self/uid_map");
   std::uint64_t inside = 0, outside = 0, count = 0, total = 0;

@@ -36,17 +36,21 @@ public:
     while (used <= word && !used_.compare_exchange_weak(used, word + 1)) {}
     words_[word].fetch_or(bit(fd));
   }
-  bool remove(int fd) noexcept { return (words_[static_cast<std::size_t>(fd) / 64].fetch_and(~bit(fd)) & bit(fd)) != 0; }
+  bool remove(int fd) noexcept {
+    return (words_[static_cast<std::size_t>(fd) / 64].fetch_and(~bit(fd)) & bit(fd)) != 0;
+  }
 
   std::size_t size() const noexcept {
     std::size_t n = 0;
-    for (std::size_t i = 0; i < used_; ++i) n += static_cast<std::size_t>(std::popcount(words_[i].load()));
+    for (std::size_t i = 0; i < used_; ++i)
+      n += static_cast<std::size_t>(std::popcount(words_[i].load()));
     return n;
   }
   template <class F>
   void for_each(F f) const noexcept {
     for (std::size_t i = 0; i < used_; ++i)
-      for (std::uint64_t left = words_[i]; left != 0; left &= left - 1) f(static_cast<int>(i) * 64 + std::countr_zero(left));
+      for (std::uint64_t left = words_[i]; left != 0; left &= left - 1)
+        f(static_cast<int>(i) * 64 + std::countr_zero(left));
   }
 
   void clear() noexcept {
@@ -61,16 +65,19 @@ private:
 
 // Never destroyed: the thread uses all this until the process ends.
 constinit descriptor_set to_close;
-constinit descriptor_set unread;  // those of them that are sockets of this library's, with handles in them
+constinit descriptor_set
+    unread;  // those of them that are sockets of this library's, with handles in them
 constinit std::atomic<std::uint32_t> additions{0};
 constinit std::atomic<bool> closing_one{false};
 constinit std::atomic<bool> has_thread{false};
 
-// The process that all this is about, or, with `being_cleared`, the one that is about to forget what its parent left in its memory.
+// The process that all this is about, or, with `being_cleared`, the one that is about to forget
+// what its parent left in its memory.
 constinit std::atomic<std::uint64_t> owner{0};
 constexpr std::uint64_t being_cleared = std::uint64_t{1} << 63;
 
-/// A forked child has none of its parent's threads, and may have closed its copies of the descriptors: the numbers mean nothing in it.
+/// A forked child has none of its parent's threads, and may have closed its copies of the
+/// descriptors: the numbers mean nothing in it.
 void forget_the_parents() noexcept {
   const std::uint64_t here = current_process();
   std::uint64_t known = owner.load();
@@ -94,8 +101,9 @@ void close_foreign(handle h, int depth) noexcept;
 // Sockets in sockets in sockets: the kernel allows few levels.
 constexpr int deepest = 8;
 
-/// Takes the handles out of a socket and closes them, each as if it had come alone. Where they are looked at before they are taken (Linux), sockets among them have
-/// been kept from lingering by the time that the kernel lets go of them.
+/// Takes the handles out of a socket and closes them, each as if it had come alone. Where they are
+/// looked at before they are taken (Linux), sockets among them have been kept from lingering by the
+/// time that the kernel lets go of them.
 void empty(native_handle socket, int depth) noexcept {
   // More than a peer can have put into one of ours. Another's may be written to all the time.
   constexpr int reads = 100'000;
@@ -140,7 +148,8 @@ void close_foreign(handle h, int depth) noexcept {
   (void)::setsockopt(h.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   sockaddr_storage name{};
   size = sizeof name;
-  const bool local = ::getsockname(h.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0 && name.ss_family == AF_UNIX;
+  const bool local = ::getsockname(h.get(), reinterpret_cast<sockaddr*>(&name), &size) == 0 &&
+                     name.ss_family == AF_UNIX;
   if (local && depth < deepest) empty(h.get(), depth);
 }
 

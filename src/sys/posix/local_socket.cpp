@@ -90,7 +90,8 @@ std::array<local_socket, 2> local_socket::pair(std::error_code& error) noexcept 
 
 result<peer_identity> local_socket::peer() const noexcept { return identity_of_peer(native()); }
 
-result<std::size_t> local_socket::send(std::span<const std::byte> bytes, std::span<const native_handle> handles) noexcept {
+result<std::size_t> local_socket::send(std::span<const std::byte> bytes,
+                                       std::span<const native_handle> handles) noexcept {
   // Handles need a byte to travel with.
   if (handles.size() > received_handles::capacity || (bytes.empty() && !handles.empty()))
     return std::make_error_code(std::errc::invalid_argument);
@@ -114,7 +115,8 @@ result<std::size_t> local_socket::send(std::span<const std::byte> bytes, std::sp
   return static_cast<std::size_t>(sent);
 }
 
-result<std::size_t> local_socket::receive(std::span<std::byte> into, received_handles& handles) noexcept {
+result<std::size_t> local_socket::receive(std::span<std::byte> into,
+                                          received_handles& handles) noexcept {
   // Would look like a hang-up.
   if (into.empty()) return std::make_error_code(std::errc::invalid_argument);
 
@@ -136,11 +138,14 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into, received_ha
   const bool truncated = (message.msg_flags & MSG_CTRUNC) != 0;
   if (truncated || had + came > received_handles::capacity) {
     close_all(handles);
-    // Cut short with room left: this process is at its limit of descriptors, for which the peer is not to blame.
-    if (truncated && came < received_handles::capacity) return std::make_error_code(std::errc::too_many_files_open);
+    // Cut short with room left: this process is at its limit of descriptors, for which the peer is
+    // not to blame.
+    if (truncated && came < received_handles::capacity)
+      return std::make_error_code(std::errc::too_many_files_open);
     return errc::bad_peer;
   }
-  if (!take_received(native(), into.first(static_cast<std::size_t>(received)))) return errc::bad_peer;
+  if (!take_received(native(), into.first(static_cast<std::size_t>(received))))
+    return errc::bad_peer;
   return static_cast<std::size_t>(received);
 }
 
@@ -154,15 +159,18 @@ std::error_code local_socket::ring() noexcept {
 }
 
 bool local_socket::drain() noexcept {
-  // The bound is far above what a socket buffer holds by default, so only a peer that never stops ringing reaches it; each read made room, so its next ring is an
-  // event again.
+  // The bound is far above what a socket buffer holds by default, so only a peer that never stops
+  // ringing reaches it; each read made room, so its next ring is an event again.
   constexpr int reads = 64;
   std::byte sink[4096];
   for (int i = 0; i < reads; ++i) {
-    const auto n =
-        retry([&] { return end_.lets_handles_in() ? receive_bytes(native(), sink) : ::recv(native(), sink, sizeof sink, MSG_DONTWAIT); });
+    const auto n = retry([&] {
+      return end_.lets_handles_in() ? receive_bytes(native(), sink)
+                                    : ::recv(native(), sink, sizeof sink, MSG_DONTWAIT);
+    });
     if (n == 0) return true;
-    // What is left for lack of memory is no harm: the drain is followed by a look at the ring, and another byte is another event.
+    // What is left for lack of memory is no harm: the drain is followed by a look at the ring, and
+    // another byte is another event.
     if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK && !lacks_memory(errno);
   }
   return false;
@@ -188,7 +196,8 @@ bool descriptor_reserve::give_one() noexcept {
 
 std::size_t descriptor_limit() noexcept {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return std::numeric_limits<std::size_t>::max();
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+    return std::numeric_limits<std::size_t>::max();
   return static_cast<std::size_t>(limit.rlim_cur);
 }
 
@@ -213,7 +222,8 @@ std::error_code path_error() noexcept {
 
 bool is_at(const struct stat& opened, const std::string& path) noexcept {
   struct stat named{};
-  return ::lstat(path.c_str(), &named) == 0 && named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+  return ::lstat(path.c_str(), &named) == 0 && named.st_dev == opened.st_dev &&
+         named.st_ino == opened.st_ino;
 }
 
 // For messages: what is in the way of a listener, and what to do about it; empty when nothing is.
@@ -222,16 +232,20 @@ std::string obstacle(const char* what, const std::string& path, bool (*right)(co
   if (::lstat(path.c_str(), &found) != 0) return {};
   if (!right(found)) return "; " + path + " is no " + what + "; remove it, or choose another path";
   if (found.st_uid == current_user()) return {};
-  return std::string("; the ") + what + ' ' + path + " belongs to user " + std::to_string(found.st_uid) +
+  return std::string("; the ") + what + ' ' + path + " belongs to user " +
+         std::to_string(found.st_uid) +
          "; when no server of that user is there any more, remove it, else choose another path";
 }
 
 bool is_socket(const struct stat& file) noexcept { return S_ISSOCK(file.st_mode); }
 // A lock file is empty; anything else is somebody's file, and would be removed with the lock.
-bool is_lock_file(const struct stat& file) noexcept { return S_ISREG(file.st_mode) && file.st_size == 0; }
+bool is_lock_file(const struct stat& file) noexcept {
+  return S_ISREG(file.st_mode) && file.st_size == 0;
+}
 
-// With O_CREAT the kernel refuses even root another user's file in a sticky folder (fs.protected_regular), so what is there is opened without. Neither a
-// link nor a pipe in its place shall mislead or hang us.
+// With O_CREAT the kernel refuses even root another user's file in a sticky folder
+// (fs.protected_regular), so what is there is opened without. Neither a link nor a pipe in its
+// place shall mislead or hang us.
 handle open_lock(const std::string& path) {
   constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   handle there(retry([&] { return ::open(path.c_str(), flags); }));
@@ -239,8 +253,9 @@ handle open_lock(const std::string& path) {
   return handle(retry([&] { return ::open(path.c_str(), flags | O_CREAT | O_EXCL, 0600); }));
 }
 
-// Opens, or creates, the lock file and locks it. The server before us may remove the file between our open and our lock, and we would
-// hold the lock of a file that nobody else finds: so look whether it is still there under its name, else start again.
+// Opens, or creates, the lock file and locks it. The server before us may remove the file between
+// our open and our lock, and we would hold the lock of a file that nobody else finds: so look
+// whether it is still there under its name, else start again.
 handle take_lock(const std::string& path, std::error_code& error) {
   // Each turn lost means that another server came or went in these microseconds.
   constexpr int attempts = 100;
@@ -269,7 +284,8 @@ handle take_lock(const std::string& path, std::error_code& error) {
   return {};
 }
 
-// Removes what a dead server left. The lock keeps ringbell's servers out; a server of another kind shows by answering.
+// Removes what a dead server left. The lock keeps ringbell's servers out; a server of another kind
+// shows by answering.
 std::error_code remove_stale(const std::string& path, const unix_address& address) noexcept {
   struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? std::error_code() : path_error();
@@ -277,7 +293,8 @@ std::error_code remove_stale(const std::string& path, const unix_address& addres
 
   const socket_end probe(open_socket());
   if (!probe) return last_error();
-  if (retry([&] { return ::connect(probe.get(), address.get(), address.size()); }) == 0) return errc::name_in_use;
+  if (retry([&] { return ::connect(probe.get(), address.get(), address.size()); }) == 0)
+    return errc::name_in_use;
   // A full backlog, or a socket of another type, is alive as well.
   if (errno == EAGAIN || errno == EPROTOTYPE) return errc::name_in_use;
   if (errno == ENOENT) return {};
@@ -287,7 +304,8 @@ std::error_code remove_stale(const std::string& path, const unix_address& addres
 
 }  // namespace
 
-local_listener local_listener::bind(const std::string& path, bool for_all_users, std::error_code& error) {
+local_listener local_listener::bind(const std::string& path, bool for_all_users,
+                                    std::error_code& error) {
   const unix_address address(path);
   if (!address) {
     error = errc::bad_name;
@@ -313,8 +331,8 @@ local_listener local_listener::bind(const std::string& path, bool for_all_users,
   }
   made.socket_ = std::move(socket);
 
-  // Opening it up afterwards gives nothing away in between; the umask would have taken bits from a wider mode. The kernel cuts the
-  // backlog to its own limit.
+  // Opening it up afterwards gives nothing away in between; the umask would have taken bits from a
+  // wider mode. The kernel cuts the backlog to its own limit.
   if ((for_all_users && ::fchmodat(AT_FDCWD, path.c_str(), 0666, AT_SYMLINK_NOFOLLOW) != 0) ||
       ::listen(made.native(), std::numeric_limits<int>::max()) != 0) {
     error = last_error();
@@ -329,14 +347,19 @@ std::string local_listener::obstacles(const std::string& path) {
 
 namespace {
 
-/// Hangs up on the clients in the backlog, each as `socket_end` closes a socket that was not read. False when some may be left: there is no descriptor for
-/// them, or they are too many.
+/// Hangs up on the clients in the backlog, each as `socket_end` closes a socket that was not read.
+/// False when some may be left: there is no descriptor for them, or they are too many.
 bool hang_up_on_clients(native_handle listening) noexcept {
-  ::shutdown(listening, SHUT_RDWR);  // on Linux no client gets into the backlog afterwards, and accept() says EINVAL when it is empty
-  constexpr int most = 4096;         // Linux' largest backlog, unless somebody has changed it
+  ::shutdown(
+      listening,
+      // on Linux no client gets into the backlog afterwards, and accept() says EINVAL when it is
+      // empty
+      SHUT_RDWR);
+  constexpr int most = 4096;  // Linux' largest backlog, unless somebody has changed it
   for (int i = 0; i < most; ++i) {
     handle client = accept_socket(listening);
-    if (!client && errno != EINTR && errno != ECONNABORTED) return errno == EINVAL || errno == EAGAIN || errno == EWOULDBLOCK;
+    if (!client && errno != EINTR && errno != ECONNABORTED)
+      return errno == EINVAL || errno == EAGAIN || errno == EWOULDBLOCK;
     const socket_end closing(std::move(client));
   }
   return false;
@@ -359,8 +382,8 @@ local_listener& local_listener::operator=(local_listener&& other) noexcept {
 local_listener::~local_listener() { close(); }
 
 void local_listener::close() noexcept {
-  // A child that was forked shares the lock, but the name is its parent's. And when the lock file is not ours any more (somebody
-  // cleaned the folder), the name may be another server's by now.
+  // A child that was forked shares the lock, but the name is its parent's. And when the lock file
+  // is not ours any more (somebody cleaned the folder), the name may be another server's by now.
   struct stat locked{};
   const bool ours = process_ == ::getpid();
   if (lock_ && ours && ::fstat(lock_.get(), &locked) == 0 && is_at(locked, lock_path_)) {
@@ -368,7 +391,8 @@ void local_listener::close() noexcept {
     if (socket_) ::unlink(path_.c_str());
     ::unlink(lock_path_.c_str());
   }
-  // Clients in the backlog may have sent handles already, which are closed with it. (A child's copy closes nothing.)
+  // Clients in the backlog may have sent handles already, which are closed with it. (A child's copy
+  // closes nothing.)
   if (socket_ && ours && !hang_up_on_clients(socket_.get())) close_unread(std::move(socket_));
   socket_.reset();
   lock_.reset();
@@ -382,7 +406,8 @@ local_socket local_listener::accept(std::error_code& error) noexcept {
       return local_socket(std::move(accepted));
     }
     if (errno == EINTR || errno == ECONNABORTED) continue;
-    error = errno == EAGAIN || errno == EWOULDBLOCK ? make_error_code(errc::would_block) : last_error();
+    error =
+        errno == EAGAIN || errno == EWOULDBLOCK ? make_error_code(errc::would_block) : last_error();
     return {};
   }
 }

@@ -19,7 +19,8 @@ public:
     sigset_t all;
     sigfillset(&all);
     // When a fault's signal is blocked, the kernel ends the process without asking its handler.
-    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS}) sigdelset(&all, fault);
+    for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
+      sigdelset(&all, fault);
     ::pthread_sigmask(SIG_BLOCK, &all, &before_);
   }
   signals_blocked(const signals_blocked&) = delete;

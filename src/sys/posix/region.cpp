@@ -22,7 +22,9 @@ std::size_t page_size() noexcept {
 }
 
 region::region(region&& other) noexcept
-    : handle_(std::move(other.handle_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : handle_(std::move(other.handle_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 region& region::operator=(region&& other) noexcept {
   if (this != &other) {
@@ -36,7 +38,8 @@ region& region::operator=(region&& other) noexcept {
 
 region::~region() { unmap(data_, size_); }
 
-peer_region::peer_region(peer_region&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+peer_region::peer_region(peer_region&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 peer_region& peer_region::operator=(peer_region&& other) noexcept {
   if (this != &other) {

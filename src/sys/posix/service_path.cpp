@@ -26,16 +26,18 @@ bool is_path(std::string_view name) noexcept { return name.find('/') != name.npo
 
 // Not std::isalnum: what is a letter there depends on the locale, and both sides must agree.
 bool allowed(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
 }
 
 bool valid_name(std::string_view name) noexcept {
   // The lock of `echo` is `echo.lock`, so no service can be called that.
-  return !name.empty() && name.size() <= max_name && name.front() != '.' && !name.ends_with(lock_suffix) &&
-         std::all_of(name.begin(), name.end(), allowed);
+  return !name.empty() && name.size() <= max_name && name.front() != '.' &&
+         !name.ends_with(lock_suffix) && std::all_of(name.begin(), name.end(), allowed);
 }
 
-// The absolute path that an environment variable holds, without slashes at its end; nothing when it holds none, or does not count.
+// The absolute path that an environment variable holds, without slashes at its end; nothing when it
+// holds none, or does not count.
 std::optional<std::string_view> absolute_path_in(const char* variable) noexcept {
   const char* const value = trusted_variable(variable);
   if (!value || *value != '/') return std::nullopt;
@@ -46,19 +48,23 @@ std::optional<std::string_view> absolute_path_in(const char* variable) noexcept 
 constexpr const char* runtime_variable = "XDG_RUNTIME_DIR";
 
 std::string service_folder() {
-  if (const auto runtime = absolute_path_in(runtime_variable)) return std::string(*runtime) + "/ringbell";
+  if (const auto runtime = absolute_path_in(runtime_variable))
+    return std::string(*runtime) + "/ringbell";
   const uid_t user = ::geteuid();
   if (user == 0) return root_service_folder();
-  return std::string(absolute_path_in("TMPDIR").value_or("/tmp")) + "/ringbell-" + std::to_string(user);
+  return std::string(absolute_path_in("TMPDIR").value_or("/tmp")) + "/ringbell-" +
+         std::to_string(user);
 }
 
 // -- whether a folder is safe --
 
 bool is_this_user(uid_t user) noexcept { return user == current_user(); }
 
-// Where an id may stand for several users: only the owner may set a mode, be it the one that is set. A link has none.
+// Where an id may stand for several users: only the owner may set a mode, be it the one that is
+// set. A link has none.
 bool is_ours(const std::string& path, const struct stat& found) noexcept {
-  if (!is_this_user(found.st_uid) || names_one_user(found.st_uid)) return is_this_user(found.st_uid);
+  if (!is_this_user(found.st_uid) || names_one_user(found.st_uid))
+    return is_this_user(found.st_uid);
   return !S_ISLNK(found.st_mode) && ::chmod(path.c_str(), found.st_mode & 07777) == 0;
 }
 
@@ -68,11 +74,18 @@ std::string octal(mode_t mode) {
   return text;
 }
 
-std::string whose(const struct stat& found) { return "belongs to user " + std::to_string(found.st_uid); }
-std::string whose_and_mode(const struct stat& found) { return whose(found) + " and has mode " + octal(found.st_mode); }
-std::string this_user_or_root() { return current_user() == 0 ? "root" : "user " + text_of(current_user()) + " or root"; }
+std::string whose(const struct stat& found) {
+  return "belongs to user " + std::to_string(found.st_uid);
+}
+std::string whose_and_mode(const struct stat& found) {
+  return whose(found) + " and has mode " + octal(found.st_mode);
+}
+std::string this_user_or_root() {
+  return current_user() == 0 ? "root" : "user " + text_of(current_user()) + " or root";
+}
 
-// What is wrong with a place: an error, and the words for it. Words are made only for what is wrong.
+// What is wrong with a place: an error, and the words for it. Words are made only for what is
+// wrong.
 struct fault {
   fault() noexcept = default;
   fault(std::error_code e, std::string w) : error(e), words(std::move(w)) {}
@@ -80,11 +93,16 @@ struct fault {
   std::string words;
 };
 
-fault unsafe(const std::string& path, const std::string& what) { return {errc::unsafe_directory, path + ' ' + what}; }
-fault cannot_look(const std::string& path, std::error_code error) { return {error, path + " cannot be looked at"}; }
+fault unsafe(const std::string& path, const std::string& what) {
+  return {errc::unsafe_directory, path + ' ' + what};
+}
+fault cannot_look(const std::string& path, std::error_code error) {
+  return {error, path + " cannot be looked at"};
+}
 
-// The folder around must be its user's or root's, and no other user may put something else in the place of what is in it. A link counts as what it leads to,
-// unless somebody else can let it lead elsewhere.
+// The folder around must be its user's or root's, and no other user may put something else in the
+// place of what is in it. A link counts as what it leads to, unless somebody else can let it lead
+// elsewhere.
 fault fault_around(const std::string& parent, struct stat& found) {
   struct stat named{};
   if (::lstat(parent.c_str(), &named) != 0 || ::stat(parent.c_str(), &found) != 0) {
@@ -95,32 +113,41 @@ fault fault_around(const std::string& parent, struct stat& found) {
   }
   const auto trusted = [&](const struct stat& s) { return is_ours(parent, s) || s.st_uid == 0; };
   if (!S_ISDIR(found.st_mode)) return unsafe(parent, "is no folder, and " + whose(found));
-  if (!trusted(named)) return unsafe(parent, whose_and_mode(named) + ": expected " + this_user_or_root());
-  if (!trusted(found)) return unsafe(parent, "leads to a folder that " + whose_and_mode(found) + ": expected " + this_user_or_root());
+  if (!trusted(named))
+    return unsafe(parent, whose_and_mode(named) + ": expected " + this_user_or_root());
+  if (!trusted(found))
+    return unsafe(parent, "leads to a folder that " + whose_and_mode(found) + ": expected " +
+                              this_user_or_root());
   if ((found.st_mode & 022) != 0 && (found.st_mode & S_ISVTX) == 0)
-    return unsafe(parent, whose_and_mode(found) + ": others may rename what is in it (expected mode 0700, or a sticky folder)");
+    return unsafe(parent,
+                  whose_and_mode(found) +
+                      ": others may rename what is in it (expected mode 0700, or a sticky folder)");
   return {};
 }
 
-// Whether it was there or not: in a temporary directory any user could have been faster. Once it is seen to be ours, no other user can put another in its
-// place.
+// Whether it was there or not: in a temporary directory any user could have been faster. Once it is
+// seen to be ours, no other user can put another in its place.
 fault fault_of(const std::string& folder, const std::string& parent, const struct stat& around) {
   struct stat found{};
   if (::lstat(folder.c_str(), &found) != 0) {
     const std::error_code error = last_error();
     if (error == std::errc::permission_denied)
-      return unsafe(parent, whose_and_mode(around) + ": user " + text_of(current_user()) + " may not enter it");
+      return unsafe(parent, whose_and_mode(around) + ": user " + text_of(current_user()) +
+                                " may not enter it");
     if (error != std::errc::no_such_file_or_directory) return cannot_look(folder, error);
     return {error, folder + " does not exist; " + parent + ' ' + whose_and_mode(around)};
   }
   if (S_ISLNK(found.st_mode)) return unsafe(folder, "is a link, and " + whose(found));
   if (!S_ISDIR(found.st_mode)) return unsafe(folder, "is no folder, and " + whose(found));
   if (!is_ours(folder, found) || (found.st_mode & 077) != 0)
-    return unsafe(folder, whose_and_mode(found) + ": expected user " + text_of(current_user()) + " and mode 0700");
+    return unsafe(folder, whose_and_mode(found) + ": expected user " + text_of(current_user()) +
+                              " and mode 0700");
   return {};
 }
 
-std::string parent_of(const std::string& folder) { return folder.substr(0, std::max<std::size_t>(1, folder.rfind('/'))); }
+std::string parent_of(const std::string& folder) {
+  return folder.substr(0, std::max<std::size_t>(1, folder.rfind('/')));
+}
 
 fault fault_of_place(const std::string& folder) {
   const std::string parent = parent_of(folder);
@@ -131,10 +158,14 @@ fault fault_of_place(const std::string& folder) {
 
 std::string why_there() {
   const std::string variable = std::string("$") + runtime_variable;
-  if (!environment_counts()) return variable + " does not count in a program with set-user-id, set-group-id or file capabilities";
+  if (!environment_counts())
+    return variable +
+           " does not count in a program with set-user-id, set-group-id or file capabilities";
   if (absolute_path_in(runtime_variable)) return "from " + variable;
   const char* const value = trusted_variable(runtime_variable);
-  return variable + (value && *value ? " is '" + std::string(value) + "', which is no absolute path, so it does not count" : " is not set");
+  return variable + (value && *value ? " is '" + std::string(value) +
+                                           "', which is no absolute path, so it does not count"
+                                     : " is not set");
 }
 
 }  // namespace
@@ -165,7 +196,8 @@ std::error_code check_service_folder(std::string_view name) {
 }
 
 std::error_code check_server(std::string_view name, const peer_identity& server) {
-  const bool expected = is_path(name) || is_this_user(static_cast<uid_t>(server.user)) || is_superuser(server.user);
+  const bool expected =
+      is_path(name) || is_this_user(static_cast<uid_t>(server.user)) || is_superuser(server.user);
   return expected ? std::error_code() : make_error_code(errc::unsafe_directory);
 }
 
@@ -181,7 +213,9 @@ std::string describe_service(std::string_view name) {
   const std::size_t length = service_folder().size() + 1 + name.size();
   const bool fits = length <= max_socket_path;
   return quoted + " in " + describe_service_folder() +
-         (fits ? "" : ": that path has " + std::to_string(length) + " bytes, and a socket's at most " + std::to_string(max_socket_path));
+         (fits ? ""
+               : ": that path has " + std::to_string(length) + " bytes, and a socket's at most " +
+                     std::to_string(max_socket_path));
 }
 
 }  // namespace ringbell::sys

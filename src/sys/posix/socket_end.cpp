@@ -6,7 +6,8 @@
 
 namespace ringbell::sys {
 
-socket_end::socket_end(handle&& connected) noexcept : fd_(connected.release()), process_(current_process()) {}
+socket_end::socket_end(handle&& connected) noexcept
+    : fd_(connected.release()), process_(current_process()) {}
 
 bool socket_end::let_no_handles_in() noexcept {
   const handles_kept_out done = keep_handles_out(fd_);
@@ -17,7 +18,9 @@ bool socket_end::let_no_handles_in() noexcept {
 void socket_end::close() noexcept {
   handle closing(std::exchange(fd_, invalid_handle));
   // A forked child closes a copy only: what is in the socket is its parent's to take out.
-  if (closing && lets_handles_in_ && process_ == current_process() && may_hold_handles(closing.get())) close_unread(std::move(closing));
+  if (closing && lets_handles_in_ && process_ == current_process() &&
+      may_hold_handles(closing.get()))
+    close_unread(std::move(closing));
 }
 
 }  // namespace ringbell::sys

@@ -26,7 +26,8 @@ inline void wait_for_memory() noexcept {
   ::nanosleep(&pause, nullptr);
 }
 
-/// As retry(), for what somebody else sleeps on: while the kernel lacks memory, too, a millisecond apart. Gives up after a tenth of a second.
+/// As retry(), for what somebody else sleeps on: while the kernel lacks memory, too, a millisecond
+/// apart. Gives up after a tenth of a second.
 template <class F>
 auto insist(F call) noexcept {
   constexpr int attempts = 100;

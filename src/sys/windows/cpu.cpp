@@ -14,7 +14,8 @@ namespace {
 
 constexpr int cpus_in_group = 64;
 
-// The thread's processors, within its group of up to 64. A thread that may run in several groups (Windows 11 with more than 64 processors) shows one.
+// The thread's processors, within its group of up to 64. A thread that may run in several groups
+// (Windows 11 with more than 64 processors) shows one.
 GROUP_AFFINITY affinity() noexcept {
   GROUP_AFFINITY found{};
   if (!::GetThreadGroupAffinity(::GetCurrentThread(), &found)) found.Mask = 0;
@@ -28,7 +29,9 @@ int lowest(const GROUP_AFFINITY& of) noexcept {
 
 }  // namespace
 
-unsigned usable_cpus() noexcept { return std::max(1U, static_cast<unsigned>(std::popcount(std::uint64_t{affinity().Mask}))); }
+unsigned usable_cpus() noexcept {
+  return std::max(1U, static_cast<unsigned>(std::popcount(std::uint64_t{affinity().Mask})));
+}
 
 int only_cpu() noexcept {
   const GROUP_AFFINITY found = affinity();

@@ -7,8 +7,10 @@
 
 namespace ringbell::sys {
 
-// No object here stands for several others. But the bell is an event, and what the pipe tells is told by one, too: so both are made to use the bell's.
-doorbell doorbell::create(local_socket& control, const event_bell& bell, std::error_code& error) noexcept {
+// No object here stands for several others. But the bell is an event, and what the pipe tells is
+// told by one, too: so both are made to use the bell's.
+doorbell doorbell::create(local_socket& control, const event_bell& bell,
+                          std::error_code& error) noexcept {
   doorbell made;
   if (!control) {
     error = std::make_error_code(std::errc::bad_file_descriptor);

@@ -7,8 +7,9 @@
 
 #include <algorithm>
 
-// WaitOnAddress: between the threads of one process only. Its sleepers are not in the kernel's books but in the process's own, so there is nothing that
-// another process could wake. There is no choice of sleepers by bits: a wake for some of them wakes all.
+// WaitOnAddress: between the threads of one process only. Its sleepers are not in the kernel's
+// books but in the process's own, so there is nothing that another process could wake. There is no
+// choice of sleepers by bits: a wake for some of them wakes all.
 
 namespace ringbell::sys {
 
@@ -18,22 +19,25 @@ using namespace std::chrono;
 
 void* address_of(const futex_word& word) noexcept { return const_cast<futex_word*>(&word); }
 
-// Rounded up, so that nobody wakes before his time; whoever waits for longer than a day wakes once a day.
+// Rounded up, so that nobody wakes before his time; whoever waits for longer than a day wakes once
+// a day.
 DWORD time_until(futex_deadline deadline) noexcept {
   if (deadline == no_deadline) return INFINITE;
   const auto now = steady_clock::now();
   if (deadline <= now) return 0;
-  return static_cast<DWORD>(std::min<long long>(ceil<milliseconds>(deadline - now).count(), 86'400'000));
+  return static_cast<DWORD>(
+      std::min<long long>(ceil<milliseconds>(deadline - now).count(), 86'400'000));
 }
 
 }  // namespace
 
-std::error_code futex_wait(const futex_word& word, std::uint32_t expected, futex_scope scope, futex_deadline deadline,
-                           std::uint32_t bits) noexcept {
+std::error_code futex_wait(const futex_word& word, std::uint32_t expected, futex_scope scope,
+                           futex_deadline deadline, std::uint32_t bits) noexcept {
   if (bits == 0) return std::make_error_code(std::errc::invalid_argument);
   if (scope == futex_scope::shared) return errc::not_supported;
   for (;;) {
-    if (::WaitOnAddress(address_of(word), &expected, sizeof expected, time_until(deadline))) return {};
+    if (::WaitOnAddress(address_of(word), &expected, sizeof expected, time_until(deadline)))
+      return {};
     if (::GetLastError() != ERROR_TIMEOUT) return last_error();
     if (word.load(std::memory_order_relaxed) != expected) return {};
     if (deadline <= steady_clock::now()) return errc::timed_out;
@@ -49,7 +53,10 @@ int futex_wake(const futex_word& word, int count, futex_scope scope, std::uint32
   return 1;  // how many, it does not say
 }
 
-std::error_code futex_wait_any(std::span<const futex_target>, std::size_t&, futex_deadline) noexcept { return errc::not_supported; }
+std::error_code futex_wait_any(std::span<const futex_target>, std::size_t&,
+                               futex_deadline) noexcept {
+  return errc::not_supported;
+}
 
 bool has_futex_wait_any() noexcept { return false; }
 

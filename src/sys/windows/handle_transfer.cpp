@@ -22,19 +22,24 @@ query_object* object_query() noexcept {
 constexpr int basic_information = 0;
 constexpr int type_information = 2;
 
-struct object_basic_information {  // OBJECT_BASIC_INFORMATION; rounded up: some versions want more room
+struct
+    // OBJECT_BASIC_INFORMATION; rounded up: some versions want more room
+    object_basic_information {
   ULONG attributes;
   ACCESS_MASK granted;
   ULONG others[12];
 };
 static_assert(sizeof(object_basic_information) == 56);
 
-// Values of real handles are small multiples of four. What is not may be one of those that stand for something else in every process (-1: the process itself),
-// which a duplication would resolve.
+// Values of real handles are small multiples of four. What is not may be one of those that stand
+// for something else in every process (-1: the process itself), which a duplication would resolve.
 bool is_real(std::uint64_t value) noexcept {
-  return value != 0 && value % 4 == 0 && value <= static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max());
+  return value != 0 && value % 4 == 0 &&
+         value <= static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max());
 }
-HANDLE handle_from(std::uint64_t value) noexcept { return reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(value)); }
+HANDLE handle_from(std::uint64_t value) noexcept {
+  return reinterpret_cast<HANDLE>(static_cast<std::uintptr_t>(value));
+}
 
 }  // namespace
 
@@ -44,7 +49,8 @@ object_type type_of(native_handle h) noexcept {
     std::byte rest[1024];
   } found{};
   ULONG length = 0;
-  if (h == invalid_handle || !object_query() || object_query()(h, type_information, &found, sizeof found, &length) != 0)
+  if (h == invalid_handle || !object_query() ||
+      object_query()(h, type_information, &found, sizeof found, &length) != 0)
     return object_type::other;
   const std::wstring_view name(found.name.Buffer, found.name.Length / sizeof(wchar_t));
   if (name == L"Section") return object_type::section;
@@ -54,7 +60,9 @@ object_type type_of(native_handle h) noexcept {
 std::uint32_t rights_of(native_handle h) noexcept {
   object_basic_information found{};
   ULONG length = 0;
-  if (h == invalid_handle || !object_query() || object_query()(h, basic_information, &found, sizeof found, &length) != 0) return 0;
+  if (h == invalid_handle || !object_query() ||
+      object_query()(h, basic_information, &found, sizeof found, &length) != 0)
+    return 0;
   return found.granted;
 }
 
@@ -72,8 +80,11 @@ result<client_process> client_process::open(native_handle pipe) noexcept {
   if (!::GetNamedPipeClientProcessId(pipe, &id)) return last_error();
   client_process opened;
   opened.process_ = handle(::OpenProcess(PROCESS_DUP_HANDLE, FALSE, id));
-  if (!opened.process_) return ::GetLastError() == ERROR_INVALID_PARAMETER ? make_error_code(errc::peer_closed) : last_error();
-  // The number may have become another process's before it was opened, but only after the client had gone.
+  if (!opened.process_)
+    return ::GetLastError() == ERROR_INVALID_PARAMETER ? make_error_code(errc::peer_closed)
+                                                       : last_error();
+  // The number may have become another process's before it was opened, but only after the client
+  // had gone.
   DWORD waiting = 0;
   if (!::PeekNamedPipe(pipe, nullptr, 0, nullptr, &waiting, nullptr)) return errc::peer_closed;
   return opened;
@@ -81,10 +92,12 @@ result<client_process> client_process::open(native_handle pipe) noexcept {
 
 result<handle> client_process::pull(std::uint64_t value) const noexcept {
   if (!is_real(value)) return errc::bad_peer;
-  // What the client means can change at any moment: so the type is asked of our duplicate, after it was made with the rights of that type.
+  // What the client means can change at any moment: so the type is asked of our duplicate, after it
+  // was made with the rights of that type.
   for (const object_type expected : {object_type::section, object_type::event}) {
     HANDLE made = nullptr;
-    if (!::DuplicateHandle(process_.get(), handle_from(value), ::GetCurrentProcess(), &made, rights_for_peer(expected), FALSE, 0)) {
+    if (!::DuplicateHandle(process_.get(), handle_from(value), ::GetCurrentProcess(), &made,
+                           rights_for_peer(expected), FALSE, 0)) {
       const DWORD error = ::GetLastError();
       if (error == ERROR_INVALID_HANDLE) return errc::bad_peer;
       if (error == ERROR_ACCESS_DENIED) continue;  // its list of rights does not have these
@@ -100,7 +113,8 @@ result<std::uint64_t> client_process::push(native_handle own) const noexcept {
   const std::uint32_t rights = rights_for_peer(type_of(own));
   if (rights == 0) return std::make_error_code(std::errc::invalid_argument);
   HANDLE made = nullptr;
-  if (!::DuplicateHandle(::GetCurrentProcess(), own, process_.get(), &made, rights, FALSE, 0)) return last_error();
+  if (!::DuplicateHandle(::GetCurrentProcess(), own, process_.get(), &made, rights, FALSE, 0))
+    return last_error();
   return static_cast<std::uint64_t>(reinterpret_cast<std::uintptr_t>(made));
 }
 

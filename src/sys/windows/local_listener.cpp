@@ -13,13 +13,16 @@
 #include <cstddef>
 #include <new>
 
-// A pipe has no backlog: each client needs an instance that waits for it, and finds the pipe busy when there is none. So there are always some, each with a
-// ConnectNamedPipe under way, and all of these set one event. Beginning one resets it: so accept() looks at all of them after it has begun one, when it is
-// called the next time; whoever waits does so after accept() has said would_block, and nothing was begun since that looked. A wait that ended may have
-// taken the event for nobody: so whoever begins to wait asks for it first, and it is set then if somebody has come.
+// A pipe has no backlog: each client needs an instance that waits for it, and finds the pipe busy
+// when there is none. So there are always some, each with a ConnectNamedPipe under way, and all of
+// these set one event. Beginning one resets it: so accept() looks at all of them after it has begun
+// one, when it is called the next time; whoever waits does so after accept() has said would_block,
+// and nothing was begun since that looked. A wait that ended may have taken the event for nobody:
+// so whoever begins to wait asks for it first, and it is set then if somebody has come.
 //
-// The kernel writes to an instance's OVERLAPPED until its call has ended. They are members of one object that never moves, and whose destructor cancels each
-// call and waits for its end before it frees them.
+// The kernel writes to an instance's OVERLAPPED until its call has ended. They are members of one
+// object that never moves, and whose destructor cancels each call and waits for its end before it
+// frees them.
 
 namespace ringbell::sys {
 
@@ -30,14 +33,18 @@ constexpr std::size_t waiting_instances = 8;
 void free_descriptor(void* descriptor) noexcept { ::LocalFree(descriptor); }
 using security_descriptor = std::unique_ptr<void, void (*)(void*)>;
 
-// The user may do everything; others, if at all, connect from this machine, but make no instances. The user is also named as the owner (that of an
-// administrator's objects is a group): by that clients tell whose pipe it is.
+// The user may do everything; others, if at all, connect from this machine, but make no instances.
+// The user is also named as the owner (that of an administrator's objects is a group): by that
+// clients tell whose pipe it is.
 security_descriptor descriptor_of_pipe(bool for_all_users) {
   const std::string user = text_of(current_user());
-  const std::string others = for_all_users ? "(A;;0x12008b;;;AU)" : "";  // FILE_GENERIC_READ | FILE_WRITE_DATA for authenticated users
+  const std::string others =
+      for_all_users ? "(A;;0x12008b;;;AU)"
+                    : "";  // FILE_GENERIC_READ | FILE_WRITE_DATA for authenticated users
   const std::string text = "O:" + user + "D:P(A;;GA;;;" + user + ')' + others;
   PSECURITY_DESCRIPTOR made = nullptr;
-  ::ConvertStringSecurityDescriptorToSecurityDescriptorA(text.c_str(), SDDL_REVISION_1, &made, nullptr);
+  ::ConvertStringSecurityDescriptorToSecurityDescriptorA(text.c_str(), SDDL_REVISION_1, &made,
+                                                         nullptr);
   return {made, &free_descriptor};
 }
 
@@ -53,34 +60,41 @@ std::error_code name_error(DWORD error) noexcept {
   }
 }
 
-bool exists(const std::wstring& path) noexcept { return ::WaitNamedPipeW(path.c_str(), 1) || ::GetLastError() != ERROR_FILE_NOT_FOUND; }
+bool exists(const std::wstring& path) noexcept {
+  return ::WaitNamedPipeW(path.c_str(), 1) || ::GetLastError() != ERROR_FILE_NOT_FOUND;
+}
 
 }  // namespace
 
-handle create_pipe_instance(const std::wstring& path, bool first, bool for_all_users, DWORD most, std::error_code& error) {
+handle create_pipe_instance(const std::wstring& path, bool first, bool for_all_users, DWORD most,
+                            std::error_code& error) {
   const security_descriptor rights = descriptor_of_pipe(for_all_users);
   if (!rights) {
     error = last_error();
     return {};
   }
   SECURITY_ATTRIBUTES attributes{sizeof(SECURITY_ATTRIBUTES), rights.get(), FALSE};
-  const DWORD flags = PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0);
+  const DWORD flags =
+      PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0);
   // The kernel refuses a second first instance; Wine does not, so there it is at least looked for.
   if (first && exists(path)) {
     error = errc::name_in_use;
     return {};
   }
-  handle made =
-      owned_file(::CreateNamedPipeW(path.c_str(), flags, PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS, most,
-                                    pipe_buffer_bytes, pipe_buffer_bytes, 0, &attributes));
+  handle made = owned_file(::CreateNamedPipeW(
+      path.c_str(), flags,
+      PIPE_TYPE_BYTE | PIPE_READMODE_BYTE | PIPE_WAIT | PIPE_REJECT_REMOTE_CLIENTS, most,
+      pipe_buffer_bytes, pipe_buffer_bytes, 0, &attributes));
   error = made ? std::error_code() : name_error(::GetLastError());
   return made;
 }
 
 result<user_id> owner_of_pipe(native_handle pipe) noexcept {
-  alignas(SECURITY_DESCRIPTOR) std::byte buffer[sizeof(SECURITY_DESCRIPTOR) + SECURITY_MAX_SID_SIZE];
+  alignas(SECURITY_DESCRIPTOR)
+      std::byte buffer[sizeof(SECURITY_DESCRIPTOR) + SECURITY_MAX_SID_SIZE];
   DWORD size = 0;
-  if (!::GetKernelObjectSecurity(pipe, OWNER_SECURITY_INFORMATION, buffer, sizeof buffer, &size)) return last_error();
+  if (!::GetKernelObjectSecurity(pipe, OWNER_SECURITY_INFORMATION, buffer, sizeof buffer, &size))
+    return last_error();
   PSID owner = nullptr;
   BOOL by_default = FALSE;
   if (!::GetSecurityDescriptorOwner(buffer, &owner, &by_default)) return last_error();
@@ -123,7 +137,9 @@ struct pipe_instances {
     if (!i.connecting) return;
     DWORD bytes = 0;
     ::CancelIoEx(i.pipe.get(), &i.call);
-    while (!::GetOverlappedResult(i.pipe.get(), &i.call, &bytes, FALSE) && ::GetLastError() == ERROR_IO_INCOMPLETE) ::Sleep(0);
+    while (!::GetOverlappedResult(i.pipe.get(), &i.call, &bytes, FALSE) &&
+           ::GetLastError() == ERROR_IO_INCOMPLETE)
+      ::Sleep(0);
     i.connecting = false;
   }
 
@@ -131,7 +147,9 @@ struct pipe_instances {
   bool look(instance& i) noexcept {
     DWORD bytes = 0;
     if (i.connecting) {
-      const DWORD error = ::GetOverlappedResult(i.pipe.get(), &i.call, &bytes, FALSE) ? ERROR_SUCCESS : ::GetLastError();
+      const DWORD error = ::GetOverlappedResult(i.pipe.get(), &i.call, &bytes, FALSE)
+                              ? ERROR_SUCCESS
+                              : ::GetLastError();
       if (error == ERROR_IO_INCOMPLETE) return false;
       i.connecting = false;
       i.connected = error == ERROR_SUCCESS;
@@ -149,7 +167,8 @@ struct pipe_instances {
     DWORD bytes = 0;
     for (instance& i : all)
       if (i.connected ||
-          (i.connecting && (::GetOverlappedResult(i.pipe.get(), &i.call, &bytes, FALSE) || ::GetLastError() != ERROR_IO_INCOMPLETE)))
+          (i.connecting && (::GetOverlappedResult(i.pipe.get(), &i.call, &bytes, FALSE) ||
+                            ::GetLastError() != ERROR_IO_INCOMPLETE)))
         ::SetEvent(event.get());
     return event.get();
   }
@@ -165,8 +184,11 @@ struct pipe_instances {
       start(i);
       started = true;
     }
-    // All share the event, and each that begins to wait resets it: also what it told of another one.
-    const auto has_news = [](const instance& i) { return i.connected || (i.connecting && HasOverlappedIoCompleted(&i.call)); };
+    // All share the event, and each that begins to wait resets it: also what it told of another
+    // one.
+    const auto has_news = [](const instance& i) {
+      return i.connected || (i.connecting && HasOverlappedIoCompleted(&i.call));
+    };
     if (started && std::any_of(all.begin(), all.end(), has_news)) ::SetEvent(event.get());
     return error;
   }
@@ -178,14 +200,18 @@ struct pipe_instances {
 };
 
 listening_end::listening_end() noexcept = default;
-listening_end::listening_end(std::unique_ptr<pipe_instances> state) noexcept : state_(std::move(state)) {}
+listening_end::listening_end(std::unique_ptr<pipe_instances> state) noexcept
+    : state_(std::move(state)) {}
 listening_end::listening_end(listening_end&&) noexcept = default;
 listening_end& listening_end::operator=(listening_end&&) noexcept = default;
 listening_end::~listening_end() = default;
-native_handle listening_end::get() const noexcept { return state_ ? state_->to_wait_for() : invalid_handle; }
+native_handle listening_end::get() const noexcept {
+  return state_ ? state_->to_wait_for() : invalid_handle;
+}
 void listening_end::reset() noexcept { state_.reset(); }
 
-local_listener local_listener::bind(const std::string& path, bool for_all_users, std::error_code& error) {
+local_listener local_listener::bind(const std::string& path, bool for_all_users,
+                                    std::error_code& error) {
   local_listener made;
   made.path_ = path;
   auto instances = std::make_unique<pipe_instances>(pipe_path(path), for_all_users);
@@ -199,7 +225,8 @@ local_listener local_listener::bind(const std::string& path, bool for_all_users,
     return {};
   }
   pipe_instances::instance& first = instances->all.front();
-  first.pipe = create_pipe_instance(instances->path, true, for_all_users, PIPE_UNLIMITED_INSTANCES, error);
+  first.pipe =
+      create_pipe_instance(instances->path, true, for_all_users, PIPE_UNLIMITED_INSTANCES, error);
   if (error) return {};
   instances->start(first);
   if ((error = instances->refill())) return {};
@@ -228,9 +255,11 @@ local_socket local_listener::accept(std::error_code& error) noexcept try {
     i.connected = false;
     break;
   }
-  // What is missing is made up for whenever this is called: a failure here is no reason to send away who has come.
+  // What is missing is made up for whenever this is called: a failure here is no reason to send
+  // away who has come.
   const std::error_code refilled = socket_->refill();
-  if (pipe) return local_socket(socket_end(pipe_state::create(std::move(pipe), pipe_side::server, error)));
+  if (pipe)
+    return local_socket(socket_end(pipe_state::create(std::move(pipe), pipe_side::server, error)));
   if (refilled) error = refilled;
   return {};
 } catch (const std::bad_alloc&) {

@@ -21,7 +21,8 @@ native_handle socket_end::get() const noexcept { return state_ ? state_->event()
 
 namespace {
 
-// No right to make instances, which GENERIC_WRITE would ask for; what the server's list grants to others.
+// No right to make instances, which GENERIC_WRITE would ask for; what the server's list grants to
+// others.
 constexpr DWORD client_rights = FILE_GENERIC_READ | FILE_WRITE_DATA;
 
 std::error_code connect_error() noexcept {
@@ -37,8 +38,9 @@ std::error_code connect_error() noexcept {
 
 // The server may learn who this is, and no more: it cannot act as this user.
 handle open_client_end(const std::wstring& path) noexcept {
-  return owned_file(::CreateFileW(path.c_str(), client_rights, 0, nullptr, OPEN_EXISTING,
-                                  FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, nullptr));
+  return owned_file(::CreateFileW(
+      path.c_str(), client_rights, 0, nullptr, OPEN_EXISTING,
+      FILE_FLAG_OVERLAPPED | SECURITY_SQOS_PRESENT | SECURITY_IDENTIFICATION, nullptr));
 }
 
 }  // namespace
@@ -56,7 +58,9 @@ local_socket local_socket::connect(const std::string& path, std::error_code& err
   }
   if (names_a_user(path)) {
     const auto owner = owner_of_pipe(pipe.get());
-    error = !owner ? owner.error() : names_user(path, *owner) ? std::error_code() : make_error_code(errc::unsafe_directory);
+    error = !owner                     ? owner.error()
+            : names_user(path, *owner) ? std::error_code()
+                                       : make_error_code(errc::unsafe_directory);
     if (error) return {};
   }
   return local_socket(socket_end(pipe_state::create(std::move(pipe), pipe_side::client, error)));
@@ -68,8 +72,9 @@ local_socket local_socket::connect(const std::string& path, std::error_code& err
 std::array<local_socket, 2> local_socket::pair(std::error_code& error) noexcept try {
   static std::atomic<unsigned> count{0};
   // Whoever else makes a pipe of this name is of the same user, and makes this one fail.
-  const std::wstring name = pipe_path("\\\\.\\pipe\\ringbell-pair-" + std::to_string(::GetCurrentProcessId()) + '-' +
-                                      std::to_string(count.fetch_add(1, std::memory_order_relaxed)));
+  const std::wstring name =
+      pipe_path("\\\\.\\pipe\\ringbell-pair-" + std::to_string(::GetCurrentProcessId()) + '-' +
+                std::to_string(count.fetch_add(1, std::memory_order_relaxed)));
   handle servers = create_pipe_instance(name, true, false, 1, error);
   if (error) return {};
   handle clients = open_client_end(name);
@@ -78,8 +83,11 @@ std::array<local_socket, 2> local_socket::pair(std::error_code& error) noexcept 
     return {};
   }
   std::array<local_socket, 2> made;
-  made[0] = local_socket(socket_end(pipe_state::create(std::move(servers), pipe_side::server, error)));
-  if (!error) made[1] = local_socket(socket_end(pipe_state::create(std::move(clients), pipe_side::client, error)));
+  made[0] =
+      local_socket(socket_end(pipe_state::create(std::move(servers), pipe_side::server, error)));
+  if (!error)
+    made[1] =
+        local_socket(socket_end(pipe_state::create(std::move(clients), pipe_side::client, error)));
   return made;
 } catch (const std::bad_alloc&) {
   error = std::make_error_code(std::errc::not_enough_memory);
@@ -91,12 +99,14 @@ result<peer_identity> local_socket::peer() const noexcept {
   return end_->peer();
 }
 
-result<std::size_t> local_socket::send(std::span<const std::byte> bytes, std::span<const native_handle> handles) noexcept {
+result<std::size_t> local_socket::send(std::span<const std::byte> bytes,
+                                       std::span<const native_handle> handles) noexcept {
   if (!end_) return std::make_error_code(std::errc::bad_file_descriptor);
   return end_->send(bytes, handles);
 }
 
-result<std::size_t> local_socket::receive(std::span<std::byte> into, received_handles& handles) noexcept {
+result<std::size_t> local_socket::receive(std::span<std::byte> into,
+                                          received_handles& handles) noexcept {
   if (!end_) return std::make_error_code(std::errc::bad_file_descriptor);
   return end_->receive(into, handles);
 }

@@ -15,7 +15,9 @@ namespace ringbell::sys {
 
 namespace {
 
-bool says_gone(DWORD error) noexcept { return error == ERROR_BROKEN_PIPE || error == ERROR_NO_DATA || error == ERROR_PIPE_NOT_CONNECTED; }
+bool says_gone(DWORD error) noexcept {
+  return error == ERROR_BROKEN_PIPE || error == ERROR_NO_DATA || error == ERROR_PIPE_NOT_CONNECTED;
+}
 
 // Whether an overlapped call has ended; `error` and `bytes` say how.
 bool has_ended(native_handle pipe, OVERLAPPED& call, DWORD& bytes, DWORD& error) noexcept {
@@ -37,11 +39,13 @@ void close_all(received_handles& handles) noexcept {
 
 }  // namespace
 
-std::unique_ptr<pipe_state> pipe_state::create(handle connected, pipe_side side, std::error_code& error) noexcept {
+std::unique_ptr<pipe_state> pipe_state::create(handle connected, pipe_side side,
+                                               std::error_code& error) noexcept {
   handle event(::CreateEventW(nullptr, FALSE, FALSE, nullptr));
   error = event ? std::error_code() : last_error();
   if (error) return nullptr;
-  std::unique_ptr<pipe_state> made(new (std::nothrow) pipe_state(std::move(connected), std::move(event), side));
+  std::unique_ptr<pipe_state> made(new (std::nothrow)
+                                       pipe_state(std::move(connected), std::move(event), side));
   if (!made) error = std::make_error_code(std::errc::not_enough_memory);
   return made;
 }
@@ -52,7 +56,8 @@ pipe_state::pipe_state(handle connected, handle event, pipe_side side) noexcept
 }
 
 pipe_state::~pipe_state() {
-  // What the server has put into this process, and nobody has asked for yet, would stay here for good.
+  // What the server has put into this process, and nobody has asked for yet, would stay here for
+  // good.
   if (side_ == pipe_side::client && in_block_bytes_ != sizeof in_block_) {
     std::byte dropped;
     received_handles closed;
@@ -68,7 +73,8 @@ void pipe_state::begin_read() noexcept {
   read_ = {};
   read_.hEvent = event_.get();
   in_begin_ = in_end_ = 0;
-  reading_ = ::ReadFile(pipe_.get(), in_.data(), static_cast<DWORD>(in_.size()), nullptr, &read_) || ::GetLastError() == ERROR_IO_PENDING;
+  reading_ = ::ReadFile(pipe_.get(), in_.data(), static_cast<DWORD>(in_.size()), nullptr, &read_) ||
+             ::GetLastError() == ERROR_IO_PENDING;
   if (reading_) return;
   ended_ = true;
   ::SetEvent(event_.get());
@@ -76,7 +82,8 @@ void pipe_state::begin_read() noexcept {
 
 // Has bytes in the buffer afterwards, or says why not: would_block, or peer_closed for a hang-up.
 std::error_code pipe_state::fill() noexcept {
-  // A read ends without bytes when the peer has written none, or when its thread has ended. A peer that does that all the time has its turn again later.
+  // A read ends without bytes when the peer has written none, or when its thread has ended. A peer
+  // that does that all the time has its turn again later.
   constexpr int attempts = 16;
   for (int i = 0; i < attempts; ++i) {
     if (in_begin_ != in_end_) return {};
@@ -113,7 +120,8 @@ native_handle pipe_state::event() noexcept {
   return event_.get();
 }
 
-result<std::size_t> pipe_state::receive(std::span<std::byte> into, received_handles& handles) noexcept {
+result<std::size_t> pipe_state::receive(std::span<std::byte> into,
+                                        received_handles& handles) noexcept {
   if (into.empty()) return std::make_error_code(std::errc::invalid_argument);
   for (;;) {
     if (const std::error_code error = fill()) {
@@ -121,8 +129,10 @@ result<std::size_t> pipe_state::receive(std::span<std::byte> into, received_hand
       return error;
     }
     if (in_block_bytes_ == sizeof in_block_) break;
-    in_block_bytes_ += take(std::as_writable_bytes(std::span(&in_block_, 1)).subspan(in_block_bytes_));
-    const std::error_code error = in_block_bytes_ == sizeof in_block_ ? open_block() : std::error_code();
+    in_block_bytes_ +=
+        take(std::as_writable_bytes(std::span(&in_block_, 1)).subspan(in_block_bytes_));
+    const std::error_code error =
+        in_block_bytes_ == sizeof in_block_ ? open_block() : std::error_code();
     if (error) {
       // The stream goes on nowhere.
       close_all(came_);
@@ -139,7 +149,8 @@ result<std::size_t> pipe_state::receive(std::span<std::byte> into, received_hand
     return errc::bad_peer;
   }
   const std::size_t count = take(into);
-  for (std::size_t i = 0; i < came_.count; ++i) handles.items[handles.count++] = std::move(came_.items[i]);
+  for (std::size_t i = 0; i < came_.count; ++i)
+    handles.items[handles.count++] = std::move(came_.items[i]);
   came_.count = 0;
   if (in_begin_ == in_end_) begin_read();
   return count;
@@ -177,15 +188,17 @@ std::error_code pipe_state::open_block() noexcept {
       if (const std::error_code error = open_client()) return error;
   }
   for (std::size_t i = 0; i < in_block_.count; ++i) {
-    auto made = side_ == pipe_side::server ? client_.pull(in_block_.values[i]) : accept_pushed(in_block_.values[i]);
+    auto made = side_ == pipe_side::server ? client_.pull(in_block_.values[i])
+                                           : accept_pushed(in_block_.values[i]);
     if (!made) return made.error();
     came_.items[came_.count++] = std::move(*made);
   }
   return {};
 }
 
-// A process id that was the client's may have become somebody else's by the time that peer() asked whose it is; that the kernel says who wrote to the pipe
-// it does only after something was read. So here it is seen whether what peer() said was true.
+// A process id that was the client's may have become somebody else's by the time that peer() asked
+// whose it is; that the kernel says who wrote to the pipe it does only after something was read. So
+// here it is seen whether what peer() said was true.
 std::error_code pipe_state::verify_client() noexcept {
   const auto told = peer();
   if (!told) return told.error();
@@ -210,8 +223,10 @@ std::error_code pipe_state::open_client() noexcept {
   return {};
 }
 
-// Writes what `handles` are called in the client's process: there they are, or there they are put now.
-std::error_code pipe_state::name_handles(std::span<const native_handle> handles, handle_block& block) noexcept {
+// Writes what `handles` are called in the client's process: there they are, or there they are put
+// now.
+std::error_code pipe_state::name_handles(std::span<const native_handle> handles,
+                                         handle_block& block) noexcept {
   if (!handles.empty() && side_ == pipe_side::server)
     if (const std::error_code error = open_client()) return error;
   for (const native_handle h : handles) {
@@ -240,14 +255,17 @@ void pipe_state::take_back(const handle_block& block) noexcept {
 
 // -- writing --
 
-result<std::size_t> pipe_state::send(std::span<const std::byte> bytes, std::span<const native_handle> handles) noexcept {
-  if (handles.size() > received_handles::capacity || (!handles.empty() && (bytes.empty() || block_sent_)))
+result<std::size_t> pipe_state::send(std::span<const std::byte> bytes,
+                                     std::span<const native_handle> handles) noexcept {
+  if (handles.size() > received_handles::capacity ||
+      (!handles.empty() && (bytes.empty() || block_sent_)))
     return std::make_error_code(std::errc::invalid_argument);
   if (bytes.empty()) return std::size_t{0};
   DWORD written = 0;
   DWORD error = ERROR_SUCCESS;
   if (writing_ && !has_ended(pipe_.get(), write_, written, error)) return errc::would_block;
-  if (std::exchange(writing_, false) && error != ERROR_SUCCESS && error != ERROR_OPERATION_ABORTED) return errc::peer_closed;
+  if (std::exchange(writing_, false) && error != ERROR_SUCCESS && error != ERROR_OPERATION_ABORTED)
+    return errc::peer_closed;
   // Part of what was said to be sent is lost.
   if (error == ERROR_OPERATION_ABORTED) return errc::peer_closed;
 
@@ -287,12 +305,16 @@ result<peer_identity> pipe_state::ask_for_peer() const noexcept {
   const bool is_server = side_ == pipe_side::server;
   peer_identity who;
   ULONG id = 0;
-  if (!(is_server ? ::GetNamedPipeClientProcessId(pipe_.get(), &id) : ::GetNamedPipeServerProcessId(pipe_.get(), &id))) return last_error();
+  if (!(is_server ? ::GetNamedPipeClientProcessId(pipe_.get(), &id)
+                  : ::GetNamedPipeServerProcessId(pipe_.get(), &id)))
+    return last_error();
   who.process = id;
   result<user_id> user = user_id();
   if (is_server) {
     const handle process(::OpenProcess(PROCESS_QUERY_LIMITED_INFORMATION, FALSE, id));
-    if (!process) return ::GetLastError() == ERROR_INVALID_PARAMETER ? make_error_code(errc::peer_closed) : last_error();
+    if (!process)
+      return ::GetLastError() == ERROR_INVALID_PARAMETER ? make_error_code(errc::peer_closed)
+                                                         : last_error();
     user = user_of_process(process.get());
   } else {
     user = owner_of_pipe(pipe_.get());

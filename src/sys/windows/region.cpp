@@ -8,12 +8,16 @@
 #include <cstdint>
 #include <utility>
 
-// A region is a section without a name, in the page file. Its handle has all rights and never leaves this process: what a peer gets is a duplicate that can
-// be mapped for reading (handle_transfer.cpp). The section's own list of rights is closed to everybody, so that nobody can make of such a duplicate one that
-// can be mapped for writing: an object without a list would grant it to all.
+// A region is a section without a name, in the page file. Its handle has all rights and never
+// leaves this process: what a peer gets is a duplicate that can be mapped for reading
+// (handle_transfer.cpp). The section's own list of rights is closed to everybody, so that nobody
+// can make of such a duplicate one that can be mapped for writing: an object without a list would
+// grant it to all.
 //
-// A section cannot shrink, and its pages are committed when it is made: so no read of a peer's memory ever faults, as on Linux, if it is a section of that
-// kind. That is what map() looks at. The committed memory counts against the system's limit from the beginning, but takes pages only as they are touched.
+// A section cannot shrink, and its pages are committed when it is made: so no read of a peer's
+// memory ever faults, as on Linux, if it is a section of that kind. That is what map() looks at.
+// The committed memory counts against the system's limit from the beginning, but takes pages only
+// as they are touched.
 
 namespace ringbell::sys {
 
@@ -33,12 +37,13 @@ std::size_t whole_pages(std::size_t bytes) noexcept {
   return (bytes + mask) & ~mask;
 }
 
-// Committed memory of the page file: nobody's file, no program, not merely reserved (its pages would fault), no large pages.
+// Committed memory of the page file: nobody's file, no program, not merely reserved (its pages
+// would fault), no large pages.
 bool safe_to_read(native_handle section, std::size_t size) noexcept {
   static query_section* const query = system_function<query_section>("NtQuerySection");
   section_information found{};
-  return query && query(section, 0, &found, sizeof found, nullptr) == 0 && found.attributes == SEC_COMMIT &&
-         static_cast<std::uint64_t>(found.size.QuadPart) == size;
+  return query && query(section, 0, &found, sizeof found, nullptr) == 0 &&
+         found.attributes == SEC_COMMIT && static_cast<std::uint64_t>(found.size.QuadPart) == size;
 }
 
 void unmap(const std::byte* data) noexcept {
@@ -69,9 +74,12 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
     error = std::make_error_code(std::errc::not_enough_memory);
     return {};
   }
-  made.handle_ = handle(::CreateFileMappingW(INVALID_HANDLE_VALUE, nobody, PAGE_READWRITE, static_cast<DWORD>(size >> 32),
+  made.handle_ = handle(::CreateFileMappingW(INVALID_HANDLE_VALUE, nobody, PAGE_READWRITE,
+                                             static_cast<DWORD>(size >> 32),
                                              static_cast<DWORD>(size), nullptr));
-  if (made.handle_) made.data_ = static_cast<std::byte*>(::MapViewOfFile(made.handle_.get(), FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0));
+  if (made.handle_)
+    made.data_ = static_cast<std::byte*>(
+        ::MapViewOfFile(made.handle_.get(), FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, 0));
   if (!made.data_) {
     error = last_error();
     return {};
@@ -81,7 +89,9 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
 }
 
 region::region(region&& other) noexcept
-    : handle_(std::move(other.handle_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : handle_(std::move(other.handle_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 region& region::operator=(region&& other) noexcept {
   if (this != &other) {
@@ -95,7 +105,8 @@ region& region::operator=(region&& other) noexcept {
 
 region::~region() { unmap(data_); }
 
-peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes, std::error_code& error) noexcept {
+peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_bytes,
+                             std::error_code& error) noexcept {
   error.clear();
   const std::size_t size = whole_pages(expected_bytes);
   if (size == 0 || !safe_to_read(from_peer.get(), size)) {
@@ -103,17 +114,20 @@ peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_byte
     return {};
   }
   peer_region mapped;
-  mapped.data_ = static_cast<const std::byte*>(::MapViewOfFile(from_peer.get(), FILE_MAP_READ, 0, 0, size));
+  mapped.data_ =
+      static_cast<const std::byte*>(::MapViewOfFile(from_peer.get(), FILE_MAP_READ, 0, 0, size));
   if (!mapped.data_) {
     // Denied: the handle has no right to read.
-    error = ::GetLastError() == ERROR_ACCESS_DENIED ? make_error_code(errc::bad_region) : last_error();
+    error =
+        ::GetLastError() == ERROR_ACCESS_DENIED ? make_error_code(errc::bad_region) : last_error();
     return {};
   }
   mapped.size_ = size;
   return mapped;
 }
 
-peer_region::peer_region(peer_region&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+peer_region::peer_region(peer_region&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 peer_region& peer_region::operator=(peer_region&& other) noexcept {
   if (this != &other) {

@@ -20,13 +20,15 @@ constexpr std::string_view lock_suffix = ".lock";
 bool is_path(std::string_view name) noexcept { return name.starts_with(pipes); }
 
 bool allowed(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '_' || c == '-';
 }
 
-// As on the other systems, also where there is no need here: so that a name that works on one works on all.
+// As on the other systems, also where there is no need here: so that a name that works on one works
+// on all.
 bool valid_name(std::string_view name) noexcept {
-  return !name.empty() && name.size() <= max_name && name.front() != '.' && !name.ends_with(lock_suffix) &&
-         std::all_of(name.begin(), name.end(), allowed);
+  return !name.empty() && name.size() <= max_name && name.front() != '.' &&
+         !name.ends_with(lock_suffix) && std::all_of(name.begin(), name.end(), allowed);
 }
 
 std::string folder_of(const user_id& user) { return std::string(services) + text_of(user) + '-'; }
@@ -34,7 +36,9 @@ std::string folder_of(const user_id& user) { return std::string(services) + text
 }  // namespace
 
 bool names_a_user(std::string_view path) noexcept { return path.starts_with(any_user); }
-bool names_user(std::string_view path, const user_id& user) { return user != user_id() && path.starts_with(folder_of(user)); }
+bool names_user(std::string_view path, const user_id& user) {
+  return user != user_id() && path.starts_with(folder_of(user));
+}
 
 std::wstring pipe_path(std::string_view path) {
   // A further part could lead out of the pipes again.
@@ -46,7 +50,8 @@ std::wstring pipe_path(std::string_view path) {
 
 result<std::string> service_path(std::string_view name) {
   if (!is_path(name) && !valid_name(name)) return errc::bad_name;
-  std::string path = is_path(name) ? std::string(name) : folder_of(current_user()) + std::string(name);
+  std::string path =
+      is_path(name) ? std::string(name) : folder_of(current_user()) + std::string(name);
   if (pipe_path(path).empty()) return errc::bad_name;
   return path;
 }
@@ -65,7 +70,8 @@ std::string describe_service_folder() { return folder_of(current_user()) + '*'; 
 
 std::string describe_service(std::string_view name) {
   const std::string quoted = '\'' + std::string(name) + '\'';
-  return valid_name(name) ? quoted + " at " + folder_of(current_user()) + std::string(name) : quoted;
+  return valid_name(name) ? quoted + " at " + folder_of(current_user()) + std::string(name)
+                          : quoted;
 }
 
 }  // namespace ringbell::sys

@@ -7,7 +7,8 @@
 
 namespace ringbell::sys {
 
-/// The part of a service's path that says whose it is comes first, so whoever connects can see whether that is so: everybody may make pipes of any name.
+/// The part of a service's path that says whose it is comes first, so whoever connects can see
+/// whether that is so: everybody may make pipes of any name.
 
 /// Whether `path` is that of a service by name (`service_path`), of whatever user.
 bool names_a_user(std::string_view path) noexcept;

@@ -13,9 +13,10 @@
 #include <utility>
 #include <vector>
 
-// What is like a signal here comes from the console (Ctrl-C, Ctrl-Break, its window closed, the user logged off), in a thread that the system makes for it, or
-// from raise(), in the thread that calls it. Nothing is interrupted, so a mutex may be taken. Both go through the C library's handlers, but for the
-// closing ones, which it does not know: these are told as SIGTERM.
+// What is like a signal here comes from the console (Ctrl-C, Ctrl-Break, its window closed, the
+// user logged off), in a thread that the system makes for it, or from raise(), in the thread that
+// calls it. Nothing is interrupted, so a mutex may be taken. Both go through the C library's
+// handlers, but for the closing ones, which it does not know: these are told as SIGTERM.
 
 namespace ringbell::sys {
 
@@ -30,7 +31,8 @@ constexpr std::size_t place_of(int signal) noexcept {
 using handler = void (*)(int);
 
 struct listening {
-  native_handle event = invalid_handle;  // manual-reset: set while something is pending; also the name of this entry
+  native_handle event =
+      invalid_handle;  // manual-reset: set while something is pending; also the name of this entry
   std::uint64_t wanted = 0;
   std::uint64_t pending = 0;
 };
@@ -39,18 +41,21 @@ struct listening {
 struct registry {
   std::mutex mutex;
   std::vector<listening> all;
-  std::array<handler, known.size()> before{};  // what a signal did before somebody wanted it, and does afterwards
+  std::array<handler, known.size()>
+      before{};  // what a signal did before somebody wanted it, and does afterwards
 
   static registry& get() {
     static registry* const only = new registry;
     return *only;
   }
   listening* find(native_handle event) noexcept {
-    const auto found = std::find_if(all.begin(), all.end(), [event](const listening& l) { return l.event == event; });
+    const auto found = std::find_if(all.begin(), all.end(),
+                                    [event](const listening& l) { return l.event == event; });
     return found == all.end() ? nullptr : &*found;
   }
   bool is_wanted(int signal) const noexcept {
-    return std::any_of(all.begin(), all.end(), [signal](const listening& l) { return (l.wanted & bit(signal)) != 0; });
+    return std::any_of(all.begin(), all.end(),
+                       [signal](const listening& l) { return (l.wanted & bit(signal)) != 0; });
   }
   /// False when nobody wants it. The caller has the lock.
   bool deliver(int signal) noexcept {
@@ -68,17 +73,21 @@ struct registry {
 extern "C" void on_signal(int signal) {
   registry& r = registry::get();
   const std::lock_guard lock(r.mutex);
-  std::signal(signal, r.deliver(signal) ? &on_signal : r.before[place_of(signal)]);  // each delivery puts the default back
+  std::signal(signal, r.deliver(signal)
+                          ? &on_signal
+                          : r.before[place_of(signal)]);  // each delivery puts the default back
 }
 
 BOOL WINAPI on_closing(DWORD event) {
-  if (event != CTRL_CLOSE_EVENT && event != CTRL_LOGOFF_EVENT && event != CTRL_SHUTDOWN_EVENT) return FALSE;
+  if (event != CTRL_CLOSE_EVENT && event != CTRL_LOGOFF_EVENT && event != CTRL_SHUTDOWN_EVENT)
+    return FALSE;
   {
     registry& r = registry::get();
     const std::lock_guard lock(r.mutex);
     if (!r.deliver(SIGTERM)) return FALSE;
   }
-  // The process ends when this returns. So it does not: the program ends in order, or the system loses patience after some seconds.
+  // The process ends when this returns. So it does not: the program ends in order, or the system
+  // loses patience after some seconds.
   ::Sleep(INFINITE);
   return TRUE;
 }
@@ -101,7 +110,8 @@ signal_handle signal_handle::create(std::span<const int> signals, std::error_cod
   error.clear();
   signal_handle made;
   for (const int signal : signals)
-    if (std::find(known.begin(), known.end(), signal) == known.end()) error = std::make_error_code(std::errc::invalid_argument);
+    if (std::find(known.begin(), known.end(), signal) == known.end())
+      error = std::make_error_code(std::errc::invalid_argument);
   if (!error && (error = made.open(signals))) made.reset();
   return made;
 }
@@ -117,7 +127,8 @@ std::error_code signal_handle::open(std::span<const int> signals) noexcept try {
   for (const int signal : signals) entry.wanted |= bit(signal);
   r.all.reserve(r.all.size() + 1);
   for (const int signal : known)
-    if ((entry.wanted & bit(signal)) && !r.is_wanted(signal)) r.before[place_of(signal)] = std::signal(signal, &on_signal);
+    if ((entry.wanted & bit(signal)) && !r.is_wanted(signal))
+      r.before[place_of(signal)] = std::signal(signal, &on_signal);
   r.all.push_back(entry);
   handle_ = std::move(event);
   unblock_ = entry.wanted;
@@ -146,7 +157,8 @@ void signal_handle::reset() noexcept {
   const std::lock_guard lock(r.mutex);
   std::erase_if(r.all, [&](const listening& l) { return l.event == handle_.get(); });
   for (const int signal : known)
-    if ((unblock_ & bit(signal)) && !r.is_wanted(signal)) std::signal(signal, r.before[place_of(signal)]);
+    if ((unblock_ & bit(signal)) && !r.is_wanted(signal))
+      std::signal(signal, r.before[place_of(signal)]);
   if (r.all.empty()) ::SetConsoleCtrlHandler(&on_closing, FALSE);
   unblock_ = 0;
   handle_.reset();

@@ -21,7 +21,8 @@ user_id user_of(const void* sid) noexcept {
   user_id user;
   PSID const found = const_cast<void*>(sid);
   if (!found || !::IsValidSid(found)) return user;
-  std::memcpy(user.sid.data(), found, std::min<std::size_t>(::GetLengthSid(found), user.sid.size()));
+  std::memcpy(user.sid.data(), found,
+              std::min<std::size_t>(::GetLengthSid(found), user.sid.size()));
   return user;
 }
 
@@ -40,7 +41,8 @@ result<user_id> user_of_process(native_handle process) noexcept {
 }
 
 user_id current_user() noexcept {
-  // The process's own: a server impersonates its clients for moments only, in this library. It does not change.
+  // The process's own: a server impersonates its clients for moments only, in this library. It does
+  // not change.
   static const user_id user = [] {
     const auto known = user_of_process(::GetCurrentProcess());
     return known ? *known : user_id();
@@ -65,7 +67,9 @@ std::uint64_t number_of(const user_id& user) noexcept {
   return parts == 0 ? 0 : *::GetSidSubAuthority(sid_in(user), parts - 1);
 }
 
-bool is_superuser(const user_id& user) noexcept { return !is_nobody(user) && ::IsWellKnownSid(sid_in(user), WinLocalSystemSid); }
+bool is_superuser(const user_id& user) noexcept {
+  return !is_nobody(user) && ::IsWellKnownSid(sid_in(user), WinLocalSystemSid);
+}
 
 std::uint64_t current_process() noexcept { return ::GetCurrentProcessId(); }
 

@@ -14,7 +14,8 @@
 #include "support/process.hpp"
 #include "support/raw_peer.hpp"
 
-/// Handles as a hostile peer may send them, where there are no seals. The peer has kept its descriptor for writing.
+/// Handles as a hostile peer may send them, where there are no seals. The peer has kept its
+/// descriptor for writing.
 namespace ringbell::test {
 
 inline constexpr std::size_t region_bytes = ring::control_bytes + raw_client::ring_bytes;
@@ -44,14 +45,18 @@ inline sys::handle event() {
   return sys::handle(ends[0]);
 }
 
-/// The peer says nothing any more, but listens on. False where connections are closed as a whole only.
+/// The peer says nothing any more, but listens on. False where connections are closed as a whole
+/// only.
 inline bool says_no_more(raw_peer& p) { return ::shutdown(p.socket.native(), SHUT_WR) == 0; }
 
-/// Nobody can keep handles out of a socket: a peer that sends some with a bell has ended the channel.
+/// Nobody can keep handles out of a socket: a peer that sends some with a bell has ended the
+/// channel.
 inline bool keeps_handles_out() { return false; }
 
 /// What may travel with any bytes.
-inline std::vector<sys::native_handle> for_a_flood(sys::native_handle memory) { return {0, 1, 2, memory}; }
+inline std::vector<sys::native_handle> for_a_flood(sys::native_handle memory) {
+  return {0, 1, 2, memory};
+}
 
 /// No bell here can be made to hold up whoever rings it.
 inline void jam(const sys::event_bell&) {}

@@ -22,7 +22,8 @@ namespace ringbell::test {
 /// Nobody is killed with its parent here: who runs the tests ends their process group.
 inline void die_with_parent() {}
 
-/// A descriptor that is readable once a child has ended: after the kernel has closed all that it had open.
+/// A descriptor that is readable once a child has ended: after the kernel has closed all that it
+/// had open.
 inline int descriptor_of_child(pid_t child) {
   const int queue = ::kqueue();
   struct kevent exits;
@@ -36,7 +37,8 @@ inline int descriptor_of_child(pid_t child) {
   return ends[0];
 }
 
-/// This process is sent SIGKILL after that time (not 0; in steps of microseconds): wherever it then is.
+/// This process is sent SIGKILL after that time (not 0; in steps of microseconds): wherever it then
+/// is.
 inline void be_killed_after(std::chrono::nanoseconds delay) {
   ::signal(SIGALRM, [](int) { ::kill(::getpid(), SIGKILL); });
   const auto microseconds = std::max<std::int64_t>(delay / std::chrono::microseconds(1), 1);
@@ -53,18 +55,20 @@ inline constexpr short peer_hung_up = POLLHUP;
 inline constexpr const char* root_services = "/var/run/ringbell";
 
 /// What `ringbell doctor` looks at, among others.
-inline constexpr std::initializer_list<const char*> seen_by_doctor{"kernel", "loop",       "shared memory", "exchange",
-                                                                   "CPUs",   "open files", "parking"};
+inline constexpr std::initializer_list<const char*> seen_by_doctor{
+    "kernel", "loop", "shared memory", "exchange", "CPUs", "open files", "parking"};
 
 /// The file of this program.
 inline std::string own_program() {
   char path[4096];
   std::uint32_t size = sizeof path;
-  if (::_NSGetExecutablePath(path, &size) != 0) throw std::runtime_error("the path of this program is too long");
+  if (::_NSGetExecutablePath(path, &size) != 0)
+    throw std::runtime_error("the path of this program is too long");
   return path;
 }
 
-/// Does nothing: nobody is bound to a processor here, and what is tested on one is tested on all once more.
+/// Does nothing: nobody is bound to a processor here, and what is tested on one is tested on all
+/// once more.
 inline void stay_on_one_cpu() {}
 
 }  // namespace ringbell::test

@@ -27,7 +27,8 @@ inline proc_taskinfo task_of(pid_t process) {
 
 /// What the system has counted for a process.
 struct usage {
-  std::int64_t sleeps = 0;  ///< context switches, and so the involuntary ones as well: macOS does not tell them apart
+  std::int64_t sleeps =
+      0;  ///< context switches, and so the involuntary ones as well: macOS does not tell them apart
   std::chrono::nanoseconds cpu{0};
   /// In what steps `cpu` grows, where they are coarse.
   static constexpr std::chrono::nanoseconds cpu_step{0};
@@ -40,7 +41,9 @@ struct usage {
     const auto ticks = info.pti_total_user + info.pti_total_system;
     return {info.pti_csw, std::chrono::nanoseconds(static_cast<std::int64_t>(ticks * times / by))};
   }
-  friend usage operator-(const usage& a, const usage& b) { return {a.sleeps - b.sleeps, a.cpu - b.cpu}; }
+  friend usage operator-(const usage& a, const usage& b) {
+    return {a.sleeps - b.sleeps, a.cpu - b.cpu};
+  }
 };
 
 /// Whether all threads of a process sleep.
@@ -55,7 +58,8 @@ inline int threads() { return usage_detail::task_of(::getpid()).pti_threadnum; }
 /// How many descriptors another process of this user has open.
 inline int descriptors_of(pid_t process) {
   std::vector<proc_fdinfo> all(4096);
-  const int bytes = ::proc_pidinfo(process, PROC_PIDLISTFDS, 0, all.data(), static_cast<int>(all.size() * sizeof all[0]));
+  const int bytes = ::proc_pidinfo(process, PROC_PIDLISTFDS, 0, all.data(),
+                                   static_cast<int>(all.size() * sizeof all[0]));
   return bytes / static_cast<int>(sizeof all[0]);
 }
 
@@ -68,12 +72,14 @@ struct memory_use {
   static memory_use now() {
     memory_use m;
     proc_regioninfo area{};
-    for (std::uint64_t at = 0; ::proc_pidinfo(::getpid(), PROC_PIDREGIONINFO, at, &area, sizeof area) == sizeof area;
+    for (std::uint64_t at = 0;
+         ::proc_pidinfo(::getpid(), PROC_PIDREGIONINFO, at, &area, sizeof area) == sizeof area;
          at = area.pri_address + area.pri_size) {
       ++m.mappings;
       if (area.pri_share_mode == SM_SHARED || area.pri_share_mode == SM_TRUESHARED) ++m.regions;
     }
-    m.resident_kib = static_cast<std::int64_t>(usage_detail::task_of(::getpid()).pti_resident_size / 1024);
+    m.resident_kib =
+        static_cast<std::int64_t>(usage_detail::task_of(::getpid()).pti_resident_size / 1024);
     return m;
   }
 };

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
-// What <curses.h> makes of words in C++ (ncurses takes back box, clear, erase, move and refresh there).
+// What <curses.h> makes of words in C++ (ncurses takes back box, clear, erase, move and refresh
+// there).
 #define addch(ch) waddch(stdscr, (ch))
 #define addstr(str) waddnstr(stdscr, (str), -1)
 #define attron(at) wattron(stdscr, (at))
 #define attroff(at) wattroff(stdscr, (at))
 #define bkgd(ch) wbkgd(stdscr, (ch))
-#define border(ls, rs, ts, bs, tl, tr, bl, br) wborder(stdscr, (ls), (rs), (ts), (bs), (tl), (tr), (bl), (br))
+#define border(ls, rs, ts, bs, tl, tr, bl, br) \
+  wborder(stdscr, (ls), (rs), (ts), (bs), (tl), (tr), (bl), (br))
 #define clrtobot() wclrtobot(stdscr)
 #define delch() wdelch(stdscr)
 #define echochar(c) wechochar(stdscr, (c))

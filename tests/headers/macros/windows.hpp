@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// What <windows.h> and its companions make of words, beside many names in capitals. The standard library's headers come first: they do not
-// bear min and max either, and mingw's say so by NOMINMAX.
+// What <windows.h> and its companions make of words, beside many names in capitals. The standard
+// library's headers come first: they do not bear min and max either, and mingw's say so by
+// NOMINMAX.
 #include <algorithm>
 #include <array>
 #include <atomic>

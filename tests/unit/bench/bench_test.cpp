@@ -95,7 +95,8 @@ TEST_CASE("a paced message does not go before its time") {
   CHECK(bench_clock::now() - begun >= std::chrono::microseconds(1000));
 }
 
-TEST_CASE("a message that comes back late makes the next ones late, from when they were meant to be sent") {
+TEST_CASE(
+    "a message that comes back late makes the next ones late, from when they were meant to be sent") {
   slice s;
   s.gap = 100'000;
   times t;
@@ -165,7 +166,8 @@ TEST_CASE("the cases of the bars are enough to measure all bars that need no pee
   }
   for (const bar_outcome& b : evaluate_bars(results)) {
     CAPTURE(b.what);
-    CHECK((b.measured || b.what.starts_with("every peer") || b.what.find("Unix socket") != std::string::npos));
+    CHECK((b.measured || b.what.starts_with("every peer") ||
+           b.what.find("Unix socket") != std::string::npos));
   }
 }
 
@@ -183,7 +185,8 @@ TEST_CASE("a bar is reached by the median of the rounds' ratios") {
   CHECK_FALSE(find(outcomes, "hot, 32 B")->measured);
 }
 
-TEST_CASE("a peer that spins is compared with a ringbell that does, one that sleeps with an adaptive one") {
+TEST_CASE(
+    "a peer that spins is compared with a ringbell that does, one that sleeps with an adaptive one") {
   case_result r;
   r.what.id = "ping-pong/two/hot/64";
   r.what.scenario = "ping-pong";

@@ -89,7 +89,8 @@ TEST_CASE("a wait that is begun after the stop ends with cancelled") {
   });
 }
 
-TEST_CASE("a stop that comes after the wake-up, and before the coroutine runs, leaves the message where it is") {
+TEST_CASE(
+    "a stop that comes after the wake-up, and before the coroutine runs, leaves the message where it is") {
   on_a_loop([](loop& lp) -> task<void> {
     channel_pair p = co_await connected(lp);
     beside received(lp, p.server.recv());
@@ -234,7 +235,8 @@ TEST_CASE("a receive that races a timer loses, repeats and reorders no message")
           for (std::uint64_t n = 0; n < messages; ++n) {
             std::memcpy(bytes.data(), &n, sizeof n);
             co_await ch.send(std::span(bytes).first(sizeof n + pick(n, 200)));
-            for (auto pause = pick(n + 1, 500); pause > 0; --pause) std::atomic_signal_fence(std::memory_order_seq_cst);
+            for (auto pause = pick(n + 1, 500); pause > 0; --pause)
+              std::atomic_signal_fence(std::memory_order_seq_cst);
             if (n % 16 == 0) co_await sleep_for(std::chrono::nanoseconds(pick(n, 2000)));
           }
           CHECK_FALSE(co_await ch.recv());

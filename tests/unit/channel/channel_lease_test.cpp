@@ -23,7 +23,8 @@ using namespace std::chrono_literals;
 TEST_CASE("a claim is written in place and sent by commit, all of it or its first bytes") {
   on_a_loop([](loop& lp) -> task<void> {
     channel_pair p = co_await connected_by_rings_of(lp, 4096);
-    for (const std::size_t size : {std::size_t{0}, std::size_t{96}, std::size_t{97}, p.client.max_claim()}) {
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{96}, std::size_t{97}, p.client.max_claim()}) {
       CAPTURE(size);
       claim all = co_await p.client.claim(size);
       REQUIRE(all.bytes().size() == size);
@@ -132,7 +133,8 @@ TEST_CASE("a claim that waits for space gets it when the peer gives some back") 
   });
 }
 
-TEST_CASE("space that was claimed for a coroutine that is destroyed before it runs again is free again") {
+TEST_CASE(
+    "space that was claimed for a coroutine that is destroyed before it runs again is free again") {
   on_a_loop([](loop& lp) -> task<void> {
     channel_pair p = co_await connected_by_rings_of(lp, 4096);
     int filled = 0;
@@ -257,7 +259,8 @@ TEST_CASE("messages that are received, kept, moved and released at random keep t
   });
 }
 
-TEST_CASE("space released before the loop sleeps is known to the peer, even when nobody here waits on the channel") {
+TEST_CASE(
+    "space released before the loop sleeps is known to the peer, even when nobody here waits on the channel") {
   for (const std::size_t size : {std::size_t{40}, std::size_t{500}, std::size_t{2000}}) {
     CAPTURE(size);
     on_a_loop([size](loop& lp) -> task<void> {

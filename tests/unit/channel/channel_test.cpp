@@ -57,7 +57,8 @@ TEST_CASE("a server that spawns a session for each client it accepts echoes to a
     };
     scope server{lp};
     server.spawn(serve(lp, path));
-    const auto [one, two, three] = co_await when_all(ask(lp, path, "one"), ask(lp, path, "two"), ask(lp, path, "three"));
+    const auto [one, two, three] =
+        co_await when_all(ask(lp, path, "one"), ask(lp, path, "two"), ask(lp, path, "three"));
     CHECK(one == "one");
     CHECK(two == "two");
     CHECK(three == "three");
@@ -69,7 +70,8 @@ TEST_CASE("a send keeps the bytes of a temporary until it is awaited") {
     channel_pair p = co_await connected(lp);
     const auto long_text = [](char c) { return std::string(1000, c); };
     auto text = p.client.send(long_text('a'));
-    auto constant = p.client.sender().send(std::as_const(*std::make_unique<std::string>(long_text('b'))).substr(1));
+    auto constant = p.client.sender().send(
+        std::as_const(*std::make_unique<std::string>(long_text('b'))).substr(1));
     auto bytes = p.client.send(std::vector<std::byte>(1000, std::byte{'c'}));
     auto array = p.client.send([] {
       std::array<std::byte, 1000> all{};
@@ -77,14 +79,15 @@ TEST_CASE("a send keeps the bytes of a temporary until it is awaited") {
       return all;
     }());
     const std::string first = long_text('e');
-    auto pieces = p.client.send_gather(std::vector<std::span<const std::byte>>{as_bytes(first), as_bytes(first)});
+    auto pieces = p.client.send_gather(
+        std::vector<std::span<const std::byte>>{as_bytes(first), as_bytes(first)});
     co_await std::move(text);
     co_await std::move(constant);
     co_await std::move(bytes);
     co_await std::move(array);
     co_await std::move(pieces);
-    for (const std::string& expected :
-         {long_text('a'), long_text('b').substr(1), long_text('c'), long_text('d'), long_text('e') + long_text('e')}) {
+    for (const std::string& expected : {long_text('a'), long_text('b').substr(1), long_text('c'),
+                                        long_text('d'), long_text('e') + long_text('e')}) {
       const auto m = co_await p.server.recv();
       REQUIRE(m);
       CHECK(m->text() == expected);
@@ -100,8 +103,9 @@ TEST_CASE("messages of every size come back as they were sent") {
       server.spawn(echo(std::move(p.server)));
       channel& ch = p.client;
       const std::size_t limit = ch.max_claim();
-      const std::vector<std::size_t> sizes{0,    1,         7,     8,         9,         95,   96,       97,
-                                           1000, limit - 1, limit, limit + 1, 2 * limit, ring, ring + 1, 3 << 20};
+      const std::vector<std::size_t> sizes{0,         1,    7,        8,         9,     95,
+                                           96,        97,   1000,     limit - 1, limit, limit + 1,
+                                           2 * limit, ring, ring + 1, 3 << 20};
       for (const std::size_t size : sizes) {
         CAPTURE(size);
         const auto bytes = patterned(size, size);
@@ -121,8 +125,8 @@ TEST_CASE("the pieces of a gathered message arrive as one message, whole or in f
     const auto bytes = patterned(10000, 5);
     for (const std::size_t size : {std::size_t{300}, bytes.size()}) {
       const auto all = std::span(std::as_const(bytes)).first(size);
-      const std::array<std::span<const std::byte>, 4> pieces{all.first(1), all.subspan(1, 0), all.subspan(1, size / 2),
-                                                             all.subspan(1 + size / 2)};
+      const std::array<std::span<const std::byte>, 4> pieces{
+          all.first(1), all.subspan(1, 0), all.subspan(1, size / 2), all.subspan(1 + size / 2)};
       beside sent(lp, p.client.send_gather(pieces));
       const auto m = co_await p.server.recv();
       REQUIRE(m);
@@ -179,7 +183,8 @@ TEST_CASE("what is too long says how long it may be") {
       note(e);
     }
     for (const char* part : {"a message of 1001 bytes, where at most 1000 are allowed",
-                             "a claim of 1002 bytes, where at most 1000 are allowed", "does not fit the buffer of 77 bytes"})
+                             "a claim of 1002 bytes, where at most 1000 are allowed",
+                             "does not fit the buffer of 77 bytes"})
       CHECK_MESSAGE(said.find(part) != std::string::npos, said);
   });
 }
@@ -264,7 +269,9 @@ TEST_CASE("what was sent before the peer destroyed its channel is received, then
     CHECK((co_await p.server.recv())->text() == "two");
     CHECK_FALSE(co_await p.server.recv());
     std::error_code error;
-    while (!error) error = (co_await as_result(p.server.send("who is there?"))).error();  // Windows tells of the hang-up a moment later
+    while (!error)
+      error = (co_await as_result(p.server.send("who is there?")))
+                  .error();  // Windows tells of the hang-up a moment later
     CHECK(error == errc::peer_closed);
     CHECK(p.server.try_claim(1).error() == errc::peer_closed);
   });
@@ -341,7 +348,8 @@ TEST_CASE("waits that are pending when their half is closed or destroyed end wit
   });
 }
 
-TEST_CASE("a receive that has been woken but not resumed when its half is destroyed ends with closed") {
+TEST_CASE(
+    "a receive that has been woken but not resumed when its half is destroyed ends with closed") {
   on_a_loop([](loop& lp) -> task<void> {
     channel_pair p = co_await connected(lp);
     beside received(lp, p.server.recv());
@@ -393,10 +401,12 @@ TEST_CASE("a channel without a connection says closed") {
 
 // -- fork --
 
-TEST_CASE("a forked child that destroys its copies of a channel and its messages leaves the parent's as they are" * needs_fork *
-          not_on(kqueue_hosts, "a kqueue is not inherited by a forked child")) {
+TEST_CASE(
+    "a forked child that destroys its copies of a channel and its messages leaves the parent's as they are" *
+    needs_fork * not_on(kqueue_hosts, "a kqueue is not inherited by a forked child")) {
   on_a_loop([](loop& lp) -> task<void> {
-    for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex}) {
+    for (const auto kind :
+         {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex}) {
       if (kind == sys::bell_kind::futex && !lp.can_wait_on_futex()) continue;
       CAPTURE(static_cast<int>(kind));
       listener_options of_server;

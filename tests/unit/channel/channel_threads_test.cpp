@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The two ends on loops of their own, in two threads: what two processes do, where a thread sanitizer can watch.
+// The two ends on loops of their own, in two threads: what two processes do, where a thread
+// sanitizer can watch.
 #include <ringbell/channel/channel.hpp>
 
 #include <doctest/doctest.h>
@@ -65,7 +66,9 @@ TEST_CASE("one thread sends to another as fast as it can") {
         [&](loop&, channel ch) -> task<void> {
           while (const auto m = co_await ch.recv()) {
             const std::uint64_t n = received++;
-            if (number_in(*m) != n || m->size() != sizeof n + pick(n, 300) || !matches(m->bytes().subspan(sizeof n), n)) ++wrong;
+            if (number_in(*m) != n || m->size() != sizeof n + pick(n, 300) ||
+                !matches(m->bytes().subspan(sizeof n), n))
+              ++wrong;
           }
         },
         [&](loop&, channel ch) -> task<void> {
@@ -82,7 +85,8 @@ TEST_CASE("one thread sends to another as fast as it can") {
   }
 }
 
-TEST_CASE("two threads send each other messages of many sizes at the same time, some in fragments") {
+TEST_CASE(
+    "two threads send each other messages of many sizes at the same time, some in fragments") {
   const std::uint64_t messages = turns(3000);
   for (const auto spin : {spin_policy::none, spin_policy::adaptive}) {
     CAPTURE(static_cast<int>(spin));
@@ -90,21 +94,25 @@ TEST_CASE("two threads send each other messages of many sizes at the same time, 
     const auto send_all = [&](sender to) -> task<void> {
       std::vector<std::byte> bytes(40000);
       for (std::uint64_t n = 0; n < messages; ++n) {
-        const auto message = std::span(bytes).first(pick(n, pick(n + 7, 20) == 0 ? bytes.size() : 3000));
+        const auto message =
+            std::span(bytes).first(pick(n, pick(n + 7, 20) == 0 ? bytes.size() : 3000));
         fill(message, n);
         co_await to.send(message);
       }
     };
-    const auto receive_all = [](receiver from, std::uint64_t& count, std::uint64_t& bad) -> task<void> {
+    const auto receive_all = [](receiver from, std::uint64_t& count,
+                                std::uint64_t& bad) -> task<void> {
       while (const auto m = co_await from.recv())
         if (!matches(m->bytes(), count++)) ++bad;
     };
     const auto both = [&](channel ch, int side) -> task<void> {
       auto [to, from] = std::move(ch).split();
-      co_await when_all(send_all(std::move(to)), receive_all(std::move(from), received[side], wrong[side]));
+      co_await when_all(send_all(std::move(to)),
+                        receive_all(std::move(from), received[side], wrong[side]));
     };
     on_two_loops([&](loop&, channel ch) -> task<void> { co_await both(std::move(ch), 0); },
-                 [&](loop&, channel ch) -> task<void> { co_await both(std::move(ch), 1); }, with(spin));
+                 [&](loop&, channel ch) -> task<void> { co_await both(std::move(ch), 1); },
+                 with(spin));
     for (const int side : {0, 1}) {
       CHECK(received[side] == messages);
       CHECK(wrong[side] == 0);

@@ -55,7 +55,8 @@ struct plain_coroutine {
 
 // -- bells --
 
-TEST_CASE("each kind of bell wakes a parked receiver and a parked sender, in both directions" * needs_kinds_of_bell) {
+TEST_CASE("each kind of bell wakes a parked receiver and a parked sender, in both directions" *
+          needs_kinds_of_bell) {
   for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex}) {
     CAPTURE(std::string(sys::name_of(kind)));
     on_a_loop([kind](loop& lp) -> task<void> {
@@ -185,7 +186,8 @@ TEST_CASE("a batch that fills the ring is published, and the sender waits for sp
   });
 }
 
-TEST_CASE("what a batch holds back is published when the loop goes to sleep, whatever the batch's owner waits for") {
+TEST_CASE(
+    "what a batch holds back is published when the loop goes to sleep, whatever the batch's owner waits for") {
   on_a_loop([](loop& lp) -> task<void> {
     for (const int how : {0, 1, 2}) {
       CAPTURE(how);
@@ -259,7 +261,8 @@ TEST_CASE("a coroutine that is always ready keeps no peer waiting for space that
       }());
 }
 
-TEST_CASE("a flood on one channel starves neither another channel, nor a timer, nor a posted function") {
+TEST_CASE(
+    "a flood on one channel starves neither another channel, nor a timer, nor a posted function") {
   std::atomic<bool> enough{false};
   constexpr std::uint64_t most = 20'000'000;
   std::uint64_t flood = 0;
@@ -337,7 +340,9 @@ TEST_CASE("the statistics tell what happened") {
   on_a_loop([](loop& lp) -> task<void> {
     channel_pair p = co_await connected_by_rings_of(lp, 4096);
     const auto quiet = p.client.statistics();
-    CHECK(quiet.messages_sent + quiet.messages_received + quiet.parks + quiet.bells_rung + quiet.ring_full_stalls == 0);
+    CHECK(quiet.messages_sent + quiet.messages_received + quiet.parks + quiet.bells_rung +
+              quiet.ring_full_stalls ==
+          0);
     beside received(lp, p.server.recv());
     co_await let_park(lp);
     CHECK(p.server.statistics().parks == 1);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A name leads to a server of the own user or of root, and to nobody else, by whatever way a client connects.
+// A name leads to a server of the own user or of root, and to nobody else, by whatever way a client
+// connects.
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
 #include <ringbell/coro/sleep.hpp>
@@ -63,7 +64,8 @@ refusal listener_refused(std::string name) {
 
 }  // namespace
 
-TEST_CASE("a server of another user behind a name is refused before it gets a byte, though its folder looks safe") {
+TEST_CASE(
+    "a server of another user behind a name is refused before it gets a byte, though its folder looks safe") {
   if (!is_root()) return;
   foreign_server server;
   for (const refusal& no : {channel_refused("echo"), client_refused("echo")}) {
@@ -73,23 +75,28 @@ TEST_CASE("a server of another user behind a name is refused before it gets a by
   CHECK(server.bytes_received() == 0);
 }
 
-TEST_CASE("a folder that another user made first is refused at once by who connects, as by who listens") {
+TEST_CASE(
+    "a folder that another user made first is refused at once by who connects, as by who listens") {
   if (!is_root()) return;
   const squatted_folder folder;
-  for (const refusal& no : {channel_refused("echo"), client_refused("echo"), listener_refused("echo")}) {
+  for (const refusal& no :
+       {channel_refused("echo"), client_refused("echo"), listener_refused("echo")}) {
     CHECK(no.code == errc::unsafe_directory);
-    CHECK_MESSAGE(no.says("belongs to user 65533 and has mode 0777: expected user 0 and mode 0700"), no.text);
+    CHECK_MESSAGE(no.says("belongs to user 65533 and has mode 0777: expected user 0 and mode 0700"),
+                  no.text);
     CHECK_MESSAGE(no.says("$XDG_RUNTIME_DIR"), no.text);
   }
 }
 
-TEST_CASE("a folder that becomes another user's while a client waits for its server is refused then") {
+TEST_CASE(
+    "a folder that becomes another user's while a client waits for its server is refused then") {
   if (!is_root()) return;
   const runtime_folder folder;
   loop lp;
   const auto meanwhile = [&]() -> task<void> {
     co_await sleep_for(5ms);
-    expect(::mkdir((folder / "ringbell").c_str(), 0777) == 0 && ::chown((folder / "ringbell").c_str(), another_user, another_user) == 0,
+    expect(::mkdir((folder / "ringbell").c_str(), 0777) == 0 &&
+               ::chown((folder / "ringbell").c_str(), another_user, another_user) == 0,
            "the folder");
   };
   const auto waiting = [&]() -> task<void> {
@@ -107,12 +114,15 @@ TEST_CASE("a folder that becomes another user's while a client waits for its ser
 TEST_CASE("a server of root's is found by the name in another user's folder") {
   if (!is_root()) return;
   const runtime_folder folder;
-  expect(::chmod((folder / "").c_str(), 0755) == 0 && ::mkdir((folder / "ringbell").c_str(), 0700) == 0, "the folder");
+  expect(::chmod((folder / "").c_str(), 0755) == 0 &&
+             ::mkdir((folder / "ringbell").c_str(), 0700) == 0,
+         "the folder");
   on_a_loop([&](loop& lp) -> task<void> {
     listener_options options;
     options.for_all_users = true;
     listener l = listener::bind(lp, folder / "ringbell/echo", options);
-    expect(::chown((folder / "ringbell").c_str(), another_user, another_user) == 0, "the folder's owner");
+    expect(::chown((folder / "ringbell").c_str(), another_user, another_user) == 0,
+           "the folder's owner");
     child_process user([] {
       if (::setgid(another_user) != 0 || ::setuid(another_user) != 0) return 1;
       loop there;
@@ -144,7 +154,8 @@ TEST_CASE("a path leads to whoever listens there") {
   foreign_server server;
   connect_options options;
   options.timeout = 20ms;
-  const refusal no = refused([&](loop& lp) { lp.run(connect(lp, *sys::service_path("echo"), options)); });
+  const refusal no =
+      refused([&](loop& lp) { lp.run(connect(lp, *sys::service_path("echo"), options)); });
   CHECK(no.code == errc::timed_out);  // it says nothing
   CHECK(server.bytes_received() > 0);
 }

@@ -27,7 +27,10 @@ connect_options patient_for(std::chrono::nanoseconds limit) {
 /// A server that is not ringbell's: takes connections, and does with them as it is told.
 class fake_server {
 public:
-  explicit fake_server(const std::string& path) : listener_(sys::local_listener::bind(path, false, error_)) { REQUIRE_FALSE(error_); }
+  explicit fake_server(const std::string& path)
+      : listener_(sys::local_listener::bind(path, false, error_)) {
+    REQUIRE_FALSE(error_);
+  }
   /// The next connection, once there is one; with what it has sent until then.
   task<sys::local_socket> next() {
     for (;;) {
@@ -90,10 +93,12 @@ TEST_CASE("bad names and ring sizes are told at once") {
   on_a_loop([](loop& lp) -> task<void> {
     const temporary_folder folder;
     CHECK((co_await as_result(connect(lp, "not a name"))).error() == errc::bad_name);
-    for (const std::uint64_t bytes : {std::uint64_t{0}, std::uint64_t{5000}, std::uint64_t{2048}, std::uint64_t{1} << 31}) {
+    for (const std::uint64_t bytes :
+         {std::uint64_t{0}, std::uint64_t{5000}, std::uint64_t{2048}, std::uint64_t{1} << 31}) {
       connect_options options = patient_for(std::chrono::hours(1));
       options.ring_bytes = bytes;
-      CHECK((co_await as_result(connect(lp, folder / "nobody", options))).error() == errc::bad_ring_size);
+      CHECK((co_await as_result(connect(lp, folder / "nobody", options))).error() ==
+            errc::bad_ring_size);
     }
   });
 }
@@ -102,7 +107,8 @@ TEST_CASE("a server that never answers is given up after the timeout") {
   on_a_loop([](loop& lp) -> task<void> {
     const temporary_folder folder;
     const fake_server silent(folder / "silent");
-    CHECK((co_await as_result(connect(lp, folder / "silent", patient_for(20ms)))).error() == errc::timed_out);
+    CHECK((co_await as_result(connect(lp, folder / "silent", patient_for(20ms)))).error() ==
+          errc::timed_out);
   });
 }
 
@@ -122,8 +128,10 @@ TEST_CASE("a server that hangs up is tried again until the timeout") {
     // Four times as long each time, until it is long enough for two tries.
     for (std::chrono::nanoseconds limit = 50ms; hung_up < 2 && limit < patience; limit *= 4) {
       hung_up = 0;
-      const std::error_code error = (co_await as_result(connect(lp, folder / "rude", patient_for(limit)))).error();
-      CHECK((error == errc::peer_closed || error == errc::timed_out));  // as the last try was over, or not, when the time was
+      const std::error_code error =
+          (co_await as_result(connect(lp, folder / "rude", patient_for(limit)))).error();
+      CHECK((error == errc::peer_closed ||
+             error == errc::timed_out));  // as the last try was over, or not, when the time was
     }
     CHECK(hung_up >= 2);
   });
@@ -150,7 +158,8 @@ TEST_CASE("what a server must not answer is bad_peer") {
       fake_server server(path);
       scope others{lp};
       others.spawn(answer_with(server, frame));
-      CHECK((co_await as_result(connect(lp, path, patient_for(patience)))).error() == errc::bad_peer);
+      CHECK((co_await as_result(connect(lp, path, patient_for(patience)))).error() ==
+            errc::bad_peer);
     }
   });
 }
@@ -198,7 +207,8 @@ TEST_CASE("connecting can be cancelled at any point, and leaves nothing behind")
           const auto r = co_await client.get();
           if (!r) CHECK(r.error() == errc::cancelled);
         }
-    // Those that the server has welcomed meanwhile are there to be accepted, and to be found closed.
+    // Those that the server has welcomed meanwhile are there to be accepted, and to be found
+    // closed.
     for (;;) {
       auto late = co_await as_result(timeout(20ms, l.accept()));
       if (!late) break;
@@ -209,10 +219,12 @@ TEST_CASE("connecting can be cancelled at any point, and leaves nothing behind")
   });
 }
 
-TEST_CASE("without a bell in common, or with none that a foreign user may share, there is no connection") {
+TEST_CASE(
+    "without a bell in common, or with none that a foreign user may share, there is no connection") {
   CHECK(handshake::usable_between(detail::default_bells, true) == detail::default_bells);
   if (!sys::event_is_safe_between_users) {
-    CHECK(handshake::usable_between(detail::default_bells, false) == sys::bell_bit(sys::bell_kind::socket));
+    CHECK(handshake::usable_between(detail::default_bells, false) ==
+          sys::bell_bit(sys::bell_kind::socket));
     CHECK(handshake::usable_between(sys::bell_bit(sys::bell_kind::eventfd), false) == 0);
   }
   on_a_loop([](loop& lp) -> task<void> {

@@ -53,14 +53,17 @@ welcome some_welcome() {
 std::vector<frame> one_of_each() {
   std::vector<frame> frames{some_hello(), some_welcome()};
   for (const auto reason :
-       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many, errc::refused_ring_size, errc::refused_bell,
-        errc::refused_stopping, errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources})
+       {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many,
+        errc::refused_ring_size, errc::refused_bell, errc::refused_stopping,
+        errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources})
     frames.push_back(refused{reason, 4096, ~std::uint64_t{0}});
   return frames;
 }
 
-// What becomes of `bytes` when they arrive in pieces of the given sizes and then one piece with the rest.
-result<frame> deliver(std::span<const std::byte> bytes, std::initializer_list<std::size_t> pieces = {}) {
+// What becomes of `bytes` when they arrive in pieces of the given sizes and then one piece with the
+// rest.
+result<frame> deliver(std::span<const std::byte> bytes,
+                      std::initializer_list<std::size_t> pieces = {}) {
   frame_reader reader;
   result<frame> got = errc::would_block;
   const auto feed = [&](std::size_t size) {
@@ -87,7 +90,8 @@ std::vector<std::byte> bytes_of(const frame& f) {
 template <class T>
 result<frame> with_field(const frame& f, std::size_t offset, T value) {
   auto bytes = bytes_of(f);
-  for (std::size_t i = 0; i < sizeof(T); ++i) bytes.at(offset + i) = static_cast<std::byte>(value >> (8 * i));
+  for (std::size_t i = 0; i < sizeof(T); ++i)
+    bytes.at(offset + i) = static_cast<std::byte>(value >> (8 * i));
   return deliver(bytes);
 }
 
@@ -159,8 +163,10 @@ TEST_CASE("the bytes of a REFUSED are those of the specification") {
 
 TEST_CASE("each reason has the code of the specification") {
   const std::pair<errc, unsigned> codes[] = {
-      {errc::refused_version, 1},      {errc::refused_unauthorized, 2}, {errc::refused_too_many, 3},  {errc::refused_ring_size, 4},
-      {errc::refused_bell, 5},         {errc::refused_stopping, 6},     {errc::refused_malformed, 7}, {errc::refused_too_many_of_user, 8},
+      {errc::refused_version, 1},      {errc::refused_unauthorized, 2},
+      {errc::refused_too_many, 3},     {errc::refused_ring_size, 4},
+      {errc::refused_bell, 5},         {errc::refused_stopping, 6},
+      {errc::refused_malformed, 7},    {errc::refused_too_many_of_user, 8},
       {errc::refused_no_resources, 9},
   };
   for (const auto& [reason, code] : codes) {
@@ -251,7 +257,8 @@ TEST_CASE("every corruption of one byte gives a frame that encodes to those byte
 TEST_CASE("every frame cut short would block") {
   for (const auto& f : one_of_each()) {
     const auto bytes = bytes_of(f);
-    for (std::size_t size = 0; size < bytes.size(); ++size) REQUIRE(deliver(std::span{bytes}.first(size)).error() == errc::would_block);
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+      REQUIRE(deliver(std::span{bytes}.first(size)).error() == errc::would_block);
   }
 }
 
@@ -259,7 +266,8 @@ TEST_CASE("a wrong magic, type or size is bad_peer as soon as the header is ther
   for (const auto& f : one_of_each()) {
     const auto size = static_cast<std::uint16_t>(bytes_of(f).size());
     CHECK(with_field(f, 0, magic + 1).error() == errc::bad_peer);
-    for (const std::uint16_t type : {0, 4, 0x101, 0xffff}) CHECK(with_field(f, 4, type).error() == errc::bad_peer);
+    for (const std::uint16_t type : {0, 4, 0x101, 0xffff})
+      CHECK(with_field(f, 4, type).error() == errc::bad_peer);
     for (const int wrong : {0, 8, size - 1, size + 1, 64, 0xffff})
       CHECK(with_field(f, 6, static_cast<std::uint16_t>(wrong)).error() == errc::bad_peer);
 
@@ -279,18 +287,21 @@ TEST_CASE("a reserved byte that is not zero is bad_peer") {
     CHECK(with_field(some_hello(), at, std::uint8_t{1}).error() == errc::bad_peer);
     CHECK(with_field(some_welcome(), at, std::uint8_t{0x80}).error() == errc::bad_peer);
   }
-  for (std::size_t at = 10; at < 16; ++at) CHECK(with_field(refused{}, at, std::uint8_t{1}).error() == errc::bad_peer);
+  for (std::size_t at = 10; at < 16; ++at)
+    CHECK(with_field(refused{}, at, std::uint8_t{1}).error() == errc::bad_peer);
 }
 
 TEST_CASE("a bell that does not exist is bad_peer in a WELCOME") {
   for (const std::size_t at : {10, 11})
     for (unsigned kind = 0; kind < 256; ++kind)
-      CHECK(with_field(some_welcome(), at, static_cast<std::uint8_t>(kind)).has_value() == (kind <= 2));
+      CHECK(with_field(some_welcome(), at, static_cast<std::uint8_t>(kind)).has_value() ==
+            (kind <= 2));
 }
 
 TEST_CASE("a reason that does not exist is bad_peer in a REFUSED") {
   for (unsigned reason = 0; reason <= 0xffff; ++reason)
-    REQUIRE(with_field(refused{}, 8, static_cast<std::uint16_t>(reason)).has_value() == (reason >= 1 && reason <= 9));
+    REQUIRE(with_field(refused{}, 8, static_cast<std::uint16_t>(reason)).has_value() ==
+            (reason >= 1 && reason <= 9));
 }
 
 TEST_CASE("a reader that is sent no shorter frame wants all of it at once") {
@@ -301,7 +312,8 @@ TEST_CASE("a reader that is sent no shorter frame wants all of it at once") {
   CHECK(of_answers.received(5).error() == errc::would_block);
   CHECK(of_answers.want().size() == answer_size - 5);
   std::memcpy(of_answers.want().data(), no.bytes().data() + 5, answer_size - 5);
-  CHECK(std::get<refused>(of_answers.received(answer_size - 5).value()) == refused{errc::refused_stopping, 1, 2});
+  CHECK(std::get<refused>(of_answers.received(answer_size - 5).value()) ==
+        refused{errc::refused_stopping, 1, 2});
   CHECK(of_answers.want().empty());
 
   // A longer one has its end to come; a shorter one is none.
@@ -342,7 +354,8 @@ TEST_CASE("a client that is too new or too old is told the versions that the ser
   auto greeting = some_hello();
   for (const std::uint16_t only : {0, 2, 0xffff}) {
     greeting.version_min = greeting.version_max = only;
-    CHECK(refusal(greeting, some_terms()) == refused{errc::refused_version, oldest_version, protocol_version});
+    CHECK(refusal(greeting, some_terms()) ==
+          refused{errc::refused_version, oldest_version, protocol_version});
   }
 }
 
@@ -370,7 +383,8 @@ TEST_CASE("a client's ring that is impossible or outside the terms is refused wi
   terms.max_ring_bytes = 1 << 20;
   auto greeting = some_hello();
   for (const std::uint64_t size :
-       {std::uint64_t{0}, std::uint64_t{4096}, std::uint64_t{12288}, std::uint64_t{2} << 20, std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
+       {std::uint64_t{0}, std::uint64_t{4096}, std::uint64_t{12288}, std::uint64_t{2} << 20,
+        std::uint64_t{1} << 40, ~std::uint64_t{0}}) {
     greeting.ring_bytes = size;
     CHECK(refusal(greeting, terms) == refused{errc::refused_ring_size, 8192, 1 << 20});
   }
@@ -388,7 +402,13 @@ TEST_CASE("the server's ring is the client's wish kept within the terms") {
   struct {
     std::uint64_t wanted, given;
   } const table[] = {
-      {0, terms.default_ring_bytes},     {1, 8192}, {4096, 8192}, {8192, 8192}, {1 << 17, 1 << 17}, {1 << 20, 1 << 20}, {1 << 30, 1 << 20},
+      {0, terms.default_ring_bytes},
+      {1, 8192},
+      {4096, 8192},
+      {8192, 8192},
+      {1 << 17, 1 << 17},
+      {1 << 20, 1 << 20},
+      {1 << 30, 1 << 20},
       {std::uint64_t{1} << 63, 1 << 20},
   };
   for (const auto& row : table) {
@@ -400,9 +420,11 @@ TEST_CASE("the server's ring is the client's wish kept within the terms") {
 TEST_CASE("a wish that is no power of two is refused with the limits") {
   const auto terms = some_terms();
   auto greeting = some_hello();
-  for (const std::uint64_t wanted : {std::uint64_t{3}, std::uint64_t{12288}, std::uint64_t{65537}, ~std::uint64_t{0}}) {
+  for (const std::uint64_t wanted :
+       {std::uint64_t{3}, std::uint64_t{12288}, std::uint64_t{65537}, ~std::uint64_t{0}}) {
     greeting.wanted_ring_bytes = wanted;
-    CHECK(refusal(greeting, terms) == refused{errc::refused_ring_size, terms.min_ring_bytes, terms.max_ring_bytes});
+    CHECK(refusal(greeting, terms) ==
+          refused{errc::refused_ring_size, terms.min_ring_bytes, terms.max_ring_bytes});
   }
 }
 
@@ -429,7 +451,8 @@ TEST_CASE("the bell of each direction is the best one that both sides and their 
       terms.can_wait_on = (sets >> 6) & 7;
       terms.can_ring = sets >> 9;
 
-      const auto& table = same_user || sys::event_is_safe_between_users ? with_same_user : with_another_user;
+      const auto& table =
+          same_user || sys::event_is_safe_between_users ? with_same_user : with_another_user;
       const chosen wakes_client = table[greeting.can_wait_on & terms.can_ring];
       const chosen wakes_server = table[terms.can_wait_on & greeting.can_ring];
       const auto reply = answer(greeting, terms);
@@ -456,14 +479,17 @@ TEST_CASE("kinds of bell that are not known yet are ignored") {
   CHECK(refusal(greeting, terms).reason == errc::refused_bell);
 }
 
-TEST_CASE("between different users everything is usable but events that are not safe between them") {
+TEST_CASE(
+    "between different users everything is usable but events that are not safe between them") {
   const bell_set unsafe = sys::event_is_safe_between_users ? 0 : eventfd;
   CHECK(usable_between(all_bells, true) == all_bells);
   CHECK(usable_between(all_bells, false) == (all_bells & ~unsafe));
   CHECK(usable_between(eventfd, false) == (eventfd & ~unsafe));
 }
 
-TEST_CASE("a client accepts the answer of an honest server") { CHECK_FALSE(check(accepted(some_hello(), some_terms()), some_hello())); }
+TEST_CASE("a client accepts the answer of an honest server") {
+  CHECK_FALSE(check(accepted(some_hello(), some_terms()), some_hello()));
+}
 
 TEST_CASE("a client rejects a version that it did not offer") {
   auto w = accepted(some_hello(), some_terms());
@@ -499,7 +525,8 @@ TEST_CASE("a client rejects a bell that does not exist, even one that it offered
 
 TEST_CASE("a client rejects a ring that cannot be") {
   auto w = some_welcome();
-  for (const std::uint64_t size : {std::uint64_t{0}, std::uint64_t{2048}, std::uint64_t{5000}, std::uint64_t{1} << 31, ~std::uint64_t{0}}) {
+  for (const std::uint64_t size : {std::uint64_t{0}, std::uint64_t{2048}, std::uint64_t{5000},
+                                   std::uint64_t{1} << 31, ~std::uint64_t{0}}) {
     w.ring_bytes = size;
     CHECK(check(w, some_hello()) == errc::bad_peer);
   }
@@ -507,8 +534,10 @@ TEST_CASE("a client rejects a ring that cannot be") {
 
 TEST_CASE("terms are good when their ring sizes are possible and in order") {
   CHECK_FALSE(check(server_terms{}));
-  for (const auto member : {&server_terms::min_ring_bytes, &server_terms::default_ring_bytes, &server_terms::max_ring_bytes})
-    for (const std::uint64_t size : {std::uint64_t{0}, std::uint64_t{5000}, std::uint64_t{1} << 31}) {
+  for (const auto member : {&server_terms::min_ring_bytes, &server_terms::default_ring_bytes,
+                            &server_terms::max_ring_bytes})
+    for (const std::uint64_t size :
+         {std::uint64_t{0}, std::uint64_t{5000}, std::uint64_t{1} << 31}) {
       server_terms terms;
       terms.*member = size;
       CHECK(check(terms) == errc::bad_ring_size);

@@ -28,7 +28,8 @@ int accepted_on(const std::string& path) {
     socklen_t length = sizeof local;
     int listens = 0;
     socklen_t size = sizeof listens;
-    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) == 0 && local.sun_path == path &&
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&local), &length) == 0 &&
+        local.sun_path == path &&
         ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens == 0)
       return fd;
   }
@@ -37,7 +38,8 @@ int accepted_on(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("a client whose channel cannot be started is dropped, and the accept goes on to the next, or waits for it") {
+TEST_CASE(
+    "a client whose channel cannot be started is dropped, and the accept goes on to the next, or waits for it") {
   loop_options on_epoll;
   on_epoll.backend = loop_backend::epoll;
   on_a_loop(

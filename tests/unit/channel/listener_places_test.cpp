@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Who takes a place while it shakes hands, who gives way, and what a listener does without descriptors.
+// Who takes a place while it shakes hands, who gives way, and what a listener does without
+// descriptors.
 #include <ringbell/channel/listener.hpp>
 #include <ringbell/coro/as_result.hpp>
 #include <ringbell/coro/scope.hpp>
@@ -44,7 +45,8 @@ public:
       : server_([this, change, prepare] {
           prepare();
           loop lp;
-          return lp.run([](loop& on, const std::string& path, listener_options options, const milestone& ready) -> task<int> {
+          return lp.run([](loop& on, const std::string& path, listener_options options,
+                           const milestone& ready) -> task<int> {
             listener l = listener::bind(on, path, options);
             ready.reach();
             scope clients{on};
@@ -93,8 +95,10 @@ std::error_code connect_once(const std::string& path, connect_options options = 
 
 }  // namespace
 
-TEST_CASE("a client that may not connect is told so before it has said anything, and its greeting is not awaited") {
-  const served s([](listener_options& o) { o.authorize = [](const sys::peer_identity&) { return false; }; });
+TEST_CASE(
+    "a client that may not connect is told so before it has said anything, and its greeting is not awaited") {
+  const served s(
+      [](listener_options& o) { o.authorize = [](const sys::peer_identity&) { return false; }; });
   raw_peer silent = raw_peer::connected_to(s.path());
   CHECK(reason_in(silent.answer()) == errc::refused_unauthorized);
   CHECK(silent.hangs_up());
@@ -177,7 +181,9 @@ TEST_CASE("a client that has to give way connects at its next attempt") {
   }
 }
 
-TEST_CASE("a server without descriptors lets in whom it has kept some for, and then refuses, with the reason" * needs_scarce_handles) {
+TEST_CASE(
+    "a server without descriptors lets in whom it has kept some for, and then refuses, with the reason" *
+    needs_scarce_handles) {
   // What it has at the beginning, its reserve, and one client.
   constexpr rlim_t limit = 40;
   const served s([](listener_options& o) { o.bells = sys::bell_bit(sys::bell_kind::socket); },
@@ -215,13 +221,17 @@ TEST_CASE("a server without descriptors lets in whom it has kept some for, and t
   CHECK(eventually([&] { return !connect_once(s.path(), options); }));
 }
 
-TEST_CASE("a server without descriptors still tells those who may not connect that they may not" * needs_scarce_handles) {
+TEST_CASE("a server without descriptors still tells those who may not connect that they may not" *
+          needs_scarce_handles) {
   if (!is_root()) return;
-  const served s([](listener_options& o) { o.authorize = [](const sys::peer_identity& who) { return who.user == 0; }; },
-                 [] {
-                   const rlimit few{40, 40};
-                   ::setrlimit(RLIMIT_NOFILE, &few);
-                 });
+  const served s(
+      [](listener_options& o) {
+        o.authorize = [](const sys::peer_identity& who) { return who.user == 0; };
+      },
+      [] {
+        const rlimit few{40, 40};
+        ::setrlimit(RLIMIT_NOFILE, &few);
+      });
   loop lp;
   std::vector<channel> all;
   for (std::error_code error; !error;) {
@@ -230,7 +240,9 @@ TEST_CASE("a server without descriptors still tells those who may not connect th
     if (next) all.push_back(std::move(*next));
   }
   for (int i = 0; i < 5; ++i)
-    CHECK(child_process(as_nobody([&] { return connect_once(s.path()) == errc::refused_unauthorized ? 0 : 1; })).wait() == 0);
+    CHECK(child_process(as_nobody([&] {
+            return connect_once(s.path()) == errc::refused_unauthorized ? 0 : 1;
+          })).wait() == 0);
 }
 
 }  // TEST_SUITE("listener_places")

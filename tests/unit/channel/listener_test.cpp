@@ -284,7 +284,8 @@ int die_after_last_words(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("what a client has sent before it died is received, when it is accepted only afterwards") {
+TEST_CASE(
+    "what a client has sent before it died is received, when it is accepted only afterwards") {
   const temporary_folder folder;
   const std::string path = folder / "late";
   child_process client(&die_after_last_words, path);
@@ -343,7 +344,8 @@ TEST_CASE("a listener that is destroyed ends its pending accept with closed") {
   });
 }
 
-TEST_CASE("a listener that is destroyed drops handshakes and channels not accepted; accepted channels live on") {
+TEST_CASE(
+    "a listener that is destroyed drops handshakes and channels not accepted; accepted channels live on") {
   on_a_loop([](loop& lp) -> task<void> {
     const temporary_folder folder;
     std::optional<listener> l(listener::bind(lp, folder / "short"));

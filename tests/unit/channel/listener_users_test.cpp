@@ -59,7 +59,8 @@ task<void> works(channel_pair& p) {
 
 }  // namespace
 
-TEST_CASE("a client more than one user may have is refused, by that name and with the limit, until another one has left") {
+TEST_CASE(
+    "a client more than one user may have is refused, by that name and with the limit, until another one has left") {
   on_a_loop([](loop& lp) -> task<void> {
     const temporary_folder folder;
     listener l = listener::bind(lp, folder / "fair", at_most_per_user(2));
@@ -144,7 +145,8 @@ TEST_CASE("a client of another user is seen as what it is, and wakes and is woke
   const temporary_folder folder;
   REQUIRE(::chmod(folder.path().c_str(), 0755) == 0);
   const auto talk = [](channel ch) -> task<int> {
-    if (ch.woken_by() != sys::bell_kind::socket || ch.wakes_peer_by() != sys::bell_kind::socket) co_return 2;
+    if (ch.woken_by() != sys::bell_kind::socket || ch.wakes_peer_by() != sys::bell_kind::socket)
+      co_return 2;
     for (int i = 0; i < 100; ++i) {
       co_await ch.send("ping");
       const auto m = co_await ch.recv();
@@ -224,7 +226,8 @@ TEST_CASE("the statistics are refused to another user") {
   on_a_loop([&](loop& lp) -> task<void> {
     server_options options;
     options.listening.for_all_users = true;
-    const ringbell::server s(lp, path, [](request r) -> task<reply> { co_return reply(r.bytes()); }, options);
+    const ringbell::server s(
+        lp, path, [](request r) -> task<reply> { co_return reply(r.bytes()); }, options);
     listening.reach();
     CHECK(co_await holds_soon([&] { return poll_for(other.pid_handle(), POLLIN, 0ms); }));
   });

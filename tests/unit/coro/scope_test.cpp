@@ -235,7 +235,8 @@ TEST_CASE("a stop of the parent's token stops the children") {
   CHECK(frames == 0);
 }
 
-TEST_CASE("a joiner that is asked to stop passes that on, waits for the children, and is cancelled") {
+TEST_CASE(
+    "a joiner that is asked to stop passes that on, waits for the children, and is cancelled") {
   struct coroutines {
     static task<void> inner(loop& lp, int& frames) {
       scope s{lp};

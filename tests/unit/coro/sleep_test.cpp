@@ -78,7 +78,9 @@ TEST_CASE("a stop request ends a sleep with errc::cancelled") {
 
 TEST_CASE("a sleep that begins after the stop request does not suspend") {
   struct coroutines {
-    static task<void> sleeper(std::error_code& error) { error = (co_await as_result(sleep_for(1h))).error(); }
+    static task<void> sleeper(std::error_code& error) {
+      error = (co_await as_result(sleep_for(1h))).error();
+    }
     static task<void> all(loop& lp, std::error_code& error) {
       scope s{lp};
       s.request_stop();
@@ -94,7 +96,9 @@ TEST_CASE("a sleep that begins after the stop request does not suspend") {
 
 TEST_CASE("a sleep whose time came in the same turn as the stop has ended as it should") {
   struct coroutines {
-    static task<void> sleeper(steady::time_point due, result<void>& outcome) { outcome = co_await as_result(sleep_until(due)); }
+    static task<void> sleeper(steady::time_point due, result<void>& outcome) {
+      outcome = co_await as_result(sleep_until(due));
+    }
     static task<void> stopper(steady::time_point due, scope& s) {
       co_await sleep_until(due);
       s.request_stop();

@@ -48,7 +48,8 @@ TEST_CASE("a stop is seen by all tokens, and requested once") {
 TEST_CASE("callbacks are called once, when the stop is requested") {
   inplace_stop_source source;
   std::vector<int> calls;
-  const callback one(source.get_token(), append{&calls, 1}), two(source.get_token(), append{&calls, 2});
+  const callback one(source.get_token(), append{&calls, 1}),
+      two(source.get_token(), append{&calls, 2});
   CHECK(calls.empty());
   source.request_stop();
   CHECK(calls == std::vector<int>{2, 1});
@@ -84,7 +85,8 @@ TEST_CASE("a callback may destroy itself") {
   };
   inplace_stop_source source;
   std::unique_ptr<inplace_stop_callback<destroy_self>> self;
-  self = std::make_unique<inplace_stop_callback<destroy_self>>(source.get_token(), destroy_self{&self});
+  self = std::make_unique<inplace_stop_callback<destroy_self>>(source.get_token(),
+                                                               destroy_self{&self});
   source.request_stop();
   CHECK(self == nullptr);
 }

@@ -95,7 +95,9 @@ TEST_CASE("values, references and move-only results travel") {
 
 TEST_CASE("an exception is thrown where the task is awaited, through any number of tasks") {
   struct coroutines {
-    static task<int> through(int depth) { co_return depth == 0 ? 0 : 1 + co_await through_or_fail(depth - 1); }
+    static task<int> through(int depth) {
+      co_return depth == 0 ? 0 : 1 + co_await through_or_fail(depth - 1);
+    }
     static task<int> through_or_fail(int depth) {
       if (depth == 0) co_return co_await failing();
       co_return co_await through(depth);
@@ -183,7 +185,8 @@ TEST_CASE("a hundred thousand awaits that suspend, or fail, need no stack, howev
       co_return caught;
     }
   };
-  for (const int depth : {0, 29, 30, 31, 32, 33}) CHECK(loop().run(coroutines::loop_of_awaits(depth)) == 33333);
+  for (const int depth : {0, 29, 30, 31, 32, 33})
+    CHECK(loop().run(coroutines::loop_of_awaits(depth)) == 33333);
 }
 
 TEST_CASE("a chain of a hundred thousand tasks needs no stack on its way down, nor up") {

@@ -90,7 +90,8 @@ TEST_CASE("an exception of its own passes through, before and after the deadline
     }
   };
   loop lp;
-  CHECK_THROWS_WITH_AS(lp.run(timeout(test::patience, coroutines::early())), "early", std::out_of_range);
+  CHECK_THROWS_WITH_AS(lp.run(timeout(test::patience, coroutines::early())), "early",
+                       std::out_of_range);
   CHECK_THROWS_WITH_AS(lp.run(timeout(1ms, coroutines::late())), "late", std::out_of_range);
 }
 

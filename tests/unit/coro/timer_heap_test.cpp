@@ -159,10 +159,12 @@ TEST_CASE("ten thousand random additions, moves and removals expire as a sorted 
         heap.expire(at(now));
         std::vector<int> expected;
         for (int n = 0; n < 500; ++n)
-          if (const int d = due[static_cast<std::size_t>(n)]; d >= 0 && d <= now) expected.push_back(n);
+          if (const int d = due[static_cast<std::size_t>(n)]; d >= 0 && d <= now)
+            expected.push_back(n);
         REQUIRE(calls.size() == expected.size());
         const auto due_of = [&](int n) { return due[static_cast<std::size_t>(n)]; };
-        REQUIRE(std::is_sorted(calls.begin(), calls.end(), [&](int a, int b) { return due_of(a) < due_of(b); }));
+        REQUIRE(std::is_sorted(calls.begin(), calls.end(),
+                               [&](int a, int b) { return due_of(a) < due_of(b); }));
         for (int n : expected) due[static_cast<std::size_t>(n)] = -1;
         std::sort(calls.begin(), calls.end());
         REQUIRE(calls == expected);

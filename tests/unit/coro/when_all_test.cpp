@@ -55,7 +55,8 @@ task<int&> reference(int& r) { co_return r; }
 
 TEST_CASE("the values come in the order of the arguments, whoever ends first") {
   const auto coroutine = []() -> task<void> {
-    const auto [a, b, c] = co_await when_all(after(3ms, 1), after(1us, std::string("two")), after(1ms, 3.0));
+    const auto [a, b, c] =
+        co_await when_all(after(3ms, 1), after(1us, std::string("two")), after(1ms, 3.0));
     CHECK(a == 1);
     CHECK(b == "two");
     CHECK(c == 3.0);
@@ -64,11 +65,14 @@ TEST_CASE("the values come in the order of the arguments, whoever ends first") {
   lp.run(coroutine());
 }
 
-TEST_CASE("void gives std::monostate, a reference std::reference_wrapper, and move-only values are moved") {
+TEST_CASE(
+    "void gives std::monostate, a reference std::reference_wrapper, and move-only values are moved") {
   const auto coroutine = []() -> task<void> {
     int x = 5;
-    auto values = co_await when_all(sleep_for(1us), reference(x), after(1us, std::make_unique<int>(7)));
-    CHECK(std::is_same_v<decltype(values), std::tuple<std::monostate, std::reference_wrapper<int>, std::unique_ptr<int>>>);
+    auto values =
+        co_await when_all(sleep_for(1us), reference(x), after(1us, std::make_unique<int>(7)));
+    CHECK(std::is_same_v<decltype(values), std::tuple<std::monostate, std::reference_wrapper<int>,
+                                                      std::unique_ptr<int>>>);
     CHECK(&std::get<1>(values).get() == &x);
     CHECK(*std::get<2>(values) == 7);
   };
@@ -82,7 +86,9 @@ TEST_CASE("all wait at the same time") {
       ++present;
       while (present < expected) co_await sleep_for(100us);
     }
-    static task<void> all(int& present) { co_await when_all(meet(present, 4), meet(present, 4), meet(present, 4), meet(present, 4)); }
+    static task<void> all(int& present) {
+      co_await when_all(meet(present, 4), meet(present, 4), meet(present, 4), meet(present, 4));
+    }
   };
   int present = 0;
   loop lp;
@@ -92,7 +98,8 @@ TEST_CASE("all wait at the same time") {
 
 TEST_CASE("the first exception wins, after the others were stopped and have ended") {
   const auto coroutine = [](int& frames) -> task<void> {
-    co_await when_all(sleep_alive(frames), fail_after(100us, "first"), fail_after(1h, "never"), sleep_for(1h));
+    co_await when_all(sleep_alive(frames), fail_after(100us, "first"), fail_after(1h, "never"),
+                      sleep_for(1h));
   };
   int frames = 0;
   loop lp;
@@ -101,7 +108,9 @@ TEST_CASE("the first exception wins, after the others were stopped and have ende
 }
 
 TEST_CASE("what comes after an argument that fails at once does not begin") {
-  const auto coroutine = [](bool& begun) -> task<void> { co_await when_all(fail_now("at once"), begin(begun)); };
+  const auto coroutine = [](bool& begun) -> task<void> {
+    co_await when_all(fail_now("at once"), begin(begun));
+  };
   bool begun = false;
   loop lp;
   CHECK_THROWS_WITH_AS(lp.run(coroutine(begun)), "at once", std::runtime_error);
@@ -110,7 +119,9 @@ TEST_CASE("what comes after an argument that fails at once does not begin") {
 
 TEST_CASE("a stop reaches all of them, and cancels the whole") {
   struct coroutines {
-    static task<void> all(int& frames) { co_await when_all(sleep_alive(frames), sleep_alive(frames)); }
+    static task<void> all(int& frames) {
+      co_await when_all(sleep_alive(frames), sleep_alive(frames));
+    }
     static task<void> run(int& frames) {
       const result<void> r = co_await as_result(timeout(1ms, all(frames)));
       CHECK(r.error() == errc::timed_out);
@@ -125,7 +136,8 @@ TEST_CASE("a stop reaches all of them, and cancels the whole") {
 TEST_CASE("a vector of tasks gives a vector of values in its order") {
   const auto coroutine = []() -> task<void> {
     std::vector<task<int>> tasks;
-    for (int i = 0; i < 100; ++i) tasks.push_back(after(std::chrono::microseconds(1000 - 10 * i), i));
+    for (int i = 0; i < 100; ++i)
+      tasks.push_back(after(std::chrono::microseconds(1000 - 10 * i), i));
     const std::vector<int> values = co_await when_all(std::move(tasks));
     REQUIRE(values.size() == 100);
     for (int i = 0; i < 100; ++i) CHECK(values[static_cast<std::size_t>(i)] == i);
@@ -164,7 +176,9 @@ TEST_CASE("destroying a suspended when_all destroys all that it awaits") {
   int frames = 0;
   {
     loop lp;
-    const auto coroutine = [](int& n) -> task<void> { co_await when_all(sleep_alive(n), sleep_alive(n)); };
+    const auto coroutine = [](int& n) -> task<void> {
+      co_await when_all(sleep_alive(n), sleep_alive(n));
+    };
     lp.spawn(coroutine(frames));
     lp.run(after(1us, 1));
     CHECK(frames == 2);

@@ -108,7 +108,9 @@ TEST_CASE("losers are stopped and have ended when when_any returns") {
 }
 
 TEST_CASE("when the first throws, the others are stopped and the exception is thrown") {
-  const auto coroutine = [](int& frames) -> task<void> { co_await when_any(sleep_alive(frames), fail_after(100us, "lost")); };
+  const auto coroutine = [](int& frames) -> task<void> {
+    co_await when_any(sleep_alive(frames), fail_after(100us, "lost"));
+  };
   int frames = 0;
   loop lp;
   CHECK_THROWS_WITH_AS(lp.run(coroutine(frames)), "lost", std::runtime_error);
@@ -150,7 +152,8 @@ TEST_CASE("once one has ended at once, no other begins") {
 }
 
 TEST_CASE("a wait that loses in the very turn in which it was completed has consumed nothing" *
-          test::not_on(test::windows, "a wait of the thread pool that ends too late has taken the event")) {
+          test::not_on(test::windows,
+                       "a wait of the thread pool that ends too late has taken the event")) {
   std::error_code error;
   sys::event_bell a = sys::event_bell::create(error), b = sys::event_bell::create(error);
   REQUIRE_FALSE(error);
@@ -182,7 +185,9 @@ TEST_CASE("destroying a suspended when_any destroys all that it awaits") {
   int frames = 0;
   {
     loop lp;
-    const auto coroutine = [](int& n) -> task<void> { co_await when_any(sleep_alive(n), sleep_alive(n)); };
+    const auto coroutine = [](int& n) -> task<void> {
+      co_await when_any(sleep_alive(n), sleep_alive(n));
+    };
     lp.spawn(coroutine(frames));
     lp.run(after(1us, 1));
     CHECK(frames == 2);

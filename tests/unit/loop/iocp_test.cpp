@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// What the reactor of Windows promises. The tests of reactors that Linux has are written with its sockets and eventfds (reactor_test.cpp); these are their
-// like on events and processes, and those of what is different: signals are taken by a wait.
+// What the reactor of Windows promises. The tests of reactors that Linux has are written with its
+// sockets and eventfds (reactor_test.cpp); these are their like on events and processes, and those
+// of what is different: signals are taken by a wait.
 
 #include "loop/object_wait.hpp"
 #include "loop/reactor.hpp"
@@ -98,7 +99,8 @@ bool poll_until(reactor& r, Condition holds) {
   return true;
 }
 
-// A signal takes a moment from the event to the port. One that was given to the reactor before is there when this one has come back.
+// A signal takes a moment from the event to the port. One that was given to the reactor before is
+// there when this one has come back.
 void let_settle(reactor& r) {
   auto last = make_event(true);
   recorder sink;
@@ -159,7 +161,8 @@ TEST_CASE_TEMPLATE("each of 300 rings that wait for each other is reported", B, 
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("rings in a burst may merge, but an event comes after the last", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE("rings in a burst may merge, but an event comes after the last", B,
+                   RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -206,13 +209,15 @@ TEST_CASE_TEMPLATE("poll alone delivers every event that wait would", B, RINGBEL
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("a once watch fires once and frees its slot before the sink is called", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE("a once watch fires once and frees its slot before the sink is called", B,
+                   RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event(true);
   watch_key key, inner_key;
   recorder inner;
-  recorder sink([&] { CHECK_FALSE(r->watch(event.get(), event_read, watch_mode::once, inner, inner_key)); });
+  recorder sink(
+      [&] { CHECK_FALSE(r->watch(event.get(), event_read, watch_mode::once, inner, inner_key)); });
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, sink, key));
   CHECK(wait_until(*r, [&] { return sink.count > 0; }));
   CHECK(inner.count == 0);
@@ -243,7 +248,9 @@ TEST_CASE("a signal that was taken for a watch that then ended is there for the 
   }
 }
 
-TEST_CASE_TEMPLATE("a signal whose completion is in the port when its watch ends is there for the next", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE(
+    "a signal whose completion is in the port when its watch ends is there for the next", B,
+    RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -263,11 +270,13 @@ TEST_CASE_TEMPLATE("a signal whose completion is in the port when its watch ends
   }
 }
 
-TEST_CASE_TEMPLATE("a signal is there for the next watch when an earlier sink of the same batch has ended the one that it was for", B,
-                   RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE(
+    "a signal is there for the next watch when an earlier sink of the same batch has ended the one that it was for",
+    B, RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
-  // Whether something is in the port shows in the pollable event. What the pool has taken, but not posted, when its wait ends would be lost.
+  // Whether something is in the port shows in the pollable event. What the pool has taken, but not
+  // posted, when its wait ends would be lost.
   const auto in_the_port = [&](const sys::handle& event) {
     ::ResetEvent(r->pollable());
     ring(event);
@@ -313,13 +322,16 @@ TEST_CASE_TEMPLATE("a sink may begin so many watches that the table moves", B, R
   r->unwatch(key_two);
 }
 
-TEST_CASE_TEMPLATE("of three watches on one event each hears every ring, and goes on when the others end", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE(
+    "of three watches on one event each hears every ring, and goes on when the others end", B,
+    RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
   std::vector<recorder> sinks(3);
   std::vector<watch_key> keys(3);
-  for (std::size_t i = 0; i < 3; ++i) REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sinks[i], keys[i]));
+  for (std::size_t i = 0; i < 3; ++i)
+    REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sinks[i], keys[i]));
   for (const std::size_t end : {0u, 2u, 1u}) {
     for (auto& sink : sinks) sink.count = 0;
     ring(event);
@@ -353,7 +365,8 @@ TEST_CASE_TEMPLATE("keys of ended watches are harmless", B, RINGBELL_PORTS) {
   r->unwatch(live);
 }
 
-TEST_CASE_TEMPLATE("a handle that came back as another object is not told of the first one", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE("a handle that came back as another object is not told of the first one", B,
+                   RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   for (int i = 0; i < 20; ++i) {
@@ -399,7 +412,8 @@ TEST_CASE_TEMPLATE("a process is ready when it has ended", B, RINGBELL_PORTS) {
   startup.cb = sizeof startup;
   PROCESS_INFORMATION started{};
   wchar_t command[] = L"cmd.exe /c pause";  // until it is ended
-  REQUIRE(::CreateProcessW(nullptr, command, nullptr, nullptr, FALSE, CREATE_NO_WINDOW | CREATE_SUSPENDED, nullptr, nullptr, &startup,
+  REQUIRE(::CreateProcessW(nullptr, command, nullptr, nullptr, FALSE,
+                           CREATE_NO_WINDOW | CREATE_SUSPENDED, nullptr, nullptr, &startup,
                            &started));
   const sys::handle process(started.hProcess), thread(started.hThread);
   recorder sink;
@@ -418,7 +432,8 @@ TEST_CASE_TEMPLATE("nothing can be watched for writing", B, RINGBELL_PORTS) {
   recorder sink;
   watch_key key;
   CHECK(r->watch(event.get(), event_write, watch_mode::once, sink, key) == errc::not_supported);
-  CHECK(r->watch(event.get(), event_read | event_write, watch_mode::edge, sink, key) == errc::not_supported);
+  CHECK(r->watch(event.get(), event_read | event_write, watch_mode::edge, sink, key) ==
+        errc::not_supported);
   CHECK_FALSE(key);
 }
 
@@ -427,10 +442,12 @@ TEST_CASE_TEMPLATE("what is no handle, or cannot be waited for, is an error", B,
   if (!r) return;
   recorder sink;
   watch_key key;
-  const sys::handle section(::CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0, 4096, nullptr));
+  const sys::handle section(
+      ::CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE, 0, 4096, nullptr));
   REQUIRE(section);
   for (const sys::native_handle h :
-       {sys::invalid_handle, ::GetCurrentProcess(), reinterpret_cast<void*>(std::uintptr_t{0x3fffff0}), section.get()})
+       {sys::invalid_handle, ::GetCurrentProcess(),
+        reinterpret_cast<void*>(std::uintptr_t{0x3fffff0}), section.get()})
     CHECK(r->watch(h, event_read, watch_mode::edge, sink, key));
   CHECK_FALSE(key);
 }
@@ -460,7 +477,8 @@ TEST_CASE_TEMPLATE("wait without a deadline sleeps until something happens", B, 
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("a foreign loop that sleeps on the pollable handle misses no ring", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE("a foreign loop that sleeps on the pollable handle misses no ring", B,
+                   RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -483,7 +501,9 @@ TEST_CASE_TEMPLATE("a foreign loop that sleeps on the pollable handle misses no 
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("the pollable handle is readable while something is to be delivered, and only then", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE(
+    "the pollable handle is readable while something is to be delivered, and only then", B,
+    RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -504,7 +524,9 @@ TEST_CASE_TEMPLATE("the pollable handle is readable while something is to be del
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("the pollable handle becomes readable at the armed time, and not when that was taken back", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE(
+    "the pollable handle becomes readable at the armed time, and not when that was taken back", B,
+    RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   for (int i = 0; i < 3; ++i) {
@@ -526,17 +548,20 @@ TEST_CASE_TEMPLATE("the pollable handle becomes readable at the armed time, and 
   CHECK(is_signalled(r->pollable(), 60'000));
 }
 
-TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handle go on", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handle go on", B,
+                   RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
-  auto event = make_event(), pending = make_event(true), ended = make_event(), stays = make_event(true, false);
+  auto event = make_event(), pending = make_event(true), ended = make_event(),
+       stays = make_event(true, false);
   recorder edge, undelivered, gone, once_only;
   watch_key edge_key, undelivered_key, ended_key, stays_key;
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, edge, edge_key));
   REQUIRE_FALSE(r->watch(ended.get(), event_read, watch_mode::edge, gone, ended_key));
   REQUIRE_FALSE(r->watch(stays.get(), event_read, watch_mode::edge, once_only, stays_key));
   CHECK(wait_until(*r, [&] { return once_only.count == 1; }));
-  REQUIRE_FALSE(r->watch(pending.get(), event_read, watch_mode::edge, undelivered, undelivered_key));
+  REQUIRE_FALSE(
+      r->watch(pending.get(), event_read, watch_mode::edge, undelivered, undelivered_key));
   r->pollable();
   r->unwatch(ended_key);
   ring(ended);
@@ -553,15 +578,20 @@ TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handl
   r->unwatch(stays_key);
 }
 
-TEST_CASE_TEMPLATE("each of 1000 watches hears the last of a flood of rings, slept for and polled for", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE(
+    "each of 1000 watches hears the last of a flood of rings, slept for and polled for", B,
+    RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   std::vector<sys::handle> events;
   for (int i = 0; i < 1000; ++i) events.push_back(make_event());
   std::vector<recorder> sinks(events.size());
   std::vector<watch_key> keys(events.size());
-  for (std::size_t i = 0; i < events.size(); ++i) REQUIRE_FALSE(r->watch(events[i].get(), event_read, watch_mode::edge, sinks[i], keys[i]));
-  const auto all = [&] { return std::all_of(sinks.begin(), sinks.end(), [](const recorder& s) { return s.count > 0; }); };
+  for (std::size_t i = 0; i < events.size(); ++i)
+    REQUIRE_FALSE(r->watch(events[i].get(), event_read, watch_mode::edge, sinks[i], keys[i]));
+  const auto all = [&] {
+    return std::all_of(sinks.begin(), sinks.end(), [](const recorder& s) { return s.count > 0; });
+  };
   for (int round = 1; round <= 4; ++round) {
     for (auto& sink : sinks) sink.count = 0;
     for (const auto& event : events) ring(event), ring(event);
@@ -608,7 +638,9 @@ TEST_CASE_TEMPLATE("a reactor leaves no handle behind", B, RINGBELL_PORTS) {
   CHECK(test::open_descriptors() < before + 25);  // less than one each: the pool keeps some
 }
 
-TEST_CASE_TEMPLATE("a reactor may be made and given its first watches on one thread, and used on another", B, RINGBELL_PORTS) {
+TEST_CASE_TEMPLATE(
+    "a reactor may be made and given its first watches on one thread, and used on another", B,
+    RINGBELL_PORTS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event(true), gone = make_event(true);

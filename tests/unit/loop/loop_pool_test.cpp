@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Loops in threads of their own: how they run and end, and one listener that spreads its clients over them.
+// Loops in threads of their own: how they run and end, and one listener that spreads its clients
+// over them.
 #include <ringbell/channel/detail/listener_core.hpp>
 #include <ringbell/coro/timeout.hpp>
 #include <ringbell/loop/loop_pool.hpp>
@@ -36,7 +37,8 @@ auto on_loop(loop& lp, F f) {
   auto call = std::make_shared<std::packaged_task<decltype(f())()>>(std::move(f));
   auto result = call->get_future();
   lp.post([call] { (*call)(); });
-  if (result.wait_for(patience) != std::future_status::ready) throw std::runtime_error("the loop did not run what was posted");
+  if (result.wait_for(patience) != std::future_status::ready)
+    throw std::runtime_error("the loop did not run what was posted");
   return result.get();
 }
 
@@ -92,12 +94,17 @@ TEST_CASE("each loop of a pool runs in a thread of its own") {
   CHECK_THROWS_AS(pool.loop_at(3), std::out_of_range);
 }
 
-TEST_CASE("a pool of no stated size has a loop for each usable processor") { CHECK(loop_pool().size() == sys::usable_cpus()); }
+TEST_CASE("a pool of no stated size has a loop for each usable processor") {
+  CHECK(loop_pool().size() == sys::usable_cpus());
+}
 
-TEST_CASE("all loops of a pool have the back end and the spinning that was asked for, or that the first one chose" * needs_linux_loops) {
+TEST_CASE(
+    "all loops of a pool have the back end and the spinning that was asked for, or that the first one chose" *
+    needs_linux_loops) {
   const loop first;
   const loop_pool chosen(3);
-  for (std::size_t i = 0; i < chosen.size(); ++i) CHECK(chosen[i].backend_name() == first.backend_name());
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    CHECK(chosen[i].backend_name() == first.backend_name());
   loop_options options;
   options.backend = loop_backend::epoll;
   options.spin = spin_policy::none;
@@ -108,7 +115,8 @@ TEST_CASE("all loops of a pool have the back end and the spinning that was asked
   }
 }
 
-TEST_CASE("a pool that cannot be made for lack of descriptors throws, and leaves nothing behind" * needs_scarce_handles) {
+TEST_CASE("a pool that cannot be made for lack of descriptors throws, and leaves nothing behind" *
+          needs_scarce_handles) {
   const int before = open_descriptors();
   for (std::size_t spare = 0; spare < 8; ++spare) {
     CAPTURE(spare);
@@ -145,7 +153,8 @@ TEST_CASE("tasks of one loop go on when another one has been stopped") {
   CHECK(on_loop(pool[1], [] { return true; }));
 }
 
-TEST_CASE("frames and posted functions that are left are destroyed with the pool, by its destroyer, while all loops exist") {
+TEST_CASE(
+    "frames and posted functions that are left are destroyed with the pool, by its destroyer, while all loops exist") {
   const auto here = std::this_thread::get_id();
   tally destroyed;
   {
@@ -154,7 +163,9 @@ TEST_CASE("frames and posted functions that are left are destroyed with the pool
       CHECK(std::this_thread::get_id() == here);
       // Neither runs any more; both are destroyed as well.
       for (std::size_t i = 0; i < pool.size(); ++i)
-        pool[i].post([held = std::make_shared<at_end>([&destroyed] { destroyed.add(); })] { FAIL_CHECK("ran"); });
+        pool[i].post([held = std::make_shared<at_end>([&destroyed] { destroyed.add(); })] {
+          FAIL_CHECK("ran");
+        });
     };
     for (std::size_t i = 0; i < pool.size(); ++i) {
       on_loop(pool[i], [&, i] {
@@ -172,7 +183,8 @@ TEST_CASE("frames and posted functions that are left are destroyed with the pool
 
 namespace {
 
-/// Accepts on the first loop of a pool, and serves its clients on all in turn: an echo to each, until it says "bye" or ends.
+/// Accepts on the first loop of a pool, and serves its clients on all in turn: an echo to each,
+/// until it says "bye" or ends.
 class spreading_server {
 public:
   spreading_server(std::size_t loops, std::string path, listener_options options) : pool(loops) {
@@ -258,7 +270,8 @@ TEST_CASE("one listener spreads its clients over a pool's loops, which serve the
     spreading_server server(3, folder / "spread", {});
     const auto all = [&]() -> task<std::vector<int>> {
       std::vector<task<int>> running;
-      for (std::size_t i = 0; i < clients; ++i) running.push_back(be_client(lp, folder / "spread", 100));
+      for (std::size_t i = 0; i < clients; ++i)
+        running.push_back(be_client(lp, folder / "spread", 100));
       co_return co_await when_all(std::move(running));
     };
     for (const int right : lp.run(all())) CHECK(right == 100);
@@ -272,7 +285,8 @@ TEST_CASE("one listener spreads its clients over a pool's loops, which serve the
   CHECK(open_descriptors() <= before + handles_of_the_system);
 }
 
-TEST_CASE("limits, in all and per user, hold whichever loop a client is served on; a place is free when its client has been served") {
+TEST_CASE(
+    "limits, in all and per user, hold whichever loop a client is served on; a place is free when its client has been served") {
   const temporary_folder folder;
   loop lp;
   for (const bool per_user : {false, true}) {
@@ -283,7 +297,8 @@ TEST_CASE("limits, in all and per user, hold whichever loop a client is served o
     std::vector<channel> there;
     for (int i = 0; i < 3; ++i) there.push_back(lp.run(connect(lp, folder / "few")));
     for (std::size_t round = 1; round <= 10; ++round) {
-      CHECK(lp.run(error_of_connecting(lp, folder / "few")) == (per_user ? errc::refused_too_many_of_user : errc::refused_too_many));
+      CHECK(lp.run(error_of_connecting(lp, folder / "few")) ==
+            (per_user ? errc::refused_too_many_of_user : errc::refused_too_many));
       there.erase(there.begin());
       REQUIRE(server.ended.reaches(round));
       CHECK(server.clients() == 2);
@@ -293,7 +308,8 @@ TEST_CASE("limits, in all and per user, hold whichever loop a client is served o
   }
 }
 
-TEST_CASE("who hears that its channel was destroyed by a server's loop finds its place free, whatever thread that was in") {
+TEST_CASE(
+    "who hears that its channel was destroyed by a server's loop finds its place free, whatever thread that was in") {
   const temporary_folder folder;
   loop lp;
   listener_options options;
@@ -307,7 +323,8 @@ TEST_CASE("who hears that its channel was destroyed by a server's loop finds its
   for (int i = 0; i < 100; ++i) REQUIRE(lp.run(come_and_go()));
 }
 
-TEST_CASE("a client that is handed to a loop that runs no more is hung up on when the pool is destroyed") {
+TEST_CASE(
+    "a client that is handed to a loop that runs no more is hung up on when the pool is destroyed") {
   const temporary_folder folder;
   loop lp;
   channel client;
@@ -318,7 +335,9 @@ TEST_CASE("a client that is handed to a loop that runs no more is hung up on whe
     client = lp.run(connect(lp, folder / "late"));
     CHECK_FALSE(lp.run(error_of_connecting(lp, folder / "late")));  // the other loop's turn
   }
-  const auto ended = [&]() -> task<std::error_code> { co_return (co_await as_result(ringbell::timeout(patience, client.recv()))).error(); };
+  const auto ended = [&]() -> task<std::error_code> {
+    co_return (co_await as_result(ringbell::timeout(patience, client.recv()))).error();
+  };
   CHECK(lp.run(ended()) == errc::peer_closed);
 }
 
@@ -329,7 +348,8 @@ TEST_CASE("a listener and its clients may be destroyed by whoever has joined the
   channel client;
   {
     loop_pool pool(2);
-    auto core = on_loop(pool[0], [&] { return detail::listener_core::bind(pool[0], folder / "joined", {}); });
+    auto core = on_loop(
+        pool[0], [&] { return detail::listener_core::bind(pool[0], folder / "joined", {}); });
     client = lp.run(connect(lp, folder / "joined"));
     pool.stop();
     pool.join();
@@ -337,7 +357,8 @@ TEST_CASE("a listener and its clients may be destroyed by whoever has joined the
     auto accepted = core->take();
     REQUIRE(accepted.has_value());
     {
-      const auto server = detail::start_channel(pool[1], std::move(accepted->parts), std::move(accepted->slot));
+      const auto server =
+          detail::start_channel(pool[1], std::move(accepted->parts), std::move(accepted->slot));
       REQUIRE(server.has_value());
     }
     CHECK(core->clients() == 0);

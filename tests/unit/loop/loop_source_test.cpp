@@ -40,7 +40,9 @@ public:
   void publish(std::uint32_t value) {
     word_.store(value, std::memory_order_release);
     detail::park_fence();
-    if (parked_.load(std::memory_order_relaxed) && parked_.exchange(false, std::memory_order_relaxed)) loop_.post([this] { rung(); });
+    if (parked_.load(std::memory_order_relaxed) &&
+        parked_.exchange(false, std::memory_order_relaxed))
+      loop_.post([this] { rung(); });
   }
   std::uint32_t seen() const noexcept { return seen_; }
   int parks = 0;
@@ -63,7 +65,8 @@ public:
   bool recheck() noexcept override { return poll(); }
 
 private:
-  // A ring may be late, for a value that was seen before the present wait parked; it has taken `parked_`, so the source must park anew.
+  // A ring may be late, for a value that was seen before the present wait parked; it has taken
+  // `parked_`, so the source must park anew.
   void rung() noexcept {
     if (waiting_ && !poll()) detail::loop_access::keep_awake(loop_, *this);
   }
@@ -165,7 +168,9 @@ TEST_CASE("a busy loop polls a few waits itself, but parks a silent crowd, and h
     // Posts itself again on every turn: so the loop never sleeps, until all have been heard of.
     std::size_t turns = 0;
     const auto deadline = loop::clock::now() + test::patience;
-    const auto all_reached = [&] { return std::all_of(reached.begin(), reached.end(), [](const auto& r) { return r == 1; }); };
+    const auto all_reached = [&] {
+      return std::all_of(reached.begin(), reached.end(), [](const auto& r) { return r == 1; });
+    };
     std::thread other;
     std::function<void()> keep_busy = [&] {
       if (++turns == turns_before)
@@ -179,8 +184,10 @@ TEST_CASE("a busy loop polls a few waits itself, but parks a silent crowd, and h
     other.join();
     CHECK(all_reached());
     CHECK(lp.statistics().sleeps == 0);
-    const auto parked = std::count_if(sources.begin(), sources.end(), [](const auto& source) { return source->parks != 0; });
-    // Of a few none; of many all that were silent for long; of very many first those that were silent for longest.
+    const auto parked = std::count_if(sources.begin(), sources.end(),
+                                      [](const auto& source) { return source->parks != 0; });
+    // Of a few none; of many all that were silent for long; of very many first those that were
+    // silent for longest.
     if (count == 4) CHECK(parked == 0);
     if (count == 500) CHECK(parked == 500);
     if (count == 3000) CHECK(parked >= 1900);
@@ -206,10 +213,12 @@ TEST_CASE("in a silent crowd the one that has something goes on being polled") {
   lp.run(feed_itself(active, values));
   CHECK(active.seen() == values);
   CHECK(active.parks == 0);
-  CHECK(std::all_of(crowd.begin(), crowd.end(), [](const auto& source) { return source->parks == 1; }));
+  CHECK(std::all_of(crowd.begin(), crowd.end(),
+                    [](const auto& source) { return source->parks == 1; }));
 }
 
-TEST_CASE("new sources share what is known of those before them, so many that are short-lived and silent are not each polled for") {
+TEST_CASE(
+    "new sources share what is known of those before them, so many that are short-lived and silent are not each polled for") {
   loop lp;
   for (int i = 0; i < 200; ++i) {
     flag_source source(lp);

@@ -64,7 +64,8 @@ bool readable_within(loop& lp, int milliseconds) {
   return test::readable_within(lp.native_handle(), std::chrono::milliseconds(milliseconds));
 }
 
-/// A foreign event loop of the simplest kind: calls run_ready() whenever the native handle is readable, until `done`. False when nothing came for too long.
+/// A foreign event loop of the simplest kind: calls run_ready() whenever the native handle is
+/// readable, until `done`. False when nothing came for too long.
 template <class F>
 bool drive(loop& lp, F done) {
   lp.run_ready();
@@ -103,7 +104,9 @@ TEST_CASE("an option picks the back end whatever RINGBELL_LOOP says" * test::nee
   CHECK(loop(options).backend_name() == "epoll");
 }
 
-TEST_CASE("a value of RINGBELL_LOOP or RINGBELL_SPIN that nobody knows is an error that names the known ones" * test::needs_linux_loops) {
+TEST_CASE(
+    "a value of RINGBELL_LOOP or RINGBELL_SPIN that nobody knows is an error that names the known ones" *
+    test::needs_linux_loops) {
   {
     const with_variable v("RINGBELL_LOOP", "select");
     try {
@@ -249,7 +252,8 @@ TEST_CASE("a flood of ready coroutines does not keep posted functions from runni
   other.join();
 }
 
-TEST_CASE("an exception of a posted function leaves run, and the functions behind it run in the next") {
+TEST_CASE(
+    "an exception of a posted function leaves run, and the functions behind it run in the next") {
   loop lp;
   int count = 0;
   lp.post([] { throw std::runtime_error("posted"); });
@@ -262,7 +266,8 @@ TEST_CASE("an exception of a posted function leaves run, and the functions behin
   CHECK(counted == 3);
 }
 
-TEST_CASE("functions posted but not run are destroyed with the loop, also those that post others in their destructors") {
+TEST_CASE(
+    "functions posted but not run are destroyed with the loop, also those that post others in their destructors") {
   struct chain {
     chain(loop& l, int n, int& c) : lp(l), left(n), count(c) {}
     ~chain() {
@@ -281,7 +286,8 @@ TEST_CASE("functions posted but not run are destroyed with the loop, also those 
   CHECK(count == 6);
 }
 
-TEST_CASE("of a hundred thousand functions posted by four threads to a loop that sleeps and wakes, none is lost or out of order") {
+TEST_CASE(
+    "of a hundred thousand functions posted by four threads to a loop that sleeps and wakes, none is lost or out of order") {
   constexpr int threads = 4, each = 25000;
   loop lp;
   int received = 0;
@@ -382,7 +388,8 @@ TEST_CASE("the foreign loop hears of what its own callbacks start") {
   CHECK(error == errc::cancelled);
 }
 
-TEST_CASE("run_ready returns to the foreign loop though there is always work, and the handle says so") {
+TEST_CASE(
+    "run_ready returns to the foreign loop though there is always work, and the handle says so") {
   loop lp;
   lp.spawn(yield_for_ever());
   for (int i = 0; i < 10; ++i) {

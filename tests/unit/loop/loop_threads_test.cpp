@@ -46,12 +46,18 @@ task<void> call(client& c, int& calls) {
   if (p.text() == "hello") ++calls;
 }
 
-/// A loop with all that may wait on it: channels with each kind of bell, a listener, a server with a client.
+/// A loop with all that may wait on it: channels with each kind of bell, a listener, a server with
+/// a client.
 struct busy_loop {
-  explicit busy_loop(loop_options options = {}) : lp(std::make_unique<loop>(options)) { lp->run(set_up()); }
+  explicit busy_loop(loop_options options = {}) : lp(std::make_unique<loop>(options)) {
+    lp->run(set_up());
+  }
   task<void> set_up() {
-    for (const auto kind : {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex}) {
-      if ((sys::system_bells() & sys::bell_bit(kind)) == 0 || (kind == sys::bell_kind::futex && !lp->can_wait_on_futex())) continue;
+    for (const auto kind :
+         {sys::bell_kind::eventfd, sys::bell_kind::socket, sys::bell_kind::futex}) {
+      if ((sys::system_bells() & sys::bell_bit(kind)) == 0 ||
+          (kind == sys::bell_kind::futex && !lp->can_wait_on_futex()))
+        continue;
       listener_options of_server;
       connect_options of_client;
       of_server.bells = of_client.bells = sys::bell_bit(kind);
@@ -174,7 +180,9 @@ TEST_CASE("a foreign loop of one thread after another drives a loop") {
 
 // -- fork --
 
-TEST_CASE("a forked child destroys its copy of a loop with all that waits on it, and the parent's goes on" * needs_fork) {
+TEST_CASE(
+    "a forked child destroys its copy of a loop with all that waits on it, and the parent's goes on" *
+    needs_fork) {
   busy_loop busy;
   CHECK(busy.work() == busy.all());
   beside received(*busy.lp, busy.channels[0].recv());
@@ -189,7 +197,8 @@ TEST_CASE("a forked child destroys its copy of a loop with all that waits on it,
   CHECK(busy.work() == busy.all());
 }
 
-TEST_CASE("a forked child that runs its parent's loop gets an error, and the parent's goes on" * needs_fork) {
+TEST_CASE("a forked child that runs its parent's loop gets an error, and the parent's goes on" *
+          needs_fork) {
   busy_loop busy;
   child_process child([&] {
     try {

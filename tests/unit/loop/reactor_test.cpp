@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// What the reactors promise of watches: how they begin, report and end. reactor_wait_test.cpp has the rest.
+// What the reactors promise of watches: how they begin, report and end. reactor_wait_test.cpp has
+// the rest.
 
 #include "support/patience.hpp"
 #include "support/reactors.hpp"
@@ -92,7 +93,8 @@ TEST_CASE_TEMPLATE("an edge watch reports what was there when it began", B, RING
   CHECK_FALSE(key);
 }
 
-TEST_CASE_TEMPLATE("an undrained eventfd reports each of 1000 rings that wait for each other", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("an undrained eventfd reports each of 1000 rings that wait for each other", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -114,7 +116,8 @@ TEST_CASE_TEMPLATE("an undrained eventfd reports each of 1000 rings that wait fo
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("rings in a burst may merge, but an event comes after the last", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("rings in a burst may merge, but an event comes after the last", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -159,13 +162,15 @@ TEST_CASE_TEMPLATE("poll alone delivers every event that wait would", B, RINGBEL
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("a once watch fires once and frees its slot before the sink is called", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("a once watch fires once and frees its slot before the sink is called", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event(1);
   watch_key key, inner_key;
   recorder inner;
-  recorder sink([&] { CHECK_FALSE(r->watch(event.get(), event_read, watch_mode::once, inner, inner_key)); });
+  recorder sink(
+      [&] { CHECK_FALSE(r->watch(event.get(), event_read, watch_mode::once, inner, inner_key)); });
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, sink, key));
   CHECK(wait_until(*r, [&] { return inner.count > 0; }));
   ring(event);
@@ -190,7 +195,8 @@ TEST_CASE_TEMPLATE("a once watch fires when the handle becomes ready later", B, 
   CHECK(sink.seen == event_read);
 }
 
-TEST_CASE_TEMPLATE("a sink may end the watch of another event of the same batch, and its own", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("a sink may end the watch of another event of the same batch, and its own", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto one = make_event(1), two = make_event(1);
@@ -227,13 +233,15 @@ TEST_CASE_TEMPLATE("a sink may begin so many watches that the table moves", B, R
   r->unwatch(key_two);
 }
 
-TEST_CASE_TEMPLATE("of three watches on one handle each goes on when the others end", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("of three watches on one handle each goes on when the others end", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
   std::vector<recorder> sinks(3);
   std::vector<watch_key> keys(3);
-  for (std::size_t i = 0; i < 3; ++i) REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sinks[i], keys[i]));
+  for (std::size_t i = 0; i < 3; ++i)
+    REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sinks[i], keys[i]));
   drain(*r);
   for (const std::size_t end : {0u, 2u, 1u}) {
     for (auto& sink : sinks) sink.count = 0;
@@ -265,7 +273,8 @@ TEST_CASE_TEMPLATE("keys of ended watches are harmless", B, RINGBELL_REACTORS) {
   r->unwatch(live);
 }
 
-TEST_CASE_TEMPLATE("a watch that ends before the kernel has heard of it reports nothing", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("a watch that ends before the kernel has heard of it reports nothing", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   recorder gone, stays;
@@ -280,7 +289,8 @@ TEST_CASE_TEMPLATE("a watch that ends before the kernel has heard of it reports 
   r->unwatch(live);
 }
 
-TEST_CASE_TEMPLATE("one handle may be watched for reading and for writing at once", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("one handle may be watched for reading and for writing at once", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   socket_pair s;
@@ -318,7 +328,8 @@ TEST_CASE_TEMPLATE("a regular file is ready at once, and reported once", B, RING
   r->unwatch(edge_key);
 }
 
-TEST_CASE_TEMPLATE("a handle that is not open is an error, at once or by event", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("a handle that is not open is an error, at once or by event", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   recorder sink;
@@ -334,7 +345,9 @@ TEST_CASE_TEMPLATE("a handle that is not open is an error, at once or by event",
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("a peer that closes is a hang-up, also for a watch that wants neither read nor write", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "a peer that closes is a hang-up, also for a watch that wants neither read nor write", B,
+    RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   socket_pair s;
@@ -345,7 +358,8 @@ TEST_CASE_TEMPLATE("a peer that closes is a hang-up, also for a watch that wants
   drain(*r);
   CHECK((sink.seen & event_hangup) == 0);
   s.far.reset();
-  CHECK(wait_until(*r, [&] { return (sink.seen & event_hangup) != 0 && (bare.seen & event_hangup) != 0; }));
+  CHECK(wait_until(
+      *r, [&] { return (sink.seen & event_hangup) != 0 && (bare.seen & event_hangup) != 0; }));
   drain(*r);
   r->unwatch(key);
   r->unwatch(bare_key);
@@ -370,7 +384,8 @@ TEST_CASE_TEMPLATE("a peer that is killed is a hang-up", B, RINGBELL_REACTORS) {
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("peers of a process that is killed hear of it at once, whatever it was watching", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("peers of a process that is killed hear of it at once, whatever it was watching",
+                   B, RINGBELL_REACTORS) {
   for (int round = 0; round < 10; ++round) {
     socket_pair s, ready;
     int fds[2];
@@ -405,14 +420,16 @@ TEST_CASE_TEMPLATE("peers of a process that is killed hear of it at once, whatev
   }
 }
 
-TEST_CASE_TEMPLATE("of 300 sockets that become ready together each is reported once", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("of 300 sockets that become ready together each is reported once", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   for (const watch_mode mode : {watch_mode::edge, watch_mode::once}) {
     std::vector<socket_pair> pairs(300);
     std::vector<recorder> sinks(pairs.size());
     std::vector<watch_key> keys(pairs.size());
-    for (std::size_t i = 0; i < pairs.size(); ++i) REQUIRE_FALSE(r->watch(pairs[i].near.get(), event_read, mode, sinks[i], keys[i]));
+    for (std::size_t i = 0; i < pairs.size(); ++i)
+      REQUIRE_FALSE(r->watch(pairs[i].near.get(), event_read, mode, sinks[i], keys[i]));
     drain(*r);
     for (const auto& s : pairs) REQUIRE(::send(s.far.get(), "x", 1, 0) == 1);
     const auto reported = [&] { return std::ranges::count(sinks, 1, &recorder::count); };
@@ -423,14 +440,16 @@ TEST_CASE_TEMPLATE("of 300 sockets that become ready together each is reported o
   }
 }
 
-TEST_CASE_TEMPLATE("a foreign loop hears of sockets that were watched before it asked, even if 300 are ready together", B,
-                   RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "a foreign loop hears of sockets that were watched before it asked, even if 300 are ready together",
+    B, RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   std::vector<socket_pair> pairs(300);
   std::vector<watch_key> keys(pairs.size());
   recorder sink;
-  for (std::size_t i = 0; i < pairs.size(); ++i) REQUIRE_FALSE(r->watch(pairs[i].near.get(), event_read, watch_mode::edge, sink, keys[i]));
+  for (std::size_t i = 0; i < pairs.size(); ++i)
+    REQUIRE_FALSE(r->watch(pairs[i].near.get(), event_read, watch_mode::edge, sink, keys[i]));
   drain(*r);
   for (int round = 1; round <= 3; ++round) {
     for (const auto& s : pairs) REQUIRE(::send(s.far.get(), "x", 1, 0) == 1);
@@ -462,7 +481,8 @@ TEST_CASE_TEMPLATE("closing after unwatch hangs up to the peer at once", B, RING
   }
 }
 
-TEST_CASE_TEMPLATE("closing after unwatch hangs up at once while 2000 other watches have events", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("closing after unwatch hangs up at once while 2000 other watches have events", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   socket_pair s;
@@ -470,7 +490,8 @@ TEST_CASE_TEMPLATE("closing after unwatch hangs up at once while 2000 other watc
   watch_key key;
   const auto events = many_events(2000);
   std::vector<watch_key> keys(events.size());
-  for (std::size_t i = 0; i < events.size(); ++i) REQUIRE_FALSE(r->watch(events[i].get(), event_read, watch_mode::edge, others, keys[i]));
+  for (std::size_t i = 0; i < events.size(); ++i)
+    REQUIRE_FALSE(r->watch(events[i].get(), event_read, watch_mode::edge, others, keys[i]));
   REQUIRE_FALSE(r->watch(s.near.get(), event_read, watch_mode::edge, sink, key));
   drain(*r);
   for (const auto& event : events) ring(event);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// What the reactors promise beside watches: sleeping, being slept on by a foreign loop, floods, futex words, threads, and what a
-// sandbox refuses.
+// What the reactors promise beside watches: sleeping, being slept on by a foreign loop, floods,
+// futex words, threads, and what a sandbox refuses.
 
 #include "support/allocations.hpp"
 #include "support/patience.hpp"
@@ -40,7 +40,8 @@ namespace {
 // A word that a child process shares.
 class shared_word {
 public:
-  shared_word() : memory_(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+  shared_word()
+      : memory_(::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
     REQUIRE(memory_ != MAP_FAILED);
     word_ = new (memory_) sys::futex_word(0);
   }
@@ -63,7 +64,8 @@ bool refuse(unsigned number, unsigned error) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   sock_fprog program{filter.size(), filter.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 constexpr int no_filters = 77;
@@ -101,7 +103,8 @@ TEST_CASE_TEMPLATE("wait returns at its deadline, and not before", B, RINGBELL_R
   }
 }
 
-TEST_CASE_TEMPLATE("wait with a deadline in the past delivers what is there without sleeping", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("wait with a deadline in the past delivers what is there without sleeping", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   CHECK(r->wait(reactor::time_point::min()) == 0);
@@ -150,7 +153,8 @@ TEST_CASE_TEMPLATE("signals are slept through", B, RINGBELL_REACTORS) {
   CHECK(signals > 0);
 }
 
-TEST_CASE_TEMPLATE("a foreign loop that sleeps on the pollable handle misses no ring", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("a foreign loop that sleeps on the pollable handle misses no ring", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -172,7 +176,9 @@ TEST_CASE_TEMPLATE("a foreign loop that sleeps on the pollable handle misses no 
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("the pollable handle is readable while something is to be delivered, and only then", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "the pollable handle is readable while something is to be delivered, and only then", B,
+    RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -192,8 +198,9 @@ TEST_CASE_TEMPLATE("the pollable handle is readable while something is to be del
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("the pollable handle becomes readable at the armed time, not before, and not when that was taken back", B,
-                   RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "the pollable handle becomes readable at the armed time, not before, and not when that was taken back",
+    B, RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   for (int i = 0; i < 3; ++i) {
@@ -226,7 +233,8 @@ TEST_CASE_TEMPLATE("a foreign loop hears of a regular file, too", B, RINGBELL_RE
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handle go on", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handle go on", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event(), pending = make_event();
@@ -236,7 +244,8 @@ TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handl
   watch_key edge_key, once_key, undelivered_key, ended_key, futex_key;
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, edge, edge_key));
   REQUIRE_FALSE(r->watch(s.near.get(), event_read, watch_mode::once, once, once_key));
-  REQUIRE_FALSE(r->watch(pending.get(), event_read, watch_mode::edge, undelivered, undelivered_key));
+  REQUIRE_FALSE(
+      r->watch(pending.get(), event_read, watch_mode::edge, undelivered, undelivered_key));
   REQUIRE_FALSE(r->watch(closing.near.get(), event_read, watch_mode::edge, ended, ended_key));
   if (r->has_futex()) REQUIRE_FALSE(r->watch_futex(word, 0, futex, futex_key));
   drain(*r);
@@ -249,7 +258,10 @@ TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handl
   CHECK((poll_now(closing.far.get(), POLLIN) & POLLHUP) != 0);
   ring(event);
   REQUIRE(::send(s.far.get(), "x", 1, 0) == 1);
-  CHECK(poll_until(*r, [&] { return edge.count > 0 && once.count > 0 && undelivered.count > 0 && (futex.count > 0 || !r->has_futex()); }));
+  CHECK(poll_until(*r, [&] {
+    return edge.count > 0 && once.count > 0 && undelivered.count > 0 &&
+           (futex.count > 0 || !r->has_futex());
+  }));
   drain(*r);
   CHECK(once.count == 1);
   CHECK(ended.count == 0);
@@ -258,19 +270,23 @@ TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handl
   r->unwatch(undelivered_key);
 }
 
-TEST_CASE_TEMPLATE("each of 3000 watches hears the last of a flood of rings", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("each of 3000 watches hears the last of a flood of rings", B,
+                   RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   // More than the completion queue holds, with nobody taking anything out.
   const auto events = many_events(3000);
   std::vector<recorder> sinks(events.size());
   std::vector<watch_key> keys(events.size());
-  for (std::size_t i = 0; i < events.size(); ++i) REQUIRE_FALSE(r->watch(events[i].get(), event_read, watch_mode::edge, sinks[i], keys[i]));
+  for (std::size_t i = 0; i < events.size(); ++i)
+    REQUIRE_FALSE(r->watch(events[i].get(), event_read, watch_mode::edge, sinks[i], keys[i]));
   drain(*r);
   for (int round = 1; round <= 3; ++round) {
     for (auto& sink : sinks) sink.count = 0;
     for (const auto& event : events) ring(event), ring(event);
-    const auto all = [&] { return std::all_of(sinks.begin(), sinks.end(), [](const recorder& s) { return s.count > 0; }); };
+    const auto all = [&] {
+      return std::all_of(sinks.begin(), sinks.end(), [](const recorder& s) { return s.count > 0; });
+    };
     CHECK(wait_until(*r, all));
     drain(*r);
   }
@@ -294,7 +310,9 @@ TEST_CASE_TEMPLATE("a watch survives 20,000 rings that nobody listened to", B, R
   r->unwatch(key);
 }
 
-TEST_CASE_TEMPLATE("nothing is allocated per event, nor for a watch that takes the place of an ended one", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "nothing is allocated per event, nor for a watch that takes the place of an ended one", B,
+    RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event();
@@ -335,7 +353,9 @@ TEST_CASE_TEMPLATE("a reactor leaves no descriptor behind", B, RINGBELL_REACTORS
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE_TEMPLATE("a reactor may be made and given its first watches on one thread, and used on another", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "a reactor may be made and given its first watches on one thread, and used on another", B,
+    RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   auto event = make_event(1), gone = make_event(1);
@@ -375,7 +395,9 @@ TEST_CASE("a second thread that asks a deferring io_uring gets an exception") {
   CHECK(refused);
 }
 
-TEST_CASE_TEMPLATE("the watches of a thread that has ended go on with the next, which says that it is another", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "the watches of a thread that has ended go on with the next, which says that it is another", B,
+    RINGBELL_REACTORS) {
   for (const bool foreign : {false, true}) {
     CAPTURE(foreign);
     auto r = B::make();
@@ -412,7 +434,9 @@ TEST_CASE_TEMPLATE("the watches of a thread that has ended go on with the next, 
   }
 }
 
-TEST_CASE_TEMPLATE("a timer that one thread has armed for a foreign loop fires after that thread's end", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "a timer that one thread has armed for a foreign loop fires after that thread's end", B,
+    RINGBELL_REACTORS) {
   auto r = B::make();
   if (!r) return;
   std::thread([&] {
@@ -422,7 +446,9 @@ TEST_CASE_TEMPLATE("a timer that one thread has armed for a foreign loop fires a
   CHECK(poll_now(r->pollable(), POLLIN, 60'000) != 0);
 }
 
-TEST_CASE_TEMPLATE("a forked child ends its copies of watches, and of the reactor, and the parent's go on", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE(
+    "a forked child ends its copies of watches, and of the reactor, and the parent's go on", B,
+    RINGBELL_REACTORS) {
   for (const bool asked : {false, true}) {
     CAPTURE(asked);
     auto r = B::make();
@@ -450,7 +476,8 @@ TEST_CASE_TEMPLATE("a forked child ends its copies of watches, and of the reacto
 
 namespace {
 
-/// Runs `f` in a process whose monotonic clock is ahead by a day. Its value; 77 where the system does not allow that.
+/// Runs `f` in a process whose monotonic clock is ahead by a day. Its value; 77 where the system
+/// does not allow that.
 template <class F>
 int run_a_day_ahead(F f) {
   return run_in_child([&] {
@@ -464,7 +491,8 @@ int run_a_day_ahead(F f) {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("in a time namespace waits and timers are of the length that was asked for", B, RINGBELL_REACTORS) {
+TEST_CASE_TEMPLATE("in a time namespace waits and timers are of the length that was asked for", B,
+                   RINGBELL_REACTORS) {
   const int outcome = run_a_day_ahead([] {
     auto r = B::make();
     if (!r) return 77;
@@ -516,7 +544,8 @@ TEST_CASE_TEMPLATE("a futex watch reports a word that has changed already", B, R
   CHECK(sink.seen == event_read);
 }
 
-TEST_CASE_TEMPLATE("a futex watch that has ended sleeps on the word no longer", B, RINGBELL_IO_URINGS) {
+TEST_CASE_TEMPLATE("a futex watch that has ended sleeps on the word no longer", B,
+                   RINGBELL_IO_URINGS) {
   auto r = B::make();
   if (!r) return;
   if (!r->has_futex()) return;
@@ -567,9 +596,14 @@ TEST_CASE("where a sandbox refuses one of io_uring's calls there is no io_uring,
               std::string why_not;
               const auto r = make_io_uring_reactor(error, why_not);
               // Only the deferring ring has to register something.
-              if (r) return call == SYS_io_uring_register && r->reason().find("deferred") == std::string_view::npos ? 0 : 1;
+              if (r)
+                return call == SYS_io_uring_register &&
+                               r->reason().find("deferred") == std::string_view::npos
+                           ? 0
+                           : 1;
               if (!error) return 2;
-              return why_not.find("io_uring") == 0 && why_not.find(':') != std::string::npos ? 0 : 3;
+              return why_not.find("io_uring") == 0 && why_not.find(':') != std::string::npos ? 0
+                                                                                             : 3;
             }) == 0);
     }
   }

@@ -89,7 +89,8 @@ TEST_CASE("a wait for a handle is cancelled, and the handle can be waited for ag
   CHECK(woken == 1);
 }
 
-TEST_CASE("a coroutine that is destroyed while it waits for a handle is not resumed, and the handle can be closed") {
+TEST_CASE(
+    "a coroutine that is destroyed while it waits for a handle is not resumed, and the handle can be closed") {
   waitable w;
   int woken = 0;
   loop lp;
@@ -143,7 +144,8 @@ TEST_CASE("ping and pong over two handles, again and again, allocate nothing") {
   if (test::counts_allocations) CHECK(test::allocations - before == 2);
 }
 
-TEST_CASE("rings of a bell that come together wake once, and a ring from another thread wakes a sleeping loop") {
+TEST_CASE(
+    "rings of a bell that come together wake once, and a ring from another thread wakes a sleeping loop") {
   std::error_code error;
   sys::event_bell bell = sys::event_bell::create(error);
   REQUIRE_FALSE(error);

@@ -109,8 +109,9 @@ TEST_CASE("a program that is told to end while it sleeps ends in order") {
   CHECK(server.wait() == 0);
 }
 
-TEST_CASE("a pool's threads have signals blocked, and the thread that made the pool has none more than before" *
-          not_on(windows, "a thread cannot block signals")) {
+TEST_CASE(
+    "a pool's threads have signals blocked, and the thread that made the pool has none more than before" *
+    not_on(windows, "a thread cannot block signals")) {
   const bool before = is_blocked(SIGTERM);
   loop_pool pool(2);
   CHECK(is_blocked(SIGTERM) == before);

@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::chrono::nanoseconds limit = 50us;
 
-// One wait after another for a message that comes after `gap`, as a loop would have it: returns how many of them were polled for.
-// A wait that sleeps is longer by the wake-up.
+// One wait after another for a message that comes after `gap`, as a loop would have it: returns how
+// many of them were polled for. A wait that sleeps is longer by the wake-up.
 int polled(spin_history& history, int waits, std::chrono::nanoseconds gap) {
   int count = 0;
   for (int i = 0; i < waits; ++i) {
@@ -42,7 +42,8 @@ TEST_CASE("messages that come within 10 us are always polled for") {
   CHECK(polled(history, 1000, 10us) == 1000);
 }
 
-TEST_CASE("messages that come every millisecond are soon polled for in less than one wait of a hundred") {
+TEST_CASE(
+    "messages that come every millisecond are soon polled for in less than one wait of a hundred") {
   spin_history history;
   CHECK(polled(history, 100, 1ms) < 10);
   polled(history, 1000, 1ms);
@@ -77,7 +78,8 @@ TEST_CASE("now and then a late message does not end the polling for a fast chann
   }
 }
 
-TEST_CASE("where polling never pays though the waits that sleep are short, it is soon done for less than one wait of twenty") {
+TEST_CASE(
+    "where polling never pays though the waits that sleep are short, it is soon done for less than one wait of twenty") {
   spin_history history;
   int polls = 0;
   for (int i = 0; i < 2000; ++i) {

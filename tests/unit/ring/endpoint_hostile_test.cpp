@@ -159,7 +159,8 @@ TEST_CASE("a peer that never ends its fragments cannot keep a receiver going") {
   CHECK(!pair.b.interrupted());
 }
 
-TEST_CASE("a peer that sends abandonments without end is interrupted, and forgotten when it has stopped") {
+TEST_CASE(
+    "a peer that sends abandonments without end is interrupted, and forgotten when it has stopped") {
   lied_to pair(std::uint64_t{1} << 20, 4096);
   while (pair.tail < pair.a_region.bytes) pair.add(0, abandon);
   pair.publish();
@@ -169,7 +170,8 @@ TEST_CASE("a peer that sends abandonments without end is interrupted, and forgot
   CHECK(!pair.b.interrupted());
 }
 
-TEST_CASE("a lie about a message's length costs no more memory than the limit, and a broken one is forgotten") {
+TEST_CASE(
+    "a lie about a message's length costs no more memory than the limit, and a broken one is forgotten") {
   lied_to pair(4096, 4096, std::size_t{16} << 20);
   for (int i = 0; i < 50; ++i) {
     pair.add(16, more, std::uint64_t{16} << 20);

@@ -43,7 +43,8 @@ TEST_CASE("messages of 0 bytes are messages") {
 
 TEST_CASE("the pieces of a message are joined in order, empty ones passed over") {
   endpoint_pair pair;
-  const std::span<const std::byte> pieces[] = {as_span("one "), {}, as_span("two "), as_span("three"), {}};
+  const std::span<const std::byte> pieces[] = {
+      as_span("one "), {}, as_span("two "), as_span("three"), {}};
   REQUIRE(pair.a.try_send(pieces, 13) == errc{});
   CHECK(receive_text(pair.b) == "one two three");
 }
@@ -99,14 +100,17 @@ TEST_CASE("limits are checked before anything is written") {
   CHECK(wide.a.claim(1529, payload) == errc::message_too_large);
 }
 
-TEST_CASE("a sender of the longest record never waits for a receiver that has consumed everything without publishing it") {
+TEST_CASE(
+    "a sender of the longest record never waits for a receiver that has consumed everything without publishing it") {
   const std::size_t longest = endpoint_pair().a.max_claim();
   for (std::uint64_t offset = 0; offset < 4096; offset += 8) {
     for (std::uint64_t consumed = 0; consumed <= 4096; consumed += test::slow_here ? 360 : 40) {
       for (const std::uint64_t each : {std::uint64_t{40}, ring::record_bytes(longest)}) {
         endpoint_pair pair;
         bool good = true;
-        const auto pass = [&](std::uint64_t bytes) { good = good && send_zeros(pair.a, bytes) == errc{} && receive_any(pair.b) == errc{}; };
+        const auto pass = [&](std::uint64_t bytes) {
+          good = good && send_zeros(pair.a, bytes) == errc{} && receive_any(pair.b) == errc{};
+        };
         // To the offset, with all of it published; from there on nothing is, but by the quarter.
         for (std::uint64_t left = offset; left != 0;) {
           const std::uint64_t step = std::min<std::uint64_t>(left, 1024);
@@ -221,7 +225,8 @@ TEST_CASE("fragments behind a loan are joined, and their space is kept until the
 
 TEST_CASE("a message longer than the ring goes in fragments and is joined") {
   for (const std::uint64_t ring : {4096, 65536}) {
-    for (const std::size_t size : {2041u, 4096u, 5000u, 32761u, 65536u, 1u << 20, (8u << 20) + 3u}) {
+    for (const std::size_t size :
+         {2041u, 4096u, 5000u, 32761u, 65536u, 1u << 20, (8u << 20) + 3u}) {
       CAPTURE(ring);
       CAPTURE(size);
       endpoint_pair pair(ring, 4096);
@@ -302,7 +307,8 @@ TEST_CASE("abandoned fragments are forgotten by the peer") {
     std::size_t sent = 0;
     CHECK(pair.a.send_fragments({&piece, 1}, message.size(), sent) == errc::would_block);
     CHECK(sent > 0);
-    if (i % 2 == 0) CHECK(receive_any(pair.b) == errc::would_block);  // else the ring is full at that time
+    if (i % 2 == 0)
+      CHECK(receive_any(pair.b) == errc::would_block);  // else the ring is full at that time
     pair.a.abandon_fragments();
     CHECK(receive_any(pair.b) == errc::would_block);
     (void)park(pair.b, true);

@@ -36,13 +36,15 @@ private:
 
 // A few nanoseconds, different each time.
 void dither(std::uint64_t round) {
-  for (volatile unsigned i = static_cast<unsigned>(round * 0x9e3779b97f4a7c15u >> 59); i > 0;) i = i - 1;
+  for (volatile unsigned i = static_cast<unsigned>(round * 0x9e3779b97f4a7c15u >> 59); i > 0;)
+    i = i - 1;
 }
 
 template <class There, class Here, class After>
 void at_the_same_moment(There there, Here here, After after) {
   const std::uint64_t rounds = test::turns(20'000);
-  // With a bound on the time: where the threads have one processor for both, a meeting takes two switches between them.
+  // With a bound on the time: where the threads have one processor for both, a meeting takes two
+  // switches between them.
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(test::turns(2));
   meeting point;
   std::atomic<bool> stop{false};
@@ -58,7 +60,8 @@ void at_the_same_moment(There there, Here here, After after) {
   });
   std::uint64_t mine = 0;
   bool good = true;
-  for (std::uint64_t round = 0; round < rounds && good && std::chrono::steady_clock::now() < deadline; ++round) {
+  for (std::uint64_t round = 0;
+       round < rounds && good && std::chrono::steady_clock::now() < deadline; ++round) {
     point.arrive(mine);
     dither(round * 7 + 3);
     here();
@@ -131,7 +134,8 @@ TEST_CASE("a parked receiver is rung for once, and again only after it parked ag
   }
 }
 
-TEST_CASE("a receiver that wants more before it wakes is rung for when the tail has passed its index") {
+TEST_CASE(
+    "a receiver that wants more before it wakes is rung for when the tail has passed its index") {
   endpoint_pair pair;
   constexpr ring::position step = 24;
   pair.b_region.page->data_wake_at.store(3 * step);
@@ -166,7 +170,8 @@ TEST_CASE("a sender parked for space is rung for once there is enough of it, onc
   CHECK(woken == ring::wake_sender);
 }
 
-TEST_CASE("a sender parked for space is rung for by a lazy head at the latest when the receiver parks") {
+TEST_CASE(
+    "a sender parked for space is rung for by a lazy head at the latest when the receiver parks") {
   endpoint_pair pair;
   fill(pair.a, 120);
   REQUIRE(park(pair.a, false, true, 120).sleeps);
@@ -226,7 +231,8 @@ TEST_CASE("a cancelled wait costs one bell too many, at most") {
   CHECK(bells == 1);
 }
 
-TEST_CASE("a receiver that takes in a fragment while it parks must announce anew, and is then rung for") {
+TEST_CASE(
+    "a receiver that takes in a fragment while it parks must announce anew, and is then rung for") {
   endpoint_pair pair;
   const bytes message = some_bytes(10000);
   const std::span<const std::byte> piece = message;
@@ -255,7 +261,8 @@ TEST_CASE("a receiver that parks at the moment of a send sees the message, or is
         (void)send_all(pair.a, message);
         due = pair.a.take_due();
       },
-      [&] { sleeps = sleeps_for_data(pair.b); }, [&] { return (!sleeps || due == ring::wake_receiver) && receive_any(pair.b) == errc{}; });
+      [&] { sleeps = sleeps_for_data(pair.b); },
+      [&] { return (!sleeps || due == ring::wake_receiver) && receive_any(pair.b) == errc{}; });
 }
 
 TEST_CASE("a sender that parks at the moment of a release sees the space, or is rung for") {
@@ -280,8 +287,10 @@ TEST_CASE("two threads that park after random spins exchange every message, in b
     return;
   }
   const std::uint64_t messages = test::turns(40'000);
-  for (const auto& [a_ring, b_ring] : {std::pair<std::uint64_t, std::uint64_t>{4096, 4096}, {4096, 65536}}) {
-    const traffic::outcome both = traffic::exchange({messages, a_ring, b_ring, std::random_device{}()});
+  for (const auto& [a_ring, b_ring] :
+       {std::pair<std::uint64_t, std::uint64_t>{4096, 4096}, {4096, 65536}}) {
+    const traffic::outcome both =
+        traffic::exchange({messages, a_ring, b_ring, std::random_device{}()});
     CHECK(both.received == 2 * messages);
     CHECK(both.sleeps > 0);
   }

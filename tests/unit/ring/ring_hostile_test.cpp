@@ -18,7 +18,9 @@ namespace {
 
 // The same, but the sender is a lie: what is in its page and ring is written by the test.
 struct liar : one_way {
-  void header(std::uint64_t offset, std::uint64_t length, std::uint64_t flags = 0) { data[offset / 8] = flags << 32 | length; }
+  void header(std::uint64_t offset, std::uint64_t length, std::uint64_t flags = 0) {
+    data[offset / 8] = flags << 32 | length;
+  }
   void express(ring::position at, std::uint64_t length, std::uint64_t flags = 0) {
     const std::uint64_t word = flags << 32 | length;
     std::memcpy(sender->express.data(), &word, sizeof word);
@@ -39,13 +41,15 @@ struct liar_at : liar {
 
 TEST_CASE("a tail further ahead than the ring is long gives bad_peer") {
   liar ring;
-  for (const ring::position t : {ring_size + 8, 2 * ring_size, std::uint64_t{1} << 63, ~std::uint64_t{7}}) {
+  for (const ring::position t :
+       {ring_size + 8, 2 * ring_size, std::uint64_t{1} << 63, ~std::uint64_t{7}}) {
     ring.tail(t);
     CHECK(ring.look() == errc::bad_peer);
   }
 }
 
-TEST_CASE("a tail beyond the published head plus the ring gives bad_peer, although more was released") {
+TEST_CASE(
+    "a tail beyond the published head plus the ring gives bad_peer, although more was released") {
   liar ring;
   REQUIRE(ring.send(992) == errc{});
   ring.expect(992);
@@ -94,7 +98,8 @@ TEST_CASE("a record longer than what was published gives bad_peer") {
 TEST_CASE("a record whose length is near the limit of its field gives bad_peer") {
   liar ring;
   ring.tail(ring_size);
-  for (const std::uint64_t length : {0x7fffffffu, 0xfffffff0u, 0xfffffff8u, 0xfffffff9u, 0xffffffffu}) {
+  for (const std::uint64_t length :
+       {0x7fffffffu, 0xfffffff0u, 0xfffffff8u, 0xfffffff9u, 0xffffffffu}) {
     ring.header(0, length);
     CHECK(ring.look() == errc::bad_peer);
   }
@@ -183,7 +188,8 @@ TEST_CASE("a pad in the express slot gives bad_peer") {
   CHECK(ring.look() == errc::bad_peer);
 }
 
-TEST_CASE("the express slot is not looked at for a record that did not begin at the published head") {
+TEST_CASE(
+    "the express slot is not looked at for a record that did not begin at the published head") {
   liar ring;
   ring.tail(64);
   ring.header(0, 24);
@@ -199,7 +205,8 @@ TEST_CASE("the express slot is not looked at for a record that did not begin at 
 // -- lies of the receiver --
 
 TEST_CASE("a head beyond the published tail gives bad_peer") {
-  for (const ring::position lie : {ring::position{8}, ring::position{4096}, ring::position{1} << 63}) {
+  for (const ring::position lie :
+       {ring::position{8}, ring::position{4096}, ring::position{1} << 63}) {
     liar ring;
     while (ring.send(120) == errc{}) continue;
     ring.head(ring.writer.published() + lie);

@@ -22,7 +22,8 @@ TEST_CASE("records of every length around the alignment and the limits arrive un
   one_way ring;
   std::vector<std::size_t> lengths;
   for (std::size_t n = 0; n <= 200; ++n) lengths.push_back(n);
-  for (std::size_t n = ring.writer.max_record() - 20; n <= ring.writer.max_record(); ++n) lengths.push_back(n);
+  for (std::size_t n = ring.writer.max_record() - 20; n <= ring.writer.max_record(); ++n)
+    lengths.push_back(n);
   for (const std::size_t length : lengths) {
     CAPTURE(length);
     REQUIRE(ring.send(length) == errc{});
@@ -46,7 +47,8 @@ TEST_CASE("the longest record fits an empty ring at every offset") {
   }
 }
 
-TEST_CASE("a record that does not fit before the ring's end is preceded by a pad, at every distance from the end") {
+TEST_CASE(
+    "a record that does not fit before the ring's end is preceded by a pad, at every distance from the end") {
   for (std::uint64_t to_end = 8; to_end <= 256; to_end += 8) {
     for (const std::size_t length : {97, 100, 248, 249, 300}) {
       CAPTURE(to_end);
@@ -95,7 +97,8 @@ TEST_CASE("random traffic with random lag arrives complete and in order") {
   std::size_t full = 0;
   for (int step = 0; step < 200000; ++step) {
     if (random() % 2 != 0) {
-      const std::size_t length = random() % (random() % 8 == 0 ? ring.writer.max_record() + 1 : 200);
+      const std::size_t length =
+          random() % (random() % 8 == 0 ? ring.writer.max_record() + 1 : 200);
       const errc e = ring.put(length);
       if (e == errc{})
         sent.push_back(length);
@@ -238,13 +241,16 @@ TEST_CASE("a fragment needs no pad, unless the ring's end is less than four head
       const std::uint64_t to_end = capacity - (ring.writer.tail() & (capacity - 1));
       const std::uint64_t remaining = static_cast<std::uint64_t>(i) * 37 % capacity + 1;
       const std::size_t length = ring.writer.fragment_length(remaining);
-      REQUIRE(length >= std::min<std::uint64_t>(remaining, 3 * ring::header_bytes));  // the first one has 8 bytes of its own
+      REQUIRE(length >=
+              std::min<std::uint64_t>(
+                  remaining, 3 * ring::header_bytes));  // the first one has 8 bytes of its own
       REQUIRE(length <= remaining);
       REQUIRE(length <= capacity / 4 - ring::header_bytes);
       if (to_end >= 4 * ring::header_bytes) REQUIRE(ring::record_bytes(length) <= to_end);
       const ring::position before = ring.writer.tail();
       REQUIRE(ring.send(length) == errc{});
-      if (to_end >= 4 * ring::header_bytes) REQUIRE(ring.writer.tail() - before == ring::record_bytes(length));
+      if (to_end >= 4 * ring::header_bytes)
+        REQUIRE(ring.writer.tail() - before == ring::record_bytes(length));
       ring.expect(length);
       ring.reader.publish();
     }
@@ -253,7 +259,8 @@ TEST_CASE("a fragment needs no pad, unless the ring's end is less than four head
 
 // -- the express slot --
 
-TEST_CASE("a small record goes express exactly when the peer is known to have consumed everything") {
+TEST_CASE(
+    "a small record goes express exactly when the peer is known to have consumed everything") {
   one_way ring;
   std::byte* payload = nullptr;
   std::mt19937_64 random(3);
@@ -263,7 +270,8 @@ TEST_CASE("a small record goes express exactly when the peer is known to have co
   for (int i = 0; i < 50000; ++i) {
     if (random() % 2 != 0) {
       const std::size_t length = random() % 130;
-      const bool drained = ring.writer.tail() == ring.writer.published() && ring.reader.published() == ring.writer.tail();
+      const bool drained = ring.writer.tail() == ring.writer.published() &&
+                           ring.reader.published() == ring.writer.tail();
       if (ring.writer.claim(length, payload) != errc{}) {
         ring.writer.publish();
         continue;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What one side of a service can make the other keep: bounded in bytes, whatever it sends or does not read.
+// What one side of a service can make the other keep: bounded in bytes, whatever it sends or does
+// not read.
 #include <ringbell/coro/timeout.hpp>
 #include <ringbell/service/detail/frame.hpp>
 #include <ringbell/service/statistics.hpp>
@@ -30,7 +31,8 @@ namespace {
 constexpr std::size_t KiB = 1024;
 constexpr std::size_t MiB = KiB * KiB;
 constexpr std::size_t limit = MiB;
-// What handlers of these tests have for themselves (coroutine frames), the tables of calls, and what malloc keeps free.
+// What handlers of these tests have for themselves (coroutine frames), the tables of calls, and
+// what malloc keeps free.
 constexpr std::size_t beside_the_limit = 768 * KiB;
 
 enum method : std::uint32_t { large = 1, later, stream, hang, fail, ask, pour };
@@ -44,7 +46,8 @@ header of(kind k, std::uint32_t call, std::uint32_t m = 0, std::uint8_t flags = 
   return h;
 }
 
-std::vector<std::byte> bytes_of(const header& h, std::size_t payload = 0, std::size_t metadata = 0) {
+std::vector<std::byte> bytes_of(const header& h, std::size_t payload = 0,
+                                std::size_t metadata = 0) {
   header with = h;
   with.metadata = metadata;
   const auto head = service_frame::encode(with);
@@ -53,10 +56,14 @@ std::vector<std::byte> bytes_of(const header& h, std::size_t payload = 0, std::s
   return all;
 }
 
-/// A server that keeps at most `limit` for a client, an honest client, and one that speaks for itself.
+/// A server that keeps at most `limit` for a client, an honest client, and one that speaks for
+/// itself.
 struct scene {
   explicit scene(loop& on, std::size_t reply_bytes = 64 * KiB)
-      : lp(on), s(on, [this, reply_bytes](request r) { return serve(std::move(r), reply_bytes); }, options()) {}
+      : lp(on),
+        s(
+            on, [this, reply_bytes](request r) { return serve(std::move(r), reply_bytes); },
+            options()) {}
   static server_options options() {
     server_options o;
     o.max_buffered_bytes = limit;
@@ -92,7 +99,8 @@ struct scene {
     const auto sent = co_await as_result(liar.send(std::span<const std::byte>(frame)));
     co_return sent.has_value();
   }
-  /// Lets all that can be done be done. All of this is one thread: a sleep brings what was rung for, and the turns after it do all of that.
+  /// Lets all that can be done be done. All of this is one thread: a sleep brings what was rung
+  /// for, and the turns after it do all of that.
   static constexpr int sleeps_enough = 5;
   task<void> rest() {
     for (int i = 0; i < sleeps_enough; ++i) co_await let_park(lp);
@@ -157,12 +165,14 @@ struct scene {
 
 }  // namespace
 
-TEST_CASE("replies that a client does not read: it waits with further requests, and all are answered once it reads") {
+TEST_CASE(
+    "replies that a client does not read: it waits with further requests, and all are answered once it reads") {
   on_a_loop([](loop& lp) -> task<void> {
     scene now(lp);
     co_await now.begin();
     constexpr std::uint32_t requests = 1024;
-    const auto sent = co_await now.flood([](std::uint32_t i) { return bytes_of(of(kind::request, i, large)); }, requests);
+    const auto sent = co_await now.flood(
+        [](std::uint32_t i) { return bytes_of(of(kind::request, i, large)); }, requests);
     CHECK(now.begun < 64);  // of 64 KiB each
     co_await now.is_within_the_limit();
     const auto errors = co_await now.errors(sent);
@@ -171,12 +181,14 @@ TEST_CASE("replies that a client does not read: it waits with further requests, 
   });
 }
 
-TEST_CASE("replies that become ready at the same time are kept up to the limit, and the rest are refused by its name") {
+TEST_CASE(
+    "replies that become ready at the same time are kept up to the limit, and the rest are refused by its name") {
   on_a_loop([](loop& lp) -> task<void> {
     scene now(lp);
     co_await now.begin();
     constexpr std::uint32_t requests = 200;
-    CHECK(co_await now.flood([](std::uint32_t i) { return bytes_of(of(kind::request, i, later)); }, requests) == requests);
+    CHECK(co_await now.flood([](std::uint32_t i) { return bytes_of(of(kind::request, i, later)); },
+                             requests) == requests);
     CHECK(now.begun == requests);
     now.go.set();
     co_await now.rest();
@@ -188,12 +200,14 @@ TEST_CASE("replies that become ready at the same time are kept up to the limit, 
   });
 }
 
-TEST_CASE("requests under way count with their metadata, and each for what it takes beside its bytes") {
+TEST_CASE(
+    "requests under way count with their metadata, and each for what it takes beside its bytes") {
   for (const std::size_t metadata : {std::size_t{0}, service_frame::max_metadata}) {
     on_a_loop([&](loop& lp) -> task<void> {
       scene now(lp);
       co_await now.begin();
-      (void)co_await now.flood([&](std::uint32_t i) { return bytes_of(of(kind::request, i, hang), 0, metadata); }, 3000);
+      (void)co_await now.flood(
+          [&](std::uint32_t i) { return bytes_of(of(kind::request, i, hang), 0, metadata); }, 3000);
       CHECK(now.begun <= static_cast<int>(limit / (2 * KiB)));
       co_await now.is_within_the_limit();
       const auto errors = co_await now.errors(20);
@@ -225,7 +239,8 @@ TEST_CASE("what handlers wait to write counts, and beyond the limit a write fail
   on_a_loop([](loop& lp) -> task<void> {
     scene now(lp, 200 * KiB);
     co_await now.begin();
-    (void)co_await now.flood([](std::uint32_t i) { return bytes_of(of(kind::request, i, stream)); }, 100);
+    (void)co_await now.flood([](std::uint32_t i) { return bytes_of(of(kind::request, i, stream)); },
+                             100);
     co_await now.is_within_the_limit();
   });
 }
@@ -234,18 +249,21 @@ TEST_CASE("long texts of errors that nobody reads count as replies do") {
   on_a_loop([](loop& lp) -> task<void> {
     scene now(lp);
     co_await now.begin();
-    (void)co_await now.flood([](std::uint32_t i) { return bytes_of(of(kind::request, i, fail)); }, 3000);
+    (void)co_await now.flood([](std::uint32_t i) { return bytes_of(of(kind::request, i, fail)); },
+                             3000);
     co_await now.is_within_the_limit();
   });
 }
 
-TEST_CASE("calls that are cancelled, and begun anew under other numbers, are kept no longer than their replies wait") {
+TEST_CASE(
+    "calls that are cancelled, and begun anew under other numbers, are kept no longer than their replies wait") {
   on_a_loop([](loop& lp) -> task<void> {
     scene now(lp);
     co_await now.begin();
     (void)co_await now.flood(
         [](std::uint32_t i) {
-          return i % 2 ? bytes_of(of(kind::cancel, i / 2)) : bytes_of(of(kind::request, i / 2, i % 4 ? large : stream));
+          return i % 2 ? bytes_of(of(kind::cancel, i / 2))
+                       : bytes_of(of(kind::request, i / 2, i % 4 ? large : stream));
         },
         4000);
     co_await now.is_within_the_limit();
@@ -313,7 +331,8 @@ TEST_CASE(
   });
 }
 
-TEST_CASE("replies of streams that nobody takes count for the client, too, and a server's text is cut") {
+TEST_CASE(
+    "replies of streams that nobody takes count for the client, too, and a server's text is cut") {
   on_a_loop([](loop& lp) -> task<void> {
     const temporary_folder folder;
     listener l = listener::bind(lp, folder / "liar");
@@ -335,8 +354,10 @@ TEST_CASE("replies of streams that nobody takes count for the client, too, and a
       numbers.push_back(f->head.call);
     }
     for (int i = 0; i < 10; ++i)
-      co_await liar.send(std::span<const std::byte>(bytes_of(of(kind::reply, numbers[static_cast<std::size_t>(i)]), 300 * KiB)));
-    std::vector<std::byte> text = bytes_of(of(kind::reply, numbers.back(), 0, service_frame::error), 500 * KiB);
+      co_await liar.send(std::span<const std::byte>(
+          bytes_of(of(kind::reply, numbers[static_cast<std::size_t>(i)]), 300 * KiB)));
+    std::vector<std::byte> text =
+        bytes_of(of(kind::reply, numbers.back(), 0, service_frame::error), 500 * KiB);
     text[service_frame::header_size + 4] = std::byte{1};  // a code
     co_await liar.send(std::span<const std::byte>(text));
     const auto got = co_await timeout(patience, failing.get());

@@ -138,7 +138,8 @@ TEST_CASE("a request cancelled at any moment was not begun, or its handler is st
     const std::string text(20'000, 'x');
     int unsent = 0;
     int begun = 0;
-    // In the ring of 4 KiB, before its first fragment, in the midst, and when its last one has just gone.
+    // In the ring of 4 KiB, before its first fragment, in the midst, and when its last one has just
+    // gone.
     for (int turns = 0; turns < 80 || (begun == 0 && turns < 100'000); turns += 1 + turns / 50) {
       CAPTURE(turns);
       w.begun = 0;
@@ -246,7 +247,8 @@ TEST_CASE("call_once connects, calls and closes") {
   });
 }
 
-TEST_CASE("a call, and a stream's reads and writes, that wait for a connection can be cancelled, or get it") {
+TEST_CASE(
+    "a call, and a stream's reads and writes, that wait for a connection can be cancelled, or get it") {
   on_a_loop([](loop& lp) -> task<void> {
     waiting_service w;
     served s(lp, w.handler());

@@ -36,10 +36,15 @@ header of(kind k, std::uint8_t flags = 0) {
   return h;
 }
 
-bool from_client(kind k) { return k == kind::request || k == kind::part || k == kind::cancel || k == kind::credit; }
-bool refused(const bytes& message, bool by_client) { return decode(message, by_client).error() == errc::bad_peer; }
+bool from_client(kind k) {
+  return k == kind::request || k == kind::part || k == kind::cancel || k == kind::credit;
+}
+bool refused(const bytes& message, bool by_client) {
+  return decode(message, by_client).error() == errc::bad_peer;
+}
 
-constexpr kind kinds[] = {kind::request, kind::part, kind::cancel, kind::credit, kind::reply, kind::goaway};
+constexpr kind kinds[] = {kind::request, kind::part,  kind::cancel,
+                          kind::credit,  kind::reply, kind::goaway};
 
 }  // namespace
 
@@ -114,8 +119,10 @@ TEST_CASE("flags that a kind does not have, and both at once, are refused") {
       CAPTURE(static_cast<int>(k));
       CAPTURE(flags);
       const bool has_more = k == kind::request || k == kind::part || k == kind::reply;
-      const bool sound = flags == 0 || (flags == more && has_more) || (flags == error && k == kind::reply);
-      CHECK(decode(encoded(of(k, static_cast<std::uint8_t>(flags))), from_client(k)).has_value() == sound);
+      const bool sound =
+          flags == 0 || (flags == more && has_more) || (flags == error && k == kind::reply);
+      CHECK(decode(encoded(of(k, static_cast<std::uint8_t>(flags))), from_client(k)).has_value() ==
+            sound);
     }
   }
 }
@@ -140,7 +147,8 @@ TEST_CASE("metadata longer than 4096 bytes, or of a kind that has none, is refus
 }
 
 TEST_CASE("bytes behind a frame that carries none are refused") {
-  for (const kind k : {kind::cancel, kind::credit, kind::goaway, kind::part}) CHECK(refused(encoded(of(k), "x"), from_client(k)));
+  for (const kind k : {kind::cancel, kind::credit, kind::goaway, kind::part})
+    CHECK(refused(encoded(of(k), "x"), from_client(k)));
   CHECK(decode(encoded(of(kind::part, more), "x"), true).has_value());
 }
 
@@ -161,7 +169,8 @@ TEST_CASE("a request's reserved word, and a goodbye's call and reason, must be w
 }
 
 TEST_CASE("a failure of each domain comes back as it was encoded") {
-  for (const failure f : {failure{code_domain::handler, -5, {}}, failure{code_domain::service, number_of(errc::timed_out), {}},
+  for (const failure f : {failure{code_domain::handler, -5, {}},
+                          failure{code_domain::service, number_of(errc::timed_out), {}},
                           failure{code_domain::system, 2, {}}}) {
     const auto head = encode(f);
     bytes payload(head.begin(), head.end());
@@ -174,20 +183,24 @@ TEST_CASE("a failure of each domain comes back as it was encoded") {
   }
 }
 
-TEST_CASE("a failure that is too short, of an unknown domain, or of a service's error that does not exist is refused") {
+TEST_CASE(
+    "a failure that is too short, of an unknown domain, or of a service's error that does not exist is refused") {
   const auto head = encode(failure{code_domain::handler, 1, {}});
-  for (std::size_t size = 0; size < head.size(); ++size) CHECK(decode_failure(std::span(head).first(size)).error() == errc::bad_peer);
+  for (std::size_t size = 0; size < head.size(); ++size)
+    CHECK(decode_failure(std::span(head).first(size)).error() == errc::bad_peer);
   auto unknown = head;
   unknown[0] = std::byte{3};
   CHECK(decode_failure(unknown).error() == errc::bad_peer);
   for (const std::int32_t code : {-1, 0, 11, 1 << 30})
-    CHECK(decode_failure(encode(failure{code_domain::service, code, {}})).error() == errc::bad_peer);
+    CHECK(decode_failure(encode(failure{code_domain::service, code, {}})).error() ==
+          errc::bad_peer);
 }
 
 TEST_CASE("the numbers of the service's errors are those of docs/protocol.md") {
-  const errc in_order[] = {errc::refused_in_flight, errc::timed_out,           errc::cancelled,    errc::handler_failed,
-                           errc::refused_stopping,  errc::no_such_method,      errc::dropped_idle, errc::message_too_large,
-                           errc::refused_bytes,     errc::refused_unauthorized};
+  const errc in_order[] = {errc::refused_in_flight,   errc::timed_out,         errc::cancelled,
+                           errc::handler_failed,      errc::refused_stopping,  errc::no_such_method,
+                           errc::dropped_idle,        errc::message_too_large, errc::refused_bytes,
+                           errc::refused_unauthorized};
   std::int32_t number = 1;
   for (const errc e : in_order) {
     CHECK(number_of(e) == number);

@@ -74,7 +74,8 @@ public:
 
 /// A server, an honest client, and a hostile one that speaks for itself.
 struct scene {
-  explicit scene(loop& on, server_options o = {}) : observed(std::move(o)), s(on, serve, with(observed, seen)), lp(on) {}
+  explicit scene(loop& on, server_options o = {})
+      : observed(std::move(o)), s(on, serve, with(observed, seen)), lp(on) {}
   static server_options with(server_options o, endings& e) {
     o.observer = &e;
     return o;
@@ -121,7 +122,9 @@ void liar_is_dropped(F say) {
 
 TEST_CASE("a frame that makes no sense ends the connection of who sent it") {
   for (const std::size_t size : {0, 1, 7, 8, 24, 100}) {
-    liar_is_dropped([&](scene& now) -> task<void> { co_await now.say(std::vector<std::byte>(size, std::byte{9})); });
+    liar_is_dropped([&](scene& now) -> task<void> {
+      co_await now.say(std::vector<std::byte>(size, std::byte{9}));
+    });
   }
 }
 
@@ -154,7 +157,8 @@ TEST_CASE("a part after the last one breaks the protocol") {
 TEST_CASE("parts beyond the window break the protocol") {
   liar_is_dropped([](scene& now) -> task<void> {
     co_await now.say(bytes_of(of(kind::request, 5, hang, service_frame::more)));
-    for (int i = 0; i < 66; ++i) co_await now.say(bytes_of(of(kind::part, 5, 0, service_frame::more), 1000));
+    for (int i = 0; i < 66; ++i)
+      co_await now.say(bytes_of(of(kind::part, 5, 0, service_frame::more), 1000));
   });
 }
 
@@ -186,12 +190,14 @@ TEST_CASE("parts, credit and cancellations of calls that do not exist are passed
   });
 }
 
-TEST_CASE("a handler that ends because the deadline has passed says so, though its client has not noticed yet") {
+TEST_CASE(
+    "a handler that ends because the deadline has passed says so, though its client has not noticed yet") {
   on_a_loop([](loop& lp) -> task<void> {
     scene now(lp);
     co_await now.begin();
     header request = of(kind::request, 1, hang);
-    request.deadline = static_cast<std::uint64_t>((loop::clock::now() + 5ms).time_since_epoch() / 1ns);
+    request.deadline =
+        static_cast<std::uint64_t>((loop::clock::now() + 5ms).time_since_epoch() / 1ns);
     co_await now.say(bytes_of(request));
     const auto answer = co_await timeout(patience, now.liar.recv());
     REQUIRE(answer);
@@ -211,7 +217,9 @@ TEST_CASE("who floods and reads nothing is not served beyond his limits, and del
     scene now(lp, options);
     co_await now.begin();
     beside flood(lp, [](scene& of_liar) -> task<void> {
-      for (std::uint32_t call = 1; co_await of_liar.say(bytes_of(of(kind::request, call, call % 3 ? pour : ask), 100)); ++call) {}
+      for (std::uint32_t call = 1;
+           co_await of_liar.say(bytes_of(of(kind::request, call, call % 3 ? pour : ask), 100));
+           ++call) {}
     }(now));
     for (int i = 0; i < 200; ++i) {
       const payload p = co_await timeout(patience, now.honest.call(ask, "still here"));
@@ -258,12 +266,14 @@ TEST_CASE("random frames of a hostile client harm nobody else") {
       std::mt19937 random(seed);
       const auto any = [&](unsigned n) { return static_cast<std::uint32_t>(random() % n); };
       for (int i = 0; i < 300 && !now.seen.why; ++i) {
-        header h = of(static_cast<kind>(1 + any(4)), 1 + any(20), 1 + any(5), static_cast<std::uint8_t>(any(2)));
+        header h = of(static_cast<kind>(1 + any(4)), 1 + any(20), 1 + any(5),
+                      static_cast<std::uint8_t>(any(2)));
         if (any(200) == 0) h.kind = static_cast<kind>(any(256));
         if (h.kind == kind::cancel || h.kind == kind::credit) h.flags = 0;
         h.credit = any(4) == 0 ? any(70'000) : 0;
         h.deadline = any(8) == 0 ? random() : 0;
-        const bool empty = h.kind == kind::cancel || h.kind == kind::credit || (h.kind == kind::part && h.flags == 0);
+        const bool empty = h.kind == kind::cancel || h.kind == kind::credit ||
+                           (h.kind == kind::part && h.flags == 0);
         std::vector<std::byte> frame = bytes_of(h, empty ? 0 : any(any(10) == 0 ? 70'000 : 200));
         beside saying(lp, now.say(frame));
         for (int turn = 0; turn < 20 && !saying.ended(); ++turn) {
@@ -316,7 +326,8 @@ TEST_CASE("random frames of a hostile server end the client's calls, and nothing
   });
 }
 
-TEST_CASE("an idle client that leaves no room for the goodbye is hung up on without one, a timeout later") {
+TEST_CASE(
+    "an idle client that leaves no room for the goodbye is hung up on without one, a timeout later") {
   on_a_loop([](loop& lp) -> task<void> {
     server_options options;
     options.idle_timeout = 40ms;
@@ -326,11 +337,14 @@ TEST_CASE("an idle client that leaves no room for the goodbye is hung up on with
     tight.bells = sys::frugal_bells();
     now.honest = co_await now.s.connected();
     now.liar = co_await connect(lp, now.s.path(), tight);
-    // Replies that fill the ring to its last byte: each takes a sixteenth of it, with the record's header.
+    // Replies that fill the ring to its last byte: each takes a sixteenth of it, with the record's
+    // header.
     constexpr int replies = 16;
     constexpr std::size_t of_record = 8;
     for (std::uint32_t i = 0; i < replies; ++i)
-      co_await now.say(bytes_of(of(kind::request, i, ask), 4096 / replies - of_record - service_frame::encode(of(kind::reply, i)).size));
+      co_await now.say(
+          bytes_of(of(kind::request, i, ask),
+                   4096 / replies - of_record - service_frame::encode(of(kind::reply, i)).size));
     co_await sleep_for(20ms);
     CHECK(now.liar.statistics().messages_sent == replies);
     while (!now.seen.why) {

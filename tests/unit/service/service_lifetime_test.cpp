@@ -45,13 +45,15 @@ TEST_CASE("a stream that goes while a write of it is half-way leaves the connect
     for (int turns = 0; turns < 60; ++turns) {
       CAPTURE(turns);
       auto stream = std::make_unique<call_stream>(c.open(1));
-      auto writing = std::make_unique<beside<decltype(stream->write(part))>>(lp, stream->write(part));
+      auto writing =
+          std::make_unique<beside<decltype(stream->write(part))>>(lp, stream->write(part));
       for (int i = 0; i < turns; ++i) co_await yield();
       if (turns % 2 == 0) writing.reset();
       stream.reset();
       if (writing) {
         const auto written = co_await timeout(patience, writing->get());
-        CHECK((written.has_value() || written.error() == errc::closed || written.error() == errc::cancelled));
+        CHECK((written.has_value() || written.error() == errc::closed ||
+               written.error() == errc::cancelled));
       }
       call_stream other = c.open(1);
       other.finish();
@@ -68,7 +70,8 @@ TEST_CASE("a write that is half-way when the reply comes ends, and may be destro
     const std::string part(60'000, 'x');
     for (const bool wait : {true, false}) {
       auto stream = std::make_unique<call_stream>(c.open(1));
-      auto writing = std::make_unique<beside<decltype(stream->write(part))>>(lp, stream->write(part));
+      auto writing =
+          std::make_unique<beside<decltype(stream->write(part))>>(lp, stream->write(part));
       const auto failed = co_await error_of(stream->reply());
       CHECK(failed.second == "no");
       if (wait) {
@@ -154,7 +157,8 @@ TEST_CASE("a server that goes ends handlers where they wait, and calls with peer
   });
 }
 
-TEST_CASE("a request that outlives its handler still has its bytes, and reads and writes fail with closed") {
+TEST_CASE(
+    "a request that outlives its handler still has its bytes, and reads and writes fail with closed") {
   on_a_loop([](loop& lp) -> task<void> {
     std::optional<request> kept;
     served s(lp, [&](request r) -> task<reply> {
@@ -183,7 +187,8 @@ TEST_CASE("a write that its handler left behind ends when the client cancels, or
       std::unique_ptr<beside<request::write_awaitable<std::span<const std::byte>>>> writing;
       served s(lp, [&](request r) -> task<reply> {
         kept.emplace(std::move(r));
-        writing = std::make_unique<beside<request::write_awaitable<std::span<const std::byte>>>>(lp, kept->write(part));
+        writing = std::make_unique<beside<request::write_awaitable<std::span<const std::byte>>>>(
+            lp, kept->write(part));
         co_await sleep_for(1h);
         co_return reply();
       });

@@ -70,7 +70,8 @@ TEST_CASE("requests beyond the limit are refused by its name, and the others go 
   });
 }
 
-TEST_CASE("bytes of requests beyond the limit are refused by its name; one request alone is always taken") {
+TEST_CASE(
+    "bytes of requests beyond the limit are refused by its name; one request alone is always taken") {
   on_a_loop([](loop& lp) -> task<void> {
     event_flag go;
     server_options options;
@@ -96,7 +97,8 @@ TEST_CASE("bytes of requests beyond the limit are refused by its name; one reque
   });
 }
 
-TEST_CASE("a client too many, a ring of a size that is not taken, and who is not allowed are refused by name") {
+TEST_CASE(
+    "a client too many, a ring of a size that is not taken, and who is not allowed are refused by name") {
   loop lp;
   server_options options;
   options.listening.max_clients = 1;
@@ -126,17 +128,21 @@ TEST_CASE("a request longer than the server takes fails at the client, before an
     const auto failed = co_await error_of(c.call(1, large));
     CHECK(failed.first == errc::message_too_large);
     CHECK(failed.second.starts_with("(not from the service)"));
-    CHECK(failed.second.find("a request may have 1000 bytes here, its metadata 4096") != std::string::npos);
+    CHECK(failed.second.find("a request may have 1000 bytes here, its metadata 4096") !=
+          std::string::npos);
     CHECK(c.statistics().messages_sent == 0);
     const payload p = co_await c.call(1, "short");
     CHECK(p.text() == "short");
   });
 }
 
-TEST_CASE("an idle client is dropped, and told so at its next call; one that calls, or waits for a reply, stays") {
+TEST_CASE(
+    "an idle client is dropped, and told so at its next call; one that calls, or waits for a reply, stays") {
   on_a_loop([](loop& lp) -> task<void> {
     server_options options;
-    options.idle_timeout = 500ms;  // so that one that calls every millisecond stays, be the machine as busy as it likes
+    options.idle_timeout =
+        // so that one that calls every millisecond stays, be the machine as busy as it likes
+        500ms;
     const auto begin = std::chrono::steady_clock::now();
     served s(
         lp,
@@ -191,7 +197,8 @@ TEST_CASE("methods that are the library's own never reach the handler") {
       co_return reply();
     });
     client c = co_await s.connected();
-    for (const std::uint32_t method : {service_frame::reserved_methods, service_frame::method_statistics + 1, 0xffff'ffffU}) {
+    for (const std::uint32_t method :
+         {service_frame::reserved_methods, service_frame::method_statistics + 1, 0xffff'ffffU}) {
       const auto refused = co_await error_of(c.call(method));
       CHECK(refused.first == errc::no_such_method);
     }
@@ -209,7 +216,8 @@ TEST_CASE("the statistics have a row for each client") {
       co_return reply(r.bytes());
     });
     std::vector<client> many;
-    for (int i = 0; i < 70; ++i) many.push_back(co_await s.connected());  // more than one part of them
+    for (int i = 0; i < 70; ++i)
+      many.push_back(co_await s.connected());  // more than one part of them
     beside under_way(lp, many[3].call(1, "0123456789"));
     co_await settle();
     (void)co_await error_of(many[3].call(2));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A server that runs out of memory, at each of its allocations in turn: a client gets its reply, or an error, or sees the connection end. It never waits for nothing.
+// A server that runs out of memory, at each of its allocations in turn: a client gets its reply, or
+// an error, or sees the connection end. It never waits for nothing.
 #include <ringbell/coro/timeout.hpp>
 
 #include <doctest/doctest.h>
@@ -80,7 +81,8 @@ private:
   std::thread thread_;
 };
 
-/// Calls `one` while the server has memory for 0, 1, 2... allocations, until it needs no more. Gives how often it lacked some.
+/// Calls `one` while the server has memory for 0, 1, 2... allocations, until it needs no more.
+/// Gives how often it lacked some.
 template <class F>
 task<int> with_ever_more_memory(loop& lp, served_elsewhere& server, F one) {
   client_options options;
@@ -110,7 +112,8 @@ task<int> with_ever_more_memory(loop& lp, served_elsewhere& server, F one) {
 
 }  // namespace
 
-TEST_CASE("a call ends when its server runs out of memory, whatever for, and the next one is served") {
+TEST_CASE(
+    "a call ends when its server runs out of memory, whatever for, and the next one is served") {
   loop lp;
   served_elsewhere server;
   const auto call = [](std::uint32_t method, std::size_t size) {
@@ -171,8 +174,8 @@ TEST_CASE("a stop ends in its grace when memory is gone, be it at its beginning 
       auto has_stopped = stopped.get_future();
       std::thread elsewhere([&] {
         loop lp;
-        lp.run([](loop& on, const std::string& name, auto& is_listening, auto& has_begun, auto& to_stop, auto& outcome, bool deaf,
-                  int memory) -> task<void> {
+        lp.run([](loop& on, const std::string& name, auto& is_listening, auto& has_begun,
+                  auto& to_stop, auto& outcome, bool deaf, int memory) -> task<void> {
           detail::gate never_opened;
           ringbell::server s(on, name, [&](request) -> task<reply> {
             has_begun.set_value();

@@ -24,8 +24,10 @@ using events = std::vector<std::string>;
 
 std::string text_of(const char* what, const observed_call& c) {
   std::string s = what;
-  s += " method " + std::to_string(c.method) + ", " + std::to_string(c.request_bytes) + " in, " + std::to_string(c.reply_bytes) + " out";
-  if (c.error) s += ": " + std::string(c.error.category().name()) + ' ' + std::to_string(c.error.value());
+  s += " method " + std::to_string(c.method) + ", " + std::to_string(c.request_bytes) + " in, " +
+       std::to_string(c.reply_bytes) + " out";
+  if (c.error)
+    s += ": " + std::string(c.error.category().name()) + ' ' + std::to_string(c.error.value());
   return s;
 }
 std::string code(errc e) { return std::to_string(static_cast<int>(e)); }
@@ -36,8 +38,12 @@ public:
   void disconnected(const sys::peer_identity&, std::error_code why) noexcept override {
     all.push_back("disconnected " + std::to_string(why.value()));
   }
-  void call_began(const sys::peer_identity&, const observed_call& c) noexcept override { all.push_back(text_of("began", c)); }
-  void call_ended(const sys::peer_identity&, const observed_call& c) noexcept override { all.push_back(text_of("ended", c)); }
+  void call_began(const sys::peer_identity&, const observed_call& c) noexcept override {
+    all.push_back(text_of("began", c));
+  }
+  void call_ended(const sys::peer_identity&, const observed_call& c) noexcept override {
+    all.push_back(text_of("ended", c));
+  }
   void refused(const sys::peer_identity&, std::error_code why) noexcept override {
     all.push_back("refused " + std::to_string(why.value()));
   }
@@ -47,7 +53,9 @@ public:
 class client_log final : public client_observer {
 public:
   void connected(const sys::peer_identity&) noexcept override { all.emplace_back("connected"); }
-  void disconnected(std::error_code why) noexcept override { all.push_back("disconnected " + std::to_string(why.value())); }
+  void disconnected(std::error_code why) noexcept override {
+    all.push_back("disconnected " + std::to_string(why.value()));
+  }
   void call_began(const observed_call& c) noexcept override {
     all.push_back(text_of("began", c));
     number = c.number;
@@ -108,10 +116,11 @@ TEST_CASE("a server's observer hears of connections, calls and refusals in order
       (void)co_await error_of(c.call(1));
     }
     CHECK(co_await holds_soon([&] { return s.server().clients() == 0; }));
-    CHECK(log.all == events{"connected", "began method 1, 3 in, 0 out", "ended method 1, 3 in, 3 out", "began method 2, 0 in, 0 out",
-                            "ended method 2, 0 in, 10 out: ringbell-handler 9", "began method 3, 0 in, 0 out",
-                            "refused " + code(errc::refused_in_flight), log.all.size() > 7 ? log.all[7] : "ended method 3",
-                            "disconnected 0"});
+    CHECK(log.all ==
+          events{"connected", "began method 1, 3 in, 0 out", "ended method 1, 3 in, 3 out",
+                 "began method 2, 0 in, 0 out", "ended method 2, 0 in, 10 out: ringbell-handler 9",
+                 "began method 3, 0 in, 0 out", "refused " + code(errc::refused_in_flight),
+                 log.all.size() > 7 ? log.all[7] : "ended method 3", "disconnected 0"});
     CHECK(log.all[7].starts_with("ended method 3"));
   });
 }
@@ -132,14 +141,16 @@ TEST_CASE("a server's observer hears why connections end") {
       s.destroy_server();
       REQUIRE(log.all.size() == 4);
       if (stops)
-        CHECK((log.all.back() == "disconnected " + code(errc::refused_stopping) || log.all.back() == "disconnected 0"));
+        CHECK((log.all.back() == "disconnected " + code(errc::refused_stopping) ||
+               log.all.back() == "disconnected 0"));
       else
         CHECK(log.all.back() == "disconnected " + code(errc::closed));
     }
   });
 }
 
-TEST_CASE("a client's observer hears of connections and calls, by the same number from begin to end") {
+TEST_CASE(
+    "a client's observer hears of connections and calls, by the same number from begin to end") {
   on_a_loop([](loop& lp) -> task<void> {
     served s(lp, serve);
     client_log log;
@@ -158,10 +169,13 @@ TEST_CASE("a client's observer hears of connections and calls, by the same numbe
     CHECK(co_await holds_soon([&] { return !c.connected(); }));
     (void)co_await error_of(c.call(1));
     const std::string gone = code(errc::peer_closed);
-    CHECK(log.all == events{"connected", "began method 1, 0 in, 0 out", "ended method 1, 0 in, 3 out", "began method 2, 0 in, 0 out",
-                            "ended method 2, 0 in, 0 out: ringbell-handler 9", "began method 3, 0 in, 0 out",
-                            "ended method 3, 0 in, 0 out: ringbell " + code(errc::timed_out), "disconnected " + gone,
-                            "began method 1, 0 in, 0 out", "ended method 1, 0 in, 0 out: ringbell " + gone});
+    CHECK(log.all == events{"connected", "began method 1, 0 in, 0 out",
+                            "ended method 1, 0 in, 3 out", "began method 2, 0 in, 0 out",
+                            "ended method 2, 0 in, 0 out: ringbell-handler 9",
+                            "began method 3, 0 in, 0 out",
+                            "ended method 3, 0 in, 0 out: ringbell " + code(errc::timed_out),
+                            "disconnected " + gone, "began method 1, 0 in, 0 out",
+                            "ended method 1, 0 in, 0 out: ringbell " + gone});
   });
 }
 
@@ -186,10 +200,12 @@ TEST_CASE("an observer may drop the last client, whatever it hears of") {
         }
         observer.last = std::move(c);
         if (calling) call.emplace(lp, observer.last->call(3));
-        if (calling) CHECK(co_await holds_soon([&] { return observer.dropped || s.server().clients() == 1; }));
+        if (calling)
+          CHECK(co_await holds_soon([&] { return observer.dropped || s.server().clients() == 1; }));
         co_await settle();
         s.destroy_server();
-        if (when == at::disconnected || calling) CHECK(co_await holds_soon([&] { return observer.dropped; }));
+        if (when == at::disconnected || calling)
+          CHECK(co_await holds_soon([&] { return observer.dropped; }));
         if (calling) {
           const auto got = co_await timeout(patience, call->get());
           CHECK(got.error() == errc::peer_closed);

@@ -28,7 +28,10 @@ namespace {
 /// A server on a pool of two threads, and clients on the test's own loop.
 struct pooled {
   explicit pooled(loop& on, request_handler handler, server_options options = {})
-      : lp(on), pool(2), s(std::make_unique<ringbell::server>(on, pool, folder / "service", std::move(handler), std::move(options))) {}
+      : lp(on),
+        pool(2),
+        s(std::make_unique<ringbell::server>(on, pool, folder / "service", std::move(handler),
+                                             std::move(options))) {}
   task<client> connected() { return client::connect(lp, folder / "service"); }
   temporary_folder folder;
   loop& lp;
@@ -38,7 +41,8 @@ struct pooled {
 
 }  // namespace
 
-TEST_CASE("connections are spread over the threads, and each handler runs on that of its connection") {
+TEST_CASE(
+    "connections are spread over the threads, and each handler runs on that of its connection") {
   on_a_loop([](loop& lp) -> task<void> {
     std::mutex mutex;
     std::set<std::thread::id> threads;
@@ -72,7 +76,8 @@ TEST_CASE("statistics are gathered from all threads") {
       clients.push_back(co_await p.connected());
       for (int n = 0; n <= i; ++n) (void)co_await clients.back().call(1, "x");
     }
-    const payload all = co_await timeout(patience, clients.front().call(service_frame::method_statistics));
+    const payload all =
+        co_await timeout(patience, clients.front().call(service_frame::method_statistics));
     REQUIRE(all.size() == 5 * sizeof(client_statistics));
     std::multiset<std::uint64_t> requests;
     std::multiset<std::uint64_t> asking;
@@ -82,7 +87,8 @@ TEST_CASE("statistics are gathered from all threads") {
       requests.insert(row.requests);
       if (row.asking != 0) asking.insert(row.requests);
     }
-    CHECK(requests == std::multiset<std::uint64_t>{2, 2, 3, 4, 5});  // the first has also asked for this
+    CHECK(requests ==
+          std::multiset<std::uint64_t>{2, 2, 3, 4, 5});  // the first has also asked for this
     CHECK(asking == std::multiset<std::uint64_t>{2});
   });
 }
@@ -152,7 +158,8 @@ TEST_CASE("a server is destroyed while clients call, connect and ask for its sta
       };
       for (int i = 0; i < 2; ++i) {
         client c = co_await p.connected();
-        for (const std::uint32_t method : {1U, 2U, service_frame::method_statistics}) load.spawn(call_on(c, method));
+        for (const std::uint32_t method : {1U, 2U, service_frame::method_statistics})
+          load.spawn(call_on(c, method));
       }
       beside late(lp, p.connected());
       for (int i = 0; i < round; ++i) co_await yield();

@@ -32,8 +32,9 @@ task<reply> echo(request r) { co_return reply(r.bytes()); }
 
 }  // namespace
 
-TEST_CASE("requests under way finish, new ones are refused, clients are told, and the name is free at once" *
-          not_on(windows, "the name of a pipe is in use as long as it has a client")) {
+TEST_CASE(
+    "requests under way finish, new ones are refused, clients are told, and the name is free at once" *
+    not_on(windows, "the name of a pipe is in use as long as it has a client")) {
   on_a_loop([](loop& lp) -> task<void> {
     event_flag go;
     int begun = 0;
@@ -72,7 +73,8 @@ TEST_CASE("requests under way finish, new ones are refused, clients are told, an
   });
 }
 
-TEST_CASE("a stop under load loses no request: each is answered, or refused as one that was not begun") {
+TEST_CASE(
+    "a stop under load loses no request: each is answered, or refused as one that was not begun") {
   on_a_loop([](loop& lp) -> task<void> {
     for (int turns = 0; turns < 40; ++turns) {
       CAPTURE(turns);
@@ -135,7 +137,8 @@ TEST_CASE("when the grace is over handlers are asked to stop, and may answer wit
   });
 }
 
-TEST_CASE("handlers that do not stop when asked are destroyed, and their calls end with peer_closed") {
+TEST_CASE(
+    "handlers that do not stop when asked are destroyed, and their calls end with peer_closed") {
   on_a_loop([](loop& lp) -> task<void> {
     int alive = 0;
     event_flag never_set;
@@ -156,7 +159,8 @@ TEST_CASE("handlers that do not stop when asked are destroyed, and their calls e
   });
 }
 
-TEST_CASE("a stop that is cancelled asks the handlers to stop at once, and gives them their last moment") {
+TEST_CASE(
+    "a stop that is cancelled asks the handlers to stop at once, and gives them their last moment") {
   on_a_loop([](loop& lp) -> task<void> {
     bool begun = false;
     bool ended = false;
@@ -278,7 +282,9 @@ TEST_CASE("a server that was moved away has no clients and no path, and has stop
   });
 }
 
-TEST_CASE("calls under way when the server is killed fail with peer_closed, and are not repeated by who connects again" * needs_fork) {
+TEST_CASE(
+    "calls under way when the server is killed fail with peer_closed, and are not repeated by who connects again" *
+    needs_fork) {
   const temporary_folder folder;
   const std::string path = folder / "service";
   const shared_object<std::atomic<int>> begun;
@@ -317,7 +323,8 @@ TEST_CASE("calls under way when the server is killed fail with peer_closed, and 
   });
 }
 
-TEST_CASE("who cannot connect again fails with the reason, at once during the pause, and tries again after it") {
+TEST_CASE(
+    "who cannot connect again fails with the reason, at once during the pause, and tries again after it") {
   on_a_loop([](loop& lp) -> task<void> {
     served s(lp, echo);
     client_options options = reconnecting();

@@ -21,12 +21,12 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::uint32_t counting = 1;  // "N": writes the numbers below N
-constexpr std::uint32_t sum = 2;       // reads parts until the end, and answers how many bytes they had
-constexpr std::uint32_t mirror = 3;    // writes each part that it reads
-constexpr std::uint32_t refuse = 4;    // throws at once
-constexpr std::uint32_t half = 5;      // writes two parts, then throws
-constexpr std::uint32_t inert = 6;     // waits for its end
-constexpr std::uint32_t large = 7;     // one part of as many bytes as the request says
+constexpr std::uint32_t sum = 2;  // reads parts until the end, and answers how many bytes they had
+constexpr std::uint32_t mirror = 3;  // writes each part that it reads
+constexpr std::uint32_t refuse = 4;  // throws at once
+constexpr std::uint32_t half = 5;    // writes two parts, then throws
+constexpr std::uint32_t inert = 6;   // waits for its end
+constexpr std::uint32_t large = 7;   // one part of as many bytes as the request says
 
 task<reply> serve(request r) {
   switch (r.method()) {
@@ -103,7 +103,8 @@ TEST_CASE("parts go both ways at the same time, of any size up to the longest me
       fill(bytes, 2);
       const std::size_t sizes[] = {0, 1, 1500, 4096, 24'000, 65'536, 200'000, bytes.size()};
       scope writing(lp);
-      writing.spawn([](call_stream& to, std::span<const std::byte> of, std::span<const std::size_t> each) -> task<void> {
+      writing.spawn([](call_stream& to, std::span<const std::byte> of,
+                       std::span<const std::size_t> each) -> task<void> {
         for (const std::size_t size : each) co_await to.write(of.first(size));
         to.finish();
       }(both, bytes, sizes));
@@ -200,7 +201,8 @@ TEST_CASE("a reply ends a write that waits for credit") {
   });
 }
 
-TEST_CASE("a write after finish fails with closed; a second reader, writer or waiter for the reply with busy") {
+TEST_CASE(
+    "a write after finish fails with closed; a second reader, writer or waiter for the reply with busy") {
   on_a_loop([](loop& lp) -> task<void> {
     served s(lp, serve);
     client c = co_await s.connected();
@@ -261,7 +263,8 @@ TEST_CASE("call() joins the parts of a streaming method") {
   });
 }
 
-TEST_CASE("joined parts beyond the longest message fail the call with message_too_large, and cancel it") {
+TEST_CASE(
+    "joined parts beyond the longest message fail the call with message_too_large, and cancel it") {
   on_a_loop([](loop& lp) -> task<void> {
     std::error_code seen;
     served s(lp, [&](request r) -> task<reply> {
@@ -304,7 +307,8 @@ TEST_CASE("a codec's exception leaves write_value, and the call goes on") {
     served s(lp, serve);
     client c = co_await s.connected();
     call_stream stream = c.open(sum);
-    CHECK_THROWS_WITH_AS(co_await stream.write_value(unspeakable()), "unspeakable", std::runtime_error);
+    CHECK_THROWS_WITH_AS(co_await stream.write_value(unspeakable()), "unspeakable",
+                         std::runtime_error);
     co_await stream.write("abc");
     stream.finish();
     const payload last = co_await stream.reply();

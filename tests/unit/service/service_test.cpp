@@ -30,8 +30,10 @@ TEST_CASE("a call gets the reply to its request, of any size") {
     client c = co_await s.connected();
     std::vector<std::byte> bytes(3 << 20);
     fill(bytes, 1);
-    for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{72}, std::size_t{73}, std::size_t{96},
-                                   std::size_t{97}, std::size_t{24'000}, std::size_t{25'000}, std::size_t{100'000}, bytes.size()}) {
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{1}, std::size_t{64}, std::size_t{72}, std::size_t{73},
+          std::size_t{96}, std::size_t{97}, std::size_t{24'000}, std::size_t{25'000},
+          std::size_t{100'000}, bytes.size()}) {
       CAPTURE(size);
       const payload p = co_await c.call(echo_method, std::span<const std::byte>(bytes).first(size));
       CHECK(p.size() == size);
@@ -157,7 +159,8 @@ TEST_CASE("what a handler throws reaches the client: its code, its domain, its t
         {8, errc::handler_failed},
         {9, {7, handler_category()}},
     };
-    const char* const texts[] = {"made up", "opening", "went wrong", "no std::exception", "", "", "memory", "no code", "returned"};
+    const char* const texts[] = {"made up", "opening", "went wrong", "no std::exception", "",
+                                 "",        "memory",  "no code",    "returned"};
     for (const auto& [method, code] : expected) {
       CAPTURE(method);
       const auto failed = co_await error_of(c.call(method));
@@ -170,7 +173,9 @@ TEST_CASE("what a handler throws reaches the client: its code, its domain, its t
 
 TEST_CASE("metadata longer than 4096 bytes is refused on either side") {
   on_a_loop([](loop& lp) -> task<void> {
-    served s(lp, [](request) -> task<reply> { co_return reply().with_metadata(std::string(4097, 'm')); });
+    served s(lp, [](request) -> task<reply> {
+      co_return reply().with_metadata(std::string(4097, 'm'));
+    });
     client c = co_await s.connected();
     const std::string metadata(4097, 'm');
     call_options options;
@@ -212,7 +217,8 @@ TEST_CASE("a codec's exception leaves the call at the client, and answers it at 
     });
     client c = co_await s.connected();
     for (const bool of_size : {true, false})
-      CHECK_THROWS_WITH_AS(co_await c.call_with(3, unspeakable{of_size}), "unspeakable", std::runtime_error);
+      CHECK_THROWS_WITH_AS(co_await c.call_with(3, unspeakable{of_size}), "unspeakable",
+                           std::runtime_error);
     CHECK(begun == 0);
     for (const std::uint32_t method : {1U, 2U}) {
       const auto failed = co_await error_of(c.call(method));
@@ -248,10 +254,12 @@ TEST_CASE("values of plain types travel as they are; one of another size is an e
 TEST_CASE("a reply is written in place, whatever its size") {
   on_a_loop([](loop& lp) -> task<void> {
     served s(lp, [](request r) -> task<reply> {
-      co_return reply::in_place(r.as<std::size_t>(), [](std::span<std::byte> into) { fill(into, 4); });
+      co_return reply::in_place(r.as<std::size_t>(),
+                                [](std::span<std::byte> into) { fill(into, 4); });
     });
     client c = co_await s.connected();
-    for (const std::size_t size : {std::size_t{0}, std::size_t{10}, std::size_t{20'000}, std::size_t{2'000'000}}) {
+    for (const std::size_t size :
+         {std::size_t{0}, std::size_t{10}, std::size_t{20'000}, std::size_t{2'000'000}}) {
       const payload p = co_await c.call_with(1, size);
       CHECK(p.size() == size);
       CHECK(matches(p.bytes(), 4));

@@ -63,7 +63,8 @@ TEST_CASE("every kind of bell has a name and a bit of its own") {
   CHECK(std::string(name_of(bell_kind::eventfd)) == "eventfd");
   CHECK(std::string(name_of(bell_kind::socket)) == "socket");
   CHECK(std::string(name_of(bell_kind::futex)) == "futex");
-  CHECK((bell_bit(bell_kind::eventfd) | bell_bit(bell_kind::socket) | bell_bit(bell_kind::futex)) == 7);
+  CHECK((bell_bit(bell_kind::eventfd) | bell_bit(bell_kind::socket) | bell_bit(bell_kind::futex)) ==
+        7);
 }
 
 }  // TEST_SUITE("sys_bell")

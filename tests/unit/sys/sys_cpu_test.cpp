@@ -52,7 +52,8 @@ TEST_CASE("a thread bound to one processor has one to use, now") {
 
 TEST_CASE("the cost of parking is plausible and measured only once") {
   const auto cost = park_cost();
-  MESSAGE("parking costs " << std::chrono::duration<double, std::micro>(cost).count() << " us here");
+  MESSAGE("parking costs " << std::chrono::duration<double, std::micro>(cost).count()
+                           << " us here");
   CHECK(cost >= 2us);
   CHECK(cost <= 200us);
   CHECK(park_cost() == cost);
@@ -84,7 +85,8 @@ TEST_CASE("measuring changes neither the caller's affinity nor its signal mask")
   CHECK(run_test_case_in_fresh_process(leaves_no_trace, [] {}) == 0);
 }
 
-static constexpr const char* cannot_measure = "in a process of its own: the cost cannot be measured";
+static constexpr const char* cannot_measure =
+    "in a process of its own: the cost cannot be measured";
 TEST_CASE(cannot_measure* doctest::skip()) { CHECK(park_cost() == 50us); }
 
 TEST_CASE("with one usable processor the cost of parking is 50 us") {

@@ -43,7 +43,8 @@ struct house {
 
 }  // namespace
 
-TEST_CASE("a doorbell is silent until it is rung, and after it was answered, by eventfd" * test::needs_eventfd) {
+TEST_CASE("a doorbell is silent until it is rung, and after it was answered, by eventfd" *
+          test::needs_eventfd) {
   house h(true);
   CHECK_FALSE(readable(h.door));
   for (int i = 0; i < 3; ++i) {
@@ -77,13 +78,15 @@ TEST_CASE("a doorbell tells of the peer's hang-up, whichever the bell" * test::n
   }
 }
 
-TEST_CASE("bytes on the control socket do not ring a doorbell whose bell is an eventfd" * test::needs_eventfd) {
+TEST_CASE("bytes on the control socket do not ring a doorbell whose bell is an eventfd" *
+          test::needs_eventfd) {
   house h(true);
   CHECK_FALSE(h.outside.ring());
   CHECK_FALSE(readable(h.door));
 }
 
-TEST_CASE("who answers a doorbell cannot be made to block by a peer that changed the eventfd" * test::needs_eventfd) {
+TEST_CASE("who answers a doorbell cannot be made to block by a peer that changed the eventfd" *
+          test::needs_eventfd) {
   house h(true);
   // What a peer with the same eventfd can do.
   REQUIRE(::fcntl(h.bell.native(), F_SETFL, 0) == 0);

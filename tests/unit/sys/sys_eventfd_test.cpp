@@ -46,7 +46,8 @@ TEST_CASE("a bell does not block") {
 
 TEST_CASE("a bell rung in another process wakes its sleeper") {
   const event_bell bell = make_bell();
-  const pid_t child = start_child([&] { return event_bell(handle(::dup(bell.native()))).ring() ? 1 : 0; });
+  const pid_t child =
+      start_child([&] { return event_bell(handle(::dup(bell.native()))).ring() ? 1 : 0; });
   CHECK(readable(bell.native(), 60'000));
   CHECK(wait_for(child) == 0);
 }
@@ -69,7 +70,8 @@ TEST_CASE("an eventfd is an event, nothing else is") {
 
 TEST_CASE("a file named like an eventfd is not taken for one") {
   const temporary_folder folder;
-  const handle file(::open((folder / "anon_inode:[eventfd]").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const handle file(
+      ::open((folder / "anon_inode:[eventfd]").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   REQUIRE(file);
   CHECK_FALSE(event_bell::is_event(file.get()));
 }

@@ -58,7 +58,8 @@ TEST_CASE("there is no thread before something is to be closed, and one from the
         }) == 0);
 }
 
-TEST_CASE("what is trusted is closed at once, and starts no thread" * not_on(thread_sanitizer, "the sanitizer has a thread of its own")) {
+TEST_CASE("what is trusted is closed at once, and starts no thread" *
+          not_on(thread_sanitizer, "the sanitizer has a thread of its own")) {
   CHECK(run_in_child([] {
           pipe_ends p;
           foreign_handle from_peer(std::move(p.write));
@@ -114,7 +115,8 @@ TEST_CASE("the thread is sent no signals") {
 }
 
 TEST_CASE("a process ends while its thread waits in a close" *
-          not_on(address_sanitizer, "its search for leaks wants to stop a thread that is just beginning")) {
+          not_on(address_sanitizer,
+                 "its search for leaks wants to stop a thread that is just beginning")) {
   CHECK(run_in_child([] {
           // exit(), with its destructors, in the middle of it.
           for (int i = 0; i < 100; ++i) {

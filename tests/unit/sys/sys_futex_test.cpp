@@ -39,9 +39,11 @@ constexpr auto here = futex_scope::private_;
 futex_deadline soon() { return steady_clock::now() + 20ms; }
 futex_deadline far() { return steady_clock::now() + patience; }
 
-// How many sleep on a word of this process. Moving the sleepers from a word to the same word counts them and changes nothing.
+// How many sleep on a word of this process. Moving the sleepers from a word to the same word counts
+// them and changes nothing.
 long sleepers(const futex_word& word) {
-  return ::syscall(SYS_futex, &word, FUTEX_REQUEUE | FUTEX_PRIVATE_FLAG, 0, static_cast<long>(INT_MAX), &word, 0);
+  return ::syscall(SYS_futex, &word, FUTEX_REQUEUE | FUTEX_PRIVATE_FLAG, 0,
+                   static_cast<long>(INT_MAX), &word, 0);
 }
 bool asleep_on(const futex_word& word) {
   return eventually([&] { return sleepers(word) == 1; });
@@ -67,7 +69,9 @@ private:
   struct sigaction before_{};
 };
 
-futex_target target(const futex_word& word, std::uint32_t expected) { return {&word, expected, here}; }
+futex_target target(const futex_word& word, std::uint32_t expected) {
+  return {&word, expected, here};
+}
 
 }  // namespace
 
@@ -174,16 +178,19 @@ TEST_CASE("signals do not move a deadline" * needs_signals_at_once) {
 }
 
 TEST_CASE("a shared word wakes a waiter in another process") {
-  void* const page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* const page =
+      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   REQUIRE(page != MAP_FAILED);
   auto& word = *static_cast<futex_word*>(page);
-  const pid_t child = start_child([&] { return futex_wait(word, 0, futex_scope::shared, far()) ? 1 : 0; });
+  const pid_t child =
+      start_child([&] { return futex_wait(word, 0, futex_scope::shared, far()) ? 1 : 0; });
   CHECK(eventually([&] { return futex_wake(word, 1, futex_scope::shared) == 1; }));
   CHECK(wait_for(child) == 0);
   ::munmap(page, 4096);
 }
 
-TEST_CASE("a wait on several words tells which one was woken" * doctest::skip(!has_futex_wait_any())) {
+TEST_CASE("a wait on several words tells which one was woken" *
+          doctest::skip(!has_futex_wait_any())) {
   std::array<futex_word, 3> words{};
   for (std::size_t woken = 0; woken < words.size(); ++woken) {
     std::size_t index = 99;
@@ -200,7 +207,8 @@ TEST_CASE("a wait on several words tells which one was woken" * doctest::skip(!h
   }
 }
 
-TEST_CASE("a wait on several words tells which one differs" * doctest::skip(!has_futex_wait_any())) {
+TEST_CASE("a wait on several words tells which one differs" *
+          doctest::skip(!has_futex_wait_any())) {
   const futex_word a{0};
   const futex_word b{7};
   const std::array targets{target(a, 0), target(b, 6)};
@@ -219,7 +227,8 @@ TEST_CASE("a wait on several words ends at its deadline" * doctest::skip(!has_fu
   CHECK(steady_clock::now() >= deadline);
 }
 
-TEST_CASE("a wait on several words goes on after a signal" * doctest::skip(!has_futex_wait_any()) * needs_signals_at_once) {
+TEST_CASE("a wait on several words goes on after a signal" * doctest::skip(!has_futex_wait_any()) *
+          needs_signals_at_once) {
   const interrupting_signal signal;
   futex_word word{0};
   std::size_t index = 99;
@@ -239,8 +248,10 @@ TEST_CASE("a wait on several words goes on after a signal" * doctest::skip(!has_
   CHECK(index == 0);
 }
 
-TEST_CASE("private and shared words can be waited on together" * doctest::skip(!has_futex_wait_any())) {
-  void* const page = ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+TEST_CASE("private and shared words can be waited on together" *
+          doctest::skip(!has_futex_wait_any())) {
+  void* const page =
+      ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   REQUIRE(page != MAP_FAILED);
   auto& shared = *static_cast<futex_word*>(page);
   futex_word local{0};
@@ -250,13 +261,17 @@ TEST_CASE("private and shared words can be waited on together" * doctest::skip(!
     (void)futex_wait_any(targets, index, far());
   });
   CHECK(asleep_on(local));
-  CHECK(run_in_child([&] { return eventually([&] { return futex_wake(shared, 1, futex_scope::shared) == 1; }) ? 0 : 1; }) == 0);
+  CHECK(run_in_child([&] {
+          return eventually([&] { return futex_wake(shared, 1, futex_scope::shared) == 1; }) ? 0
+                                                                                             : 1;
+        }) == 0);
   sleeper.join();
   CHECK(index == 1);
   ::munmap(page, 4096);
 }
 
-TEST_CASE("up to 128 words can be waited on, no more and no fewer than one" * doctest::skip(!has_futex_wait_any())) {
+TEST_CASE("up to 128 words can be waited on, no more and no fewer than one" *
+          doctest::skip(!has_futex_wait_any())) {
   const futex_word word{0};
   std::size_t index = 99;
   const std::vector<futex_target> targets(129, target(word, 0));
@@ -284,7 +299,9 @@ TEST_CASE("a kernel without futex_waitv is not_supported, and the rest works") {
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     const sock_fprog filter{4, program};
-    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) ::_exit(77);
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0)
+      ::_exit(77);
   });
   if (status == 77) MESSAGE("skipped: no seccomp here");
   CHECK((status == 0 || status == 77));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// What stays of a dead server in a sticky folder, to which fs.protected_regular may apply. The machine's setting stays as it is: a filter refuses what that
-// setting refuses, and more.
+// What stays of a dead server in a sticky folder, to which fs.protected_regular may apply. The
+// machine's setting stays as it is: a filter refuses what that setting refuses, and more.
 #include <ringbell/sys/local_socket.hpp>
 
 #include "support/is_root.hpp"
@@ -46,7 +46,8 @@ bool protect_regular_files() {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   sock_fprog program{filter.size(), filter.data()};
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+         ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
 /// A server of that user that was killed left its socket and its lock file.
@@ -62,7 +63,8 @@ void die_as(uid_t user, const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("root takes over what a dead server of another user left in a sticky folder, also where files are protected") {
+TEST_CASE(
+    "root takes over what a dead server of another user left in a sticky folder, also where files are protected") {
   if (!is_root()) return;
   const temporary_folder folder;
   REQUIRE(::chmod(folder.path().c_str(), 01777) == 0);
@@ -91,11 +93,16 @@ TEST_CASE("another user is told whose lock file it is, and what to do") {
           return error == std::errc::permission_denied ? 0 : 2;
         }) == 0);
   const std::string text = local_listener::obstacles(folder / "s");
-  CHECK_MESSAGE(text.find("the socket " + folder / "s" + " belongs to user 65534") != std::string::npos, text);
-  CHECK_MESSAGE(text.find("the lock file " + folder / "s.lock" + " belongs to user 65534; when no server") != std::string::npos, text);
+  CHECK_MESSAGE(
+      text.find("the socket " + folder / "s" + " belongs to user 65534") != std::string::npos,
+      text);
+  CHECK_MESSAGE(text.find("the lock file " + folder / "s.lock" +
+                          " belongs to user 65534; when no server") != std::string::npos,
+                text);
 }
 
-TEST_CASE("what is no socket, or no lock file, is named; what is this user's own is in nobody's way") {
+TEST_CASE(
+    "what is no socket, or no lock file, is named; what is this user's own is in nobody's way") {
   const temporary_folder folder;
   std::error_code error;
   const local_listener made = local_listener::bind(folder / "own", false, error);
@@ -104,8 +111,10 @@ TEST_CASE("what is no socket, or no lock file, is named; what is this user's own
   CHECK(local_listener::obstacles(folder / "nothing").empty());
   std::ofstream(folder / "file") << "text";
   std::ofstream(folder / "s.lock") << "text";
-  CHECK(local_listener::obstacles(folder / "file").find(folder / "file" + " is no socket") != std::string::npos);
-  CHECK(local_listener::obstacles(folder / "s").find(folder / "s.lock" + " is no lock file") != std::string::npos);
+  CHECK(local_listener::obstacles(folder / "file").find(folder / "file" + " is no socket") !=
+        std::string::npos);
+  CHECK(local_listener::obstacles(folder / "s").find(folder / "s.lock" + " is no lock file") !=
+        std::string::npos);
 }
 
 }  // TEST_SUITE("sys_local_listener_linux")

@@ -184,7 +184,8 @@ TEST_CASE("connecting to a server whose backlog is full would block") {
   const handle server = foreign_server(folder / "s", SOCK_STREAM, 0);
   std::vector<local_socket> clients;
   std::error_code error;
-  for (int i = 0; i < 10 && !error; ++i) clients.push_back(local_socket::connect(folder / "s", error));
+  for (int i = 0; i < 10 && !error; ++i)
+    clients.push_back(local_socket::connect(folder / "s", error));
   CHECK(error == errc::would_block);
 }
 
@@ -338,7 +339,8 @@ TEST_CASE("of many servers that come and go, only one at a time has the name") {
         // Not the lock of a file that its predecessor has removed.
         if (!exists(folder / "s.lock")) return 6;
         // Whoever holds the name holds this file; a second holder would find it.
-        const handle mark(::open((folder / "mark").c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
+        const handle mark(
+            ::open((folder / "mark").c_str(), O_CREAT | O_EXCL | O_RDWR | O_CLOEXEC, 0600));
         if (!mark) return 3;
         const local_socket client = local_socket::connect(folder / "s", error);
         if (error || client.peer()->process != ::getpid()) return 4;
@@ -370,7 +372,8 @@ TEST_CASE("accepting without descriptors to spare is the system's error") {
   CHECK(listener.accept(error));
 }
 
-TEST_CASE("handles of clients that a listener has not accepted are closed, but not by a forked child") {
+TEST_CASE(
+    "handles of clients that a listener has not accepted are closed, but not by a forked child") {
   const temporary_folder folder;
   std::error_code error;
   local_listener l = local_listener::bind(folder / "socket", false, error);

@@ -49,7 +49,9 @@ struct pipe_ends {
   handle write;
 };
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
 
 // What a peer can do that does not use this library: attach as many handles as the kernel lets it.
 void send_raw(const local_socket& from, std::string_view text, int fd, std::size_t copies) {
@@ -131,7 +133,8 @@ TEST_CASE("a peer that hung up without reading is peer_closed, after what it sen
   std::array<std::byte, 16> buffer;
   received_handles handles;
   CHECK(b.receive(buffer, handles).value() == 4);
-  // Where the kernel does not tell whether there are handles among what is unread, a thread reads it, and hangs up.
+  // Where the kernel does not tell whether there are handles among what is unread, a thread reads
+  // it, and hangs up.
   ringbell::result<std::size_t> end = errc::would_block;
   CHECK(eventually([&] {
     end = b.receive(buffer, handles);
@@ -358,7 +361,8 @@ TEST_CASE("handles in a socket that is closed unread are closed") {
   CHECK(a.send(bytes_of("more")).error() == errc::peer_closed);
 }
 
-TEST_CASE("once no handles are let in, bytes still come, and handles are not sent or end the connection") {
+TEST_CASE(
+    "once no handles are let in, bytes still come, and handles are not sent or end the connection") {
   auto [a, b] = make_pair();
   CHECK(b.let_no_handles_in());
   REQUIRE_FALSE(a.ring());
@@ -369,7 +373,8 @@ TEST_CASE("once no handles are let in, bytes still come, and handles are not sen
   CHECK(b.drain() == late.has_value());
 }
 
-TEST_CASE("handles that have come before no more are let in are told" * not_on(kqueue_hosts, "they are found when they are read")) {
+TEST_CASE("handles that have come before no more are let in are told" *
+          not_on(kqueue_hosts, "they are found when they are read")) {
   for (const bool bytes_first : {false, true}) {
     auto [a, b] = make_pair();
     const pipe_ends p;
@@ -407,13 +412,17 @@ TEST_CASE("a pair's peer is this process and its user") {
   CHECK(who.group == ::getegid());
 }
 
-TEST_CASE("what is no socket has no peer") { CHECK(local_socket().peer().error() == std::errc::bad_file_descriptor); }
+TEST_CASE("what is no socket has no peer") {
+  CHECK(local_socket().peer().error() == std::errc::bad_file_descriptor);
+}
 
-TEST_CASE("a forked child has an id of its own, its parent keeps his, and so on with the child's child") {
+TEST_CASE(
+    "a forked child has an id of its own, its parent keeps his, and so on with the child's child") {
   const auto own = current_process();
   CHECK(own == static_cast<std::uint64_t>(::getpid()));
   const auto is_right = [](std::uint64_t parent) {
-    return current_process() == static_cast<std::uint64_t>(::getpid()) && current_process() != parent;
+    return current_process() == static_cast<std::uint64_t>(::getpid()) &&
+           current_process() != parent;
   };
   CHECK(run_in_child([&] {
           if (!is_right(own)) return 1;

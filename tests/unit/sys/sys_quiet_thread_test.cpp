@@ -21,7 +21,8 @@ sigset_t blocked_here() {
 
 }  // namespace
 
-TEST_CASE("a quiet thread has blocked what others may send it, and not what tells of a fault of its own") {
+TEST_CASE(
+    "a quiet thread has blocked what others may send it, and not what tells of a fault of its own") {
   sigset_t there;
   quiet_thread([&] { there = blocked_here(); }).join();
   for (const int sent : {

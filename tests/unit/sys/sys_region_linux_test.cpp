@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Linux: what the seals of a region refuse to everybody, and what a peer's memory must be sealed against; futexes in it.
+// Linux: what the seals of a region refuse to everybody, and what a peer's memory must be sealed
+// against; futexes in it.
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/futex.hpp>
 #include <ringbell/sys/region.hpp>
@@ -53,7 +54,8 @@ std::error_code map_error(handle h, std::size_t bytes) {
 
 bool refused(long returned, int reason) { return returned < 0 && errno == reason; }
 
-// Everything that somebody who has only the descriptor could try. Returns the number of the first attempt that was not refused.
+// Everything that somebody who has only the descriptor could try. Returns the number of the first
+// attempt that was not refused.
 int attack(int fd, std::size_t size) {
   const auto length = static_cast<off_t>(size);
   if (::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED) return 1;
@@ -65,7 +67,8 @@ int attack(int fd, std::size_t size) {
   if (!refused(::pwrite(fd, "x", 1, 0), EPERM)) return 6;
   if (!refused(::ftruncate(fd, 0), EPERM)) return 7;
   if (!refused(::ftruncate(fd, length * 2), EPERM)) return 8;
-  if (!refused(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length), EPERM)) return 9;
+  if (!refused(::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, length), EPERM))
+    return 9;
   if (!refused(::fallocate(fd, FALLOC_FL_ZERO_RANGE, 0, length), EOPNOTSUPP)) return 10;
   if (!refused(::fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE), EPERM)) return 11;
 
@@ -73,7 +76,8 @@ int attack(int fd, std::size_t size) {
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
   const int again = ::open(link.c_str(), O_RDWR | O_CLOEXEC);
   if (again >= 0) {
-    if (::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0) != MAP_FAILED) return 12;
+    if (::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0) != MAP_FAILED)
+      return 12;
     if (!refused(::pwrite(again, "x", 1, 0), EPERM)) return 13;
     if (!refused(::ftruncate(again, 0), EPERM)) return 14;
   }
@@ -81,7 +85,8 @@ int attack(int fd, std::size_t size) {
   if (truncating >= 0) return 15;
 
   // A private mapping may be written, but the region does not see it.
-  auto* const copy = static_cast<char*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
+  auto* const copy =
+      static_cast<char*>(::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
   if (copy == MAP_FAILED) return 16;
   copy[0] = 'x';
   return static_cast<const char*>(readable)[0] == 'x' ? 17 : 0;
@@ -89,7 +94,8 @@ int attack(int fd, std::size_t size) {
 
 }  // namespace
 
-TEST_CASE("a region carries all four seals, also what was sent of it when its own handle is closed") {
+TEST_CASE(
+    "a region carries all four seals, also what was sent of it when its own handle is closed") {
   region r = make_region(4096);
   CHECK((::fcntl(r.shared_handle(), F_GET_SEALS) & all_seals) == all_seals);
   const handle sent = share(r);
@@ -117,7 +123,9 @@ TEST_CASE("a waiter on a read-only mapping is woken by the owner in another proc
     const peer_region peer = peer_region::map(share(r), 4096, error);
     if (error) return 1;
     const auto& theirs = *reinterpret_cast<const futex_word*>(peer.data());
-    return futex_wait(theirs, 0, futex_scope::shared, std::chrono::steady_clock::now() + patience) ? 2 : 0;
+    return futex_wait(theirs, 0, futex_scope::shared, std::chrono::steady_clock::now() + patience)
+               ? 2
+               : 0;
   });
   CHECK(eventually([&] { return futex_wake(word, 1, futex_scope::shared) == 1; }));
   CHECK(wait_for(child) == 0);
@@ -137,7 +145,9 @@ TEST_CASE("a memfd that lacks one seal is bad_region") {
   }
 }
 
-TEST_CASE("seals beyond the four do not matter") { CHECK_FALSE(map_error(forge(4096, all_seals | F_SEAL_WRITE), 4096)); }
+TEST_CASE("seals beyond the four do not matter") {
+  CHECK_FALSE(map_error(forge(4096, all_seals | F_SEAL_WRITE), 4096));
+}
 
 TEST_CASE("a sealed memfd on huge pages is bad_region") {
   constexpr std::size_t huge = 2 << 20;
@@ -153,7 +163,8 @@ TEST_CASE("a sealed memfd on huge pages is bad_region") {
 
 TEST_CASE("a memfd that was reopened for writing only is bad_region") {
   const handle forged = forge(4096, 0);
-  handle write_only(::open(("/proc/self/fd/" + std::to_string(forged.get())).c_str(), O_WRONLY | O_CLOEXEC));
+  handle write_only(
+      ::open(("/proc/self/fd/" + std::to_string(forged.get())).c_str(), O_WRONLY | O_CLOEXEC));
   REQUIRE(write_only);
   REQUIRE(::fcntl(forged.get(), F_ADD_SEALS, all_seals) == 0);
   CHECK(map_error(std::move(write_only), 4096) == errc::bad_region);

@@ -100,7 +100,8 @@ TEST_CASE("a region leaves no mapping and no descriptor behind") {
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("a region whose handle is closed costs no descriptor, stays mapped, and can still be mapped by who was sent it") {
+TEST_CASE(
+    "a region whose handle is closed costs no descriptor, stays mapped, and can still be mapped by who was sent it") {
   const int before = open_descriptors();
   region r = make_region(page_size());
   handle sent = share(r);
@@ -117,11 +118,14 @@ TEST_CASE("a region whose handle is closed costs no descriptor, stays mapped, an
 
 namespace {
 
-bool mapped(const void* page) { return ::msync(const_cast<void*>(page), page_size(), MS_ASYNC) == 0; }
+bool mapped(const void* page) {
+  return ::msync(const_cast<void*>(page), page_size(), MS_ASYNC) == 0;
+}
 
 }  // namespace
 
-TEST_CASE("an own region and a peer's are unmapped together, wherever they lie and whichever is there") {
+TEST_CASE(
+    "an own region and a peer's are unmapped together, wherever they lie and whichever is there") {
   for (const bool apart : {false, true}) {
     CAPTURE(apart);
     for (const bool peer_first : {false, true}) {
@@ -152,7 +156,8 @@ TEST_CASE("an own region and a peer's are unmapped together, wherever they lie a
   unmap({}, {});
 }
 
-TEST_CASE("who has the handle can neither map it for writing, nor write to it, nor change its size") {
+TEST_CASE(
+    "who has the handle can neither map it for writing, nor write to it, nor change its size") {
   const region r = make_region(4 * page_size());
   const int fd = r.shared_handle();
   CHECK(::mmap(nullptr, r.size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED);
@@ -210,7 +215,8 @@ TEST_CASE("a region of another size than announced is bad_region") {
   const region r = make_region(3 * page_size());
   CHECK_FALSE(map_error(share(r), 3 * page_size()));
   CHECK_FALSE(map_error(share(r), 2 * page_size() + 1));
-  for (const std::size_t wrong : {std::size_t{0}, std::size_t{1}, 2 * page_size(), 4 * page_size(), ~std::size_t{0}}) {
+  for (const std::size_t wrong :
+       {std::size_t{0}, std::size_t{1}, 2 * page_size(), 4 * page_size(), ~std::size_t{0}}) {
     CAPTURE(wrong);
     CHECK(map_error(share(r), wrong) == errc::bad_region);
   }

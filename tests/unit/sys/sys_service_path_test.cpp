@@ -61,7 +61,8 @@ TEST_CASE("a name lives below the runtime directory") {
   CHECK(is_path("Echo_2.v-1", "/run/user/7/ringbell/Echo_2.v-1"));
 }
 
-TEST_CASE("without a runtime directory root's names live below /run, other users' below the temporary directory") {
+TEST_CASE(
+    "without a runtime directory root's names live below /run, other users' below the temporary directory") {
   const variable runtime("XDG_RUNTIME_DIR", nullptr);
   const variable temporary("TMPDIR", "/var/tmp");
   if (::geteuid() == 0) {
@@ -99,8 +100,10 @@ TEST_CASE("a name with a slash is a path and returned as it is") {
 }
 
 TEST_CASE("a name of other characters, or of none, or too many, is bad_name") {
-  for (const std::string& name : {std::string(), std::string(65, 'a'), std::string("a b"), std::string(".hidden"), std::string(".."),
-                                  std::string("ü"), std::string("a\0b", 3), std::string("a\n"), std::string("echo.lock")}) {
+  for (const std::string& name :
+       {std::string(), std::string(65, 'a'), std::string("a b"), std::string(".hidden"),
+        std::string(".."), std::string("ü"), std::string("a\0b", 3), std::string("a\n"),
+        std::string("echo.lock")}) {
     CAPTURE(name);
     CHECK(service_path(name).error() == errc::bad_name);
     CHECK(prepare_service_folder(name) == errc::bad_name);
@@ -152,7 +155,9 @@ TEST_CASE("the folder around must be this user's or root's") {
   CHECK(prepare_service_folder("echo") == errc::unsafe_directory);
   CHECK(check_service_folder("echo") == errc::unsafe_directory);
   CHECK(mode_of(parent / "run/ringbell") == 0);  // nothing was made
-  CHECK(describe_service("echo").find(parent / "run" + " belongs to user 65534 and has mode 0700: expected root") != std::string::npos);
+  CHECK(describe_service("echo").find(parent / "run" +
+                                      " belongs to user 65534 and has mode 0700: expected root") !=
+        std::string::npos);
 
   REQUIRE(::chown((parent / "run").c_str(), 0, 0) == 0);
   REQUIRE(::chmod((parent / "run").c_str(), 01777) == 0);
@@ -183,7 +188,8 @@ TEST_CASE("a folder around in which others may rename is unsafe, unless it is st
   }
 }
 
-TEST_CASE("a link to the folder around counts as what it leads to, unless another user may turn it") {
+TEST_CASE(
+    "a link to the folder around counts as what it leads to, unless another user may turn it") {
   const temporary_folder parent;
   REQUIRE(::mkdir((parent / "real").c_str(), 0700) == 0);
   REQUIRE(::symlink("real", (parent / "link").c_str()) == 0);
@@ -225,7 +231,8 @@ TEST_CASE("a name stands for this user's servers and root's, a path for anybody'
   CHECK_FALSE(check_server("./echo", server));
 }
 
-TEST_CASE("the description of a name tells its folder, what the variable has to do with it, and what is wrong") {
+TEST_CASE(
+    "the description of a name tells its folder, what the variable has to do with it, and what is wrong") {
   const temporary_folder parent;
   const auto describes = [](const std::string& words) {
     const std::string text = describe_service("echo");
@@ -234,10 +241,11 @@ TEST_CASE("the description of a name tells its folder, what the variable has to 
   };
   {
     const variable runtime("XDG_RUNTIME_DIR", parent.path().c_str());
-    describes("'echo' in " + parent / "ringbell" + " (from $XDG_RUNTIME_DIR; " + parent / "ringbell" + " does not exist; " + parent.path() +
-              " belongs to");
+    describes("'echo' in " + parent / "ringbell" + " (from $XDG_RUNTIME_DIR; " +
+              parent / "ringbell" + " does not exist; " + parent.path() + " belongs to");
     REQUIRE(::mkdir((parent / "ringbell").c_str(), 0700) == 0);
-    CHECK(describe_service("echo") == "'echo' in " + parent / "ringbell" + " (from $XDG_RUNTIME_DIR)");
+    CHECK(describe_service("echo") ==
+          "'echo' in " + parent / "ringbell" + " (from $XDG_RUNTIME_DIR)");
     REQUIRE(::chmod((parent / "ringbell").c_str(), 0755) == 0);
     describes("has mode 0755: expected user " + std::to_string(::geteuid()) + " and mode 0700)");
   }
@@ -270,8 +278,11 @@ TEST_CASE("a folder that this user may not enter is unsafe, and the description 
   CHECK(run_in_child([] {
           if (::setuid(somebody) != 0) return 1;
           if (check_service_folder("echo") != errc::unsafe_directory) return 2;
-          return describe_service("echo").find("belongs to user 0 and has mode 0700: user 65534 may not enter it") != std::string::npos ? 0
-                                                                                                                                        : 3;
+          return describe_service("echo").find(
+                     "belongs to user 0 and has mode 0700: user 65534 may not enter it") !=
+                         std::string::npos
+                     ? 0
+                     : 3;
         }) == 0);
 }
 
@@ -294,7 +305,8 @@ TEST_CASE("a link or a file in place of the folder is unsafe") {
   REQUIRE(::symlink("real", (parent / "ringbell").c_str()) == 0);
   CHECK(prepare_service_folder("echo") == errc::unsafe_directory);
   REQUIRE(::unlink((parent / "ringbell").c_str()) == 0);
-  REQUIRE(::close(::open((parent / "ringbell").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)) == 0);
+  REQUIRE(::close(::open((parent / "ringbell").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600)) ==
+          0);
   CHECK(prepare_service_folder("echo") == errc::unsafe_directory);
 }
 

@@ -75,11 +75,13 @@ std::error_code connect_error(const std::string& path) {
 std::string rights_of_pipe(const std::string& path) {
   const handle client = open_raw_pipe(path);
   PSECURITY_DESCRIPTOR all = nullptr;
-  REQUIRE(::GetSecurityInfo(client.get(), SE_KERNEL_OBJECT, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, nullptr, nullptr,
-                            nullptr, nullptr, &all) == ERROR_SUCCESS);
+  REQUIRE(::GetSecurityInfo(client.get(), SE_KERNEL_OBJECT,
+                            OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, nullptr,
+                            nullptr, nullptr, nullptr, &all) == ERROR_SUCCESS);
   LPSTR text = nullptr;
-  REQUIRE(::ConvertSecurityDescriptorToStringSecurityDescriptorA(all, SDDL_REVISION_1,
-                                                                 OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, &text, nullptr));
+  REQUIRE(::ConvertSecurityDescriptorToStringSecurityDescriptorA(
+      all, SDDL_REVISION_1, OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION, &text,
+      nullptr));
   std::string made(text);
   ::LocalFree(text);
   ::LocalFree(all);
@@ -116,7 +118,8 @@ TEST_CASE("each side learns from the kernel who the other is") {
   }
 }
 
-TEST_CASE("all clients are accepted, each by an end of its own, and when no instance waits the next is told to come again") {
+TEST_CASE(
+    "all clients are accepted, each by an end of its own, and when no instance waits the next is told to come again") {
   const std::string path = unique_pipe_path();
   local_listener listener = listen_on(path);
   for (int round = 0; round < 5; ++round) {
@@ -149,7 +152,8 @@ TEST_CASE("a client that has gone before it was accepted is accepted, and has hu
     connect_to(path) = local_socket();
     std::error_code error;
     local_socket gone = listener.accept(error);
-    while (error == errc::would_block && signalled(listener.native())) gone = listener.accept(error);
+    while (error == errc::would_block && signalled(listener.native()))
+      gone = listener.accept(error);
     REQUIRE_FALSE(error);
     CHECK(gone.drain());
   }
@@ -180,9 +184,11 @@ TEST_CASE("connecting where nobody listens is no_server") {
 TEST_CASE("what is no pipe of this machine is bad_name, and is not opened") {
   const std::string program = R"(C:\windows\system32\ntdll.dll)";
   for (const std::string& path :
-       {std::string(), std::string("name"), program, std::string(R"(\\other\pipe\name)"), std::string(R"(\\.\pipe\)"),
-        std::string(R"(\\.\pipe\a\b)"), std::string(R"(\\.\PHYSICALDRIVE0)"), std::string(R"(\\.\pipe\../PHYSICALDRIVE0)"),
-        R"(\\.\pipe\)" + std::string(250, 'x'), R"(\\.\pipe\a)" + std::string(1, '\0'), std::string("\\\\.\\pipe\\\xff")}) {
+       {std::string(), std::string("name"), program, std::string(R"(\\other\pipe\name)"),
+        std::string(R"(\\.\pipe\)"), std::string(R"(\\.\pipe\a\b)"),
+        std::string(R"(\\.\PHYSICALDRIVE0)"), std::string(R"(\\.\pipe\../PHYSICALDRIVE0)"),
+        R"(\\.\pipe\)" + std::string(250, 'x'), R"(\\.\pipe\a)" + std::string(1, '\0'),
+        std::string("\\\\.\\pipe\\\xff")}) {
     CAPTURE(path);
     CHECK(connect_error(path) == errc::bad_name);
     CHECK(bind_error(path) == errc::bad_name);
@@ -206,8 +212,8 @@ TEST_CASE("the kernel lets nobody else be the first of a pipe") {
   }
   const std::string path = unique_pipe_path();
   const local_listener listener = listen_on(path);
-  const handle second =
-      owned_file(::CreateNamedPipeA(path.c_str(), PIPE_ACCESS_DUPLEX | FILE_FLAG_FIRST_PIPE_INSTANCE, 0, 255, 0, 0, 0, nullptr));
+  const handle second = owned_file(::CreateNamedPipeA(
+      path.c_str(), PIPE_ACCESS_DUPLEX | FILE_FLAG_FIRST_PIPE_INSTANCE, 0, 255, 0, 0, 0, nullptr));
   CHECK_FALSE(second);
 }
 
@@ -267,8 +273,10 @@ TEST_CASE("a service's path says whose it is; only that user is believed to serv
 TEST_CASE("a name of other characters, or of none, or too many, is bad_name") {
   CHECK(service_path("a.B_9-").has_value());
   CHECK(service_path(std::string(64, 'x')).has_value());
-  for (const std::string& name : {std::string(), std::string(65, 'x'), std::string(".x"), std::string("x.lock"), std::string("a b"),
-                                  std::string("a/b"), std::string("a\\b"), std::string("\xc3\xa4"), std::string(1, '\0')}) {
+  for (const std::string& name :
+       {std::string(), std::string(65, 'x'), std::string(".x"), std::string("x.lock"),
+        std::string("a b"), std::string("a/b"), std::string("a\\b"), std::string("\xc3\xa4"),
+        std::string(1, '\0')}) {
     CAPTURE(name);
     CHECK(service_path(name).error() == errc::bad_name);
     CHECK(prepare_service_folder(name) == errc::bad_name);

@@ -31,16 +31,20 @@ using clock_type = std::chrono::steady_clock;
 
 handle duplicate(native_handle from, DWORD rights) {
   HANDLE made = nullptr;
-  REQUIRE(::DuplicateHandle(::GetCurrentProcess(), from, ::GetCurrentProcess(), &made, rights, FALSE, 0));
+  REQUIRE(::DuplicateHandle(::GetCurrentProcess(), from, ::GetCurrentProcess(), &made, rights,
+                            FALSE, 0));
   return handle(made);
 }
 
 // What the peer gets.
-handle share(const region& r) { return duplicate(r.shared_handle(), SECTION_MAP_READ | SECTION_QUERY); }
+handle share(const region& r) {
+  return duplicate(r.shared_handle(), SECTION_MAP_READ | SECTION_QUERY);
+}
 
 // What a peer that does not use this library could hand over.
 handle forge(std::size_t bytes, DWORD kind, const handle& file = {}) {
-  return handle(::CreateFileMappingW(file ? file.get() : INVALID_HANDLE_VALUE, nullptr, kind, 0, static_cast<DWORD>(bytes), nullptr));
+  return handle(::CreateFileMappingW(file ? file.get() : INVALID_HANDLE_VALUE, nullptr, kind, 0,
+                                     static_cast<DWORD>(bytes), nullptr));
 }
 
 std::error_code map_error(handle h, std::size_t bytes) {
@@ -58,7 +62,8 @@ bool is_mapped(const void* page) {
 handle own_program() {
   wchar_t path[MAX_PATH];
   ::GetModuleFileNameW(nullptr, path, MAX_PATH);
-  return owned_file(::CreateFileW(path, GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr));
+  return owned_file(
+      ::CreateFileW(path, GENERIC_READ, FILE_SHARE_READ, nullptr, OPEN_EXISTING, 0, nullptr));
 }
 
 }  // namespace
@@ -101,7 +106,8 @@ TEST_CASE("a region leaves no mapping and no handle behind") {
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("a region whose handle is closed stays mapped, and can still be mapped by who was sent it") {
+TEST_CASE(
+    "a region whose handle is closed stays mapped, and can still be mapped by who was sent it") {
   region r = make_region(page_size());
   handle sent = share(r);
   r.close_handle();
@@ -128,7 +134,8 @@ TEST_CASE("who was given a region can read it and nothing else") {
 
 TEST_CASE("a section without a list of rights could be made writable again") {
   const handle open = forge(page_size(), PAGE_READWRITE);
-  CHECK(can_become_writable(duplicate(open.get(), SECTION_MAP_READ | SECTION_QUERY)));  // why regions have one
+  CHECK(can_become_writable(
+      duplicate(open.get(), SECTION_MAP_READ | SECTION_QUERY)));  // why regions have one
 }
 
 TEST_CASE("a peer's mapping outlives the owner's") {
@@ -171,14 +178,16 @@ TEST_CASE("a region of another size than announced is bad_region") {
   const region r = make_region(3 * page_size());
   CHECK_FALSE(map_error(share(r), 3 * page_size()));
   CHECK_FALSE(map_error(share(r), 2 * page_size() + 1));
-  for (const std::size_t wrong : {std::size_t{0}, std::size_t{1}, 2 * page_size(), 4 * page_size(), ~std::size_t{0}}) {
+  for (const std::size_t wrong :
+       {std::size_t{0}, std::size_t{1}, 2 * page_size(), 4 * page_size(), ~std::size_t{0}}) {
     CAPTURE(wrong);
     CHECK(map_error(share(r), wrong) == errc::bad_region);
   }
 }
 
 TEST_CASE("memory that was only reserved is bad_region: to read it would fault") {
-  CHECK(map_error(forge(page_size(), PAGE_READWRITE | SEC_RESERVE), page_size()) == errc::bad_region);
+  CHECK(map_error(forge(page_size(), PAGE_READWRITE | SEC_RESERVE), page_size()) ==
+        errc::bad_region);
 }
 
 TEST_CASE("a file and a program are bad_region") {
@@ -195,7 +204,8 @@ TEST_CASE("a file and a program are bad_region") {
 TEST_CASE("what is no section, or must not be read or asked, is bad_region") {
   const region r = make_region(page_size());
   CHECK(map_error(handle(), page_size()) == errc::bad_region);
-  CHECK(map_error(handle(::CreateEventW(nullptr, FALSE, FALSE, nullptr)), page_size()) == errc::bad_region);
+  CHECK(map_error(handle(::CreateEventW(nullptr, FALSE, FALSE, nullptr)), page_size()) ==
+        errc::bad_region);
   CHECK(map_error(own_program(), page_size()) == errc::bad_region);
   CHECK(map_error(duplicate(r.shared_handle(), SECTION_MAP_READ), page_size()) == errc::bad_region);
   CHECK(map_error(duplicate(r.shared_handle(), SECTION_QUERY), page_size()) == errc::bad_region);
@@ -259,18 +269,21 @@ TEST_CASE("a handle is closed once, and a duplicate is another one to the same o
   CHECK(error == std::errc::bad_file_descriptor);
 }
 
-TEST_CASE("a thread waits for a word to change, or until its deadline, and not for a word that differs") {
+TEST_CASE(
+    "a thread waits for a word to change, or until its deadline, and not for a word that differs") {
   futex_word word{1};
   CHECK_FALSE(futex_wait(word, 0, futex_scope::private_));
   const auto deadline = clock_type::now() + 20ms;
   CHECK(futex_wait(word, 1, futex_scope::private_, deadline) == errc::timed_out);
   CHECK(clock_type::now() >= deadline);
-  CHECK(futex_wait(word, 1, futex_scope::private_, clock_type::time_point::min()) == errc::timed_out);
+  CHECK(futex_wait(word, 1, futex_scope::private_, clock_type::time_point::min()) ==
+        errc::timed_out);
   std::thread other([&] {
     word = 2;
     futex_wake(word, 1, futex_scope::private_);
   });
-  while (word == 1) CHECK_FALSE(futex_wait(word, 1, futex_scope::private_, clock_type::now() + patience));
+  while (word == 1)
+    CHECK_FALSE(futex_wait(word, 1, futex_scope::private_, clock_type::now() + patience));
   other.join();
 }
 

@@ -45,7 +45,8 @@ TEST_CASE("a thread bound to one processor has one to use, now") {
   CHECK(usable_cpus() == before);
 }
 
-TEST_CASE("the cost of parking is plausible, measured only once, and measuring leaves the caller's affinity alone") {
+TEST_CASE(
+    "the cost of parking is plausible, measured only once, and measuring leaves the caller's affinity alone") {
   const unsigned before = usable_cpus();
   const auto cost = park_cost();
   CHECK(cost >= 2us);

@@ -34,7 +34,9 @@ std::array<local_socket, 2> make_pair() {
   return ends;
 }
 
-std::span<const std::byte> bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
 
 // What comes with the next bytes; waits for them.
 result_text receive(local_socket& from, received_handles& handles) {
@@ -50,7 +52,8 @@ result_text receive(local_socket& from) {
   return receive(from, handles);
 }
 
-// A pipe of this test's own, and what connects to it: a peer that does not use this library. It is the server or the client.
+// A pipe of this test's own, and what connects to it: a peer that does not use this library. It is
+// the server or the client.
 struct raw_pipe {
   explicit raw_pipe(bool raw_is_server) {
     std::error_code error;
@@ -94,7 +97,8 @@ int exchange_as_client(std::string path) {
   const event_bell bell = event_bell::create(error);
   expect(!error, "a bell");
   memory.data()[7] = std::byte{9};
-  expect(socket.send(bytes_of("to"), std::array{memory.shared_handle(), bell.native()}).has_value(), "to send");
+  expect(socket.send(bytes_of("to"), std::array{memory.shared_handle(), bell.native()}).has_value(),
+         "to send");
   received_handles handles;
   expect(receive(socket, handles).text == "back" && handles.count == 2, "an answer");
   const peer_region peer = peer_region::map(std::move(handles.items[0]), 8192, error);
@@ -123,7 +127,8 @@ int name_a_handle_and_end(std::string path, std::uint64_t value) {
   raw_block block;
   block.count = 1;
   block.values[0] = value;
-  expect(write_raw(raw, std::string(reinterpret_cast<const char*>(&block), sizeof block) + "x"), "to write");
+  expect(write_raw(raw, std::string(reinterpret_cast<const char*>(&block), sizeof block) + "x"),
+         "to write");
   ::TerminateProcess(::GetCurrentProcess(), 0);
   return 1;
 }
@@ -211,7 +216,8 @@ TEST_CASE("a drain takes what has come, and hears of what comes then") {
   CHECK(b.drain());
 }
 
-TEST_CASE("a sender whose peer does not read is held up after what a pipe holds, and goes on when it reads") {
+TEST_CASE(
+    "a sender whose peer does not read is held up after what a pipe holds, and goes on when it reads") {
   auto [a, b] = make_pair();
   const std::vector<std::byte> block(4000);
   std::size_t sent = 0;
@@ -327,7 +333,8 @@ TEST_CASE("a killed client has hung up, after what it sent") {
   CHECK(socket.send(bytes_of("x")).error() == errc::peer_closed);
 }
 
-TEST_CASE("a client that named a handle and has ended is an error, and nothing of this process is taken for its handle") {
+TEST_CASE(
+    "a client that named a handle and has ended is an error, and nothing of this process is taken for its handle") {
   const event_bell bell = make_bell();
   const std::string path = unique_pipe_path();
   std::error_code error;
@@ -358,7 +365,8 @@ TEST_CASE("no handle is left behind when a connection with handles has ended") {
   CHECK(open_descriptors() == before);
 }
 
-TEST_CASE("handles that are too many, without a byte, late, or of another kind are an invalid argument") {
+TEST_CASE(
+    "handles that are too many, without a byte, late, or of another kind are an invalid argument") {
   auto [a, b] = make_pair();
   const event_bell bell = make_bell();
   const std::vector<native_handle> five(5, bell.native());
@@ -382,9 +390,11 @@ TEST_CASE("a pair's peer is this process and its user") {
   CHECK(text_of(current_user()).starts_with("S-1-"));
 }
 
-TEST_CASE("a client that names what is no handle, or stands for something in every process, is bad_peer") {
-  for (const std::uint64_t value : {~std::uint64_t{0}, ~std::uint64_t{0} - 1, std::uint64_t{0xffffffff}, std::uint64_t{0}, std::uint64_t{3},
-                                    std::uint64_t{0x7ffffff0}}) {
+TEST_CASE(
+    "a client that names what is no handle, or stands for something in every process, is bad_peer") {
+  for (const std::uint64_t value :
+       {~std::uint64_t{0}, ~std::uint64_t{0} - 1, std::uint64_t{0xffffffff}, std::uint64_t{0},
+        std::uint64_t{3}, std::uint64_t{0x7ffffff0}}) {
     CAPTURE(value);
     raw_pipe p(false);
     raw_block block;

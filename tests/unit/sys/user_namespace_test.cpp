@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Users that a user namespace lacks: the kernel shows each of them by the same id, which may be the own one.
+// Users that a user namespace lacks: the kernel shows each of them by the same id, which may be the
+// own one.
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
 #include <ringbell/coro/detail/gate.hpp>
@@ -44,9 +45,12 @@ bool may_make_namespaces() {
   return false;
 }
 
-int become(uid_t user) { return ::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0 ? -1 : 0; }
+int become(uid_t user) {
+  return ::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0 ? -1 : 0;
+}
 
-/// Runs `f` in a child that is user 65534 in a user namespace of two users. The real one of that id is 4100.
+/// Runs `f` in a child that is user 65534 in a user namespace of two users. The real one of that id
+/// is 4100.
 template <class F>
 pid_t start_in_namespace(F f) {
   const milestone moved, mapped;
@@ -59,7 +63,8 @@ pid_t start_in_namespace(F f) {
   moved.wait();
   const std::string of_child = "/proc/" + std::to_string(child);
   std::ofstream(of_child + "/setgroups") << "deny";
-  for (const char* map : {"/uid_map", "/gid_map"}) std::ofstream(of_child + map) << "0 4000 1\n65534 4100 1\n";
+  for (const char* map : {"/uid_map", "/gid_map"})
+    std::ofstream(of_child + map) << "0 4000 1\n65534 4100 1\n";
   mapped.reach();
   return child;
 }
@@ -82,12 +87,15 @@ TEST_CASE("an id stands for one user, but that of the users which a namespace la
   CHECK(sys::is_current_user(sys::current_user()));
   if (!may_make_namespaces()) return;
   CHECK(wait_for(start_in_namespace([] {
-          if (sys::current_user() != overflow || sys::is_current_user(overflow) || sys::names_one_user(overflow)) return 1;
+          if (sys::current_user() != overflow || sys::is_current_user(overflow) ||
+              sys::names_one_user(overflow))
+            return 1;
           return sys::names_one_user(0) && sys::names_one_user(1000) ? 0 : 2;
         })) == 0);
 }
 
-TEST_CASE("clients that a namespace's server cannot tell apart share no eventfd with it, and count each for itself") {
+TEST_CASE(
+    "clients that a namespace's server cannot tell apart share no eventfd with it, and count each for itself") {
   if (!may_make_namespaces()) return;
   const open_folder folder;
   const std::string path = folder / "channels";
@@ -97,14 +105,17 @@ TEST_CASE("clients that a namespace's server cannot tell apart share no eventfd 
     options.for_all_users = true;
     options.max_clients_per_user = 1;
     loop lp;
-    return lp.run([](loop& on, const std::string& name, const listener_options& o, const milestone& ready) -> task<int> {
+    return lp.run([](loop& on, const std::string& name, const listener_options& o,
+                     const milestone& ready) -> task<int> {
       listener l = listener::bind(on, name, o);
       ready.reach();
       std::vector<channel> clients;
       for (int i = 0; i < 3; ++i) {
         clients.push_back(co_await l.accept());
         if (clients.back().peer().user != overflow) co_return 2;
-        if (clients.back().woken_by() != sys::bell_kind::socket || clients.back().wakes_peer_by() != sys::bell_kind::socket) co_return 3;
+        if (clients.back().woken_by() != sys::bell_kind::socket ||
+            clients.back().wakes_peer_by() != sys::bell_kind::socket)
+          co_return 3;
         if (i > 0) co_await clients.back().recv();  // until it has gone
       }
       co_return 0;
@@ -126,7 +137,8 @@ TEST_CASE("clients that a namespace's server cannot tell apart share no eventfd 
   CHECK(wait_for(inside) == 0);
 }
 
-TEST_CASE("a service in a namespace does not tell its statistics to users that the namespace lacks") {
+TEST_CASE(
+    "a service in a namespace does not tell its statistics to users that the namespace lacks") {
   if (!may_make_namespaces()) return;
   const open_folder folder;
   const std::string path = folder / "service";
@@ -135,7 +147,8 @@ TEST_CASE("a service in a namespace does not tell its statistics to users that t
     server_options options;
     options.listening.for_all_users = true;
     loop lp;
-    return lp.run([](loop& on, const std::string& name, const server_options& o, const milestone& ready) -> task<int> {
+    return lp.run([](loop& on, const std::string& name, const server_options& o,
+                     const milestone& ready) -> task<int> {
       detail::gate over;
       const ringbell::server s(
           on, name,
@@ -162,20 +175,26 @@ TEST_CASE("a service in a namespace does not tell its statistics to users that t
   CHECK(wait_for(inside) == 0);
 }
 
-TEST_CASE("in a namespace, a folder of names is one's own only when it is one's own outside as well") {
+TEST_CASE(
+    "in a namespace, a folder of names is one's own only when it is one's own outside as well") {
   if (!may_make_namespaces()) return;
   const open_folder folder;
   for (const uid_t owner : {uid_t{4100}, uid_t{4300}}) {
     CAPTURE(owner);
     const std::string runtime = folder / std::to_string(owner);
-    for (const auto& [path, of] : {std::pair(runtime, uid_t{4100}), std::pair(runtime + "/ringbell", owner)}) {
+    for (const auto& [path, of] :
+         {std::pair(runtime, uid_t{4100}), std::pair(runtime + "/ringbell", owner)}) {
       REQUIRE(::mkdir(path.c_str(), 0700) == 0);
       REQUIRE(::chown(path.c_str(), of, of) == 0);
     }
     CHECK(wait_for(start_in_namespace([&] {
             ::setenv("XDG_RUNTIME_DIR", runtime.c_str(), 1);
-            const std::error_code expected = owner == 4100 ? std::error_code() : errc::unsafe_directory;
-            return sys::prepare_service_folder("name") == expected && sys::check_service_folder("name") == expected ? 0 : 1;
+            const std::error_code expected =
+                owner == 4100 ? std::error_code() : errc::unsafe_directory;
+            return sys::prepare_service_folder("name") == expected &&
+                           sys::check_service_folder("name") == expected
+                       ? 0
+                       : 1;
           })) == 0);
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The one table of exit codes: what each error is for a script, in the program, in --help and in docs/command-line.md.
+// The one table of exit codes: what each error is for a script, in the program, in --help and in
+// docs/command-line.md.
 #include "exit_codes.hpp"
 
 #include <doctest/doctest.h>
@@ -64,7 +65,9 @@ std::string document() {
 
 TEST_CASE("each error of the library has the exit code of the table, and the table has each") {
   int errors = 0;
-  for (int value = 1; !std::error_code(value, category()).message().starts_with("unknown ringbell error"); ++value, ++errors) {
+  for (int value = 1;
+       !std::error_code(value, category()).message().starts_with("unknown ringbell error");
+       ++value, ++errors) {
     CAPTURE(std::error_code(value, category()).message());
     const auto expected = table.find(static_cast<errc>(value));
     REQUIRE(expected != table.end());
@@ -77,8 +80,9 @@ TEST_CASE("of the system's errors a lack of rights is a refusal, all others are 
   for (const std::errc refused : {std::errc::permission_denied, std::errc::operation_not_permitted})
     CHECK(exit_code_of(std::make_error_code(refused)) == exit_refused);
   for (const std::errc failed :
-       {std::errc::too_many_files_open, std::errc::not_enough_memory, std::errc::file_too_large, std::errc::no_space_on_device,
-        std::errc::no_such_file_or_directory, std::errc::broken_pipe, std::errc::connection_refused})
+       {std::errc::too_many_files_open, std::errc::not_enough_memory, std::errc::file_too_large,
+        std::errc::no_space_on_device, std::errc::no_such_file_or_directory, std::errc::broken_pipe,
+        std::errc::connection_refused})
     CHECK(exit_code_of(std::make_error_code(failed)) == exit_failure);
 }
 

@@ -21,7 +21,8 @@ namespace {
 
 constexpr std::uint64_t second = 1'000'000'000;
 
-client_statistics client_row(std::uint64_t process, std::uint64_t connected_ns, std::uint64_t requests) {
+client_statistics client_row(std::uint64_t process, std::uint64_t connected_ns,
+                             std::uint64_t requests) {
   client_statistics s;
   s.process = process;
   s.connected_ns = connected_ns;
@@ -31,7 +32,9 @@ client_statistics client_row(std::uint64_t process, std::uint64_t connected_ns, 
 
 /// That of top itself.
 client_statistics own_row(std::uint64_t connected_ns, std::uint64_t requests) {
-  client_statistics s = client_row(7, connected_ns, requests);  // as it may be: a process of another namespace has the same number
+  client_statistics s =
+      client_row(7, connected_ns,
+                 requests);  // as it may be: a process of another namespace has the same number
   s.asking = 1;
   return s;
 }
@@ -44,7 +47,8 @@ snapshot at(std::chrono::nanoseconds time, std::vector<client_statistics> rows) 
 }
 
 const row& of(const table& t, std::uint64_t process) {
-  return *std::find_if(t.rows.begin(), t.rows.end(), [=](const row& r) { return r.now.process == process; });
+  return *std::find_if(t.rows.begin(), t.rows.end(),
+                       [=](const row& r) { return r.now.process == process; });
 }
 
 view with_clients(std::size_t n) {
@@ -89,10 +93,12 @@ TEST_CASE("a client that came in between began with nothing") {
   CHECK(of(compare(&before, now), 7).per_second.requests == doctest::Approx(100));
 }
 
-TEST_CASE("several connections of one process are told apart by their age, also when one of them has gone") {
-  const snapshot before =
-      at(0s, {own_row(second, 0), client_row(7, 5 * second, 1000), client_row(7, 3 * second, 10), client_row(7, second, 500)});
-  const snapshot now = at(1s, {own_row(2 * second, 0), client_row(7, 4 * second, 30), client_row(7, 2 * second, 500)});
+TEST_CASE(
+    "several connections of one process are told apart by their age, also when one of them has gone") {
+  const snapshot before = at(0s, {own_row(second, 0), client_row(7, 5 * second, 1000),
+                                  client_row(7, 3 * second, 10), client_row(7, second, 500)});
+  const snapshot now = at(
+      1s, {own_row(2 * second, 0), client_row(7, 4 * second, 30), client_row(7, 2 * second, 500)});
   table t = compare(&before, now);
   REQUIRE(t.rows.size() == 2);
   sort(t, *column_of('n'), false);
@@ -119,7 +125,8 @@ TEST_CASE("the total adds up what can be added") {
   CHECK(t.total.per_second.requests == doctest::Approx(30));
 }
 
-TEST_CASE("numbers are sorted downwards, identifiers and texts upwards, and the other way round when reversed") {
+TEST_CASE(
+    "numbers are sorted downwards, identifiers and texts upwards, and the other way round when reversed") {
   view v = with_clients(3);
   v.clients.rows[0].command = "zsh";
   v.clients.rows[1].command = "bash";
@@ -147,13 +154,15 @@ TEST_CASE("no column has a key that does something else, or that another has") {
 
 TEST_CASE("a screen has as many lines as the terminal, and none is wider") {
   const view v = with_clients(200);
-  for (const screen_size size : {screen_size{80, 24}, screen_size{200, 60}, screen_size{200, 300}, screen_size{20, 10}, screen_size{1, 1},
-                                 screen_size{80, 4}, screen_size{80, 3}}) {
+  for (const screen_size size :
+       {screen_size{80, 24}, screen_size{200, 60}, screen_size{200, 300}, screen_size{20, 10},
+        screen_size{1, 1}, screen_size{80, 4}, screen_size{80, 3}}) {
     CAPTURE(size.columns);
     CAPTURE(size.lines);
     const auto lines = draw(v, size);
     CHECK(lines.size() == static_cast<std::size_t>(size.lines));
-    for (const screen_line& l : lines) CHECK(l.text.size() <= static_cast<std::size_t>(size.columns));
+    for (const screen_line& l : lines)
+      CHECK(l.text.size() <= static_cast<std::size_t>(size.columns));
   }
 }
 
@@ -199,14 +208,16 @@ TEST_CASE("without highlights a frame has no attributes, but is drawn all the sa
   const std::string out = frame(draw(with_clients(2), {80, 10}), false);
   CHECK(out.starts_with("\x1b[H\x1b[K"));
   CHECK(out.find('m', out.find("\x1b[")) != std::string::npos);  // of words
-  for (const char* attribute : {"\x1b[0m", "\x1b[1m", "\x1b[7m", "\x1b[0;1m"}) CHECK(out.find(attribute) == std::string::npos);
+  for (const char* attribute : {"\x1b[0m", "\x1b[1m", "\x1b[7m", "\x1b[0;1m"})
+    CHECK(out.find(attribute) == std::string::npos);
 }
 
 TEST_CASE("the column that is sorted by stands out in the titles") {
   view v = with_clients(1);
   v.sorted_by = 'f';
   const screen_line titles = draw(v, {120, 24})[2];
-  CHECK(titles.text.substr(titles.marked_from, titles.marked_to - titles.marked_from) == "f:FLIGHT");
+  CHECK(titles.text.substr(titles.marked_from, titles.marked_to - titles.marked_from) ==
+        "f:FLIGHT");
 }
 
 TEST_CASE("what a process calls itself does not reach the terminal as control characters") {
@@ -218,7 +229,8 @@ TEST_CASE("what a process calls itself does not reach the terminal as control ch
 }
 
 TEST_CASE("a frame clears each line before it writes it, and ends without a new line") {
-  const std::string f = frame({screen_line("one", screen_line::look::bold), screen_line("two", screen_line::look::plain)});
+  const std::string f = frame(
+      {screen_line("one", screen_line::look::bold), screen_line("two", screen_line::look::plain)});
   CHECK(f == "\x1b[H\x1b[K\x1b[1mone\x1b[0m\r\n\x1b[Ktwo\x1b[0m");
 }
 
@@ -231,7 +243,8 @@ TEST_CASE("the plain text has all columns and rows, and no control characters") 
 
 TEST_CASE("keys that come as several bytes are one key, in whatever pieces they come") {
   key_reader whole;
-  CHECK(whole.take("a\x1b[A\x1b[6~\x1bOBj") == std::vector<key>{character('a'), key::up, key::page_down, key::down, character('j')});
+  CHECK(whole.take("a\x1b[A\x1b[6~\x1bOBj") ==
+        std::vector<key>{character('a'), key::up, key::page_down, key::down, character('j')});
   key_reader pieces;
   CHECK(pieces.take("\x1b").empty());
   CHECK(pieces.take("[").empty());

@@ -9,7 +9,8 @@ namespace ringbell::test {
 /// Waits on a context for what somebody signals.
 class asio_waitable {
 public:
-  asio_waitable(const net::any_io_executor& executor, const waitable& w) : waitable_(w), object_(executor, duplicate(w)) {}
+  asio_waitable(const net::any_io_executor& executor, const waitable& w)
+      : waitable_(w), object_(executor, duplicate(w)) {}
   /// Waits for the next signal, and takes it.
   net::awaitable<void> next() {
     co_await object_.async_wait(net::use_awaitable);
@@ -20,7 +21,8 @@ private:
   static sys::native_handle duplicate(const waitable& w) {
     HANDLE copy = nullptr;
     const HANDLE here = ::GetCurrentProcess();
-    expect(::DuplicateHandle(here, w.native(), here, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS) != 0, "a duplicate of an event");
+    expect(::DuplicateHandle(here, w.native(), here, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS) != 0,
+           "a duplicate of an event");
     return copy;
   }
 

@@ -43,8 +43,8 @@ inline bool poll_for(sys::native_handle h, short, std::chrono::milliseconds limi
 /// What waiting for a process gives that was killed.
 inline constexpr int killed = 1009;
 
-/// Whether a process may start later that does not now, because others have what it takes: memory, handles, or the time of the
-/// server that starts it (Wine's).
+/// Whether a process may start later that does not now, because others have what it takes: memory,
+/// handles, or the time of the server that starts it (Wine's).
 inline bool is_passing(DWORD error) {
   switch (error) {
     case ERROR_NO_SYSTEM_RESOURCES:
@@ -71,14 +71,16 @@ inline bool is_passing(DWORD error) {
   }
 }
 
-/// Starts a process by `create`, which is CreateProcess; again and again for a while where the system is short of something.
+/// Starts a process by `create`, which is CreateProcess; again and again for a while where the
+/// system is short of something.
 template <class F>
 void start_process(const std::string& what, F create) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   while (!create()) {
     const DWORD error = ::GetLastError();
     if (!is_passing(error) || std::chrono::steady_clock::now() > deadline)
-      throw std::system_error(static_cast<int>(error), std::system_category(), "CreateProcess failed: " + what);
+      throw std::system_error(static_cast<int>(error), std::system_category(),
+                              "CreateProcess failed: " + what);
     ::Sleep(100);
   }
 }
@@ -142,7 +144,8 @@ class shared_object {
 public:
   shared_object() {
     SECURITY_ATTRIBUTES inherited{sizeof inherited, nullptr, TRUE};
-    map(::CreateFileMappingW(INVALID_HANDLE_VALUE, &inherited, PAGE_READWRITE, 0, sizeof(T), nullptr));
+    map(::CreateFileMappingW(INVALID_HANDLE_VALUE, &inherited, PAGE_READWRITE, 0, sizeof(T),
+                             nullptr));
     new (object_) T();
   }
   /// In a child.
@@ -157,7 +160,8 @@ public:
 private:
   void map(sys::native_handle section) {
     section_ = sys::handle(section);
-    object_ = static_cast<T*>(::MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, sizeof(T)));
+    object_ =
+        static_cast<T*>(::MapViewOfFile(section, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, sizeof(T)));
     if (!object_) throw std::bad_alloc();
   }
   sys::handle section_;
@@ -166,7 +170,9 @@ private:
 
 namespace child_detail {
 
-inline std::uintptr_t base() noexcept { return reinterpret_cast<std::uintptr_t>(::GetModuleHandleW(nullptr)); }
+inline std::uintptr_t base() noexcept {
+  return reinterpret_cast<std::uintptr_t>(::GetModuleHandleW(nullptr));
+}
 
 // An argument on its way: as what it travels, and what the child makes of that.
 template <class T>
@@ -202,7 +208,8 @@ template <class... P>
 int run_role(std::uintptr_t role, package& arguments) {
   const auto function = travel<int (*)(P...)>::unpack(role);
   // In braces: from left to right.
-  const std::tuple<typename travel_of<P>::as...> came{arguments.take<typename travel_of<P>::as>()...};
+  const std::tuple<typename travel_of<P>::as...> came{
+      arguments.take<typename travel_of<P>::as>()...};
   return [&]<std::size_t... I>(std::index_sequence<I...>) {
     return function(travel_of<P>::unpack(std::get<I>(came))...);
   }(std::index_sequence_for<P...>());
@@ -223,13 +230,17 @@ inline std::wstring hexadecimal(const std::vector<std::byte>& bytes) {
 }
 
 inline std::vector<std::byte> from_hexadecimal(const wchar_t* text) {
-  const auto digit = [](wchar_t c) { return static_cast<unsigned>(c <= L'9' ? c - L'0' : c - L'a' + 10); };
+  const auto digit = [](wchar_t c) {
+    return static_cast<unsigned>(c <= L'9' ? c - L'0' : c - L'a' + 10);
+  };
   std::vector<std::byte> bytes;
-  for (; text[0] && text[1]; text += 2) bytes.push_back(static_cast<std::byte>(digit(text[0]) << 4 | digit(text[1])));
+  for (; text[0] && text[1]; text += 2)
+    bytes.push_back(static_cast<std::byte>(digit(text[0]) << 4 | digit(text[1])));
   return bytes;
 }
 
-/// What main() does when this process is a child: runs its role, and gives its exit status. An exception is 90, with a message.
+/// What main() does when this process is a child: runs its role, and gives its exit status. An
+/// exception is 90, with a message.
 inline int run(const wchar_t* text) noexcept {
   ::SetErrorMode(SEM_FAILCRITICALERRORS | SEM_NOGPFAULTERRORBOX);
   try {
@@ -245,8 +256,9 @@ inline int run(const wchar_t* text) noexcept {
 
 }  // namespace child_detail
 
-/// A process of this program that runs a function with these arguments: plain values, strings, milestones and shared objects. The function's value is its exit
-/// status; an exception is 90, with a message. Killed at the latest by the destructor, and by the system when this process dies.
+/// A process of this program that runs a function with these arguments: plain values, strings,
+/// milestones and shared objects. The function's value is its exit status; an exception is 90, with
+/// a message. Killed at the latest by the destructor, and by the system when this process dies.
 class child_process {
 public:
   template <class... P, class... A>
@@ -305,7 +317,8 @@ private:
     startup.cb = sizeof startup;
     PROCESS_INFORMATION started{};
     start_process("a child", [&] {
-      return ::CreateProcessW(program, command.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED, nullptr, nullptr, &startup, &started);
+      return ::CreateProcessW(program, command.data(), nullptr, nullptr, TRUE, CREATE_SUSPENDED,
+                              nullptr, nullptr, &startup, &started);
     });
     process_ = sys::handle(started.hProcess);
     const sys::handle thread(started.hThread);
@@ -329,8 +342,10 @@ inline void be_killed_after(std::chrono::nanoseconds delay) {
 /// Lets this process, and those that it starts, run on one processor only.
 inline void stay_on_one_cpu() {
   DWORD_PTR allowed = 0, system = 0;
-  expect(::GetProcessAffinityMask(::GetCurrentProcess(), &allowed, &system) != 0 && allowed != 0, "an affinity mask");
-  expect(::SetProcessAffinityMask(::GetCurrentProcess(), allowed & (~allowed + 1)) != 0, "to be pinned to one processor");
+  expect(::GetProcessAffinityMask(::GetCurrentProcess(), &allowed, &system) != 0 && allowed != 0,
+         "an affinity mask");
+  expect(::SetProcessAffinityMask(::GetCurrentProcess(), allowed & (~allowed + 1)) != 0,
+         "to be pinned to one processor");
 }
 
 }  // namespace ringbell::test

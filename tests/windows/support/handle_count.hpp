@@ -7,8 +7,10 @@
 
 namespace ringbell::test {
 
-/// How many handles there are for which `is_open(handle)`. Each number is tried, which takes long under Wine, until none of several hundred is one: handles are
-/// numbered densely. Wine does not count them, and its server crashes now and then when it is asked for the system's list of handles.
+/// How many handles there are for which `is_open(handle)`. Each number is tried, which takes long
+/// under Wine, until none of several hundred is one: handles are numbered densely. Wine does not
+/// count them, and its server crashes now and then when it is asked for the system's list of
+/// handles.
 template <class F>
 int count_handles(F is_open) {
   constexpr int longest_gap = 256;

@@ -12,7 +12,8 @@
 #include "support/process.hpp"
 #include "support/raw_peer.hpp"
 
-/// Handles as a hostile peer may send them: sections and events, since `sys::local_socket` duplicates nothing else.
+/// Handles as a hostile peer may send them: sections and events, since `sys::local_socket`
+/// duplicates nothing else.
 namespace ringbell::test {
 
 inline constexpr std::size_t region_bytes = ring::control_bytes + raw_client::ring_bytes;
@@ -25,20 +26,24 @@ inline sys::handle sealed_page(const std::function<void(ring::control_page&)>& c
   change(*reinterpret_cast<ring::control_page*>(own.data()));
   HANDLE copy = nullptr;
   const HANDLE here = ::GetCurrentProcess();
-  REQUIRE(::DuplicateHandle(here, own.shared_handle(), here, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS));
+  REQUIRE(
+      ::DuplicateHandle(here, own.shared_handle(), here, &copy, 0, FALSE, DUPLICATE_SAME_ACCESS));
   return sys::handle(copy);
 }
 
-/// Of the size of a region, but memory that the system gives no guarantees for: none of it is there.
+/// Of the size of a region, but memory that the system gives no guarantees for: none of it is
+/// there.
 inline sys::handle weak_memory() {
-  return sys::handle(
-      ::CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr, PAGE_READWRITE | SEC_RESERVE, 0, static_cast<DWORD>(region_bytes), nullptr));
+  return sys::handle(::CreateFileMappingW(INVALID_HANDLE_VALUE, nullptr,
+                                          PAGE_READWRITE | SEC_RESERVE, 0,
+                                          static_cast<DWORD>(region_bytes), nullptr));
 }
 
 /// What can be sent, and is no memory.
 inline sys::handle event() { return sys::handle(::CreateEventW(nullptr, FALSE, FALSE, nullptr)); }
 
-/// The peer says nothing any more, but listens on. False where connections are closed as a whole only.
+/// The peer says nothing any more, but listens on. False where connections are closed as a whole
+/// only.
 inline bool says_no_more(raw_peer&) { return false; }
 
 /// Nothing travels with bells.

@@ -11,6 +11,7 @@
 int main(int argc, char** argv) {
   const wchar_t* const line = ::GetCommandLineW();
   if (const wchar_t* const found = std::wcsstr(line, ringbell::test::child_detail::flag))
-    return ringbell::test::child_detail::run(found + std::wcslen(ringbell::test::child_detail::flag));
+    return ringbell::test::child_detail::run(found +
+                                             std::wcslen(ringbell::test::child_detail::flag));
   return doctest::Context(argc, argv).run();
 }

@@ -10,7 +10,9 @@ namespace ringbell::test {
 /// are decorated with needs_scarce_handles (support/applies.hpp).
 class no_descriptors_left {
 public:
-  explicit no_descriptors_left(std::size_t = 0) { throw std::runtime_error("Windows does not limit handles"); }
+  explicit no_descriptors_left(std::size_t = 0) {
+    throw std::runtime_error("Windows does not limit handles");
+  }
 };
 
 }  // namespace ringbell::test

@@ -14,7 +14,8 @@
 /// What tests ask of Windows about what processes use.
 namespace ringbell::test {
 
-/// What the system has counted for a process: for its threads, which is all that Wine tells of another process. What threads had used that have ended is lost.
+/// What the system has counted for a process: for its threads, which is all that Wine tells of
+/// another process. What threads had used that have ended is lost.
 struct usage {
   std::int64_t sleeps = 0;  ///< not counted here
   std::chrono::nanoseconds cpu{0};
@@ -26,15 +27,19 @@ struct usage {
     const sys::handle all(::CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0));
     THREADENTRY32 thread{};
     thread.dwSize = sizeof thread;
-    for (BOOL more = ::Thread32First(all.get(), &thread); more; more = ::Thread32Next(all.get(), &thread)) {
+    for (BOOL more = ::Thread32First(all.get(), &thread); more;
+         more = ::Thread32Next(all.get(), &thread)) {
       if (thread.th32OwnerProcessID != process) continue;
       const sys::handle opened(::OpenThread(THREAD_QUERY_INFORMATION, FALSE, thread.th32ThreadID));
       FILETIME begun{}, ended{}, kernel{}, user{};
-      if (::GetThreadTimes(opened.get(), &begun, &ended, &kernel, &user)) u.cpu += time_of(kernel) + time_of(user);
+      if (::GetThreadTimes(opened.get(), &begun, &ended, &kernel, &user))
+        u.cpu += time_of(kernel) + time_of(user);
     }
     return u;
   }
-  friend usage operator-(const usage& a, const usage& b) { return {a.sleeps - b.sleeps, a.cpu - b.cpu}; }
+  friend usage operator-(const usage& a, const usage& b) {
+    return {a.sleeps - b.sleeps, a.cpu - b.cpu};
+  }
 
 private:
   static std::chrono::nanoseconds time_of(const FILETIME& t) {
@@ -42,7 +47,8 @@ private:
   }
 };
 
-/// Whether a process sleeps. The system tells in no way that Wine knows: so whether it has used no processor time for several ticks.
+/// Whether a process sleeps. The system tells in no way that Wine knows: so whether it has used no
+/// processor time for several ticks.
 inline bool asleep(DWORD process) {
   const auto before = usage::of(process).cpu;
   ::Sleep(100);
@@ -54,7 +60,9 @@ inline int descriptors_of(DWORD process) {
   const sys::handle of(::OpenProcess(PROCESS_DUP_HANDLE, FALSE, process));
   return count_handles([&](HANDLE h) {
     HANDLE copy = nullptr;
-    if (!::DuplicateHandle(of.get(), h, ::GetCurrentProcess(), &copy, 0, FALSE, DUPLICATE_SAME_ACCESS)) return false;
+    if (!::DuplicateHandle(of.get(), h, ::GetCurrentProcess(), &copy, 0, FALSE,
+                           DUPLICATE_SAME_ACCESS))
+      return false;
     ::CloseHandle(copy);
     return true;
   });

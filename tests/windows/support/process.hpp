@@ -65,8 +65,8 @@ public:
     static std::atomic<unsigned> count{0};
     LARGE_INTEGER now;
     ::QueryPerformanceCounter(&now);
-    path_ = R"(\\.\pipe\ringbell-test-)" + std::to_string(::GetCurrentProcessId()) + '-' + std::to_string(now.QuadPart) + '-' +
-            std::to_string(++count);
+    path_ = R"(\\.\pipe\ringbell-test-)" + std::to_string(::GetCurrentProcessId()) + '-' +
+            std::to_string(now.QuadPart) + '-' + std::to_string(++count);
   }
   const std::string& path() const { return path_; }
   std::string operator/(const std::string& name) const {
@@ -90,7 +90,8 @@ private:
 inline std::vector<std::string> left_in(const temporary_folder& folder) {
   std::vector<std::string> names;
   for (const std::string& name : folder.given())
-    if (::WaitNamedPipeA((folder / name).c_str(), 1) || ::GetLastError() != ERROR_FILE_NOT_FOUND) names.push_back(name);
+    if (::WaitNamedPipeA((folder / name).c_str(), 1) || ::GetLastError() != ERROR_FILE_NOT_FOUND)
+      names.push_back(name);
   return names;
 }
 
@@ -105,7 +106,8 @@ inline int open_descriptors() {
   });
 }
 
-/// Looks again and again, without assuming how long it takes, until `condition` holds; false when it does not for too long.
+/// Looks again and again, without assuming how long it takes, until `condition` holds; false when
+/// it does not for too long.
 template <class F>
 bool eventually(F condition) {
   const auto deadline = std::chrono::steady_clock::now() + patience;

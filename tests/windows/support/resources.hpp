@@ -35,7 +35,9 @@ struct resources {
     MEMORY_BASIC_INFORMATION area{};
     for (const std::byte* at = nullptr; ::VirtualQuery(at, &area, sizeof area) == sizeof area;
          at = static_cast<const std::byte*>(area.BaseAddress) + area.RegionSize)
-      if (area.Type == MEM_MAPPED && area.State == MEM_COMMIT && area.AllocationBase == area.BaseAddress) ++r.mappings;
+      if (area.Type == MEM_MAPPED && area.State == MEM_COMMIT &&
+          area.AllocationBase == area.BaseAddress)
+        ++r.mappings;
     PROCESS_MEMORY_COUNTERS memory{};
     if (::K32GetProcessMemoryInfo(::GetCurrentProcess(), &memory, sizeof memory))
       r.resident_kib = static_cast<std::int64_t>(memory.WorkingSetSize / 1024);
@@ -44,7 +46,8 @@ struct resources {
 
   /// Whether something was leaked since `before`.
   bool more_than(const resources& before) const noexcept {
-    return descriptors > before.descriptors + handles_of_the_system || mappings > before.mappings + 2;
+    return descriptors > before.descriptors + handles_of_the_system ||
+           mappings > before.mappings + 2;
   }
 };
 

@@ -23,8 +23,10 @@ public:
   file_folder() {
     static const std::filesystem::path parent = std::filesystem::temp_directory_path();
     static std::atomic<unsigned> count{0};
-    path_ = parent / ("ringbell-test-" + std::to_string(::GetCurrentProcessId()) + '-' + std::to_string(++count));
-    if (!std::filesystem::create_directory(path_)) throw std::runtime_error("a temporary folder is there already");
+    path_ = parent / ("ringbell-test-" + std::to_string(::GetCurrentProcessId()) + '-' +
+                      std::to_string(++count));
+    if (!std::filesystem::create_directory(path_))
+      throw std::runtime_error("a temporary folder is there already");
   }
   file_folder(const file_folder&) = delete;
   file_folder& operator=(const file_folder&) = delete;
@@ -42,7 +44,8 @@ private:
 /// What is in such a folder.
 inline std::vector<std::string> left_in(const file_folder& folder) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(folder.path())) names.push_back(entry.path().filename().string());
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    names.push_back(entry.path().filename().string());
   return names;
 }
 
@@ -64,16 +67,19 @@ private:
 };
 
 inline descriptor reading(const std::string& path) {
-  return descriptor(::CreateFileA(path.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+  return descriptor(::CreateFileA(path.c_str(), GENERIC_READ,
+                                  FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
                                   OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
 }
 inline descriptor writing(const std::string& path) {
-  return descriptor(::CreateFileA(path.c_str(), GENERIC_WRITE, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
+  return descriptor(::CreateFileA(path.c_str(), GENERIC_WRITE,
+                                  FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE, nullptr,
                                   CREATE_ALWAYS, FILE_ATTRIBUTE_NORMAL, nullptr));
 }
 inline descriptor reading_nothing() { return reading("NUL"); }
 
-/// Each write fails, with an error of which this is the text: there is no device that is always full.
+/// Each write fails, with an error of which this is the text: there is no device that is always
+/// full.
 inline descriptor writing_in_vain() { return reading_nothing(); }
 inline constexpr const char* in_vain = "Bad file descriptor";
 
@@ -85,14 +91,18 @@ struct plumbing {
 private:
   static std::pair<HANDLE, HANDLE> ends() {
     std::pair<HANDLE, HANDLE> both;
-    if (!::CreatePipe(&both.first, &both.second, nullptr, 65536)) throw std::runtime_error("CreatePipe failed");
+    if (!::CreatePipe(&both.first, &both.second, nullptr, 65536))
+      throw std::runtime_error("CreatePipe failed");
     return both;
   }
   explicit plumbing(std::pair<HANDLE, HANDLE> both) : out(both.first), in(both.second) {}
 };
 
-/// What comes out of a pipe within that time, up to `most` bytes: "" at its end, nothing when nothing came.
-inline std::optional<std::string> next_piece(const descriptor& from, std::chrono::milliseconds limit, std::size_t most = 65536) {
+/// What comes out of a pipe within that time, up to `most` bytes: "" at its end, nothing when
+/// nothing came.
+inline std::optional<std::string> next_piece(const descriptor& from,
+                                             std::chrono::milliseconds limit,
+                                             std::size_t most = 65536) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   DWORD there = 0;
   while (::PeekNamedPipe(from.get(), nullptr, 0, nullptr, &there, nullptr) && there == 0) {
@@ -110,7 +120,8 @@ inline std::optional<std::string> next_piece(const descriptor& from, std::chrono
 inline bool write_all(const descriptor& to, std::string_view bytes) {
   while (!bytes.empty()) {
     DWORD n = 0;
-    if (!::WriteFile(to.get(), bytes.data(), static_cast<DWORD>(bytes.size()), &n, nullptr)) return false;
+    if (!::WriteFile(to.get(), bytes.data(), static_cast<DWORD>(bytes.size()), &n, nullptr))
+      return false;
     bytes.remove_prefix(n);
   }
   return true;
@@ -119,7 +130,8 @@ inline bool write_all(const descriptor& to, std::string_view bytes) {
 /// Whether who has it, or a copy of it, is not made to wait.
 inline bool is_nonblocking(const descriptor& d) {
   DWORD state = 0;
-  return ::GetNamedPipeHandleStateA(d.get(), &state, nullptr, nullptr, nullptr, nullptr, 0) && (state & PIPE_NOWAIT) != 0;
+  return ::GetNamedPipeHandleStateA(d.get(), &state, nullptr, nullptr, nullptr, nullptr, 0) &&
+         (state & PIPE_NOWAIT) != 0;
 }
 
 }  // namespace ringbell::test

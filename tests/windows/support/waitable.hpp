@@ -9,7 +9,8 @@
 
 namespace ringbell::test {
 
-/// Something that a loop can wait for: an event, signalled until it is taken. Child processes inherit it.
+/// Something that a loop can wait for: an event, signalled until it is taken. Child processes
+/// inherit it.
 class waitable {
 public:
   waitable() {
@@ -24,7 +25,9 @@ public:
     if (!::SetEvent(event_.get())) throw std::runtime_error("cannot signal");
   }
   /// False when nobody has signalled.
-  bool take() const noexcept { return ::WaitForSingleObject(event_.get(), 0) == WAIT_OBJECT_0 && ::ResetEvent(event_.get()); }
+  bool take() const noexcept {
+    return ::WaitForSingleObject(event_.get(), 0) == WAIT_OBJECT_0 && ::ResetEvent(event_.get());
+  }
   void close() noexcept { event_.reset(); }
 
 private:

@@ -51,7 +51,9 @@ public:
 protected:
   /// `context`: of the channel that it makes; null when there is none to make it on.
   accept_operation(asio_acceptor* from, net::execution_context* context) noexcept
-      : operation(context ? from : nullptr, towards_us), acceptor_(waits_on() ? from : nullptr), context_(context) {}
+      : operation(context ? from : nullptr, towards_us),
+        acceptor_(waits_on() ? from : nullptr),
+        context_(context) {}
   ~accept_operation() override;
   progress advance(bool rung) override;
 

@@ -147,7 +147,7 @@ private:
 
   ready_node* waiter_;  // the loop's thread
   std::mutex mutex_;
-  loop* loop_;                        // null once nobody waits; under the mutex, and written on the loop's thread
+  loop* loop_;  // null once nobody waits; under the mutex, and written on the loop's thread
   std::optional<Executor> executor_;  // nothing once the coroutine has ended; under the mutex
   std::shared_ptr<asio_call> told_;   // this, while the loop has not yet looked; under the mutex
   bool cancel_again_ = false;         // under the mutex
@@ -163,7 +163,8 @@ private:
 template <class T, class Executor>
 class asio_call_end {
 public:
-  explicit asio_call_end(std::shared_ptr<asio_call<T, Executor>> call) noexcept : call_(std::move(call)) {}
+  explicit asio_call_end(std::shared_ptr<asio_call<T, Executor>> call) noexcept
+      : call_(std::move(call)) {}
   asio_call_end(asio_call_end&&) noexcept = default;
   asio_call_end& operator=(asio_call_end&&) = delete;
   ~asio_call_end() {
@@ -180,10 +181,12 @@ private:
 
 template <class T, class Executor>
 template <class CoroutineExecutor>
-void asio_call<T, Executor>::start(Executor executor, net::awaitable<T, CoroutineExecutor> coroutine) {
+void asio_call<T, Executor>::start(Executor executor,
+                                   net::awaitable<T, CoroutineExecutor> coroutine) {
   executor_ = executor;
   net::co_spawn(executor, std::move(coroutine),
-                net::bind_cancellation_slot(signal_.slot(), asio_call_end<T, Executor>(this->shared_from_this())));
+                net::bind_cancellation_slot(signal_.slot(),
+                                            asio_call_end<T, Executor>(this->shared_from_this())));
 }
 
 template <class T, class CoroutineExecutor, class Executor>
@@ -231,7 +234,8 @@ private:
     asio_call<T, Executor>& call_;
   };
 
-  std::optional<Executor> executor_;  // nothing while the coroutine runs, after which the context may go
+  std::optional<Executor>
+      executor_;  // nothing while the coroutine runs, after which the context may go
   net::awaitable<T, CoroutineExecutor> coroutine_;
   inplace_stop_token stop_;
   std::shared_ptr<asio_call<T, Executor>> call_;

@@ -31,8 +31,8 @@ public:
   void start(net_error_code& error);
   void use_policy(spin_policy policy);
 
-  /// Whether an awaitable may complete without suspending. False now and then, so that the executor's
-  /// other work has its turn; and when an operation is pending already.
+  /// Whether an awaitable may complete without suspending. False now and then, so that the
+  /// executor's other work has its turn; and when an operation is pending already.
   bool may_continue(directions d, std::size_t size) noexcept {
     const std::size_t price = 1 + size / bytes_per_turn_unit;
     if (pending(d) || budget_ < price) return false;
@@ -52,15 +52,15 @@ public:
   void answer() noexcept;
 
   enum class found { something, nothing_yet, nothing };
-  /// Looks at the ring for a moment, if that has paid in the past: a slice at a time, until what a park
-  /// costs has passed.
+  /// Looks at the ring for a moment, if that has paid in the past: a slice at a time, until what a
+  /// park costs has passed.
   template <class Look>
   found poll(polling& p, Look look) noexcept;
   /// As `poll`, for something to receive.
   found poll_to_receive(polling& p) noexcept;
 
-  /// Before sleeping: tells the peer to ring, then looks once more. True when the bell will wake this
-  /// side.
+  /// Before sleeping: tells the peer to ring, then looks once more. True when the bell will wake
+  /// this side.
   template <class Look>
   bool park(directions d, std::size_t to_send, bool polled, Look look) noexcept;
 
@@ -93,7 +93,8 @@ private:
   std::size_t budget_ = turn;
   unsigned vain_attempts_ = 0;
   unsigned parks_ = 0;
-  bool same_cpu_ = false;  // both sides are bound to one processor: the peer never runs while this polls
+  bool same_cpu_ =
+      false;  // both sides are bound to one processor: the peer never runs while this polls
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -41,7 +41,8 @@ public:
   message take() noexcept;
 
 protected:
-  explicit recv_operation(asio_connection* c, const polling& begun = {}) noexcept : channel_operation(c, towards_us, begun) {}
+  explicit recv_operation(asio_connection* c, const polling& begun = {}) noexcept
+      : channel_operation(c, towards_us, begun) {}
 
 private:
   friend channel_operation;
@@ -57,7 +58,8 @@ public:
   std::size_t take() noexcept { return outcome() ? 0 : size_; }
 
 protected:
-  recv_into_operation(asio_connection* c, std::span<std::byte> buffer) noexcept : channel_operation(c, towards_us), buffer_(buffer) {}
+  recv_into_operation(asio_connection* c, std::span<std::byte> buffer) noexcept
+      : channel_operation(c, towards_us), buffer_(buffer) {}
 
 private:
   friend channel_operation;
@@ -96,7 +98,8 @@ public:
   claim take() noexcept;
 
 protected:
-  claim_operation(asio_connection* c, std::size_t size) noexcept : channel_operation(c, towards_peer), size_(size) {}
+  claim_operation(asio_connection* c, std::size_t size) noexcept
+      : channel_operation(c, towards_peer), size_(size) {}
 
 private:
   friend channel_operation;

@@ -22,12 +22,14 @@ public:
 
 protected:
   /// `context`: null when there is none.
-  connect_operation(net::execution_context* context, std::string name, const connect_options& options);
+  connect_operation(net::execution_context* context, std::string name,
+                    const connect_options& options);
   ~connect_operation() override;
   progress advance(bool rung) override;
 
 private:
-  connect_operation(net::execution_context* context, std::string name, const connect_options& options, net_error_code error);
+  connect_operation(net::execution_context* context, std::string name,
+                    const connect_options& options, net_error_code error);
   connect_operation(net::execution_context* context, asio_connector* connector);
 
   net::execution_context* context_;
@@ -43,8 +45,10 @@ public:
   executor_type get_executor() const noexcept { return executor_; }
   template <class Handler>
   void operator()(Handler&& handler, std::string name, const connect_options& options) const {
-    handled_operation<connect_operation, as_channel<Executor>, std::decay_t<Handler>, Executor>::begin(
-        std::forward<Handler>(handler), executor_, as_channel<Executor>(executor_), context_if_any(executor_), std::move(name), options);
+    handled_operation<connect_operation, as_channel<Executor>, std::decay_t<Handler>,
+                      Executor>::begin(std::forward<Handler>(handler), executor_,
+                                       as_channel<Executor>(executor_), context_if_any(executor_),
+                                       std::move(name), options);
   }
 
 private:

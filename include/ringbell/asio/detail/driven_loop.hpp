@@ -12,8 +12,8 @@ class loop;
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// The waits of a handshake (a socket, a time limit, a pause) as one descriptor: those of a private
-/// loop, which runs only while an operation looks at it, on the operation's thread. So a listener or a
-/// connector has the same handshakes as the native ones.
+/// loop, which runs only while an operation looks at it, on the operation's thread. So a listener
+/// or a connector has the same handshakes as the native ones.
 class driven_loop : public waitable {
 public:
   void hold() noexcept override { ++holds_; }

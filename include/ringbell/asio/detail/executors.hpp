@@ -6,28 +6,31 @@
 #include <type_traits>
 #include <utility>
 
-// What an operation wants of an executor. The functions for the executors that most programs have are
-// compiled once, as overloads; the templates are for all others.
+// What an operation wants of an executor. The functions for the executors that most programs have
+// are compiled once, as overloads; the templates are for all others.
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 using context_executor = net::io_context::executor_type;
 
 // A promise's executor, Asio's system executor and others whose type alone says how they run a
-// function, or that cannot run one later (any_completion_executor). They say nothing of a strand, and
-// to defer to them would be to run on threads that nobody asked for; to ask for their context starts
-// these.
+// function, or that cannot run one later (any_completion_executor). They say nothing of a strand,
+// and to defer to them would be to run on threads that nobody asked for; to ask for their context
+// starts these.
 template <class Executor>
-concept goes_anywhere =
-    !net::can_require<Executor, net::execution::blocking_t::never_t>::value || requires { Executor::query(net::execution::blocking); };
+concept goes_anywhere = !net::can_require<Executor, net::execution::blocking_t::never_t>::value ||
+                        requires { Executor::query(net::execution::blocking); };
 
-/// Whether an executor frees the memory for a function before it calls or destroys that: those of Asio's contexts do. (A strand does not: when
-/// its context ends, what it posts of its own outlives the function.)
+/// Whether an executor frees the memory for a function before it calls or destroys that: those of
+/// Asio's contexts do. (A strand does not: when its context ends, what it posts of its own outlives
+/// the function.)
 template <class Executor>
 inline constexpr bool frees_before_call = false;
 template <class Allocator, auto Bits>
-inline constexpr bool frees_before_call<net::io_context::basic_executor_type<Allocator, Bits>> = true;
+inline constexpr bool frees_before_call<net::io_context::basic_executor_type<Allocator, Bits>> =
+    true;
 template <class Allocator, auto Bits>
-inline constexpr bool frees_before_call<net::thread_pool::basic_executor_type<Allocator, Bits>> = true;
+inline constexpr bool frees_before_call<net::thread_pool::basic_executor_type<Allocator, Bits>> =
+    true;
 
 template <class Executor>
 void execute_on(const Executor& executor, turn&& t) {
@@ -49,7 +52,8 @@ void run_with_memory(const Executor& executor, turn&& t, const Allocator& alloca
 /// Runs `t` later. `allocator` is for an executor of which it is not known when it frees memory.
 template <class Executor, class Allocator>
 void run_later(const Executor& executor, turn&& t, const Allocator& allocator) {
-  run_with_memory(net::prefer(net::require(executor, net::execution::blocking.never), net::execution::relationship.continuation),
+  run_with_memory(net::prefer(net::require(executor, net::execution::blocking.never),
+                              net::execution::relationship.continuation),
                   std::move(t), allocator);
 }
 void run_later(const net::any_io_executor& executor, turn&& t, const std::allocator<void>&);
@@ -58,7 +62,8 @@ void run_later(const context_executor& executor, turn&& t, const std::allocator<
 /// Runs `t` now where this is a thread of the executor's, else later.
 template <class Executor, class Allocator>
 void run_soon(const Executor& executor, turn&& t, const Allocator& allocator) {
-  run_with_memory(net::prefer(executor, net::execution::blocking.possibly), std::move(t), allocator);
+  run_with_memory(net::prefer(executor, net::execution::blocking.possibly), std::move(t),
+                  allocator);
 }
 void run_soon(const net::any_io_executor& executor, turn&& t, const std::allocator<void>&);
 void run_soon(const context_executor& executor, turn&& t, const std::allocator<void>&);

@@ -12,19 +12,24 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// An Asio buffer sequence in the endpoint's form. Allocates for more than 16 pieces. Must not outlive the buffers.
+/// An Asio buffer sequence in the endpoint's form. Allocates for more than 16 pieces. Must not
+/// outlive the buffers.
 template <class Buffers>
 class gathered {
 public:
   explicit gathered(const Buffers& buffers) {
     const auto end = net::buffer_sequence_end(buffers);
-    for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it) add(net::const_buffer(*it));
+    for (auto it = net::buffer_sequence_begin(buffers); it != end; ++it)
+      add(net::const_buffer(*it));
   }
-  gather_list pieces() const noexcept { return more_.empty() ? gather_list(few_.data(), count_) : gather_list(more_); }
+  gather_list pieces() const noexcept {
+    return more_.empty() ? gather_list(few_.data(), count_) : gather_list(more_);
+  }
 
 private:
   using piece = std::span<const std::byte>;
-  static constexpr std::size_t capacity = std::is_convertible_v<Buffers, net::const_buffer> ? 1 : 16;
+  static constexpr std::size_t capacity =
+      std::is_convertible_v<Buffers, net::const_buffer> ? 1 : 16;
 
   void add(const net::const_buffer& b) {
     const piece p(static_cast<const std::byte*>(b.data()), b.size());

@@ -16,11 +16,14 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-// A handler with an immediate executor (Asio 1.27) may be called from within the initiating function.
+// A handler with an immediate executor (Asio 1.27) may be called from within the initiating
+// function.
 #if RINGBELL_ASIO_VERSION >= 102700
 template <class Handler, class Executor>
-concept has_immediate_executor =
-    !requires { typename net::associated_immediate_executor<Handler, Executor>::asio_associated_immediate_executor_is_unspecialised; };
+concept has_immediate_executor = !requires {
+  typename net::associated_immediate_executor<
+      Handler, Executor>::asio_associated_immediate_executor_is_unspecialised;
+};
 #endif
 
 /// Gives a handler what an operation has taken.
@@ -36,8 +39,8 @@ struct as_taken {
   }
 };
 
-/// An operation with its handler, in memory of the handler's allocator. `Result` makes what the handler
-/// gets, beside the error, of what the operation has taken.
+/// An operation with its handler, in memory of the handler's allocator. `Result` makes what the
+/// handler gets, beside the error, of what the operation has taken.
 template <class Operation, class Result, class Handler, class Executor>
 class handled_operation final : public Operation {
 public:
@@ -45,13 +48,15 @@ public:
   using allocator_type = typename net::associated_allocator<Handler>::type;
 
   template <class H, class... Arguments>
-  static void begin(H&& handler, const Executor& executor, const Result& result, Arguments&&... arguments) {
+  static void begin(H&& handler, const Executor& executor, const Result& result,
+                    Arguments&&... arguments) {
     Handler owned(std::forward<H>(handler));
     handled_operation* o = nullptr;
     net_error_code error;
     try {
       memory_for<handled_operation, allocator_type> memory(net::get_associated_allocator(owned));
-      o = new (memory.get()) handled_operation(owned, executor, result, std::forward<Arguments>(arguments)...);
+      o = new (memory.get())
+          handled_operation(owned, executor, result, std::forward<Arguments>(arguments)...);
       memory.release();
     } catch (...) {
       error = to_net(std::current_exception());
@@ -97,15 +102,18 @@ public:
 private:
   /// Takes the handler when nothing can fail any more.
   template <class... Arguments>
-  handled_operation(Handler& handler, const Executor& executor, const Result& result, Arguments&&... arguments)
+  handled_operation(Handler& handler, const Executor& executor, const Result& result,
+                    Arguments&&... arguments)
       : Operation(std::forward<Arguments>(arguments)...),
         executor_(net::get_associated_executor(handler, executor)),
         result_(result),
         work_(work_for(executor, executor_)),
         handler_(std::move(handler)) {}
   /// The object's context has to go on running while this is under way in another one.
-  static std::optional<working<Executor>> work_for(const Executor& executor, const executor_type& handlers) {
-    if (is_empty(handlers)) throw std::system_error(errc::closed);  // there is nothing that it could be called by
+  static std::optional<working<Executor>> work_for(const Executor& executor,
+                                                   const executor_type& handlers) {
+    if (is_empty(handlers))
+      throw std::system_error(errc::closed);  // there is nothing that it could be called by
     if (is_empty(executor)) return std::nullopt;
     if constexpr (!goes_anywhere<executor_type>)
       if (&context_of(handlers) == &context_of(executor)) return std::nullopt;
@@ -161,9 +169,13 @@ private:
     using executor_type = typename net::associated_executor<Handler, Immediate>::type;
     using allocator_type = typename handled_operation::allocator_type;
     completion(handled_operation& o, const Immediate& immediate)
-        : operation_(&o), executor_(net::get_associated_executor(o.handler_, immediate)), allocator_(o.allocator()) {}
+        : operation_(&o),
+          executor_(net::get_associated_executor(o.handler_, immediate)),
+          allocator_(o.allocator()) {}
     completion(completion&& other) noexcept
-        : operation_(std::exchange(other.operation_, nullptr)), executor_(other.executor_), allocator_(other.allocator_) {}
+        : operation_(std::exchange(other.operation_, nullptr)),
+          executor_(other.executor_),
+          allocator_(other.allocator_) {}
     ~completion() {
       if (operation_) operation_->destroy();
     }
@@ -195,7 +207,9 @@ private:
     }
     return nullptr;
   }
-  void* allocate_elsewhere(std::size_t bytes) override { return handler_memory<allocator_type>::allocate(allocator(), bytes); }
+  void* allocate_elsewhere(std::size_t bytes) override {
+    return handler_memory<allocator_type>::allocate(allocator(), bytes);
+  }
   void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override {
     handler_memory<allocator_type>::free(allocator(), memory, bytes);
   }
@@ -214,22 +228,25 @@ private:
   [[no_unique_address]] Result result_;
   std::optional<working<Executor>> work_;
   Handler handler_;
-  std::optional<std::conditional_t<goes_anywhere<executor_type>, char, working<executor_type>>> executors_work_;
+  std::optional<std::conditional_t<goes_anywhere<executor_type>, char, working<executor_type>>>
+      executors_work_;
 };
 
-/// What `async_initiate` calls with the handler, now or (deferred) later: begins an operation on an I/O
-/// object.
+/// What `async_initiate` calls with the handler, now or (deferred) later: begins an operation on an
+/// I/O object.
 template <class Operation, class Result, class Executor>
 class initiate {
 public:
   using executor_type = Executor;
-  initiate(const Executor& executor, const Result& result) noexcept : executor_(executor), result_(result) {}
+  initiate(const Executor& executor, const Result& result) noexcept
+      : executor_(executor), result_(result) {}
   executor_type get_executor() const noexcept { return executor_; }
 
   template <class Handler, class IoObject, class... Arguments>
   void operator()(Handler&& handler, IoObject* on, Arguments&&... arguments) const {
-    handled_operation<Operation, Result, std::decay_t<Handler>, Executor>::begin(std::forward<Handler>(handler), executor_, result_,
-                                                                                 on->core(), std::forward<Arguments>(arguments)...);
+    handled_operation<Operation, Result, std::decay_t<Handler>, Executor>::begin(
+        std::forward<Handler>(handler), executor_, result_, on->core(),
+        std::forward<Arguments>(arguments)...);
   }
 
 private:

@@ -12,7 +12,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// As `initiate`, for `send_operation`, which copies what is in the buffers; perhaps with a time limit.
+/// As `initiate`, for `send_operation`, which copies what is in the buffers; perhaps with a time
+/// limit.
 template <class Operation, class Executor>
 class initiate_send {
 public:
@@ -29,7 +30,8 @@ public:
     } catch (const std::bad_alloc&) {
       return sending::refuse(std::forward<Handler>(handler), net::error::no_memory, as_taken());
     }
-    sending::begin(std::forward<Handler>(handler), executor_, as_taken(), on->core(), limit..., all->pieces(), net::buffer_size(buffers));
+    sending::begin(std::forward<Handler>(handler), executor_, as_taken(), on->core(), limit...,
+                   all->pieces(), net::buffer_size(buffers));
   }
 
 private:

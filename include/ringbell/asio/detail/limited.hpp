@@ -78,7 +78,9 @@ protected:
   }
 
 private:
-  using timer = net::basic_waitable_timer<std::chrono::steady_clock, net::wait_traits<std::chrono::steady_clock>, reactor_executor>;
+  using timer =
+      net::basic_waitable_timer<std::chrono::steady_clock,
+                                net::wait_traits<std::chrono::steady_clock>, reactor_executor>;
   std::chrono::steady_clock::time_point due_;
   std::optional<timer> timer_;
 };

@@ -20,8 +20,8 @@
 //                                 `------------'
 //
 // Each advance() runs in the handler's executor. Nothing is taken or sent before that, and what was
-// taken goes to the handler in the same call. So there is no moment between the two at which another
-// completion could cancel it: a cancelled operation has done nothing.
+// taken goes to the handler in the same call. So there is no moment between the two at which
+// another completion could cancel it: a cancelled operation has done nothing.
 //
 // Three classes, so that little is compiled for each type of handler:
 //
@@ -29,13 +29,13 @@
 //   recv_operation, accept_...      what an operation does, and on which object: compiled once
 //   handled_operation<...>          the handler, its executor and its allocator (handled_operation.hpp)
 //
-// It lies in one piece of memory of the handler's allocator, which is free again when the handler is
-// called. What Asio allocates for each turn lies inside of it, where Asio's executors are known to
-// free that before they call.
+// It lies in one piece of memory of the handler's allocator, which is free again when the handler
+// is called. What Asio allocates for each turn lies inside of it, where Asio's executors are known
+// to free that before they call.
 //
-// Nothing that an initiation needs is missed without a word: when there is no memory, not even for a
-// turn, the handler is called at once, with `no_memory`. (An exception would end the program, where
-// the initiation is part of an `await_suspend`.)
+// Nothing that an initiation needs is missed without a word: when there is no memory, not even for
+// a turn, the handler is called at once, with `no_memory`. (An exception would end the program,
+// where the initiation is part of an `await_suspend`.)
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 enum class progress { finished, again, sleep };
@@ -48,8 +48,8 @@ public:
 
   /// Takes it on by one turn, and away from its owner.
   static void run(operation* o);
-  /// Lets it have its turn later (`defer`) or soon (`dispatch`). Without the memory for that it completes
-  /// now, with `no_memory`.
+  /// Lets it have its turn later (`defer`) or soon (`dispatch`). Without the memory for that it
+  /// completes now, with `no_memory`.
   static void run_by(operation* o, void (operation::*how)());
   /// The same, but false without the memory; the operation is then as it was.
   static bool try_run_by(operation* o, void (operation::*how)());
@@ -98,9 +98,11 @@ protected:
   virtual bool finished_at_once() { return !object_; }
   /// Lets the slot cancel it. It ends without the memory for that.
   void connect(net::cancellation_slot slot) noexcept;
-  /// Begins what goes on elsewhere. False when there is nothing of the kind: its turns follow each other.
+  /// Begins what goes on elsewhere. False when there is nothing of the kind: its turns follow each
+  /// other.
   bool launch() noexcept { return false; }
-  /// It has to wait. Throws for lack of memory. Gives what its executor's thread is to hear of, which it goes on without.
+  /// It has to wait. Throws for lack of memory. Gives what its executor's thread is to hear of,
+  /// which it goes on without.
   virtual std::exception_ptr waits() { return nullptr; }
   /// What its timer calls. Only while it waits.
   end_at_limit at_limit() const noexcept;
@@ -210,7 +212,8 @@ private:
   operation* of_;
 };
 
-/// Ends a pending operation of one direction whose time has passed. It keeps the object alive as well.
+/// Ends a pending operation of one direction whose time has passed. It keeps the object alive as
+/// well.
 class end_at_limit {
 public:
   end_at_limit(waitable& object, ticket t, directions d) noexcept : object_(&object), ticket_(t), directions_(d) {}
@@ -223,11 +226,12 @@ private:
   directions directions_;
 };
 
-/// Cancels a pending operation on behalf of its cancellation slot. It keeps the object alive, maybe for
-/// longer than the operation.
+/// Cancels a pending operation on behalf of its cancellation slot. It keeps the object alive, maybe
+/// for longer than the operation.
 class cancel_on_signal {
 public:
-  cancel_on_signal(waitable& object, ticket t, directions d) noexcept : object_(&object), ticket_(t), directions_(d) {}
+  cancel_on_signal(waitable& object, ticket t, directions d) noexcept
+      : object_(&object), ticket_(t), directions_(d) {}
   void operator()(net::cancellation_type_t type) noexcept;
 
 private:

@@ -9,8 +9,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Memory for handlers that have no allocator of their own. Each thread keeps the last blocks that it
-/// has freed, as Asio does for its operations.
+/// Memory for handlers that have no allocator of their own. Each thread keeps the last blocks that
+/// it has freed, as Asio does for its operations.
 void* allocate_recycled(std::size_t bytes);
 void free_recycled(void* memory, std::size_t bytes) noexcept;
 
@@ -27,13 +27,18 @@ struct handler_memory {
   }
   static void free(const Allocator& allocator, void* memory, std::size_t bytes) noexcept {
     units all(allocator);
-    std::allocator_traits<units>::deallocate(all, static_cast<std::max_align_t*>(memory), count(bytes));
+    std::allocator_traits<units>::deallocate(all, static_cast<std::max_align_t*>(memory),
+                                             count(bytes));
   }
 };
 template <class T>
 struct handler_memory<std::allocator<T>> {
-  static void* allocate(const std::allocator<T>&, std::size_t bytes) { return allocate_recycled(bytes); }
-  static void free(const std::allocator<T>&, void* memory, std::size_t bytes) noexcept { free_recycled(memory, bytes); }
+  static void* allocate(const std::allocator<T>&, std::size_t bytes) {
+    return allocate_recycled(bytes);
+  }
+  static void free(const std::allocator<T>&, void* memory, std::size_t bytes) noexcept {
+    free_recycled(memory, bytes);
+  }
 };
 
 /// Memory for one `T`, freed with this.
@@ -42,7 +47,8 @@ class memory_for {
 public:
   explicit memory_for(const Allocator& allocator)
       : allocator_(allocator), memory_(handler_memory<Allocator>::allocate(allocator, sizeof(T))) {}
-  memory_for(const Allocator& allocator, void* memory) noexcept : allocator_(allocator), memory_(memory) {}
+  memory_for(const Allocator& allocator, void* memory) noexcept
+      : allocator_(allocator), memory_(memory) {}
   memory_for(const memory_for&) = delete;
   memory_for& operator=(const memory_for&) = delete;
   ~memory_for() {

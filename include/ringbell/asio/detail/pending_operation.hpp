@@ -12,12 +12,16 @@ class context_entries;
 template <class T>
 class context_entry : public list_node<T> {
 public:
-  /// Whether it does. Not to be read from the links: these change with the neighbours, in other threads.
+  /// Whether it does. Not to be read from the links: these change with the neighbours, in other
+  /// threads.
   bool kept() const noexcept { return kept_; }
 
 private:
   friend class context_entries;
-  bool kept_ = false;  // written by its own side, and by the context that ends, which are never at work at the same time
+  bool kept_ =
+      // written by its own side, and by the context that ends, which are never at work at the same
+      // time
+      false;
 };
 
 /// An operation that waits for something of which Asio knows nothing, with its handler. Its context
@@ -31,7 +35,8 @@ protected:
   ~pending_operation() = default;
 };
 
-/// An object that uses its context, and may be kept for longer than that lives. The context tells it.
+/// An object that uses its context, and may be kept for longer than that lives. The context tells
+/// it.
 class context_object : public context_entry<context_object> {
 public:
   /// The context ends, and its operations have gone: this is the last moment to use it.

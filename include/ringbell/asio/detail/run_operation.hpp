@@ -25,8 +25,9 @@
 //   on the loop:      the frame of run_task, with the task in it, and a run_end
 //   on the contexts:  the run_operation, with the handler. The executor's context keeps it, and destroys it when it goes
 //
-// and between them a `running_task`, which both and the handler's cancellation slot share. Whoever comes first of "the task has ended", "its frame
-// is destroyed" and "the context is destroyed" takes the operation away from the others.
+// and between them a `running_task`, which both and the handler's cancellation slot share. Whoever
+// comes first of "the task has ended", "its frame is destroyed" and "the context is destroyed"
+// takes the operation away from the others.
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 class run_base;
@@ -64,7 +65,8 @@ public:
   /// Cancellation slots may keep this object for longer than there is a context.
   void leave_executor() noexcept { executor_.reset(); }
 
-  /// There may be no memory to begin with. Then, and only then, it is read by the thread that has set it.
+  /// There may be no memory to begin with. Then, and only then, it is read by the thread that has
+  /// set it.
   std::atomic<bool> beginning = false;
 
 private:
@@ -144,11 +146,14 @@ public:
   ~run_end() {
     if (!running_) return;
     if (run_base* const of = running_->take()) {
-      of->ends(running_->beginning ? net_error_code(net::error::no_memory) : to_net(errc::cancelled), nullptr);
+      of->ends(
+          running_->beginning ? net_error_code(net::error::no_memory) : to_net(errc::cancelled),
+          nullptr);
       of->deliver_anyhow();
     }
   }
-  void set(const net_error_code& error, std::exception_ptr exception, typename stored<T>::type&& value) {
+  void set(const net_error_code& error, std::exception_ptr exception,
+           typename stored<T>::type&& value) {
     run_base* const of = running_->of();
     if (!of) return;
     of->ends(error, std::move(exception));
@@ -198,8 +203,10 @@ template <class T>
 class run_operation : public run_result<T> {
 protected:
   /// Throws without memory.
-  run_operation(const net::any_io_executor& executor, run_start<T>&& start) : run_result<T>(executor, start.error()) {
-    if (start.lp()) this->set_work(*start.lp(), run_task<T>(start.take(), run_end<T>(this->running())));
+  run_operation(const net::any_io_executor& executor, run_start<T>&& start)
+      : run_result<T>(executor, start.error()) {
+    if (start.lp())
+      this->set_work(*start.lp(), run_task<T>(start.take(), run_end<T>(this->running())));
   }
 };
 
@@ -208,13 +215,14 @@ template <class T, class Executor>
 class initiate_run {
 public:
   using executor_type = Executor;
-  initiate_run(const Executor& executor, const net::any_io_executor& home) : executor_(executor), home_(home) {}
+  initiate_run(const Executor& executor, const net::any_io_executor& home)
+      : executor_(executor), home_(home) {}
   executor_type get_executor() const noexcept { return executor_; }
 
   template <class Handler>
   void operator()(Handler&& handler, run_start<T> start) const {
-    handled_operation<run_operation<T>, as_taken, std::decay_t<Handler>, Executor>::begin(std::forward<Handler>(handler), executor_,
-                                                                                          as_taken(), home_, std::move(start));
+    handled_operation<run_operation<T>, as_taken, std::decay_t<Handler>, Executor>::begin(
+        std::forward<Handler>(handler), executor_, as_taken(), home_, std::move(start));
   }
 
 private:

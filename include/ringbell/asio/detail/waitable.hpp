@@ -26,8 +26,9 @@ class wake_up;
 /// long as its owner or an operation holds it. When its execution context ends first, nothing waits
 /// on it any more.
 ///
-/// Thread-safety: one thread, or one strand. An operation that has slept goes on in its own executor;
-/// the object's user has seen to it that this is the strand in which everything else happens.
+/// Thread-safety: one thread, or one strand. An operation that has slept goes on in its own
+/// executor; the object's user has seen to it that this is the strand in which everything else
+/// happens.
 class waitable : private context_object {
 public:
   explicit waitable(net::execution_context& context);
@@ -39,7 +40,9 @@ public:
 
   /// Begins an operation. 0 when one is pending in a direction of `d`.
   ticket begin(directions d) noexcept;
-  bool pending(directions d) const noexcept { return ((d & towards_us) && receiving_) || ((d & towards_peer) && sending_); }
+  bool pending(directions d) const noexcept {
+    return ((d & towards_us) && receiving_) || ((d & towards_peer) && sending_);
+  }
   /// Whether `t`, begun in the directions `d`, is to go on. Once it is not, the next operation may
   /// begin, even before its handler was called.
   bool goes_on(ticket t, directions d) const noexcept {
@@ -64,8 +67,8 @@ protected:
   void watch(sys::native_handle h, net_error_code& error) { descriptor_->assign(h, error); }
   /// Makes all operations that sleep look again.
   void kick() noexcept;
-  /// Ends all that is pending, and gives the handle back unclosed. Nothing of the execution context is
-  /// touched afterwards.
+  /// Ends all that is pending, and gives the handle back unclosed. Nothing of the execution context
+  /// is touched afterwards.
   void unwatch() noexcept;
   /// As `sleep`, for the object's own use: `operation` is a handler without an executor.
   template <class Operation>

@@ -29,9 +29,9 @@ private:
 /// owner's. What waits is called on the thread that has seen it, unless it has an executor.
 ///
 /// On Windows Asio's object closes what it was given: so it gets a duplicate, of the same object.
-/// Each signal of an auto-reset event ends one wait, the oldest. A cancellation may take a signal and
-/// not tell: so a wait is begun after a look, and after asking the source of the signal whether there
-/// is news (`local_socket::native`).
+/// Each signal of an auto-reset event ends one wait, the oldest. A cancellation may take a signal
+/// and not tell: so a wait is begun after a look, and after asking the source of the signal whether
+/// there is news (`local_socket::native`).
 class waited_handle {
 public:
 #ifdef RINGBELL_ASIO_WAITS_FOR_OBJECTS

@@ -11,7 +11,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-asio_acceptor::asio_acceptor(net::execution_context& context, std::string_view name, listener_options options)
+asio_acceptor::asio_acceptor(net::execution_context& context, std::string_view name,
+                             listener_options options)
     : driven_loop(context), core_(listener_core::bind(lp(), name, std::move(options))) {}
 
 asio_acceptor::~asio_acceptor() { asio_acceptor::close(); }

@@ -11,7 +11,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-asio_connection::asio_connection(net::execution_context& context, connection_parts parts, client_slot slot)
+asio_connection::asio_connection(net::execution_context& context, connection_parts parts,
+                                 client_slot slot)
     : connection(std::move(parts), std::move(slot)), waitable(context) {}
 
 void asio_connection::start(net_error_code& error) {
@@ -38,7 +39,8 @@ void asio_connection::answer() noexcept {
 
 template <class Look>
 asio_connection::found asio_connection::poll(polling& p, Look look) noexcept {
-  if (!std::exchange(p.decided, true) && !same_cpu_ && spinner_.worth_it(history_)) p.current.begin();
+  if (!std::exchange(p.decided, true) && !same_cpu_ && spinner_.worth_it(history_))
+    p.current.begin();
   if (!p.current.on()) return found::nothing;
   spin_turn slice;
   const auto outcome = spinner_.run(

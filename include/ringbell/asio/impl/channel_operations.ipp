@@ -49,7 +49,9 @@ template class channel_operation<wait_operation>;
 
 errc recv_operation::attempt() noexcept { return connection().ring().receive(view_); }
 bool recv_operation::look() noexcept { return connection().ring().can_receive(); }
-message recv_operation::take() noexcept { return outcome() ? message() : message(connection(), std::move(view_)); }
+message recv_operation::take() noexcept {
+  return outcome() ? message() : message(connection(), std::move(view_));
+}
 
 errc recv_into_operation::attempt() noexcept { return receive_into(connection(), buffer_, size_); }
 bool recv_into_operation::look() noexcept { return connection().ring().can_receive(); }
@@ -64,17 +66,21 @@ send_operation::send_operation(asio_connection* c, gather_list pieces, std::size
 errc send_operation::attempt() {
   ring::endpoint& ring = connection().ring();
   const gather_list pieces = many_.empty() ? gather_list(few_.data(), count_) : gather_list(many_);
-  return size_ <= ring.max_claim() ? ring.try_send(pieces, size_) : ring.send_fragments(pieces, size_, sent_);
+  return size_ <= ring.max_claim() ? ring.try_send(pieces, size_)
+                                   : ring.send_fragments(pieces, size_, sent_);
 }
 bool send_operation::look() noexcept { return connection().ring().can_send(to_send()); }
 
 errc claim_operation::attempt() noexcept { return connection().ring().claim(size_, payload_); }
 bool claim_operation::look() noexcept { return connection().ring().can_send(size_); }
-claim claim_operation::take() noexcept { return outcome() ? claim() : claim(connection(), {payload_, size_}); }
+claim claim_operation::take() noexcept {
+  return outcome() ? claim() : claim(connection(), {payload_, size_});
+}
 
 bool wait_operation::look() noexcept {
   ring::endpoint& ring = connection().ring();
-  return ((waits_for() & towards_us) && ring.can_receive()) || ((waits_for() & towards_peer) && ring.can_send(to_send()));
+  return ((waits_for() & towards_us) && ring.can_receive()) ||
+         ((waits_for() & towards_peer) && ring.can_send(to_send()));
 }
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

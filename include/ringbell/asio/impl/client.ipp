@@ -25,7 +25,9 @@ struct any_value {
 template <>
 struct ringbell::codec<ringbell::detail::any_value> {
   static std::size_t size(const detail::any_value& value) { return value.of.size(); }
-  static void encode(const detail::any_value& value, std::span<std::byte> into) { value.of.write(into); }
+  static void encode(const detail::any_value& value, std::span<std::byte> into) {
+    value.of.write(into);
+  }
 };
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
@@ -55,7 +57,8 @@ struct asio_stream_state {
 namespace {
 
 // Coroutines of their own, and not lambdas: what they work on is theirs.
-task<void> run_connect(std::shared_ptr<asio_client_state> state, std::string name, client_options options) {
+task<void> run_connect(std::shared_ptr<asio_client_state> state, std::string name,
+                       client_options options) {
   try {
     task<client> connecting = client::connect(state->lp(), std::move(name), options);
     state->connection = co_await std::move(connecting);
@@ -64,12 +67,12 @@ task<void> run_connect(std::shared_ptr<asio_client_state> state, std::string nam
     throw;
   }
 }
-task<payload> run_call(std::shared_ptr<asio_client_state> state, std::uint32_t method, std::span<const std::byte> request,
-                       call_options options) {
+task<payload> run_call(std::shared_ptr<asio_client_state> state, std::uint32_t method,
+                       std::span<const std::byte> request, call_options options) {
   co_return co_await state->connection.call(method, request, options);
 }
-task<payload> run_call_with(std::shared_ptr<asio_client_state> state, std::uint32_t method, std::unique_ptr<const outgoing> value,
-                            call_options options) {
+task<payload> run_call_with(std::shared_ptr<asio_client_state> state, std::uint32_t method,
+                            std::unique_ptr<const outgoing> value, call_options options) {
   const any_value request{*value};
   co_return co_await state->connection.call_with(method, request, options);
 }
@@ -82,20 +85,30 @@ task<call_outcome> run_to_outcome(task<payload> call) {
   }
   co_return outcome;
 }
-task<std::optional<payload>> run_read(std::shared_ptr<asio_stream_state> s) { co_return co_await s->stream.read(); }
-task<void> run_write(std::shared_ptr<asio_stream_state> s, std::span<const std::byte> part) { co_await s->stream.write(part); }
-task<void> run_write_value(std::shared_ptr<asio_stream_state> s, std::unique_ptr<const outgoing> part) {
+task<std::optional<payload>> run_read(std::shared_ptr<asio_stream_state> s) {
+  co_return co_await s->stream.read();
+}
+task<void> run_write(std::shared_ptr<asio_stream_state> s, std::span<const std::byte> part) {
+  co_await s->stream.write(part);
+}
+task<void> run_write_value(std::shared_ptr<asio_stream_state> s,
+                           std::unique_ptr<const outgoing> part) {
   const any_value value{*part};
   co_await s->stream.write_value(value);
 }
-task<payload> run_reply(std::shared_ptr<asio_stream_state> s) { co_return co_await s->stream.reply(); }
+task<payload> run_reply(std::shared_ptr<asio_stream_state> s) {
+  co_return co_await s->stream.reply();
+}
 
 /// A stream's connection; null when there is none.
-std::shared_ptr<asio_client_state> client_of(const std::shared_ptr<asio_stream_state>& s) noexcept { return s ? s->client : nullptr; }
+std::shared_ptr<asio_client_state> client_of(const std::shared_ptr<asio_stream_state>& s) noexcept {
+  return s ? s->client : nullptr;
+}
 
 }  // namespace
 
-run_start<void> start_connect(const net::any_io_executor& executor, std::shared_ptr<asio_client_state>& state, std::string name,
+run_start<void> start_connect(const net::any_io_executor& executor,
+                              std::shared_ptr<asio_client_state>& state, std::string name,
                               const client_options& options) noexcept {
   try {
     state = executor ? make_service_state<asio_client_state>(executor) : nullptr;
@@ -105,18 +118,25 @@ run_start<void> start_connect(const net::any_io_executor& executor, std::shared_
   }
   return start_on<void>(state, [&] { return run_connect(state, std::move(name), options); });
 }
-bool is_open(const asio_client_state& client) noexcept { return static_cast<bool>(client.connection); }
+bool is_open(const asio_client_state& client) noexcept {
+  return static_cast<bool>(client.connection);
+}
 void close(asio_client_state& client) noexcept { client.end(); }
-sys::peer_identity peer_of(const asio_client_state& client) noexcept { return client.connection.peer(); }
+sys::peer_identity peer_of(const asio_client_state& client) noexcept {
+  return client.connection.peer();
+}
 
-run_start<payload> start_call(const std::shared_ptr<asio_client_state>& state, std::uint32_t method, std::span<const std::byte> request,
+run_start<payload> start_call(const std::shared_ptr<asio_client_state>& state, std::uint32_t method,
+                              std::span<const std::byte> request,
                               const call_options& options) noexcept {
   return start_on<payload>(state, [&] { return run_call(state, method, request, options); });
 }
-run_start<payload> start_call_with(const std::shared_ptr<asio_client_state>& state, std::uint32_t method,
-                                   std::unique_ptr<const outgoing> value, const call_options& options) noexcept {
+run_start<payload> start_call_with(const std::shared_ptr<asio_client_state>& state,
+                                   std::uint32_t method, std::unique_ptr<const outgoing> value,
+                                   const call_options& options) noexcept {
   if (!value) return run_start<payload>(net::error::no_memory);
-  return start_on<payload>(state, [&] { return run_call_with(state, method, std::move(value), options); });
+  return start_on<payload>(state,
+                           [&] { return run_call_with(state, method, std::move(value), options); });
 }
 run_start<call_outcome> start_call_to_outcome(run_start<payload> call) noexcept {
   if (!call.lp()) return run_start<call_outcome>(call.error());
@@ -138,8 +158,10 @@ payload call_outcome::take() {
   }
 }
 
-std::shared_ptr<asio_stream_state> open_stream(const std::shared_ptr<asio_client_state>& client, std::uint32_t method,
-                                               std::span<const std::byte> request, const call_options& options) {
+std::shared_ptr<asio_stream_state> open_stream(const std::shared_ptr<asio_client_state>& client,
+                                               std::uint32_t method,
+                                               std::span<const std::byte> request,
+                                               const call_options& options) {
   if (!client || client->ended()) return nullptr;
   call_stream stream = client->connection.open(method, request, options);
   return std::make_shared<asio_stream_state>(client, std::move(stream));
@@ -148,10 +170,12 @@ void finish(asio_stream_state& stream) noexcept { stream.stream.finish(); }
 run_start<std::optional<payload>> start_read(const std::shared_ptr<asio_stream_state>& s) noexcept {
   return start_on<std::optional<payload>>(client_of(s), [&] { return run_read(s); });
 }
-run_start<void> start_write(const std::shared_ptr<asio_stream_state>& s, std::span<const std::byte> part) noexcept {
+run_start<void> start_write(const std::shared_ptr<asio_stream_state>& s,
+                            std::span<const std::byte> part) noexcept {
   return start_on<void>(client_of(s), [&] { return run_write(s, part); });
 }
-run_start<void> start_write_value(const std::shared_ptr<asio_stream_state>& s, std::unique_ptr<const outgoing> part) noexcept {
+run_start<void> start_write_value(const std::shared_ptr<asio_stream_state>& s,
+                                  std::unique_ptr<const outgoing> part) noexcept {
   if (!part) return run_start<void>(net::error::no_memory);
   return start_on<void>(client_of(s), [&] { return run_write_value(s, std::move(part)); });
 }

@@ -18,7 +18,8 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 /// One attempt to connect, with its retries and its time limit.
 class asio_connector final : public driven_loop {
 public:
-  asio_connector(net::execution_context& context, std::string name, const connect_options& options) : driven_loop(context) {
+  asio_connector(net::execution_context& context, std::string name, const connect_options& options)
+      : driven_loop(context) {
     lp().spawn(connect(std::move(name), options));
   }
 
@@ -27,8 +28,8 @@ public:
     run_ready();
     return parts.has_value() || error;
   }
-  /// It has one operation only. A cancellation slot may hold it for longer than the context lives, and
-  /// does not use it.
+  /// It has one operation only. A cancellation slot may hold it for longer than the context lives,
+  /// and does not use it.
   void end(ticket t) noexcept override {
     waitable::end(t);
     stop();
@@ -50,8 +51,8 @@ private:
 };
 
 /// Null without a context, and with an `error` for lack of descriptors. Throws without memory.
-static asio_connector* make_connector(net::execution_context* context, std::string name, const connect_options& options,
-                                      net_error_code& error) {
+static asio_connector* make_connector(net::execution_context* context, std::string name,
+                                      const connect_options& options, net_error_code& error) {
   if (!context) return nullptr;
   try {
     return new asio_connector(*context, std::move(name), options);
@@ -64,11 +65,12 @@ static asio_connector* make_connector(net::execution_context* context, std::stri
   }
 }
 
-connect_operation::connect_operation(net::execution_context* context, std::string name, const connect_options& options)
+connect_operation::connect_operation(net::execution_context* context, std::string name,
+                                     const connect_options& options)
     : connect_operation(context, std::move(name), options, net_error_code()) {}
 
-connect_operation::connect_operation(net::execution_context* context, std::string name, const connect_options& options,
-                                     net_error_code error)
+connect_operation::connect_operation(net::execution_context* context, std::string name,
+                                     const connect_options& options, net_error_code error)
     : connect_operation(context, make_connector(context, std::move(name), options, error)) {
   if (error) fail(error);
 }

@@ -24,9 +24,11 @@ net_error_code to_net(errc e) noexcept {
 net_error_code to_net(std::error_code e) noexcept {
   if (same_category(e.category(), category())) return to_net(static_cast<errc>(e.value()));
   if (e == std::errc::not_enough_memory) return net::error::no_memory;
-  // As Asio's own operations give the system's errors: of a category that is not std::system_category(). Where there is errno, that is also what std::errc counts.
+  // As Asio's own operations give the system's errors: of a category that is not
+  // std::system_category(). Where there is errno, that is also what std::errc counts.
   constexpr bool errno_is_the_systems = static_cast<int>(net::error::no_descriptors) == EMFILE;
-  if (e.category() == std::system_category() || (errno_is_the_systems && e.category() == std::generic_category()))
+  if (e.category() == std::system_category() ||
+      (errno_is_the_systems && e.category() == std::generic_category()))
     return {e.value(), net::error::get_system_category()};
   return e;
 }

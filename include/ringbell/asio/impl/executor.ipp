@@ -17,9 +17,12 @@ public:
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-asio_executor::asio_executor(loop& lp) : loop_(&lp), context_(&detail::loop_access::attachment<detail::loop_context>(lp)) {}
+asio_executor::asio_executor(loop& lp)
+    : loop_(&lp), context_(&detail::loop_access::attachment<detail::loop_context>(lp)) {}
 
-net::execution_context& asio_executor::query(net::execution::context_t) const noexcept { return *context_; }
+net::execution_context& asio_executor::query(net::execution::context_t) const noexcept {
+  return *context_;
+}
 void asio_executor::work_started() const noexcept { detail::loop_access::work_started(*loop_); }
 void asio_executor::work_finished() const noexcept { detail::loop_access::work_finished(*loop_); }
 

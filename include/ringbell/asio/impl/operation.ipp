@@ -34,8 +34,8 @@ operation::operation(waitable* object, directions d) noexcept : directions_(d) {
 
 operation::~operation() { end(); }
 
-/// An operation that this thread hands to an executor or to a reactor. When these throw, they destroy what
-/// they were given; the operation is not to go with it.
+/// An operation that this thread hands to an executor or to a reactor. When these throw, they
+/// destroy what they were given; the operation is not to go with it.
 class operation::posting {
 public:
   explicit posting(operation* o) noexcept : of_(o), outer_(std::exchange(innermost, this)) {}
@@ -157,7 +157,8 @@ void operation::disconnect(net::cancellation_slot slot) noexcept {
 
 bool operation::goes_on() noexcept {
   if (object_->goes_on(ticket_, directions_)) return true;
-  outcome_ = object_->timed_out(ticket_) ? net_error_code(net::error::timed_out) : to_net(errc::cancelled);
+  outcome_ =
+      object_->timed_out(ticket_) ? net_error_code(net::error::timed_out) : to_net(errc::cancelled);
   return false;
 }
 
@@ -191,30 +192,37 @@ void wake_up::operator()(const net_error_code& error) {
 }
 
 void cancel_on_signal::operator()(net::cancellation_type_t type) noexcept {
-  constexpr auto any = net::cancellation_type::terminal | net::cancellation_type::partial | net::cancellation_type::total;
+  constexpr auto any = net::cancellation_type::terminal | net::cancellation_type::partial |
+                       net::cancellation_type::total;
   if (!object_ || (type & any) == net::cancellation_type::none) return;
   if (object_->goes_on(ticket_, directions_)) object_->cancel(directions_);
   object_ = {};  // it stays in the slot, maybe for longer than the object should
 }
 
-/// The io_context's executor in an `any_io_executor`; null when it is another one. What an any_io_executor runs needs memory of its own,
-/// and for what a context runs the operation has it.
-static const context_executor* as_context_executor([[maybe_unused]] const net::any_io_executor& executor) noexcept {
+/// The io_context's executor in an `any_io_executor`; null when it is another one. What an
+/// any_io_executor runs needs memory of its own, and for what a context runs the operation has it.
+static const context_executor* as_context_executor(
+    [[maybe_unused]] const net::any_io_executor& executor) noexcept {
 #if defined(__cpp_rtti) || defined(_CPPRTTI)
-  if (executor.target_type() == typeid(context_executor)) return executor.target<context_executor>();
+  if (executor.target_type() == typeid(context_executor))
+    return executor.target<context_executor>();
 #endif
   return nullptr;
 }
 
 void run_later(const net::any_io_executor& executor, turn&& t, const std::allocator<void>& a) {
-  if (const auto* const context = as_context_executor(executor)) return run_later<context_executor>(*context, std::move(t), a);
-  execute_on(net::prefer(net::require(executor, net::execution::blocking.never), net::execution::relationship.continuation), std::move(t));
+  if (const auto* const context = as_context_executor(executor))
+    return run_later<context_executor>(*context, std::move(t), a);
+  execute_on(net::prefer(net::require(executor, net::execution::blocking.never),
+                         net::execution::relationship.continuation),
+             std::move(t));
 }
 void run_later(const context_executor& executor, turn&& t, const std::allocator<void>& a) {
   run_later<context_executor>(executor, std::move(t), a);
 }
 void run_soon(const net::any_io_executor& executor, turn&& t, const std::allocator<void>& a) {
-  if (const auto* const context = as_context_executor(executor)) return run_soon<context_executor>(*context, std::move(t), a);
+  if (const auto* const context = as_context_executor(executor))
+    return run_soon<context_executor>(*context, std::move(t), a);
   execute_on(net::prefer(executor, net::execution::blocking.possibly), std::move(t));
 }
 void run_soon(const context_executor& executor, turn&& t, const std::allocator<void>& a) {
@@ -223,7 +231,9 @@ void run_soon(const context_executor& executor, turn&& t, const std::allocator<v
 net::any_io_executor with_work(const net::any_io_executor& executor) {
   return net::prefer(executor, net::execution::outstanding_work.tracked);
 }
-net::execution_context& context_of(const net::any_io_executor& executor) { return net::query(executor, net::execution::context); }
+net::execution_context& context_of(const net::any_io_executor& executor) {
+  return net::query(executor, net::execution::context);
+}
 
 namespace {
 

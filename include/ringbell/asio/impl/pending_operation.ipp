@@ -57,10 +57,13 @@ private:
   list<context_object> objects_;
 };
 
-context_entries& entries_of(net::execution_context& context) { return net::use_service<context_entries>(context); }
+context_entries& entries_of(net::execution_context& context) {
+  return net::use_service<context_entries>(context);
+}
 void add(context_entries& to, pending_operation& operation) noexcept { to.add(operation); }
 void add(context_entries& to, context_object& object) noexcept { to.add(object); }
-// Only a context that ends takes out what others may still remove, and then nothing else of it is at work: so there is no race.
+// Only a context that ends takes out what others may still remove, and then nothing else of it is
+// at work: so there is no race.
 void remove(context_entries& from, pending_operation& operation) noexcept {
   if (operation.kept()) from.remove(operation);
 }

@@ -16,10 +16,12 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Runs a loop whenever its handle says that there is something to do, and again and again while its rings are worth polling.
+/// Runs a loop whenever its handle says that there is something to do, and again and again while
+/// its rings are worth polling.
 class loop_driver final : public waitable {
 public:
-  loop_driver(loop& lp, const net::any_io_executor& executor) : waitable(context_of(executor)), loop_(&lp) {
+  loop_driver(loop& lp, const net::any_io_executor& executor)
+      : waitable(context_of(executor)), loop_(&lp) {
     net_error_code error;
     watch(lp.native_handle(), error);
     if (error) throw net_system_error(error, "ringbell: watching a loop");
@@ -54,7 +56,8 @@ private:
   void* of_ = nullptr;
 };
 
-/// What a driver does, until it is stopped: an operation, so that its turns take no memory on Asio's own executors.
+/// What a driver does, until it is stopped: an operation, so that its turns take no memory on
+/// Asio's own executors.
 class drive_operation final : public operation {
 public:
   drive_operation(loop_driver& driver, net::any_io_executor executor)
@@ -105,7 +108,9 @@ private:
     }
   }
   void* allocate_elsewhere(std::size_t bytes) override { return ::operator new(bytes); }
-  void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override { ::operator delete(memory, bytes); }
+  void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override {
+    ::operator delete(memory, bytes);
+  }
 
   held<loop_driver> driver_;
   net::any_io_executor executor_;
@@ -142,6 +147,8 @@ void running_loop::stop() noexcept {
   driver->let_go();
 }
 
-running_loop run_in(loop& lp, const net::any_io_executor& executor) { return running_loop(*detail::drive(lp, executor)); }
+running_loop run_in(loop& lp, const net::any_io_executor& executor) {
+  return running_loop(*detail::drive(lp, executor));
+}
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -24,10 +24,11 @@ private:
 /// What a cancellation slot gets.
 class cancel_run {
 public:
-  explicit cancel_run(std::shared_ptr<running_task> running) noexcept : running_(std::move(running)) {}
+  explicit cancel_run(std::shared_ptr<running_task> running) noexcept
+      : running_(std::move(running)) {}
   void operator()(net::cancellation_type_t type) const {
-    if ((type & (net::cancellation_type::terminal | net::cancellation_type::partial | net::cancellation_type::total)) !=
-        net::cancellation_type::none)
+    if ((type & (net::cancellation_type::terminal | net::cancellation_type::partial |
+                 net::cancellation_type::total)) != net::cancellation_type::none)
       running_->cancel(running_);
   }
 

@@ -24,18 +24,23 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 struct asio_server_state;
 
 struct asio_request_state : list_node<asio_request_state> {
-  asio_request_state(request r, std::shared_ptr<asio_server_state> of) noexcept : native(std::move(r)), server(std::move(of)) {}
+  asio_request_state(request r, std::shared_ptr<asio_server_state> of) noexcept
+      : native(std::move(r)), server(std::move(of)) {}
   request native;
   const std::shared_ptr<asio_server_state> server;
   std::atomic<bool> stopped = false;
 };
 
 struct asio_server_state final : service_state {
-  asio_server_state(const net::any_io_executor& of, std::string_view name, shared_request_handler handler, server_options options)
+  asio_server_state(const net::any_io_executor& of, std::string_view name,
+                    shared_request_handler handler, server_options options)
       : service_state(of),
         executor(of),
         service(
-            std::in_place, lp(), name, [this, handler = std::move(handler)](request r) { return handler(share(std::move(r))); },
+            std::in_place, lp(), name,
+            [this, handler = std::move(handler)](request r) {
+              return handler(share(std::move(r)));
+            },
             std::move(options)) {}
   ~asio_server_state() override = default;
   void close(bool) noexcept override {}
@@ -44,13 +49,15 @@ struct asio_server_state final : service_state {
     free_requests();
   }
 
-  /// What a handler on another thread is the last to let go is freed by the loop's thread, where the rest of the call is.
+  /// What a handler on another thread is the last to let go is freed by the loop's thread, where
+  /// the rest of the call is.
   shared_request share(request r) {
     auto self = std::static_pointer_cast<asio_server_state>(shared_from_this());
-    return shared_request(new asio_request_state(std::move(r), std::move(self)), [](asio_request_state* last) {
-      const auto on = last->server;
-      on->let_go(std::unique_ptr<asio_request_state>(last));
-    });
+    return shared_request(new asio_request_state(std::move(r), std::move(self)),
+                          [](asio_request_state* last) {
+                            const auto on = last->server;
+                            on->let_go(std::unique_ptr<asio_request_state>(last));
+                          });
   }
   void let_go(std::unique_ptr<asio_request_state> last) noexcept {
     if (loop::current() == &lp()) return;
@@ -111,23 +118,32 @@ const sys::peer_identity& peer_of(const shared_request& r) noexcept {
 std::optional<std::chrono::steady_clock::time_point> deadline_of(const shared_request& r) noexcept {
   return r ? r->native.deadline() : std::nullopt;
 }
-bool stop_requested(const shared_request& r) noexcept { return r && r->stopped.load(std::memory_order_relaxed); }
+bool stop_requested(const shared_request& r) noexcept {
+  return r && r->stopped.load(std::memory_order_relaxed);
+}
 void stop_request::operator()() noexcept {
-  request_->stopped.store(true, std::memory_order_relaxed);  // the cancellation comes to the handler's thread by a lock
+  request_->stopped.store(
+      true, std::memory_order_relaxed);  // the cancellation comes to the handler's thread by a lock
   handler_->request_stop();
 }
-net::any_io_executor home_of(const shared_request& r) { return r ? r->server->executor : net::any_io_executor(); }
+net::any_io_executor home_of(const shared_request& r) {
+  return r ? r->server->executor : net::any_io_executor();
+}
 
 namespace {
 task<std::optional<payload>> run_read(shared_request r) { co_return co_await r->native.read(); }
-task<void> run_write(shared_request r, std::span<const std::byte> part) { co_await r->native.write(part); }
+task<void> run_write(shared_request r, std::span<const std::byte> part) {
+  co_await r->native.write(part);
+}
 task<bool> run_stop(std::shared_ptr<asio_server_state> server, time_limit grace) {
   task<bool> stopping = server->service->stop(grace);
   const bool by_themselves = co_await std::move(stopping);
   server->end();
   co_return by_themselves;
 }
-std::shared_ptr<asio_server_state> server_of(const shared_request& r) noexcept { return r ? r->server : nullptr; }
+std::shared_ptr<asio_server_state> server_of(const shared_request& r) noexcept {
+  return r ? r->server : nullptr;
+}
 }  // namespace
 
 run_start<std::optional<payload>> start_read(const shared_request& r) noexcept {
@@ -137,9 +153,12 @@ run_start<void> start_write(const shared_request& r, std::span<const std::byte> 
   return start_on<void>(server_of(r), [&] { return run_write(r, part); });
 }
 
-std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor& executor, std::string_view name,
-                                                     shared_request_handler handler, server_options options) {
-  auto state = make_service_state<asio_server_state>(executor, name, std::move(handler), std::move(options));
+std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor& executor,
+                                                     std::string_view name,
+                                                     shared_request_handler handler,
+                                                     server_options options) {
+  auto state =
+      make_service_state<asio_server_state>(executor, name, std::move(handler), std::move(options));
   // Requests refer to it, and so it goes with the last of its handles, not of its references.
   asio_server_state* const server = state.get();
   return {server, [state = std::move(state)](asio_server_state*) { state->end(); }};
@@ -150,9 +169,12 @@ const std::string& path_of(const asio_server_state* server) noexcept {
   static const std::string none;
   return server && server->service ? server->service->path() : none;
 }
-std::size_t clients_of(const asio_server_state& server) noexcept { return server.service ? server.service->clients() : 0; }
+std::size_t clients_of(const asio_server_state& server) noexcept {
+  return server.service ? server.service->clients() : 0;
+}
 
-run_start<bool> start_stop(const std::shared_ptr<asio_server_state>& server, time_limit grace) noexcept {
+run_start<bool> start_stop(const std::shared_ptr<asio_server_state>& server,
+                           time_limit grace) noexcept {
   return start_on<bool>(server, [&] { return run_stop(server, grace); });
 }
 

@@ -14,11 +14,13 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// What the handles of an Asio client or server share with each other, and with the tasks on its loop: a native client or server, and that loop,
-/// which the executor runs.
+/// What the handles of an Asio client or server share with each other, and with the tasks on its
+/// loop: a native client or server, and that loop, which the executor runs.
 ///
-/// It ends once: when a handle is closed, when the last one has gone, or when the execution context ends, whichever comes first. Then nothing is left on the loop, so that
-/// no task keeps this object alive (they all refer to it), and the context has no work from here. What comes later is told `errc::closed`.
+/// It ends once: when a handle is closed, when the last one has gone, or when the execution context
+/// ends, whichever comes first. Then nothing is left on the loop, so that no task keeps this object
+/// alive (they all refer to it), and the context has no work from here. What comes later is told
+/// `errc::closed`.
 class service_state : public context_object, public std::enable_shared_from_this<service_state> {
 public:
   /// From any thread.
@@ -34,7 +36,9 @@ public:
 
 protected:
   explicit service_state(const net::any_io_executor& executor)
-      : context_(entries_of(context_of(executor))), loop_(quick_to_make()), driver_(drive(loop_, executor)) {
+      : context_(entries_of(context_of(executor))),
+        loop_(quick_to_make()),
+        driver_(drive(loop_, executor)) {
     add(context_, *this);
   }
   virtual ~service_state() {
@@ -87,13 +91,15 @@ class deletes_after_turn {
 public:
   void operator()(State* last) const noexcept {
     if (loop::current() != &last->lp() || last->ended()) return delete last;
-    static_cast<service_state*>(last)->driver_->after_turn([](void* of) noexcept { delete static_cast<State*>(of); }, last);
+    static_cast<service_state*>(last)->driver_->after_turn(
+        [](void* of) noexcept { delete static_cast<State*>(of); }, last);
   }
 };
 
 template <class State, class... Arguments>
 std::shared_ptr<State> make_service_state(Arguments&&... arguments) {
-  return std::shared_ptr<State>(new State(std::forward<Arguments>(arguments)...), deletes_after_turn<State>());
+  return std::shared_ptr<State>(new State(std::forward<Arguments>(arguments)...),
+                                deletes_after_turn<State>());
 }
 
 namespace {

@@ -25,13 +25,16 @@ void waited_handle::release() {
   if (object_.is_open()) object_.close(ignored);
 }
 #else
-void waited_handle::assign(sys::native_handle h, net_error_code& error) { (void)object_.assign(h, error); }
+void waited_handle::assign(sys::native_handle h, net_error_code& error) {
+  (void)object_.assign(h, error);
+}
 void waited_handle::release() {
   if (object_.is_open()) (void)object_.release();
 }
 #endif
 
-waitable::waitable(net::execution_context& context) : context_(entries_of(context)), descriptor_(std::in_place, context) {
+waitable::waitable(net::execution_context& context)
+    : context_(entries_of(context)), descriptor_(std::in_place, context) {
   add(context_, *this);
 }
 waitable::~waitable() { unwatch(); }

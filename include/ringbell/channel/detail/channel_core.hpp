@@ -15,7 +15,8 @@ namespace ringbell::detail {
 
 class channel_core;
 
-/// A coroutine that waits on a channel. Its channel points to it from the suspension until it is resumed or destroyed.
+/// A coroutine that waits on a channel. Its channel points to it from the suspension until it is
+/// resumed or destroyed.
 class channel_wait : public wait_node {
 public:
   channel_wait(const channel_wait&) = delete;
@@ -43,7 +44,8 @@ protected:
   errc outcome_ = errc::would_block;
 };
 
-/// Waits until there is something to receive. The message itself is taken when the coroutine runs again, so a cancelled wait takes nothing.
+/// Waits until there is something to receive. The message itself is taken when the coroutine runs
+/// again, so a cancelled wait takes nothing.
 class receive_wait : public channel_wait {
 public:
   template <class Promise>
@@ -64,7 +66,8 @@ private:
   inline void leave() noexcept;
 };
 
-/// Waits until a message is sent, or space is claimed: the channel attempts it whenever there may be space.
+/// Waits until a message is sent, or space is claimed: the channel attempts it whenever there may
+/// be space.
 class send_wait : public channel_wait {
 public:
   template <class Promise>
@@ -88,7 +91,8 @@ protected:
   /// Does as much as can be done now; `errc::would_block` when it has to go on later.
   virtual errc attempt() noexcept = 0;
   bool may_try() noexcept;
-  /// The coroutine runs again, or never went to sleep: what came out. A send that was not finished is undone.
+  /// The coroutine runs again, or never went to sleep: what came out. A send that was not finished
+  /// is undone.
   inline errc finish() noexcept;
 
   std::size_t size_;
@@ -103,7 +107,8 @@ private:
 class channel_core final : public connection, public polled_source, private resident {
 public:
   channel_core(loop& lp, connection_parts parts, client_slot slot = {}) noexcept;
-  /// Begins to listen for the bell and for a hang-up. Errors: the system's (no memory, too many watches); then orphan() the object.
+  /// Begins to listen for the bell and for a hang-up. Errors: the system's (no memory, too many
+  /// watches); then orphan() the object.
   std::error_code start() noexcept;
 
   /// Null when the channel has outlived its loop.
@@ -179,7 +184,8 @@ private:
   unsigned halves_ = 2;
   unsigned polls_in_vain_ = 0;
   bool parked_ = false;
-  bool same_cpu_ = false;  // both sides are bound to one processor: the peer never runs while this side polls
+  bool same_cpu_ =
+      false;  // both sides are bound to one processor: the peer never runs while this side polls
   bell_sink bell_;
   control_sink control_;
   futex_sink data_futex_;

@@ -10,15 +10,18 @@
 
 namespace ringbell::detail {
 
-/// How many clients there are, of a listener or of one user. Their channels may be destroyed in threads of their own, and after the listener.
+/// How many clients there are, of a listener or of one user. Their channels may be destroyed in
+/// threads of their own, and after the listener.
 using client_count = std::shared_ptr<std::atomic<std::size_t>>;
 
 /// Counts one client of a listener, as long as it lives.
 class client_slot {
 public:
   client_slot() noexcept = default;
-  // relaxed, here and in leave(): they are numbers only; no other memory is read on the strength of them.
-  client_slot(client_count all, client_count of_user) noexcept : all_(std::move(all)), of_user_(std::move(of_user)) {
+  // relaxed, here and in leave(): they are numbers only; no other memory is read on the strength of
+  // them.
+  client_slot(client_count all, client_count of_user) noexcept
+      : all_(std::move(all)), of_user_(std::move(of_user)) {
     all_->fetch_add(1, std::memory_order_relaxed);
     of_user_->fetch_add(1, std::memory_order_relaxed);
   }
@@ -34,8 +37,10 @@ public:
   ~client_slot() { leave(); }
   /// Any thread, whichever one the listener runs on.
   void leave() noexcept {
-    if (const client_count count = std::exchange(all_, nullptr)) count->fetch_sub(1, std::memory_order_relaxed);
-    if (const client_count count = std::exchange(of_user_, nullptr)) count->fetch_sub(1, std::memory_order_relaxed);
+    if (const client_count count = std::exchange(all_, nullptr))
+      count->fetch_sub(1, std::memory_order_relaxed);
+    if (const client_count count = std::exchange(of_user_, nullptr))
+      count->fetch_sub(1, std::memory_order_relaxed);
   }
 
 private:

@@ -14,7 +14,8 @@ namespace ringbell::detail {
 
 class connection;
 
-/// That a received message still uses the peer's ring. In the order of receiving, in its connection's list; follows its message when that moves.
+/// That a received message still uses the peer's ring. In the order of receiving, in its
+/// connection's list; follows its message when that moves.
 class loan {
 public:
   loan() noexcept = default;
@@ -52,16 +53,19 @@ struct connection_parts {
 
 /// A region with a fresh control page and `ring_bytes` of data. Errors: as `sys::region::create`.
 sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error) noexcept;
-/// Maps a peer's region for a ring of `ring_bytes`, as it said, and checks the page's constants. Closes the handle. Errors:
-/// `errc::bad_region`, and as `sys::peer_region::map`.
-sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes, std::error_code& error) noexcept;
+/// Maps a peer's region for a ring of `ring_bytes`, as it said, and checks the page's constants.
+/// Closes the handle. Errors: `errc::bad_region`, and as `sys::peer_region::map`.
+sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes,
+                                 std::error_code& error) noexcept;
 
 /// Ends a connection that no front end has taken up: the peer sees both directions closed in order.
 void end_connection(connection_parts parts) noexcept;
 
-/// An endpoint with its memory, control socket and bells: all that a channel is, but for waiting. Front ends derive from it.
+/// An endpoint with its memory, control socket and bells: all that a channel is, but for waiting.
+/// Front ends derive from it.
 ///
-/// Lives as long as its channel, and then until the last message, claim and other user of it are gone. Thread-safety: one thread.
+/// Lives as long as its channel, and then until the last message, claim and other user of it are
+/// gone. Thread-safety: one thread.
 class connection {
 public:
   explicit connection(connection_parts parts, client_slot slot = {}) noexcept;
@@ -71,25 +75,30 @@ public:
   ring::endpoint& ring() noexcept { return ring_; }
   const connection_parts& parts() const noexcept { return parts_; }
 
-  /// Rings the peer's bell, if what was published calls for it; what was sent and is held back is kept in mind.
+  /// Rings the peer's bell, if what was published calls for it; what was sent and is held back is
+  /// kept in mind.
   void ring_if_due() noexcept {
     if (const ring::wake_set due = ring_.take_due()) ring_bell(due);
     if (ring_.publish_pending()) publish_later();
   }
 
-  /// Somebody else uses this object, maybe for longer than the channel lives: a claim, an operation of a front end. Until let_go().
+  /// Somebody else uses this object, maybe for longer than the channel lives: a claim, an operation
+  /// of a front end. Until let_go().
   void hold() noexcept { ++holds_; }
   void let_go() noexcept {
     --holds_;
     if (orphaned_) delete_if_unused();
   }
 
-  /// Bytes that the peer has published and this side has not consumed, and the other way round, for statistics. By the peer's word: any number.
+  /// Bytes that the peer has published and this side has not consumed, and the other way round, for
+  /// statistics. By the peer's word: any number.
   std::uint64_t unread_bytes() noexcept {
-    return (peer_page().tx_tail.load(std::memory_order_relaxed) & ~std::uint64_t{7}) - ring_.read_position();
+    return (peer_page().tx_tail.load(std::memory_order_relaxed) & ~std::uint64_t{7}) -
+           ring_.read_position();
   }
   std::uint64_t unconsumed_bytes() noexcept {
-    return ring_.sent_position() - (peer_page().rx_head.load(std::memory_order_relaxed) & ~std::uint64_t{7});
+    return ring_.sent_position() -
+           (peer_page().rx_head.load(std::memory_order_relaxed) & ~std::uint64_t{7});
   }
 
   /// Gives space back: up to the oldest message on loan, or all that was received.
@@ -103,27 +112,34 @@ public:
   void commit(std::size_t size) noexcept;
   void abandon() noexcept;
 
-  /// The front end is gone: closes both directions, hangs up, and deletes this object once nobody uses it any more. In a child that was
-  /// forked it only gives up the child's copies.
+  /// The front end is gone: closes both directions, hangs up, and deletes this object once nobody
+  /// uses it any more. In a child that was forked it only gives up the child's copies.
   void orphan() noexcept;
 
 protected:
   virtual ~connection() { sys::unmap(std::move(parts_.own), std::move(parts_.peer)); }
-  /// Space was given back, or messages were held back, that the peer has not heard of, maybe while nobody waits: publish() before the
-  /// thread sleeps.
+  /// Space was given back, or messages were held back, that the peer has not heard of, maybe while
+  /// nobody waits: publish() before the thread sleeps.
   virtual void publish_later() noexcept {}
   /// Stops all watching; called once, before the control socket is closed.
   virtual void hang_up() noexcept {}
 
-  /// Whether this is the copy of a child that was forked. The regions, the bells, and what the kernel watches for a loop are one with the
-  /// parent's, who goes on using them.
+  /// Whether this is the copy of a child that was forked. The regions, the bells, and what the
+  /// kernel watches for a loop are one with the parent's, who goes on using them.
   bool in_forked_child() noexcept { return own_page().process_id != sys::current_process(); }
 
-  ring::control_page& own_page() noexcept { return *static_cast<ring::control_page*>(static_cast<void*>(parts_.own.data())); }
-  const ring::control_page& peer_page() const noexcept { return *static_cast<const ring::control_page*>(static_cast<const void*>(parts_.peer.data())); }
+  ring::control_page& own_page() noexcept {
+    return *static_cast<ring::control_page*>(static_cast<void*>(parts_.own.data()));
+  }
+  const ring::control_page& peer_page() const noexcept {
+    return *static_cast<const ring::control_page*>(static_cast<const void*>(parts_.peer.data()));
+  }
 
   connection_parts parts_;
-  client_slot slot_;  // given back before the peer hears of the end: it may come again at once, to a listener in another thread
+  client_slot
+      // given back before the peer hears of the end: it may come again at once, to a listener in
+      // another thread
+      slot_;
 
 private:
   friend class loan;

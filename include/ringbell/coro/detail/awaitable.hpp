@@ -12,8 +12,9 @@
 
 namespace ringbell::detail {
 
-/// What the functions of this library return to be awaited: how to make the awaiter, not the awaiter. An awaiter cannot move once it
-/// is linked into lists; this can, so it can be handed to `as_result`, `timeout`, `when_all` and `when_any`. Awaited at most once.
+/// What the functions of this library return to be awaited: how to make the awaiter, not the
+/// awaiter. An awaiter cannot move once it is linked into lists; this can, so it can be handed to
+/// `as_result`, `timeout`, `when_all` and `when_any`. Awaited at most once.
 template <class Awaiter, class... Args>
 class [[nodiscard]] awaitable {
 public:
@@ -21,7 +22,8 @@ public:
   Awaiter operator co_await() && {
     return std::apply([](Args&... args) { return Awaiter(std::move(args)...); }, args_);
   }
-  Awaiter operator co_await() & = delete;  // an operation is awaited once, and given away for that: co_await std::move(op)
+  Awaiter operator co_await() & =
+      delete;  // an operation is awaited once, and given away for that: co_await std::move(op)
 
 private:
   std::tuple<Args...> args_;
@@ -45,7 +47,8 @@ using awaiter_t = decltype(get_awaiter(std::declval<A>()));
 template <class A>
 using await_result_t = decltype(std::declval<awaiter_t<A>&>().await_resume());
 
-/// The same as something that can be stored: void as std::monostate, a reference as std::reference_wrapper.
+/// The same as something that can be stored: void as std::monostate, a reference as
+/// std::reference_wrapper.
 template <class T>
 struct stored {
   using type = T;

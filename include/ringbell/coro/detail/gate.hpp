@@ -20,7 +20,8 @@ public:
   awaitable<awaiter, gate*> wait() noexcept;
 
 private:
-  /// Of a list of its own: who is linked as a ready_node counts as scheduled, and a stop could not wake him.
+  /// Of a list of its own: who is linked as a ready_node counts as scheduled, and a stop could not
+  /// wake him.
   struct link : list_node<link> {};
   list<link> waiting_;
   bool open_ = false;
@@ -57,6 +58,8 @@ inline void gate::open() noexcept {
   }
 }
 
-inline awaitable<gate::awaiter, gate*> gate::wait() noexcept { return awaitable<awaiter, gate*>(this); }
+inline awaitable<gate::awaiter, gate*> gate::wait() noexcept {
+  return awaitable<awaiter, gate*>(this);
+}
 
 }  // namespace ringbell::detail

@@ -5,7 +5,8 @@
 
 namespace ringbell::detail {
 
-/// A link of an intrusive doubly-linked list. Destroying or unlinking a node takes it out of whatever list it is in. Not movable.
+/// A link of an intrusive doubly-linked list. Destroying or unlinking a node takes it out of
+/// whatever list it is in. Not movable.
 template <class Tag>
 class list_node {
 public:

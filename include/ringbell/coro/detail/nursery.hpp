@@ -24,11 +24,13 @@ private:
   inplace_stop_source& to_;
 };
 
-/// Tasks that somebody waits for together: what `scope`, `when_all` and `when_any` are made of. The children share a stop source that
-/// is linked to the parent's token. The derived class says what a failure means, and must clear() in its destructor.
+/// Tasks that somebody waits for together: what `scope`, `when_all` and `when_any` are made of. The
+/// children share a stop source that is linked to the parent's token. The derived class says what a
+/// failure means, and must clear() in its destructor.
 class nursery : private task_owner {
 public:
-  nursery(scheduler& home, inplace_stop_token parent) noexcept : home_(home), link_(parent, stop_link(stop_)) {}
+  nursery(scheduler& home, inplace_stop_token parent) noexcept
+      : home_(home), link_(parent, stop_link(stop_)) {}
   nursery(const nursery&) = delete;
   nursery& operator=(const nursery&) = delete;
 
@@ -84,7 +86,8 @@ private:
   task_list children_;
 };
 
-/// Waits until no child is left. Does not look at the awaiting coroutine's stop token: the nursery's children do.
+/// Waits until no child is left. Does not look at the awaiting coroutine's stop token: the
+/// nursery's children do.
 class nursery::end_awaiter : public ready_node {
 public:
   explicit end_awaiter(nursery& n) noexcept : nursery_(n) {}

@@ -10,8 +10,9 @@ namespace ringbell::detail {
 class resident;
 struct scheduler_access;
 
-/// What a coroutine needs of the loop that runs it: to be resumed on a coming turn, or at a time. `loop` is the one class that
-/// derives from it; so tasks, timers and scopes know nothing of handles and kernels.
+/// What a coroutine needs of the loop that runs it: to be resumed on a coming turn, or at a time.
+/// `loop` is the one class that derives from it; so tasks, timers and scopes know nothing of
+/// handles and kernels.
 class scheduler {
 public:
   scheduler(const scheduler&) = delete;
@@ -21,15 +22,15 @@ protected:
   scheduler() noexcept = default;
   virtual ~scheduler() = default;
 
-  /// Something was started or completed. From outside of a run, while a foreign loop polls the armed native handle, it must hear
-  /// of it.
+  /// Something was started or completed. From outside of a run, while a foreign loop polls the
+  /// armed native handle, it must hear of it.
   void changed() noexcept {
     if (armed_) nudge();
   }
   virtual void nudge() noexcept = 0;
 
   ready_list ready_;
-  int budget_ = 0;      // synchronous completions left to the running coroutine before it must yield
+  int budget_ = 0;  // synchronous completions left to the running coroutine before it must yield
   bool armed_ = false;  // control is with a foreign loop that polls the native handle
   timer_heap timers_;
   list<resident> residents_;
@@ -50,8 +51,9 @@ struct scheduler_access {
     if (!node.linked()) s.ready_.push_back(node);
     s.changed();
   }
-  /// Whether a coroutine may complete an await without suspending. False now and then, so that a channel that always has a
-  /// message lets the others, and the timers, have their turn: then suspend and schedule().
+  /// Whether a coroutine may complete an await without suspending. False now and then, so that a
+  /// channel that always has a message lets the others, and the timers, have their turn: then
+  /// suspend and schedule().
   static bool may_continue(scheduler& s) noexcept { return --s.budget_ > 0; }
   /// What may_continue() counts, for objects that keep a pointer to it.
   static int& budget_of(scheduler& s) noexcept { return s.budget_; }

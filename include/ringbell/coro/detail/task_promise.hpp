@@ -21,14 +21,18 @@ class task;
 
 namespace ringbell::detail {
 
-/// What the promise of every task has: the context, who goes on when it ends, and the exception that left it.
+/// What the promise of every task has: the context, who goes on when it ends, and the exception
+/// that left it.
 ///
-/// A parent begins its child by an ordinary call. A child that ends within this call returns from it, and the parent goes on without having been suspended:
-/// so a loop of awaits takes no more stack than one of them, whatever the compiler makes of symmetric transfer (g++ makes jumps of it only with
-/// -foptimize-sibling-calls, and no compiler does under all sanitizers). A child that was suspended resumes its parent by symmetric transfer when it ends.
+/// A parent begins its child by an ordinary call. A child that ends within this call returns from
+/// it, and the parent goes on without having been suspended: so a loop of awaits takes no more
+/// stack than one of them, whatever the compiler makes of symmetric transfer (g++ makes jumps of it
+/// only with -foptimize-sibling-calls, and no compiler does under all sanitizers). A child that was
+/// suspended resumes its parent by symmetric transfer when it ends.
 ///
-/// Chains of tasks would need stack for each of them, on the way down as on the way up. So each `deepest`th of a chain is left to the loop: it begins on
-/// a coming turn, from where the loop's own stack is, and resumes its parent in the same way.
+/// Chains of tasks would need stack for each of them, on the way down as on the way up. So each
+/// `deepest`th of a chain is left to the loop: it begins on a coming turn, from where the loop's
+/// own stack is, and resumes its parent in the same way.
 class task_promise_base {
 public:
   std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -39,7 +43,8 @@ public:
   void set_context(coroutine_context context) noexcept { context_ = context; }
   std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
-  /// Begins this task, `self`, as the child of `parent`. False when it has ended already, and the parent is to go on.
+  /// Begins this task, `self`, as the child of `parent`. False when it has ended already, and the
+  /// parent is to go on.
   template <class Promise>
   bool begin(std::coroutine_handle<> self, std::coroutine_handle<Promise> parent) noexcept {
     context_ = coroutine_context_of(parent);
@@ -70,13 +75,15 @@ protected:
       return std::noop_coroutine();
     }
     if (!continuation_) return std::noop_coroutine();
-    if (depth_ == 0 && context_.scheduler) return leave_to_loop(continuation_), std::noop_coroutine();
+    if (depth_ == 0 && context_.scheduler)
+      return leave_to_loop(continuation_), std::noop_coroutine();
     return continuation_;
   }
   void rethrow() {
     if (error_) std::rethrow_exception(take_error());
   }
-  /// With which a loop's list of what is ready may hold `h`, this coroutine or the one that goes on.
+  /// With which a loop's list of what is ready may hold `h`, this coroutine or the one that goes
+  /// on.
   ready_node& node_for(std::coroutine_handle<> h) noexcept {
     if (uses_ != use::node) std::construct_at(&node_);
     uses_ = use::node;
@@ -89,7 +96,8 @@ private:
   public:
     final_awaiter() noexcept {}
     bool await_ready() const noexcept { return false; }
-    // ended() may destroy the frame, and this awaiter in it: nothing of either is touched afterwards.
+    // ended() may destroy the frame, and this awaiter in it: nothing of either is touched
+    // afterwards.
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
       return self.promise().ended();
@@ -102,7 +110,9 @@ private:
   enum class use : std::uint8_t { nothing, first_run, node };
   static constexpr std::uint8_t deepest = 32;
 
-  void leave_to_loop(std::coroutine_handle<> h) noexcept { scheduler_access::schedule(*context_.scheduler, node_for(h)); }
+  void leave_to_loop(std::coroutine_handle<> h) noexcept {
+    scheduler_access::schedule(*context_.scheduler, node_for(h));
+  }
   void leave() noexcept {
     if (uses_ == use::first_run)
       *first_run_ = first_run::destroyed;
@@ -143,7 +153,9 @@ private:
 template <class T>
 class task_promise<T&> final : public task_promise_base {
 public:
-  task<T&> get_return_object() noexcept { return task<T&>(std::coroutine_handle<task_promise>::from_promise(*this)); }
+  task<T&> get_return_object() noexcept {
+    return task<T&>(std::coroutine_handle<task_promise>::from_promise(*this));
+  }
   void return_value(T& value) noexcept { value_ = std::addressof(value); }
   T& take() {
     rethrow();
@@ -165,7 +177,8 @@ protected:
   ~task_owner() = default;
 };
 
-/// Tasks without a result can be spawned: the links for that are part of their frames, so spawning allocates nothing more.
+/// Tasks without a result can be spawned: the links for that are part of their frames, so spawning
+/// allocates nothing more.
 template <>
 class task_promise<void> final : public task_promise_base, public list_node<task_promise<void>> {
 public:
@@ -175,7 +188,9 @@ public:
 
   void set_owner(task_owner& owner) noexcept { owner_ = &owner; }
   ready_node& start() noexcept { return node_for(frame()); }
-  std::coroutine_handle<task_promise> frame() noexcept { return std::coroutine_handle<task_promise>::from_promise(*this); }
+  std::coroutine_handle<task_promise> frame() noexcept {
+    return std::coroutine_handle<task_promise>::from_promise(*this);
+  }
 
 private:
   friend task_promise_base;

@@ -11,7 +11,8 @@ namespace ringbell::detail {
 
 class timer_heap;
 
-/// A point in time at which something is to be called. Intrusive: lives in its owner; destruction takes it out of its heap.
+/// A point in time at which something is to be called. Intrusive: lives in its owner; destruction
+/// takes it out of its heap.
 class timer {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -32,7 +33,8 @@ private:
   std::size_t index_ = 0;
 };
 
-/// A binary heap of timers, earliest first. Adding allocates only when the heap has never been so large.
+/// A binary heap of timers, earliest first. Adding allocates only when the heap has never been so
+/// large.
 class timer_heap {
 public:
   timer_heap() = default;
@@ -47,8 +49,8 @@ public:
   /// A timer that is pending already is moved to its new time. Throws `std::bad_alloc`.
   void add(timer& t, timer::time_point due);
   void remove(timer& t) noexcept;
-  /// Takes out every timer that is due at `now` and calls it, earliest first. Returns how many. A timer added meanwhile waits for the
-  /// next call.
+  /// Takes out every timer that is due at `now` and calls it, earliest first. Returns how many. A
+  /// timer added meanwhile waits for the next call.
   std::size_t expire(timer::time_point now) noexcept;
 
 private:
@@ -56,7 +58,10 @@ private:
   void up(std::size_t index) noexcept;
   void down(std::size_t index) noexcept;
   std::vector<timer*> items_;
-  timer::time_point expiring_{};  // the `now` of the expire() that is running; else the epoch, so that no difference of times overflows
+  timer::time_point
+      // the `now` of the expire() that is running; else the epoch, so that no difference of times
+      // overflows
+      expiring_{};
 };
 
 }  // namespace ringbell::detail

@@ -17,8 +17,9 @@ inline scheduler& scheduler_of(const coroutine_context& context) {
   return *context.scheduler;
 }
 
-/// Base of the awaiters that suspend: what schedules the coroutine again when the wait is over or a stop is requested. Holds its
-/// operation itself, so a wait allocates nothing; and deregisters in its destructor, so a destroyed coroutine is never resumed.
+/// Base of the awaiters that suspend: what schedules the coroutine again when the wait is over or a
+/// stop is requested. Holds its operation itself, so a wait allocates nothing; and deregisters in
+/// its destructor, so a destroyed coroutine is never resumed.
 ///
 /// The shape of an awaiter, which `as_result` knows:
 ///
@@ -38,7 +39,8 @@ protected:
   wait_node() noexcept {}
   ~wait_node() = default;
 
-  /// Gets ready to suspend `h` on its own loop. False when a stop was requested before: do not begin, do not suspend. Throws as scheduler_of().
+  /// Gets ready to suspend `h` on its own loop. False when a stop was requested before: do not
+  /// begin, do not suspend. Throws as scheduler_of().
   template <class Promise>
   bool arm(std::coroutine_handle<Promise> h) {
     const coroutine_context context = coroutine_context_of(h);
@@ -59,8 +61,8 @@ protected:
   void disarm() noexcept { on_stop_.reset(); }
 
   bool completed() const noexcept { return completed_; }
-  /// Whether a stop was requested, be it after complete(): then the coroutine has not been resumed yet, and if nothing has been
-  /// consumed the await says `errc::cancelled`.
+  /// Whether a stop was requested, be it after complete(): then the coroutine has not been resumed
+  /// yet, and if nothing has been consumed the await says `errc::cancelled`.
   bool stop_requested() const noexcept { return stop_.stop_requested(); }
   /// The loop that it was armed on.
   scheduler& armed_on() const noexcept { return *home_; }

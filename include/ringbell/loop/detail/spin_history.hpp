@@ -8,11 +8,13 @@
 
 namespace ringbell::detail {
 
-/// What a loop has learned of one channel: does polling before sleeping pay? A message that comes while polling counts for it, a poll
-/// in vain against it; while the balance is against it the loop does not poll, but tries again ever more rarely, sooner when waits that
-/// sleep are short. Short waits alone do not bring it back: where both sides share a processor, sleeping is quick and polling always in
-/// vain. Polling for at most the cost of a park is never worse than twice the best choice known afterwards (the ski-rental bound;
-/// Karlin et al., "Competitive randomized algorithms for nonuniform problems", 1990).
+/// What a loop has learned of one channel: does polling before sleeping pay? A message that comes
+/// while polling counts for it, a poll in vain against it; while the balance is against it the loop
+/// does not poll, but tries again ever more rarely, sooner when waits that sleep are short. Short
+/// waits alone do not bring it back: where both sides share a processor, sleeping is quick and
+/// polling always in vain. Polling for at most the cost of a park is never worse than twice the
+/// best choice known afterwards (the ski-rental bound; Karlin et al., "Competitive randomized
+/// algorithms for nonuniform problems", 1990).
 class spin_history {
 public:
   /// Whether to poll before the next sleep. Each call counts as one wait.
@@ -21,7 +23,8 @@ public:
   void paid() noexcept;
   /// None came while polling.
   void wasted() noexcept;
-  /// The wait went to sleep without polling and took `waited` in all, while polling would have given up after `limit` (what a park costs).
+  /// The wait went to sleep without polling and took `waited` in all, while polling would have
+  /// given up after `limit` (what a park costs).
   void slept(std::chrono::nanoseconds waited, std::chrono::nanoseconds limit) noexcept;
 
 private:

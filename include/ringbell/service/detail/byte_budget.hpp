@@ -7,7 +7,8 @@
 
 namespace ringbell::detail {
 
-/// The bytes that one side of a service keeps for the other: what a peer can make it keep is bounded by `most`. One thread.
+/// The bytes that one side of a service keeps for the other: what a peer can make it keep is
+/// bounded by `most`. One thread.
 struct byte_budget {
   std::size_t used = 0;
   std::size_t most = ~std::size_t{0};

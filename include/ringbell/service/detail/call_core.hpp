@@ -22,11 +22,14 @@ namespace ringbell::detail {
 class read_awaiter;
 class write_wait;
 
-/// One call, at either side: its parts in both directions, and how many of them may be under way. One thread.
+/// One call, at either side: its parts in both directions, and how many of them may be under way.
+/// One thread.
 ///
-/// Parts are bounded by credit: a sender may begin a part while less than a window of bytes is under way, that is, was sent and not credited;
-/// a receiver gives credit for what was consumed, half a window at a time. So a receiver never keeps more than a window and one part, and a slow
-/// consumer stops its own call and no other. No deadlock: a sender that waits has a whole window under way; once that is consumed, credit is due.
+/// Parts are bounded by credit: a sender may begin a part while less than a window of bytes is
+/// under way, that is, was sent and not credited; a receiver gives credit for what was consumed,
+/// half a window at a time. So a receiver never keeps more than a window and one part, and a slow
+/// consumer stops its own call and no other. No deadlock: a sender that waits has a whole window
+/// under way; once that is consumed, credit is due.
 class call_core {
 public:
   call_core(const call_core&) = delete;
@@ -38,7 +41,8 @@ public:
   bool part_arrived(payload p);
   void last_part_arrived() noexcept;
   bool credit_arrived(std::uint64_t bytes) noexcept;
-  /// Nothing more can be sent or received: who waits, and who comes later, gets `e`. Parts that have arrived can still be read.
+  /// Nothing more can be sent or received: who waits, and who comes later, gets `e`. Parts that
+  /// have arrived can still be read.
   void close(errc e) noexcept;
   /// No further parts are sent: who tries gets `errc::closed`.
   void close_sending() noexcept;
@@ -46,19 +50,24 @@ public:
   void finish_sending() noexcept;
   errc closed() const noexcept { return over_; }
   /// Whether a coroutine of `context` may wait for it: `errc{}` or `errc::wrong_loop`.
-  errc admits(const coroutine_context& context) const noexcept { return !home_ || at_home(context, *home_) ? errc{} : errc::wrong_loop; }
+  errc admits(const coroutine_context& context) const noexcept {
+    return !home_ || at_home(context, *home_) ? errc{} : errc::wrong_loop;
+  }
   bool receiving_parts() const noexcept { return more_to_come_; }
 
-  /// What a part takes while it waits to be read: its bytes, and at most so many for its header and its place in the list.
+  /// What a part takes while it waits to be read: its bytes, and at most so many for its header and
+  /// its place in the list.
   static constexpr std::size_t part_memory = 320;
   static std::size_t memory_of_part(std::size_t size) noexcept { return size + part_memory; }
 
 protected:
   /// `sending` says what the parts are sent as.
   /// ... and `home` on whose loop; null when there is none.
-  call_core(service_frame::kind sending, const scheduler* home) noexcept : home_(home), sends_(sending) {}
+  call_core(service_frame::kind sending, const scheduler* home) noexcept
+      : home_(home), sends_(sending) {}
   ~call_core();
-  /// From now on frames go out through `out`, as the call `id`; with further parts of the peer's to come or not.
+  /// From now on frames go out through `out`, as the call `id`; with further parts of the peer's to
+  /// come or not.
   void open(outbox& out, std::uint32_t id, bool parts_will_come) noexcept {
     out_ = &out;
     id_ = id;
@@ -81,8 +90,11 @@ protected:
     kept_ -= bytes;
     if (budget_) budget_->used -= bytes;
   }
-  /// Whether so much more may be kept. A call that is alone may always keep what this side itself makes.
-  bool may_keep(std::size_t bytes) const noexcept { return !budget_ || budget_->used == kept_ || budget_->has_room(bytes); }
+  /// Whether so much more may be kept. A call that is alone may always keep what this side itself
+  /// makes.
+  bool may_keep(std::size_t bytes) const noexcept {
+    return !budget_ || budget_->used == kept_ || budget_->has_room(bytes);
+  }
   bool has_room(std::size_t bytes) const noexcept { return !budget_ || budget_->has_room(bytes); }
   /// The request is sent, or queued: parts that were to be written before may follow.
   void begun() noexcept;
@@ -192,7 +204,9 @@ private:
 template <std::derived_from<outgoing> Part>
 class write_awaiter final : public write_wait {
 public:
-  write_awaiter(call_core* of, Part what) noexcept : write_wait(of), value_(std::move(what)) { send_what(value_); }
+  write_awaiter(call_core* of, Part what) noexcept : write_wait(of), value_(std::move(what)) {
+    send_what(value_);
+  }
 
 private:
   Part value_;

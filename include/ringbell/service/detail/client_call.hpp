@@ -21,7 +21,8 @@ namespace ringbell::detail {
 class client_core;
 class client_connection;
 
-/// A reference to a client's core, which lives until the last one has gone. One thread, so a plain count.
+/// A reference to a client's core, which lives until the last one has gone. One thread, so a plain
+/// count.
 class client_ref {
 public:
   client_ref() noexcept = default;
@@ -41,7 +42,8 @@ private:
   client_core* core_ = nullptr;
 };
 
-/// A call as the client sees it: from its submission until the reply has come, or the reason why none will.
+/// A call as the client sees it: from its submission until the reply has come, or the reason why
+/// none will.
 class client_call : public call_core, public pending_frame, private timer {
 public:
   /// The reply has come; or an error, with a text if the server sent one.
@@ -60,7 +62,8 @@ public:
 
 protected:
   /// `streaming`: parts of the request will follow, and parts of the reply are read one by one.
-  client_call(client_ref of, std::uint32_t method, const call_options& options, bool streaming) noexcept;
+  client_call(client_ref of, std::uint32_t method, const call_options& options,
+              bool streaming) noexcept;
   ~client_call() override {
     leave(errc::cancelled);
     count_no_more();
@@ -73,7 +76,8 @@ protected:
   void set_metadata(std::string_view metadata) noexcept { metadata_ = metadata; }
   /// Sends the request, or has it sent once there is a connection and space.
   void submit() noexcept;
-  /// Nobody waits any more: the server is told, and a reply that still comes is dropped. No effect when it is over. Does not call `ended`.
+  /// Nobody waits any more: the server is told, and a reply that still comes is dropped. No effect
+  /// when it is over. Does not call `ended`.
   void leave(errc why) noexcept;
   /// It is over, but not by leave().
   virtual void ended() noexcept = 0;
@@ -175,6 +179,7 @@ private:
 };
 
 template <class Request>
-using call_awaitable = awaitable<call_awaiter<Request>, client_ref, std::uint32_t, Request, call_options>;
+using call_awaitable =
+    awaitable<call_awaiter<Request>, client_ref, std::uint32_t, Request, call_options>;
 
 }  // namespace ringbell::detail

@@ -10,7 +10,8 @@
 #include <span>
 #include <string_view>
 
-/// The frames in which a `client` and a `server` talk: one frame is one message of their channel. Specified in docs/protocol.md.
+/// The frames in which a `client` and a `server` talk: one frame is one message of their channel.
+/// Specified in docs/protocol.md.
 ///
 /// client -> server  REQUEST  begins a call: its number, the method, the deadline, metadata, the bytes
 ///                   PART     a further part of a streaming request, or its end
@@ -20,10 +21,18 @@
 ///                   CREDIT   that many bytes of the request's parts were consumed
 ///                   GOAWAY   no further request will be taken, and why
 ///
-/// Integers are little-endian. No I/O here; nothing allocates or throws. Thread-safety: functions from any thread.
+/// Integers are little-endian. No I/O here; nothing allocates or throws. Thread-safety: functions
+/// from any thread.
 namespace ringbell::service_frame {
 
-enum class kind : std::uint8_t { request = 1, part = 2, cancel = 3, credit = 4, reply = 5, goaway = 6 };
+enum class kind : std::uint8_t {
+  request = 1,
+  part = 2,
+  cancel = 3,
+  credit = 4,
+  reply = 5,
+  goaway = 6
+};
 
 /// Bits of `header::flags`.
 inline constexpr std::uint8_t more = 1;   ///< REQUEST, PART, REPLY: further parts follow
@@ -34,8 +43,8 @@ inline constexpr std::size_t header_size = 8;
 inline constexpr std::size_t max_header_size = 24;
 inline constexpr std::size_t max_metadata = 4096;
 
-/// How many bytes of parts may be under way, in each direction of a call, before credit comes. A part counts as its bytes and `part_cost`, and
-/// one part alone may always go.
+/// How many bytes of parts may be under way, in each direction of a call, before credit comes. A
+/// part counts as its bytes and `part_cost`, and one part alone may always go.
 inline constexpr std::size_t initial_window = 64 << 10;
 inline constexpr std::size_t part_cost = 64;
 
@@ -46,12 +55,13 @@ inline constexpr std::uint32_t method_statistics = reserved_methods + 1;
 struct header {
   service_frame::kind kind = kind::request;
   std::uint8_t flags = 0;
-  std::uint32_t call = 0;      ///< the number that the client gave the call; 0 in GOAWAY
-  std::uint32_t method = 0;    ///< REQUEST
-  std::uint64_t deadline = 0;  ///< REQUEST: nanoseconds of the steady clock (CLOCK_MONOTONIC); 0: none
-  std::uint64_t credit = 0;    ///< CREDIT
-  errc reason{};               ///< GOAWAY: errc::refused_stopping or errc::dropped_idle
-  std::size_t metadata = 0;    ///< REQUEST, REPLY: bytes of metadata, at most `max_metadata`
+  std::uint32_t call = 0;    ///< the number that the client gave the call; 0 in GOAWAY
+  std::uint32_t method = 0;  ///< REQUEST
+  std::uint64_t deadline =
+      0;  ///< REQUEST: nanoseconds of the steady clock (CLOCK_MONOTONIC); 0: none
+  std::uint64_t credit = 0;  ///< CREDIT
+  errc reason{};             ///< GOAWAY: errc::refused_stopping or errc::dropped_idle
+  std::size_t metadata = 0;  ///< REQUEST, REPLY: bytes of metadata, at most `max_metadata`
   friend bool operator==(const header&, const header&) = default;
 };
 
@@ -70,8 +80,9 @@ struct encoded_header {
 
 encoded_header encode(const header& h) noexcept;
 
-/// Takes a message apart. `from_client` says which kinds may come. `errc::bad_peer` when it is no frame: too short, an unknown kind, flag
-/// or reason, or more metadata than bytes. The message must not change meanwhile: decode a copy.
+/// Takes a message apart. `from_client` says which kinds may come. `errc::bad_peer` when it is no
+/// frame: too short, an unknown kind, flag or reason, or more metadata than bytes. The message must
+/// not change meanwhile: decode a copy.
 result<frame> decode(std::span<const std::byte> message, bool from_client) noexcept;
 
 /// What an error REPLY carries: whose code it is, the code, and a text.
@@ -90,7 +101,8 @@ inline constexpr std::size_t failure_header_size = 8;
 std::array<std::byte, failure_header_size> encode(const failure& f) noexcept;
 result<failure> decode_failure(std::span<const std::byte> payload) noexcept;
 
-/// The number of an `errc` within `code_domain::service`, and back; 0 and `errc{}` for one that a service does not send.
+/// The number of an `errc` within `code_domain::service`, and back; 0 and `errc{}` for one that a
+/// service does not send.
 std::int32_t number_of(errc e) noexcept;
 errc errc_of(std::int32_t number) noexcept;
 

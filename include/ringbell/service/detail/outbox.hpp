@@ -48,11 +48,13 @@ private:
   std::size_t bytes_ = 0;  // as it counts there
 };
 
-/// All that goes out on the channel of a service: at once while there is space and nobody waits, else in order of arrival, but small
-/// frames of the protocol itself (credit, cancel, goaway) first. One thread: the channel's loop.
+/// All that goes out on the channel of a service: at once while there is space and nobody waits,
+/// else in order of arrival, but small frames of the protocol itself (credit, cancel, goaway)
+/// first. One thread: the channel's loop.
 ///
-/// Nothing waits in it without bound: a server waits for room before it reads from the peer, a call has one pending frame at a time, and small frames answer those of a peer that is read only as long as this
-/// outbox is not stuck (server), or are as many as calls were cancelled (client).
+/// Nothing waits in it without bound: a server waits for room before it reads from the peer, a call
+/// has one pending frame at a time, and small frames answer those of a peer that is read only as
+/// long as this outbox is not stuck (server), or are as many as calls were cancelled (client).
 class outbox {
 public:
   outbox(loop& lp, sender& through) : loop_(lp), sender_(through) {}
@@ -63,11 +65,13 @@ public:
 
   /// The longest frame that the peer takes.
   std::size_t max_message() const noexcept { return sender_.max_message(); }
-  /// Sends now: `errc::would_block` when it has to wait, and so is to be pushed. Throws what the payload throws.
+  /// Sends now: `errc::would_block` when it has to wait, and so is to be pushed. Throws what the
+  /// payload throws.
   errc try_send(const outgoing_frame& f);
   /// Sends it in its turn, then calls `sent`, never from within this call. Throws `std::bad_alloc`.
   void push(pending_frame& p);
-  /// Nothing of it is sent. False when all of it was sent already, of which `sent` would have told soon. No effect on one that does not wait here.
+  /// Nothing of it is sent. False when all of it was sent already, of which `sent` would have told
+  /// soon. No effect on one that does not wait here.
   bool withdraw(pending_frame& p) noexcept;
   /// A frame without a payload, that nobody waits for.
   void send_small(const service_frame::header& h) noexcept;

@@ -12,7 +12,8 @@
 
 namespace ringbell::detail {
 
-/// Bytes to be sent, which are written where they are to be: into the ring, or into memory when they are too many for one record.
+/// Bytes to be sent, which are written where they are to be: into the ring, or into memory when
+/// they are too many for one record.
 class outgoing {
 public:
   outgoing() = default;

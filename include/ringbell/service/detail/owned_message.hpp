@@ -12,13 +12,17 @@
 
 namespace ringbell::detail {
 
-/// The bytes of a received message, in memory of our own: the ring's space goes back at once, and the peer cannot change what was checked. Short ones
-/// take no allocation; a long one that came in fragments is in memory of its own already, and is taken over.
+/// The bytes of a received message, in memory of our own: the ring's space goes back at once, and
+/// the peer cannot change what was checked. Short ones take no allocation; a long one that came in
+/// fragments is in memory of its own already, and is taken over.
 class owned_message {
 public:
   owned_message() noexcept = default;
   owned_message(owned_message&& other) noexcept
-      : size_(std::exchange(other.size_, 0)), short_(other.short_), long_(std::move(other.long_)), joined_(std::move(other.joined_)) {}
+      : size_(std::exchange(other.size_, 0)),
+        short_(other.short_),
+        long_(std::move(other.long_)),
+        joined_(std::move(other.joined_)) {}
   owned_message& operator=(owned_message&& other) noexcept {
     size_ = std::exchange(other.size_, 0);
     short_ = other.short_;

@@ -8,14 +8,17 @@
 
 namespace ringbell::sys {
 
-/// One end of a connected Unix socket. Its destruction does not wait for what the peer may have put into it: when handles are in it that were never received, the
-/// thread of `close_elsewhere` closes it.
+/// One end of a connected Unix socket. Its destruction does not wait for what the peer may have put
+/// into it: when handles are in it that were never received, the thread of `close_elsewhere` closes
+/// it.
 class socket_end {
 public:
   socket_end() noexcept = default;
   socket_end(handle&& connected) noexcept;
   socket_end(socket_end&& other) noexcept
-      : fd_(std::exchange(other.fd_, invalid_handle)), lets_handles_in_(other.lets_handles_in_), process_(other.process_) {}
+      : fd_(std::exchange(other.fd_, invalid_handle)),
+        lets_handles_in_(other.lets_handles_in_),
+        process_(other.process_) {}
   socket_end& operator=(socket_end&& other) noexcept {
     if (this != &other) {
       close();

@@ -8,7 +8,8 @@
 
 namespace ringbell::sys {
 
-using native_handle = void*;  // a HANDLE of an object that can be waited for, where something is to be watched
+using native_handle =
+    void*;  // a HANDLE of an object that can be waited for, where something is to be watched
 inline constexpr native_handle invalid_handle = nullptr;
 
 /// A user's security identifier (SID), binary, with zeros behind it. All zeros: nobody.
@@ -17,16 +18,19 @@ struct user_id {
   friend auto operator<=>(const user_id&, const user_id&) = default;
 };
 
-/// An event can be set and reset by the peer that rings it, and by nothing can it make the other side's calls block.
+/// An event can be set and reset by the peer that rings it, and by nothing can it make the other
+/// side's calls block.
 inline constexpr bool event_is_safe_between_users = true;
 
-// A peer takes what was sent to it from this process: its handle has to stay open until there is an answer.
+// A peer takes what was sent to it from this process: its handle has to stay open until there is an
+// answer.
 inline constexpr bool sent_handles_travel = false;
 
 struct pipe_state;
 struct pipe_instances;
 
-/// One end of a named pipe, with the read that is always under way. Its handle is the event that tells of that read.
+/// One end of a named pipe, with the read that is always under way. Its handle is the event that
+/// tells of that read.
 class socket_end {
 public:
   socket_end() noexcept;
