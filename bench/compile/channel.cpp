@@ -17,6 +17,6 @@ net::awaitable<std::size_t> six(ringbell::asio_channel& ch) {
   co_await ch.async_send(pieces, net::use_awaitable);
   ringbell::claim space = co_await ch.async_claim(64, net::use_awaitable);
   space.commit(64);
-  co_await ch.async_wait(ringbell::wait_recv, net::use_awaitable);
+  co_await ch.async_wait(ch.wait_recv, net::use_awaitable);
   co_return total + m.size();
 }

@@ -78,17 +78,20 @@ inline std::error_code make_error_code(errc e) noexcept {
 }
 
 namespace detail {
+
 /// Whether two categories are one, or copies of it: a plug-in that has this library linked into
 /// itself has a category of its own.
 inline bool same_category(const std::error_category& a, const std::error_category& b) noexcept {
   return a == b || std::strcmp(a.name(), b.name()) == 0;
 }
+
 }  // namespace detail
 
 /// Whether `code` is `e`, of this copy of the library or of another one in the process. (Two
 /// `std::error_code`s of two copies differ.) Thread-safe.
 inline bool operator==(const std::error_code& code, errc e) noexcept {
-  return code.value() == static_cast<int>(e) && detail::same_category(code.category(), category());
+  return code.value() == static_cast<int>(e) &&
+         detail::same_category(code.category(), category());
 }
 
 }  // namespace ringbell

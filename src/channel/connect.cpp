@@ -48,9 +48,7 @@ void prepare(greeting& g, const loop& lp, const connect_options& options,
   std::error_code error;
   const bool same_user = sys::is_current_user(server.user);
   g.hello.can_wait_on = handshake::usable_between(
-      detail::usable_bells(
-          options.bells == sys::automatic_bells ? detail::default_bells : options.bells, lp),
-      same_user);
+      detail::usable_bells(options.bells.value_or(detail::default_bells), lp), same_user);
   g.hello.can_ring = handshake::usable_between(sys::system_bells(), same_user);
   g.hello.ring_bytes = options.ring_bytes;
   g.hello.wanted_ring_bytes = options.peer_ring_bytes;

@@ -143,7 +143,7 @@ client_core::~client_core() = default;
 
 task<void> client_core::connect() {
   connect_options how = options_.connection;
-  if (how.bells == sys::automatic_bells) how.bells = sys::frugal_bells();
+  if (!how.bells) how.bells = sys::frugal_bells();
   task<channel> connecting = ringbell::connect(loop_, name_, how);
   channel ch = co_await std::move(connecting);
   if (closed_) throw std::system_error(errc::closed);

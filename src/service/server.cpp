@@ -247,10 +247,10 @@ void server_core::drop_each_shard() noexcept {
 
 }  // namespace detail
 
-server::server(loop& lp, std::string_view name, request_handler handler, server_options options)
+server::server(loop& lp, std::string_view name, handler_type handler, server_options options)
     : core_(std::make_unique<detail::server_core>(lp, nullptr, name, std::move(handler),
                                                   std::move(options))) {}
-server::server(loop& lp, loop_pool& pool, std::string_view name, request_handler handler,
+server::server(loop& lp, loop_pool& pool, std::string_view name, handler_type handler,
                server_options options)
     : core_(std::make_unique<detail::server_core>(lp, &pool, name, std::move(handler),
                                                   std::move(options))) {}

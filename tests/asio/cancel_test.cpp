@@ -345,7 +345,7 @@ TEST_CASE(
     "after close_send() a receive can be started, also when a wait for either direction was pending") {
   scene s(phase::asleep);
   outcome waited, received;
-  s.client().async_wait(wait_recv | wait_send, waited.handler());
+  s.client().async_wait(asio_channel::wait_recv | asio_channel::wait_send, waited.handler());
   s.proceed();
   s.client().close_send();
   s.client().async_recv([&](net_error_code error, const message&) { received(error); });
@@ -564,7 +564,8 @@ TEST_CASE("with ||, sends, claims and waits lose to a timer, and have done nothi
                        timer.async_wait(net::use_awaitable)))
                 .index() == 1);
       timer.expires_after(300us);
-      CHECK((co_await (s.client().async_wait(wait_recv | wait_send, net::use_awaitable) ||
+      CHECK((co_await (s.client().async_wait(asio_channel::wait_recv | asio_channel::wait_send,
+                                             net::use_awaitable) ||
                        timer.async_wait(net::use_awaitable)))
                 .index() == 1);
       timer.expires_after(300us);
@@ -709,7 +710,8 @@ TEST_CASE("cancel_after ends an operation in time, which has then done nothing")
         500, net::cancel_after(1ms, [&](net_error_code error, const claim&) { claimed(error); }));
     run_out(s.context);
     CHECK(claimed.aborted());
-    s.client().async_wait(wait_recv | wait_send, net::cancel_after(1ms, waited.handler()));
+    s.client().async_wait(asio_channel::wait_recv | asio_channel::wait_send,
+                          net::cancel_after(1ms, waited.handler()));
     run_out(s.context);
     CHECK(waited.aborted());
     s.goes_on();

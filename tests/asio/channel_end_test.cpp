@@ -261,7 +261,7 @@ TEST_CASE("a wait ends when the peer is killed, and trying tells why") {
   survivor s;
   s.receive_three();
   completion<wait_recv_operation> waited;
-  s.ch->async_wait(wait_recv, waited.handler());
+  s.ch->async_wait(asio_channel::wait_recv, waited.handler());
   s.context.poll();
   s.peer.die();
   run_out(s.context);

@@ -171,7 +171,7 @@ TEST_CASE("a wait for a message leaves the message alone") {
     CAPTURE(size);
     bench b;
     completion<wait_recv_operation> c;
-    b.near->async_wait(wait_recv, c.handler());
+    b.near->async_wait(asio_channel::wait_recv, c.handler());
     b.settle();
     CHECK(c.calls == 0);
     int sent = 0;
@@ -181,7 +181,7 @@ TEST_CASE("a wait for a message leaves the message alone") {
     CHECK(c.ended_with({}));
     CHECK(sent == 1);
     c = {};
-    b.near->async_wait(wait_recv, c.handler());
+    b.near->async_wait(asio_channel::wait_recv, c.handler());
     run_out(b.context);
     CHECK(c.ended_with({}));
     net_error_code error;
@@ -194,12 +194,12 @@ TEST_CASE("a wait for a message leaves the message alone") {
 TEST_CASE("a wait for space ends when there is some") {
   bench b;
   completion<wait_send_operation> c;
-  b.near->async_wait(wait_send, c.handler());
+  b.near->async_wait(asio_channel::wait_send, c.handler());
   run_out(b.context);
   CHECK(c.ended_with({}));
   c = {};
   wait_send_operation::block(b);
-  b.near->async_wait(wait_send, c.handler());
+  b.near->async_wait(asio_channel::wait_send, c.handler());
   b.settle();
   CHECK(c.calls == 0);
   bench::drain(*b.far);
@@ -214,7 +214,7 @@ TEST_CASE("a wait for either ends with whichever comes") {
     bench b;
     completion<wait_recv_operation> c;
     wait_send_operation::block(b);
-    b.near->async_wait(wait_recv | wait_send, c.handler());
+    b.near->async_wait(asio_channel::wait_recv | asio_channel::wait_send, c.handler());
     b.settle();
     CHECK(c.calls == 0);
     if (space_comes)
@@ -230,7 +230,8 @@ TEST_CASE("a wait for either ends with whichever comes") {
 }
 
 TEST_CASE("a wait ends without an error when there is an error to be had by trying") {
-  for (const wait_type what : {wait_recv, wait_send, wait_recv | wait_send}) {
+  for (const asio_channel::wait_type what : {asio_channel::wait_recv, asio_channel::wait_send,
+                                             asio_channel::wait_recv | asio_channel::wait_send}) {
     for (const bool already : {false, true}) {
       CAPTURE(static_cast<unsigned>(what));
       CAPTURE(already);

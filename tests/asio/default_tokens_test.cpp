@@ -43,7 +43,7 @@ net::awaitable<void> converse(Channel& ch, std::vector<std::string>& heard) {
     std::memcpy(c.bytes().data(), "claimed", 7);
     c.commit();
   }
-  co_await ch.async_wait(wait_recv | wait_send);
+  co_await ch.async_wait(asio_channel::wait_recv | asio_channel::wait_send);
   char buffer[10];
   const std::size_t size = co_await ch.async_recv_into(net::buffer(buffer));
   heard.emplace_back(buffer, size);
@@ -304,7 +304,7 @@ TEST_CASE(
       count(error);
     });
     if (asleep) context.poll();
-    from.async_wait(wait_send, count);  // busy, unless the claim is there by now
+    from.async_wait(asio_channel::wait_send, count);  // busy, unless the claim is there by now
     asio_channel to(std::move(from));
     std::string heard;
     to.async_recv([&](net_error_code error, const message& m) {
@@ -344,7 +344,7 @@ TEST_CASE("handlers of a channel on a strand run in the strand") {
   ch.async_recv_into(net::buffer(buffer), look);
   ch.async_claim(10, look);
   run_out(context);
-  ch.async_wait(wait_send, look);
+  ch.async_wait(asio_channel::wait_send, look);
   run_out(context);
   CHECK(in_strand == 5);
 }

@@ -172,7 +172,8 @@ void check_directions(bool conflict) {
 struct wait_both_operation : wait_operation<true> {
   template <class Token>
   static auto start(bench& b, Token&& token) {
-    return b.near->async_wait(wait_recv | wait_send, std::forward<Token>(token));
+    return b.near->async_wait(asio_channel::wait_recv | asio_channel::wait_send,
+                              std::forward<Token>(token));
   }
   static void block(bench& b) { wait_send_operation::block(b); }
 };

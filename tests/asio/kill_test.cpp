@@ -113,7 +113,7 @@ net::awaitable<void> receiving(by_operations& by, state s, std::uint64_t n) {
   expect(m.size() == size_in(s, n) && matches(m.bytes(), n), "the next message, without a gap");
 }
 net::awaitable<void> receiving(in_place& by, state s, std::uint64_t n) {
-  co_await by.ch.async_wait(wait_recv, net::use_awaitable);
+  co_await by.ch.async_wait(asio_channel::wait_recv, net::use_awaitable);
   const std::size_t size =
       co_await by.ch.async_recv_into(net::buffer(by.buffer), net::use_awaitable);
   expect(size == size_in(s, n) && matches(std::span(by.buffer).first(size), n),

@@ -223,7 +223,7 @@ net::awaitable<void> wait_in_vain(asio_channel& ch, const std::string& path, int
     case 3: co_await ch.send(net::buffer(large)); break;
     case 4: {
       const claim c = co_await ch.async_claim(100, net::use_awaitable);
-      co_await ch.async_wait(wait_recv, net::use_awaitable);
+      co_await ch.async_wait(asio_channel::wait_recv, net::use_awaitable);
       break;
     }
     case 5: co_await (ch.recv() || timer.async_wait(net::use_awaitable)); break;

@@ -146,7 +146,7 @@ TEST_CASE(
   pair.client.async_recv_into(net::buffer(bytes), poor);
   pair.client.async_send(net::buffer(bytes), poor);
   pair.client.async_claim(8, poor);
-  pair.client.async_wait(wait_recv, poor);
+  pair.client.async_wait(asio_channel::wait_recv, poor);
   async_connect(context, folder / "service", poor);
   listener.async_accept(poor);
   client.async_call(1, net::buffer(bytes), poor);

@@ -52,7 +52,7 @@ void check(net::io_context& context, asio_channel& ch) {
   ch.async_send(net::buffer(bytes), e.handler());
   ch.async_send(net::buffer(bytes), 1s, e.handler());
   ch.async_claim(8, e.handler());
-  ch.async_wait(wait_recv | wait_send, e.handler());
+  ch.async_wait(asio_channel::wait_recv | asio_channel::wait_send, e.handler());
   run_out(context);
   CHECK(e.called == 7);
   CHECK(e.right == 7);
@@ -178,7 +178,7 @@ TEST_CASE("a channel that is on no executor tells a coroutine and a callback ali
   none.async_recv(1s, e.handler());
   none.async_send(net::buffer(bytes), e.handler());
   none.async_claim(8, e.handler());
-  none.async_wait(wait_send, e.handler());
+  none.async_wait(asio_channel::wait_send, e.handler());
   CHECK(e.called == 5);
   CHECK(e.right == 5);
   CHECK_THROWS_AS(none.async_recv(net::use_future).get(), net_system_error);

@@ -150,7 +150,8 @@ struct wait_operation {
   using waits_for = std::conditional_t<Receiving, recv_operation, send_operation>;
   template <class Token>
   static auto start(bench& b, Token&& token) {
-    return b.near->async_wait(Receiving ? wait_recv : wait_send, std::forward<Token>(token));
+    return b.near->async_wait(Receiving ? asio_channel::wait_recv : asio_channel::wait_send,
+                              std::forward<Token>(token));
   }
   static void block(bench& b) {
     if (Receiving) return;

@@ -181,7 +181,8 @@ inline const operation all_operations[] = {
      }},
     {"async_wait for messages", true, false,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
-       s.client().async_wait(wait_recv, net::bind_cancellation_slot(slot, std::move(h)));
+       s.client().async_wait(asio_channel::wait_recv,
+                             net::bind_cancellation_slot(slot, std::move(h)));
      }},
     {"async_send", false, true,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
@@ -201,11 +202,12 @@ inline const operation all_operations[] = {
      }},
     {"async_wait for space", false, true,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
-       s.client().async_wait(wait_send, net::bind_cancellation_slot(slot, std::move(h)));
+       s.client().async_wait(asio_channel::wait_send,
+                             net::bind_cancellation_slot(slot, std::move(h)));
      }},
     {"async_wait for either", true, true,
      [](scene& s, net::cancellation_slot slot, operation::handler h) {
-       s.client().async_wait(wait_recv | wait_send,
+       s.client().async_wait(asio_channel::wait_recv | asio_channel::wait_send,
                              net::bind_cancellation_slot(slot, std::move(h)));
      }},
 };

@@ -24,7 +24,7 @@ inline constexpr std::uint32_t echo_method = method_id("echo");
 /// A server under a name of its own, and clients of it, all on one loop.
 class served {
 public:
-  served(loop& lp, request_handler handler, server_options options = {})
+  served(loop& lp, server::handler_type handler, server_options options = {})
       : loop_(lp),
         server_(std::make_unique<ringbell::server>(lp, path(), std::move(handler),
                                                    std::move(options))) {}
@@ -35,7 +35,7 @@ public:
   ringbell::server& server() { return *server_; }
   void destroy_server() { server_.reset(); }
   /// Another one under the same name; the first is destroyed before, or has stopped.
-  void replace_server(request_handler handler, server_options options = {}) {
+  void replace_server(server::handler_type handler, server_options options = {}) {
     server_ =
         std::make_unique<ringbell::server>(loop_, path(), std::move(handler), std::move(options));
   }

@@ -15,15 +15,26 @@
 #include <type_traits>
 #include <utility>
 
-namespace ringbell::inline RINGBELL_ASIO_ABI {
+namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// What `basic_asio_channel::async_wait` waits for: one, or either with `wait_recv | wait_send`.
-enum class wait_type : unsigned { recv = 1, send = 2 };
-inline constexpr wait_type wait_recv = wait_type::recv;
-inline constexpr wait_type wait_send = wait_type::send;
-constexpr wait_type operator|(wait_type a, wait_type b) noexcept {
-  return static_cast<wait_type>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
-}
+/// What does not depend on a channel's executor.
+class asio_channel_base {
+public:
+  /// What `async_wait` waits for: one, or either with `wait_recv | wait_send`.
+  enum class wait_type : unsigned { recv = towards_us, send = towards_peer };
+  static constexpr wait_type wait_recv = wait_type::recv;
+  static constexpr wait_type wait_send = wait_type::send;
+  friend constexpr wait_type operator|(wait_type a, wait_type b) noexcept {
+    return static_cast<wait_type>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+  }
+
+protected:
+  ~asio_channel_base() = default;
+};
+
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
+
+namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 /// The bytes of a message, or of claimed space, as an Asio buffer: found by their type, as in
 /// `ch.async_send(buffer(m), token)`.
@@ -57,7 +68,7 @@ inline net::mutable_buffer buffer(const claim& c) noexcept {
 /// strand. Lifetime: operations are begun while the execution context lives; the other members,
 /// closing and destruction may come after it. Messages and claims may outlive both.
 template <class Executor = net::any_io_executor>
-class basic_asio_channel {
+class basic_asio_channel : public detail::asio_channel_base {
 public:
   using executor_type = Executor;
   template <class Other>

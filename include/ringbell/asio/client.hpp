@@ -70,7 +70,7 @@ inline std::span<const std::byte> bytes_of(net::const_buffer b) noexcept {
 }
 
 /// A value that stays where it is; null without memory.
-template <encodable T>
+template <detail::encodable T>
 std::unique_ptr<const outgoing> borrow(const T& value) noexcept {
   return std::unique_ptr<const outgoing>(new (std::nothrow) borrowed<T>(value));
 }
@@ -111,7 +111,7 @@ public:
                              std::forward<Token>(token));
   }
   /// The same with a value, which its `codec` writes.
-  template <encodable T, class Token = net::default_completion_token_t<Executor>>
+  template <detail::encodable T, class Token = net::default_completion_token_t<Executor>>
   auto async_write_value(const T& part,
                          Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(executor_, detail::start_write_value(state_, detail::borrow(part)),
@@ -211,14 +211,14 @@ public:
     return async_call(method, request, call_options(), std::forward<Token>(token));
   }
   /// The same with a value, which its `codec` writes into the ring, and which must stay as well.
-  template <encodable T, class Token = net::default_completion_token_t<Executor>>
+  template <detail::encodable T, class Token = net::default_completion_token_t<Executor>>
   auto async_call_with(std::uint32_t method, const T& request, call_options options,
                        Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(
         executor_, detail::start_call_with(state_, method, detail::borrow(request), options),
         std::forward<Token>(token));
   }
-  template <encodable T, class Token = net::default_completion_token_t<Executor>>
+  template <detail::encodable T, class Token = net::default_completion_token_t<Executor>>
     requires(!std::is_convertible_v<Token, call_options>)
   auto async_call_with(std::uint32_t method, const T& request,
                        Token&& token = net::default_completion_token_t<Executor>()) {
@@ -232,7 +232,7 @@ public:
     return finish_call(detail::start_call(state_, method, detail::bytes_of(request), options));
   }
   /// `co_await c.call_with(add, pair)`, then `.as<int>()`. The value must stay until then.
-  template <encodable T>
+  template <detail::encodable T>
   net::awaitable<payload, Executor> call_with(std::uint32_t method, const T& request,
                                               call_options options = {}) {
     return finish_call(detail::start_call_with(state_, method, detail::borrow(request), options));

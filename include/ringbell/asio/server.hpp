@@ -104,7 +104,7 @@ public:
   std::string_view text() const noexcept { return detail::content_of(request_).text(); }
   std::size_t size() const noexcept { return detail::content_of(request_).size(); }
   std::string_view metadata() const noexcept { return detail::content_of(request_).metadata(); }
-  template <decodable T>
+  template <detail::decodable T>
   T as() const {
     return detail::content_of(request_).template as<T>();
   }
@@ -141,7 +141,7 @@ using asio_request = basic_asio_request<>;
 /// sockets and timers there. The same wire format, limits and policies; the clients may be of
 /// either kind. Copies are one server, which ends with the last of them.
 ///
-/// Handlers: as `request_handler` says. They are cancelled (terminal) when `request` says that
+/// Handlers: as `server::handler_type` says. They are cancelled (terminal) when `request` says that
 /// their stop token fires.
 /// Errors: what was moved from, closed or stopped is not open; its operations end with
 /// `bad_descriptor`.

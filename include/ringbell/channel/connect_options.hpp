@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 namespace ringbell {
 
@@ -29,10 +30,10 @@ struct connect_options {
   /// How long to go on trying while no server listens, and to wait for the greeting's answer. Zero
   /// or less: one attempt, and no waiting.
   time_limit timeout = std::chrono::seconds(5);
-  /// The bells that this side may be woken by; those that its loop cannot wait on are left out.
-  /// Automatic: an eventfd or the socket; for a client of a service the socket, which takes no
-  /// descriptor more.
-  sys::bell_set bells = sys::automatic_bells;
+  /// The bells that this side may be woken by; those that its loop cannot wait on are left out. None:
+  /// what suits: an eventfd or the socket for a channel, and for a client of a service the socket,
+  /// which takes no descriptor more.
+  std::optional<sys::bell_set> bells;
 };
 
 }  // namespace ringbell

@@ -161,7 +161,7 @@ public:
     return send_awaitable(core_, bytes);
   }
   send_awaitable send(std::string_view text) noexcept {
-    return send_awaitable(core_, as_bytes(text));
+    return send_awaitable(core_, detail::as_bytes(text));
   }
   template <class Owner>
     requires detail::owns_bytes<Owner>
@@ -188,7 +188,9 @@ public:
   std::error_code try_send(std::span<const std::byte> bytes) noexcept {
     return try_send_gather(gather_list(&bytes, 1));
   }
-  std::error_code try_send(std::string_view text) noexcept { return try_send(as_bytes(text)); }
+  std::error_code try_send(std::string_view text) noexcept {
+    return try_send(detail::as_bytes(text));
+  }
   std::error_code try_send_gather(gather_list pieces) noexcept;
   /// Space now or not at all; errors as those of `try_send`.
   result<ringbell::claim> try_claim(std::size_t size) noexcept;

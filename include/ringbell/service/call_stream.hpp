@@ -109,14 +109,14 @@ public:
     return write_awaitable<std::span<const std::byte>>(call_.get(), detail::borrowed_bytes(part));
   }
   write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept {
-    return write(as_bytes(part));
+    return write(detail::as_bytes(part));
   }
   template <detail::owns_bytes Owner>
   auto write(Owner&& temporary) {
     using content = detail::owned_bytes<std::remove_const_t<Owner>>;
     return detail::write_awaitable<content>(call_.get(), content(std::forward<Owner>(temporary)));
   }
-  template <encodable T>
+  template <detail::encodable T>
   write_awaitable<T> write_value(const T& part) noexcept {
     return write_awaitable<T>(call_.get(), detail::borrowed<T>(part));
   }

@@ -59,7 +59,7 @@ public:
   }
   call_awaitable<std::span<const std::byte>> call(std::uint32_t method, std::string_view request,
                                                   call_options options = {}) const noexcept {
-    return call(method, as_bytes(request), options);
+    return call(method, detail::as_bytes(request), options);
   }
   template <detail::owns_bytes Owner>
   auto call(std::uint32_t method, Owner&& temporary, call_options options = {}) const {
@@ -69,7 +69,7 @@ public:
   }
   /// The same with a value, which its `codec` writes into the ring. `co_await c.call_with(add,
   /// pair)`, then `.as<int>()`.
-  template <encodable T>
+  template <detail::encodable T>
   call_awaitable<T> call_with(std::uint32_t method, const T& request,
                               call_options options = {}) const noexcept {
     return call_awaitable<T>(core_, method, detail::borrowed<T>(request), options);
@@ -86,7 +86,7 @@ public:
                    call_options options = {}) const;
   call_stream open(std::uint32_t method, std::string_view request,
                    call_options options = {}) const {
-    return open(method, as_bytes(request), options);
+    return open(method, detail::as_bytes(request), options);
   }
 
   /// Ends the connection, in order; calls that are under way fail with `errc::closed`, and so do

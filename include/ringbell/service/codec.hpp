@@ -33,18 +33,21 @@ namespace ringbell {
 template <class T>
 struct codec;
 
+namespace detail {
+
+/// Whether there is a codec that writes it.
 template <class T>
 concept encodable = requires(const T& value, std::span<std::byte> into) {
   { codec<T>::size(value) } -> std::convertible_to<std::size_t>;
   codec<T>::encode(value, into);
 };
 
+/// ... or reads it.
 template <class T>
 concept decodable = requires(std::span<const std::byte> bytes) {
   { codec<T>::decode(bytes) } -> std::convertible_to<T>;
 };
 
-namespace detail {
 /// For containers of bytes.
 template <class T>
 struct bytes_codec {

@@ -43,7 +43,7 @@ public:
     return as_text(content_.bytes().subspan(skipped_ - metadata_, metadata_));
   }
   /// The bytes as a `T`, by its `codec`. Throws what that throws when they are none.
-  template <decodable T>
+  template <detail::decodable T>
   T as() const {
     return codec<T>::decode(bytes());
   }

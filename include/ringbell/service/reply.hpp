@@ -36,7 +36,7 @@ public:
 
   /// `value` by its `codec`, encoded into the ring.
   template <class T>
-    requires encodable<std::remove_cvref_t<T>>
+    requires detail::encodable<std::remove_cvref_t<T>>
   static reply of(T&& value) {
     using value_type = std::remove_cvref_t<T>;
     return reply(detail::owned<value_type>(std::forward<T>(value)));

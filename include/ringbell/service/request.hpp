@@ -54,7 +54,7 @@ public:
   std::string_view metadata() const noexcept { return content().metadata(); }
   /// The bytes as a `T`, by its `codec`. What that throws answers the call when the handler lets
   /// it.
-  template <decodable T>
+  template <detail::decodable T>
   T as() const {
     return content().as<T>();
   }
@@ -77,14 +77,14 @@ public:
     return write_awaitable<std::span<const std::byte>>(core(), detail::borrowed_bytes(part));
   }
   write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept {
-    return write(as_bytes(part));
+    return write(detail::as_bytes(part));
   }
   template <detail::owns_bytes Owner>
   auto write(Owner&& temporary) {
     using content = detail::owned_bytes<std::remove_const_t<Owner>>;
     return detail::write_awaitable<content>(core(), content(std::forward<Owner>(temporary)));
   }
-  template <encodable T>
+  template <detail::encodable T>
   write_awaitable<T> write_value(const T& part) noexcept {
     return write_awaitable<T>(core(), detail::borrowed<T>(part));
   }

@@ -21,16 +21,8 @@ namespace ringbell {
 
 namespace detail {
 class server_core;
-}
-
-/// What a server answers a request with: a coroutine. It runs on the loop of the client's
-/// connection; requests run side by side, each up to where its handler first waits, in the order in
-/// which they came. An exception answers the call: `call_error` with its code and text,
-/// `std::system_error` of the system's with its number, anything else as `errc::handler_failed`
-/// with what it says. No exception ever ends the server.
-///
-/// A lambda that is a coroutine may capture: the server keeps it for as long as a call of it lives.
 using request_handler = std::function<task<reply>(request)>;
+}  // namespace detail
 
 /// A service: binds a name, and answers the calls of any number of `client`s, on one thread or on
 /// those of a `loop_pool`.
@@ -51,10 +43,19 @@ using request_handler = std::function<task<reply>(request)>;
 /// pool this waits for its threads), clients see `errc::peer_closed`.
 class server {
 public:
+  /// What a server answers a request with: a coroutine. It runs on the loop of the client's
+  /// connection; requests run side by side, each up to where its handler first waits, in the order in
+  /// which they came. An exception answers the call: `call_error` with its code and text,
+  /// `std::system_error` of the system's with its number, anything else as `errc::handler_failed`
+  /// with what it says. No exception ever ends the server.
+  ///
+  /// A lambda that is a coroutine may capture: the server keeps it for as long as a call of it lives.
+  using handler_type = detail::request_handler;
+
   /// Listens under `name` (`sys::service_path`). Throws as `listener::bind`.
-  server(loop& lp, std::string_view name, request_handler handler, server_options options = {});
+  server(loop& lp, std::string_view name, handler_type handler, server_options options = {});
   /// Listens on `lp`, and spreads the connections over the pool's loops, in turn.
-  server(loop& lp, loop_pool& pool, std::string_view name, request_handler handler,
+  server(loop& lp, loop_pool& pool, std::string_view name, handler_type handler,
          server_options options = {});
   server(server&&) noexcept;
   server& operator=(server&&) noexcept;

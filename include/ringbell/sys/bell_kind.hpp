@@ -27,8 +27,6 @@ using bell_set = std::uint32_t;
 constexpr bell_set bell_bit(bell_kind kind) noexcept {
   return bell_set{1} << static_cast<unsigned>(kind);
 }
-/// In options: the kinds that suit what is connected.
-inline constexpr bell_set automatic_bells = bell_set{1} << 31;
 const char* name_of(bell_kind kind) noexcept;
 /// The kinds that this system has between two processes. Linux has all, macOS and the BSDs
 /// `socket`, Windows `eventfd` alone.

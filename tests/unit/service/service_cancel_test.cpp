@@ -41,7 +41,7 @@ struct waiting_service {
     ended = how.error();
     co_return reply("late");
   }
-  request_handler handler() {
+  server::handler_type handler() {
     return [this](request r) { return (*this)(std::move(r)); };
   }
   int begun = 0;

@@ -27,7 +27,7 @@ namespace {
 
 /// A server on a pool of two threads, and clients on the test's own loop.
 struct pooled {
-  explicit pooled(loop& on, request_handler handler, server_options options = {})
+  explicit pooled(loop& on, server::handler_type handler, server_options options = {})
       : lp(on),
         pool(2),
         s(std::make_unique<ringbell::server>(on, pool, folder / "service", std::move(handler),

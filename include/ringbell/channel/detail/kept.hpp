@@ -10,14 +10,12 @@
 #include <type_traits>
 #include <utility>
 
-namespace ringbell {
+namespace ringbell::detail {
 
 /// Characters as bytes, to be sent.
 inline std::span<const std::byte> as_bytes(std::string_view text) noexcept {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
-
-namespace detail {
 
 /// What only refers to bytes, and so need not be kept.
 template <class T>
@@ -52,6 +50,4 @@ protected:
   Owner owner_;
 };
 
-}  // namespace detail
-
-}  // namespace ringbell
+}  // namespace ringbell::detail
