@@ -14,13 +14,6 @@ namespace {
 
 using clock = loop::clock;
 
-std::uint64_t on_the_wire(clock::time_point deadline) noexcept {
-  if (deadline == clock::time_point() || deadline == clock::time_point::max()) return 0;
-  // One that passed before there was a clock is passed.
-  return static_cast<std::uint64_t>(
-      std::max<std::int64_t>(1, std::chrono::nanoseconds(deadline.time_since_epoch()).count()));
-}
-
 // What the server's side cuts such a text to; of another server it may be any.
 constexpr std::size_t longest_text = 4096;
 
@@ -90,7 +83,8 @@ void client_call::begin(client_connection& on) {
   frame.head.flags = streaming_ ? service_frame::more : std::uint8_t{0};
   frame.head.call = id();
   frame.head.method = method_;
-  frame.head.deadline = on_the_wire(deadline_);
+  if (deadline_ != clock::time_point())
+    frame.head.deadline = service_frame::sent_deadline(deadline_);
   frame.head.metadata = metadata_.size();
   frame.metadata = metadata_;
   frame.payload = request_;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/service/detail/frame.hpp>
 
+#include <ringbell/time_limit.hpp>
+
+#include <algorithm>
 #include <bit>
 #include <concepts>
 #include <cstring>
+#include <limits>
 
 namespace ringbell::service_frame {
 
@@ -158,6 +162,48 @@ errc errc_of(std::int32_t number) noexcept {
   return number >= 1 && static_cast<std::size_t>(number) <= std::size(service_errors)
              ? service_errors[number - 1]
              : errc{};
+}
+
+namespace {
+
+// The distance of two times, which may be the ends of time.
+template <class Clock>
+std::int64_t nanoseconds_of(typename Clock::time_point t) noexcept {
+  return time_limit(t.time_since_epoch()).operator std::chrono::nanoseconds().count();
+}
+std::int64_t saturated_sum(std::int64_t a, std::int64_t b) noexcept {
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  constexpr std::int64_t least = std::numeric_limits<std::int64_t>::min();
+  if (b > 0 && a > most - b) return most;
+  if (b < 0 && a < least - b) return least;
+  return a + b;
+}
+
+}  // namespace
+
+// Of the two clocks the one that is left is read first, here and below: what passes between the two
+// readings then makes the deadline later, never earlier.
+std::uint64_t sent_deadline(std::chrono::steady_clock::time_point deadline) noexcept {
+  using std::chrono::steady_clock;
+  using std::chrono::system_clock;
+  if (deadline == steady_clock::time_point::max()) return 0;
+  const std::int64_t left = saturated_sum(nanoseconds_of<steady_clock>(deadline),
+                                          -nanoseconds_of<steady_clock>(steady_clock::now()));
+  const std::int64_t sent = saturated_sum(nanoseconds_of<system_clock>(system_clock::now()), left);
+  return static_cast<std::uint64_t>(std::max<std::int64_t>(1, sent));
+}
+
+std::optional<std::chrono::steady_clock::time_point> received_deadline(
+    std::uint64_t sent) noexcept {
+  using std::chrono::steady_clock;
+  using std::chrono::system_clock;
+  if (sent == 0) return std::nullopt;
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  const auto at = static_cast<std::int64_t>(std::min(sent, static_cast<std::uint64_t>(most)));
+  const std::int64_t left = saturated_sum(at, -nanoseconds_of<system_clock>(system_clock::now()));
+  const std::int64_t due = saturated_sum(nanoseconds_of<steady_clock>(steady_clock::now()), left);
+  return steady_clock::time_point(
+      std::chrono::duration_cast<steady_clock::duration>(std::chrono::nanoseconds(due)));
 }
 
 }  // namespace ringbell::service_frame

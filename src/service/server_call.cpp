@@ -7,32 +7,18 @@
 #include <ringbell/service/observer.hpp>
 
 #include <algorithm>
-#include <limits>
 
 namespace ringbell::detail {
 
-namespace {
-
-/// Of a client that may say anything.
-std::optional<timer::time_point> deadline_of(std::uint64_t on_the_wire) noexcept {
-  using std::chrono::nanoseconds;
-  if (on_the_wire == 0) return std::nullopt;
-  const auto count = std::min<std::uint64_t>(
-      on_the_wire, static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
-  return timer::time_point(nanoseconds(static_cast<std::int64_t>(count)));
-}
-
-}  // namespace
-
-server_call::server_call(server_session& of, payload content,
-                         const service_frame::header& h) noexcept
+server_call::server_call(server_session& of, payload content, const service_frame::header& h,
+                         std::optional<timer::time_point> deadline) noexcept
     : call_core(service_frame::kind::reply, &of.shard().owner()),
       timer(&expired),
       session_(&of),
       peer_(of.peer()),
       method_(h.method),
       content_(std::move(content)),
-      deadline_(deadline_of(h.deadline)) {
+      deadline_(deadline) {
   open(of.out(), h.call, (h.flags & service_frame::more) != 0);
 }
 

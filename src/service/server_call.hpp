@@ -25,7 +25,8 @@ class server_session;
 /// session goes first.
 class server_call final : public call_core, private task_owner, private timer {
 public:
-  server_call(server_session& of, payload content, const service_frame::header& h) noexcept;
+  server_call(server_session& of, payload content, const service_frame::header& h,
+              std::optional<timer::time_point> deadline) noexcept;
 
   /// Runs the handler up to where it first waits; it may have ended then, and this object be gone.
   void start(const request_handler& handler, bool own_method);

@@ -193,10 +193,8 @@ reply server_session::too_many_bytes() const {
 
 errc server_session::begin(payload content, const service_frame::header& h) {
   errc refused = admit(content, h);
-  if (refused == errc{} && h.deadline != 0 &&
-      h.deadline <= static_cast<std::uint64_t>(
-                        std::chrono::nanoseconds(loop::clock::now().time_since_epoch()).count()))
-    refused = errc::timed_out;
+  const auto deadline = service_frame::received_deadline(h.deadline);
+  if (refused == errc{} && deadline && *deadline <= loop::clock::now()) refused = errc::timed_out;
   if (refused != errc{}) {
     ++refused_;
     refusal_ = {h.call, refused};
@@ -206,7 +204,7 @@ errc server_session::begin(payload content, const service_frame::header& h) {
   ++requests_;
   shard_.is_active(*this);
   const std::size_t memory = memory_of(content, h);
-  auto* const call = new server_call(*this, std::move(content), h);
+  auto* const call = new server_call(*this, std::move(content), h, deadline);
   call->count_in(kept_);
   call->keep(memory);
   try {

@@ -7,6 +7,7 @@
 #include "support/patience.hpp"
 #include "support/process.hpp"
 #include "support/reactors.hpp"
+#include "support/time_namespace.hpp"
 
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/futex.hpp>
@@ -473,23 +474,6 @@ TEST_CASE_TEMPLATE(
     r->unwatch(socket_key);
   }
 }
-
-namespace {
-
-/// Runs `f` in a process whose monotonic clock is ahead by a day. Its value; 77 where the system
-/// does not allow that.
-template <class F>
-int run_a_day_ahead(F f) {
-  return run_in_child([&] {
-    if (::unshare(CLONE_NEWTIME) != 0) return 77;
-    const sys::handle offsets(::open("/proc/self/timens_offsets", O_WRONLY | O_CLOEXEC));
-    constexpr std::string_view ahead = "monotonic 86400 0\n";
-    if (!offsets || ::write(offsets.get(), ahead.data(), ahead.size()) < 0) return 77;
-    return run_in_child(f);  // the first one that is in it
-  });
-}
-
-}  // namespace
 
 TEST_CASE_TEMPLATE("in a time namespace waits and timers are of the length that was asked for", B,
                    RINGBELL_REACTORS) {

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <ostream>
 #include <string_view>
@@ -14,6 +15,7 @@ TEST_SUITE("service_frame") {
 
 using namespace ringbell;
 using namespace ringbell::service_frame;
+using namespace std::chrono_literals;
 
 namespace {
 
@@ -125,6 +127,27 @@ TEST_CASE("flags that a kind does not have, and both at once, are refused") {
             sound);
     }
   }
+}
+
+TEST_CASE("a deadline arrives as it was sent, or later by what passed meanwhile") {
+  using clock = std::chrono::steady_clock;
+  for (const std::chrono::nanoseconds left :
+       {std::chrono::nanoseconds(1h), 0ns, std::chrono::nanoseconds(-1h)}) {
+    const auto before = clock::now();
+    const auto received = received_deadline(sent_deadline(before + left));
+    REQUIRE(received);
+    CHECK(*received >= before + left - 1us);  // what a clock may round away
+    CHECK(*received <= clock::now() + left);
+  }
+  CHECK_FALSE(received_deadline(0));
+  CHECK(sent_deadline(clock::time_point::max()) == 0);
+  CHECK(sent_deadline(clock::time_point::min()) == 1);
+}
+
+TEST_CASE("any number is a deadline: one that has passed, or one at most at the end of time") {
+  using clock = std::chrono::steady_clock;
+  CHECK(*received_deadline(1) < clock::now());
+  CHECK(*received_deadline(~std::uint64_t{0}) > clock::now() + 24h * 365 * 100);
 }
 
 TEST_CASE("metadata longer than 4096 bytes, or of a kind that has none, is refused") {

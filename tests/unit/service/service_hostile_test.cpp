@@ -196,8 +196,7 @@ TEST_CASE(
     scene now(lp);
     co_await now.begin();
     header request = of(kind::request, 1, hang);
-    request.deadline =
-        static_cast<std::uint64_t>((loop::clock::now() + 5ms).time_since_epoch() / 1ns);
+    request.deadline = service_frame::sent_deadline(loop::clock::now() + 5ms);
     co_await now.say(bytes_of(request));
     const auto answer = co_await timeout(patience, now.liar.recv());
     REQUIRE(answer);

@@ -5,8 +5,10 @@
 #include <ringbell/result.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -55,15 +57,23 @@ inline constexpr std::uint32_t method_statistics = reserved_methods + 1;
 struct header {
   service_frame::kind kind = kind::request;
   std::uint8_t flags = 0;
-  std::uint32_t call = 0;    ///< the number that the client gave the call; 0 in GOAWAY
-  std::uint32_t method = 0;  ///< REQUEST
-  std::uint64_t deadline =
-      0;  ///< REQUEST: nanoseconds of the steady clock (CLOCK_MONOTONIC); 0: none
-  std::uint64_t credit = 0;  ///< CREDIT
-  errc reason{};             ///< GOAWAY: errc::refused_stopping or errc::dropped_idle
-  std::size_t metadata = 0;  ///< REQUEST, REPLY: bytes of metadata, at most `max_metadata`
+  std::uint32_t call = 0;      ///< the number that the client gave the call; 0 in GOAWAY
+  std::uint32_t method = 0;    ///< REQUEST
+  std::uint64_t deadline = 0;  ///< REQUEST: as `sent_deadline` makes it; 0: none
+  std::uint64_t credit = 0;    ///< CREDIT
+  errc reason{};               ///< GOAWAY: errc::refused_stopping or errc::dropped_idle
+  std::size_t metadata = 0;    ///< REQUEST, REPLY: bytes of metadata, at most `max_metadata`
   friend bool operator==(const header&, const header&) = default;
 };
+
+/// A deadline as a REQUEST carries it: nanoseconds of the system's clock since 1970. The steady clock
+/// would not do, because it differs between Linux's time namespaces. Between writing and reading a
+/// deadline neither clock is kept in mind, so a step of the system's clock is felt only by a request
+/// that is under way at that moment.
+std::uint64_t sent_deadline(std::chrono::steady_clock::time_point deadline) noexcept;
+/// The same on this process's steady clock; never earlier than the client's. Saturates, because a
+/// client may send any number. None when `sent` is 0.
+std::optional<std::chrono::steady_clock::time_point> received_deadline(std::uint64_t sent) noexcept;
 
 /// A frame as it lies in a received message.
 struct frame {
