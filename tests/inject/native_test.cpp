@@ -97,7 +97,7 @@ task<void> exchange(loop& lp, const std::string& path, connect_options options) 
 task<void> meet(loop& lp, std::string path, sys::bell_set bells) {
   listener_options of_server = patient_listener();
   connect_options of_client = patient_connect();
-  of_server.bells = of_client.bells = bells;
+  of_client.bells = of_server.bells = bells;
   listener l = listener::bind(lp, path, of_server);
   task<void> accepting = accept_all(lp, l);
   task<void> talking = exchange(lp, path, of_client);
@@ -229,7 +229,7 @@ task<void> send_without_memory(loop& lp, const std::string& folder, sys::bell_ki
                                std::uint64_t times, bool& survived) {
   listener_options of_server = patient_listener();
   connect_options of_client = patient_connect();
-  of_server.bells = of_client.bells = sys::bell_bit(kind);
+  of_client.bells = of_server.bells = sys::bell_bit(kind);
   listener l = listener::bind(lp, folder + "/s", of_server);
   task<channel> connecting = connect(lp, l.path(), of_client);
   channel client = co_await std::move(connecting);

@@ -112,7 +112,7 @@ inline sys::handle make_event(unsigned count = 0) {
   return h;
 }
 
-inline void ring(const sys::handle& h) {
+inline void signal_bell(const sys::handle& h) {
   const std::uint64_t one = 1;
   [[maybe_unused]] const ssize_t n = ::write(h.get(), &one, sizeof(one));
 }

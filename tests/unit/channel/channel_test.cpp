@@ -80,7 +80,7 @@ TEST_CASE("a send keeps the bytes of a temporary until it is awaited") {
     }());
     const std::string first = long_text('e');
     auto pieces = p.client.send_gather(
-        std::vector<std::span<const std::byte>>{as_bytes(first), as_bytes(first)});
+        std::vector<std::span<const std::byte>>{detail::as_bytes(first), detail::as_bytes(first)});
     co_await std::move(text);
     co_await std::move(constant);
     co_await std::move(bytes);
@@ -411,7 +411,7 @@ TEST_CASE(
       CAPTURE(static_cast<int>(kind));
       listener_options of_server;
       connect_options of_client;
-      of_server.bells = of_client.bells = sys::bell_bit(kind);
+      of_client.bells = of_server.bells = sys::bell_bit(kind);
       channel_pair p = co_await connected(lp, of_server, of_client);
       co_await p.client.send("held");
       std::optional<message> held = co_await p.server.recv();

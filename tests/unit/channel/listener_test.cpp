@@ -207,7 +207,7 @@ TEST_CASE("clients that say nothing, nonsense or good-bye keep nobody waiting") 
     std::vector<sys::local_socket> silent;
     for (int i = 0; i < 6; ++i) silent.push_back(knock(l.path()));
     sys::local_socket nonsense = knock(l.path());
-    CHECK(nonsense.send(as_bytes("GET / HTTP/1.1\r\n\r\n")));
+    CHECK(nonsense.send(detail::as_bytes("GET / HTTP/1.1\r\n\r\n")));
     { const sys::local_socket gone = knock(l.path()); }
     channel_pair p = co_await meet(lp, l);
     co_await works(p);

@@ -69,7 +69,7 @@ sys::handle make_event(bool set = false, bool auto_reset = true) {
   return made;
 }
 
-void ring(const sys::handle& event) { ::SetEvent(event.get()); }
+void signal_bell(const sys::handle& event) { ::SetEvent(event.get()); }
 
 bool is_signalled(sys::native_handle object, DWORD milliseconds = 0) {
   return ::WaitForSingleObject(object, milliseconds) == WAIT_OBJECT_0;
@@ -151,7 +151,7 @@ TEST_CASE_TEMPLATE("each of 300 rings that wait for each other is reported", B, 
     const ringer other([&] {
       for (int i = 1; i <= 300 && !stop; ++i) {
         rung = i;
-        ring(event);
+        signal_bell(event);
         while (heard != i && !stop) std::this_thread::yield();
       }
     });
@@ -175,7 +175,7 @@ TEST_CASE_TEMPLATE("rings in a burst may merge, but an event comes after the las
     const ringer other([&] {
       for (int i = 1; i <= 1000; ++i) {
         rung = i;
-        ring(event);
+        signal_bell(event);
       }
     });
     CHECK(wait_until(*r, [&] { return heard == 1000; }));
@@ -196,7 +196,7 @@ TEST_CASE_TEMPLATE("poll alone delivers every event that wait would", B, RINGBEL
     const ringer other([&] {
       for (int i = 1; i <= 100 && !stop; ++i) {
         rung = i;
-        ring(event);
+        signal_bell(event);
         while (heard != i && !stop) std::this_thread::yield();
       }
     });
@@ -221,9 +221,9 @@ TEST_CASE_TEMPLATE("a once watch fires once and frees its slot before the sink i
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, sink, key));
   CHECK(wait_until(*r, [&] { return sink.count > 0; }));
   CHECK(inner.count == 0);
-  ring(event);
+  signal_bell(event);
   CHECK(wait_until(*r, [&] { return inner.count > 0; }));
-  ring(event);
+  signal_bell(event);
   let_settle(*r);
   CHECK(sink.count == 1);
   CHECK(inner.count == 1);
@@ -240,7 +240,7 @@ TEST_CASE("a signal that was taken for a watch that then ended is there for the 
     recorder gone, next;
     watch_key key;
     REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, gone, key));
-    ring(event);
+    signal_bell(event);
     r->unwatch(key);
     REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, next, key));
     CHECK(wait_until(*r, [&] { return next.count == 1; }));
@@ -260,7 +260,7 @@ TEST_CASE_TEMPLATE(
     REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, gone, key));
     r->arm(reactor::time_point::max());
     REQUIRE_FALSE(is_signalled(r->pollable()));
-    ring(event);
+    signal_bell(event);
     REQUIRE(is_signalled(r->pollable(), 60'000));
     r->unwatch(key);
     REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, next, key));
@@ -279,7 +279,7 @@ TEST_CASE_TEMPLATE(
   // posted, when its wait ends would be lost.
   const auto in_the_port = [&](const sys::handle& event) {
     ::ResetEvent(r->pollable());
-    ring(event);
+    signal_bell(event);
     return is_signalled(r->pollable(), 60'000);
   };
   auto one = make_event(), two = make_event();
@@ -334,7 +334,7 @@ TEST_CASE_TEMPLATE(
     REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sinks[i], keys[i]));
   for (const std::size_t end : {0u, 2u, 1u}) {
     for (auto& sink : sinks) sink.count = 0;
-    ring(event);
+    signal_bell(event);
     CHECK(wait_until(*r, [&] {
       for (std::size_t i = 0; i < 3; ++i)
         if (keys[i] && sinks[i].count == 0) return false;
@@ -343,7 +343,7 @@ TEST_CASE_TEMPLATE(
     for (std::size_t i = 0; i < 3; ++i) CHECK(sinks[i].count == (keys[i] ? 1 : 0));
     r->unwatch(keys[end]);
   }
-  ring(event);
+  signal_bell(event);
   let_settle(*r);
   CHECK(is_signalled(event.get()));
 }
@@ -360,7 +360,7 @@ TEST_CASE_TEMPLATE("keys of ended watches are harmless", B, RINGBELL_PORTS) {
   r->unwatch(old);
   watch_key none;
   r->unwatch(none);
-  ring(event);
+  signal_bell(event);
   CHECK(wait_until(*r, [&] { return stays.count == 1; }));
   r->unwatch(live);
 }
@@ -375,7 +375,7 @@ TEST_CASE_TEMPLATE("a handle that came back as another object is not told of the
     recorder gone, stays;
     watch_key key, next;
     REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, gone, key));
-    ring(event);
+    signal_bell(event);
     r->unwatch(key);
     event.reset();
     auto other = make_event();
@@ -471,7 +471,7 @@ TEST_CASE_TEMPLATE("wait without a deadline sleeps until something happens", B, 
   recorder sink;
   watch_key key;
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sink, key));
-  const ringer other([&] { ring(event); });
+  const ringer other([&] { signal_bell(event); });
   CHECK(r->wait(reactor::time_point::max()) == 1);
   CHECK(sink.count == 1);
   r->unwatch(key);
@@ -491,7 +491,7 @@ TEST_CASE_TEMPLATE("a foreign loop that sleeps on the pollable handle misses no 
     const ringer other([&] {
       for (int i = 1; i <= 300 && !stop; ++i) {
         rung = i;
-        ring(event);
+        signal_bell(event);
         while (heard != i && !stop) std::this_thread::yield();
       }
     });
@@ -513,7 +513,7 @@ TEST_CASE_TEMPLATE(
   r->arm(reactor::time_point::max());
   CHECK_FALSE(is_signalled(r->pollable()));
   for (int i = 1; i <= 3; ++i) {
-    ring(event);
+    signal_bell(event);
     CHECK(is_signalled(r->pollable(), 60'000));
     CHECK(is_signalled(r->pollable()));
     CHECK(r->poll() == 1);
@@ -564,11 +564,11 @@ TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handl
       r->watch(pending.get(), event_read, watch_mode::edge, undelivered, undelivered_key));
   r->pollable();
   r->unwatch(ended_key);
-  ring(ended);
+  signal_bell(ended);
   CHECK(poll_until(*r, [&] { return undelivered.count > 0; }));
   for (int i = 1; i <= 3; ++i) {
     const int before = edge.count;
-    ring(event);
+    signal_bell(event);
     CHECK(poll_until(*r, [&] { return edge.count > before; }));
   }
   CHECK(gone.count == 0);
@@ -594,7 +594,7 @@ TEST_CASE_TEMPLATE(
   };
   for (int round = 1; round <= 4; ++round) {
     for (auto& sink : sinks) sink.count = 0;
-    for (const auto& event : events) ring(event), ring(event);
+    for (const auto& event : events) signal_bell(event), signal_bell(event);
     CHECK((round < 3 ? wait_until(*r, all) : poll_until(*r, all)));
     let_settle(*r);
   }
@@ -608,12 +608,12 @@ TEST_CASE_TEMPLATE("rings that nobody listens to leave one event", B, RINGBELL_P
   recorder sink;
   watch_key key;
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sink, key));
-  for (int i = 0; i < 5'000; ++i) ring(event);
+  for (int i = 0; i < 5'000; ++i) signal_bell(event);
   CHECK(wait_until(*r, [&] { return sink.count > 0; }));
   let_settle(*r);
   CHECK(sink.count <= 3);  // in the port, on its way there, and in the event
   sink.count = 0;
-  ring(event);
+  signal_bell(event);
   CHECK(wait_until(*r, [&] { return sink.count > 0; }));
   r->unwatch(key);
 }
@@ -652,7 +652,7 @@ TEST_CASE_TEMPLATE(
   bool heard = false;
   std::thread user([&] {
     heard = wait_until(*r, [&] { return sink.count == 1; });
-    ring(event);
+    signal_bell(event);
     heard = heard && wait_until(*r, [&] { return sink.count == 2; });
     r->unwatch(key);
   });

@@ -60,7 +60,7 @@ struct busy_loop {
         continue;
       listener_options of_server;
       connect_options of_client;
-      of_server.bells = of_client.bells = sys::bell_bit(kind);
+      of_client.bells = of_server.bells = sys::bell_bit(kind);
       channel_pair pair = co_await connected(*lp, of_server, of_client);
       lp->spawn(echo_on(std::move(pair.server)));
       channels.push_back(std::move(pair.client));

@@ -105,7 +105,7 @@ TEST_CASE_TEMPLATE("an undrained eventfd reports each of 1000 rings that wait fo
   std::thread ringer([&] {
     for (int i = 1; i <= 1000; ++i) {
       rung = i;
-      ring(event);
+      signal_bell(event);
       while (heard.load(std::memory_order_acquire) != i) heard.wait(i - 1);
     }
   });
@@ -129,7 +129,7 @@ TEST_CASE_TEMPLATE("rings in a burst may merge, but an event comes after the las
   std::thread ringer([&] {
     for (int i = 1; i <= 1000; ++i) {
       rung = i;
-      ring(event);
+      signal_bell(event);
     }
   });
   CHECK(wait_until(*r, [&] { return heard == 1000; }));
@@ -149,7 +149,7 @@ TEST_CASE_TEMPLATE("poll alone delivers every event that wait would", B, RINGBEL
   std::thread ringer([&] {
     for (int i = 1; i <= 100 && !stop; ++i) {
       rung = i;
-      ring(event);
+      signal_bell(event);
       while (heard != i && !stop) std::this_thread::yield();
     }
   });
@@ -173,7 +173,7 @@ TEST_CASE_TEMPLATE("a once watch fires once and frees its slot before the sink i
       [&] { CHECK_FALSE(r->watch(event.get(), event_read, watch_mode::once, inner, inner_key)); });
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::once, sink, key));
   CHECK(wait_until(*r, [&] { return inner.count > 0; }));
-  ring(event);
+  signal_bell(event);
   drain(*r);
   CHECK(sink.count == 1);
   CHECK(inner.count == 1);
@@ -206,8 +206,8 @@ TEST_CASE_TEMPLATE("a sink may end the watch of another event of the same batch,
   REQUIRE_FALSE(r->watch(one.get(), event_read, watch_mode::edge, sink_one, key_one));
   REQUIRE_FALSE(r->watch(two.get(), event_read, watch_mode::edge, sink_two, key_two));
   CHECK(wait_until(*r, [&] { return sink_one.count + sink_two.count > 0; }));
-  ring(one);
-  ring(two);
+  signal_bell(one);
+  signal_bell(two);
   drain(*r);
   CHECK(sink_one.count + sink_two.count == 1);
 }
@@ -245,7 +245,7 @@ TEST_CASE_TEMPLATE("of three watches on one handle each goes on when the others 
   drain(*r);
   for (const std::size_t end : {0u, 2u, 1u}) {
     for (auto& sink : sinks) sink.count = 0;
-    ring(event);
+    signal_bell(event);
     CHECK(wait_until(*r, [&] {
       for (std::size_t i = 0; i < 3; ++i)
         if (keys[i] && sinks[i].count == 0) return false;
@@ -494,7 +494,7 @@ TEST_CASE_TEMPLATE("closing after unwatch hangs up at once while 2000 other watc
     REQUIRE_FALSE(r->watch(events[i].get(), event_read, watch_mode::edge, others, keys[i]));
   REQUIRE_FALSE(r->watch(s.near.get(), event_read, watch_mode::edge, sink, key));
   drain(*r);
-  for (const auto& event : events) ring(event);
+  for (const auto& event : events) signal_bell(event);
   r->unwatch(key);
   s.near.reset();
   CHECK((poll_now(s.far.get(), POLLIN) & POLLHUP) != 0);

@@ -115,7 +115,7 @@ TEST_CASE_TEMPLATE("wait with a deadline in the past delivers what is there with
   watch_key key;
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sink, key));
   CHECK(r->wait(reactor::time_point::min()) == 0);
-  ring(event);
+  signal_bell(event);
   CHECK(r->wait(reactor::time_point::min()) == 1);
   r->unwatch(key);
 }
@@ -127,7 +127,7 @@ TEST_CASE_TEMPLATE("wait without a deadline sleeps until something happens", B, 
   recorder sink;
   watch_key key;
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sink, key));
-  std::thread ringer([&] { ring(event); });
+  std::thread ringer([&] { signal_bell(event); });
   CHECK(r->wait(reactor::time_point::max()) == 1);
   CHECK(sink.count == 1);
   ringer.join();
@@ -166,7 +166,7 @@ TEST_CASE_TEMPLATE("a foreign loop that sleeps on the pollable handle misses no 
   std::thread ringer([&] {
     for (int i = 1; i <= 300; ++i) {
       rung = i;
-      ring(event);
+      signal_bell(event);
       while (heard.load(std::memory_order_acquire) != i) heard.wait(i - 1);
     }
   });
@@ -189,7 +189,7 @@ TEST_CASE_TEMPLATE(
   r->arm(reactor::time_point::max());
   CHECK(poll_now(r->pollable(), POLLIN) == 0);
   for (int i = 1; i <= 3; ++i) {
-    ring(event);
+    signal_bell(event);
     CHECK(poll_now(r->pollable(), POLLIN, 60'000) == POLLIN);
     CHECK(r->poll() == 1);
     r->arm(reactor::time_point::max());
@@ -250,14 +250,14 @@ TEST_CASE_TEMPLATE("watches that began before a foreign loop asked for the handl
   REQUIRE_FALSE(r->watch(closing.near.get(), event_read, watch_mode::edge, ended, ended_key));
   if (r->has_futex()) REQUIRE_FALSE(r->watch_futex(word, 0, futex, futex_key));
   drain(*r);
-  ring(pending);
+  signal_bell(pending);
   if (r->has_futex()) CHECK(sys::futex_wake(word, 1, sys::futex_scope::shared) == 1);
 
   r->pollable();
   r->unwatch(ended_key);
   closing.near.reset();
   CHECK((poll_now(closing.far.get(), POLLIN) & POLLHUP) != 0);
-  ring(event);
+  signal_bell(event);
   REQUIRE(::send(s.far.get(), "x", 1, 0) == 1);
   CHECK(poll_until(*r, [&] {
     return edge.count > 0 && once.count > 0 && undelivered.count > 0 &&
@@ -284,7 +284,7 @@ TEST_CASE_TEMPLATE("each of 3000 watches hears the last of a flood of rings", B,
   drain(*r);
   for (int round = 1; round <= 3; ++round) {
     for (auto& sink : sinks) sink.count = 0;
-    for (const auto& event : events) ring(event), ring(event);
+    for (const auto& event : events) signal_bell(event), signal_bell(event);
     const auto all = [&] {
       return std::all_of(sinks.begin(), sinks.end(), [](const recorder& s) { return s.count > 0; });
     };
@@ -303,10 +303,10 @@ TEST_CASE_TEMPLATE("a watch survives 20,000 rings that nobody listened to", B, R
   watch_key key;
   REQUIRE_FALSE(r->watch(event.get(), event_read, watch_mode::edge, sink, key));
   drain(*r);
-  for (int i = 0; i < 20'000; ++i) ring(event), ++rung;
+  for (int i = 0; i < 20'000; ++i) signal_bell(event), ++rung;
   CHECK(wait_until(*r, [&] { return heard == rung; }));
   drain(*r);
-  ring(event), ++rung;
+  signal_bell(event), ++rung;
   CHECK(wait_until(*r, [&] { return heard == rung; }));
   r->unwatch(key);
 }
@@ -326,7 +326,7 @@ TEST_CASE_TEMPLATE(
   const std::size_t before = allocations;
   bool fine = true;
   for (int i = 0; i < 100; ++i) {
-    ring(event);
+    signal_bell(event);
     fine = fine && !r->watch(s.near.get(), event_write, watch_mode::once, sink, once);
     r->wait(clock_type::now() + patience);
     r->poll();
@@ -368,7 +368,7 @@ TEST_CASE_TEMPLATE(
   bool heard = false;
   std::thread user([&] {
     heard = wait_until(*r, [&] { return sink.count == 1; });
-    ring(event);
+    signal_bell(event);
     heard = heard && wait_until(*r, [&] { return sink.count == 2; });
     r->unwatch(key);
   });
@@ -414,7 +414,7 @@ TEST_CASE_TEMPLATE(
       drain(*r);
       if (foreign) r->arm(reactor::time_point::max());
     }).join();
-    ring(bell);
+    signal_bell(bell);
     REQUIRE(::write(s.far.get(), "x", 1) == 1);
     if (foreign) CHECK(poll_now(r->pollable(), POLLIN, 60'000) != 0);
     r->change_thread();
@@ -429,7 +429,7 @@ TEST_CASE_TEMPLATE(
       rung.count = 0;
     }).join();
     r->change_thread();
-    ring(bell);
+    signal_bell(bell);
     CHECK(wait_until(*r, [&] { return rung.count > 0; }));
     r->unwatch(key);
   }
@@ -467,7 +467,7 @@ TEST_CASE_TEMPLATE(
             r.reset();
             return 0;
           }) == 0);
-    ring(bell);
+    signal_bell(bell);
     REQUIRE(::write(s.far.get(), "x", 1) == 1);
     CHECK(wait_until(*r, [&] { return rung.count > 0 && heard.count > 0; }));
     r->unwatch(key);

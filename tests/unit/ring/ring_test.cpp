@@ -72,7 +72,7 @@ TEST_CASE("the bytes of a pad are given back with the record before it when that
   ring.move_to(ring_size - 256);
   REQUIRE(ring.send(100) == errc{});
   REQUIRE(ring.send(300) == errc{});
-  record first, second;
+  ring::record first, second;
   REQUIRE(ring.reader.peek(first) == errc{});
   const ring::position held = ring.reader.read();
   ring.reader.advance(first);
@@ -321,7 +321,7 @@ TEST_CASE("an empty express slot is not taken for the first record") {
 TEST_CASE("an express record that was looked at twice is the same") {
   one_way ring;
   REQUIRE(ring.send(20) == errc{});
-  record first, second;
+  ring::record first, second;
   REQUIRE(ring.reader.peek(first) == errc{});
   REQUIRE(ring.reader.peek(second) == errc{});
   CHECK(first.payload == second.payload);
