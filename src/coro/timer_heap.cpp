@@ -18,7 +18,7 @@ timer::time_point timer_heap::next() const noexcept {
 void timer_heap::add(timer& t, timer::time_point due) {
   if (t.heap_) t.heap_->remove(t);
   items_.push_back(&t);
-  // One that is added by a call of expire(now) becomes due just after `now`: so a timer that adds
+  // A timer that is added during expire(now) becomes due just after `now`. So a timer that adds
   // itself again and again cannot keep expire() from returning.
   t.due_ = due <= expiring_ ? expiring_ + timer::time_point::duration(1) : due;
   t.heap_ = this;

@@ -14,7 +14,7 @@ namespace ringbell {
 
 namespace detail {
 
-/// Awaits as `A` does, but hands out the result as it is.
+/// Awaits as the awaiter of `A` does, but returns its `result` without throwing.
 template <class A>
 class result_awaiter {
 public:
@@ -32,23 +32,29 @@ private:
   std::remove_reference_t<awaiter_t<A>> inner_;
 };
 
-/// Whether an awaitable knows its result without throwing it.
+/// True for an awaitable whose awaiter has `take_result()`, which returns the result instead of
+/// throwing an error.
 template <class A>
 concept has_take_result = requires(awaiter_t<A>& awaiter) { awaiter.take_result(); };
 
 }  // namespace detail
 
 /// `co_await as_result(x)` gives a `result<T>` where `co_await x` gives a `T` or throws
-/// `std::system_error`. For the awaitables of this library no exception is made on the way, and
-/// nothing is allocated.
+/// `std::system_error`.
+///
+/// For the awaitables of this library no exception is thrown on the way, and nothing is allocated.
+/// Errors: those of `x`, in the result.
+/// Thread-safety: as `x`.
+/// Cancellation: as `x`.
 template <class A>
   requires detail::has_take_result<A>
 [[nodiscard]] detail::awaitable<detail::result_awaiter<A>, A> as_result(A awaitable) {
   return detail::awaitable<detail::result_awaiter<A>, A>(std::move(awaitable));
 }
 
-/// The same for tasks and other awaitables: catches `std::system_error` and takes its code; other
-/// exceptions pass through. Allocates a frame.
+/// The same for tasks and other awaitables: it catches `std::system_error` and returns its code.
+/// Other exceptions pass through.
+/// Allocates one coroutine frame.
 template <class A>
   requires(!detail::has_take_result<A>)
 task<result<detail::await_result_t<A>>> as_result(A awaitable) {

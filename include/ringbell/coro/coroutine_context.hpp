@@ -9,24 +9,27 @@
 
 namespace ringbell {
 
-/// What a coroutine knows of its surroundings: what resumes it, and the token that asks it to stop.
-/// A `task` hands its own to every task that it awaits, so cancellation reaches the innermost wait.
-/// (The loop that runs a coroutine is `loop::current()` there.)
+/// What a coroutine knows of its surroundings: the scheduler that resumes it, and the token that
+/// asks it to stop. A `task` passes its context to every task that it awaits, so a stop request
+/// reaches the innermost wait. (In a coroutine, `loop::current()` is the loop that runs it.)
+///
+/// Thread-safety: a plain value; what it refers to belongs to the loop's thread.
+/// Lifetime: valid as long as the loop and the stop source are.
 struct coroutine_context {
   coroutine_context() noexcept = default;
   explicit coroutine_context(detail::scheduler* resumed_by, inplace_stop_token token = {}) noexcept
       : scheduler(resumed_by), stop(token) {}
 
-  /// The loop; null when none runs the coroutine.
+  /// The loop; null when no loop runs the coroutine.
   detail::scheduler* scheduler = nullptr;
   inplace_stop_token stop;
 };
 
 namespace detail {
 
-/// The context of a suspended coroutine: its promise's `context()` when it has one (as `task`'s
-/// promise does), else the loop that is running on this thread, without a stop token. So ringbell's
-/// awaitables also work in coroutine types of your own.
+/// The context of a suspended coroutine. When its promise has a `context()`, as `task`'s promise
+/// does, it is that. Otherwise it is the loop that runs on this thread, without a stop token. So
+/// ringbell's awaitables also work in coroutine types of your own.
 template <class Promise>
 coroutine_context coroutine_context_of(std::coroutine_handle<Promise> h) noexcept {
   if constexpr (requires {
@@ -54,8 +57,8 @@ private:
 
 }  // namespace detail
 
-/// `co_await current_context()` gives the coroutine's own context, with the token that asks it to
-/// stop. Never suspends.
+/// `co_await current_context()` gives the context of the awaiting coroutine, with the token that
+/// asks it to stop. Never suspends.
 [[nodiscard]] inline detail::context_awaiter current_context() noexcept {
   return detail::context_awaiter();
 }

@@ -17,8 +17,8 @@
 
 namespace ringbell {
 
-/// A nursery: starts tasks, asks them to stop, and waits for them to end. Its children run with its
-/// stop token, which is linked to the parent's.
+/// A group of tasks (a nursery): it starts tasks, asks them to stop, and waits for them to end. The
+/// children run with the scope's stop token, which is linked to the parent's.
 ///
 ///     scope clients{lp, (co_await current_context()).stop};
 ///     clients.spawn(session(...));
@@ -26,56 +26,60 @@ namespace ringbell {
 ///     clients.request_stop();
 ///     co_await clients.join();
 ///
-/// Failures. A child's exception stops neither its siblings nor the scope. With `on_error` each is
-/// handed to the handler, and join() throws none. Without it the first is kept, and join() throws
-/// it; when no coroutine waits in join() at that moment, it is also printed to stderr, once for
-/// each scope, with its text and the scope's name, so that it does not vanish. All are counted
-/// (`failures`). A child that ends by `errc::cancelled` after a stop was requested has done as it
-/// was asked: that is no failure.
+/// A child's exception stops neither its siblings nor the scope. With `on_error`, each exception is
+/// passed to the handler, and join() throws none of them. Without it, the first exception is kept,
+/// and join() throws it. When no coroutine waits in join() at that moment, the exception is also
+/// printed to stderr, with its text and the scope's name, so that it does not vanish. This happens
+/// at most once for each scope. `failures()` counts all of them. A child that ends by
+/// `errc::cancelled` after a stop was requested has not failed.
 ///
-/// Destruction without join() requests a stop, then destroys the children that are still suspended,
-/// whatever they wait for. Not to be destroyed by one of its own children, nor while somebody waits
-/// in join().
+/// Destruction without join() requests a stop, and then destroys the children that are still
+/// suspended, whatever they wait for.
 ///
-/// Thread-safety: none; the loop's thread. Lifetime: the parent's stop source outlives the scope. A
-/// scope that outlives its loop has no children any more, and takes none.
+/// Thread-safety: none; everything happens on the loop's thread.
+/// Lifetime: the parent's stop source must outlive the scope. The scope must not be destroyed by
+/// one of its own children, nor while a coroutine waits in join(). A scope that outlives its loop
+/// has no children any more, and accepts none.
 class scope {
 public:
   explicit scope(detail::scheduler& lp, inplace_stop_token parent = {}) noexcept
       : children_(lp, parent) {}
-  /// The same with a name, which is printed beside a failure that no handler hears of. Must stay:
-  /// usually it is a literal.
+  /// The same with a name, which is printed with a failure that no handler receives.
+  /// Lifetime: the characters of `name` must outlive the scope. Usually it is a literal.
   scope(detail::scheduler& lp, std::string_view name, inplace_stop_token parent = {}) noexcept
       : children_(lp, parent) {
     children_.name = name;
   }
 
-  /// Starts a task; it begins on the loop's next turn. Allocates nothing. Throws `errc::closed`
-  /// when the scope has outlived its loop.
+  /// Starts a task, which begins on the loop's next turn. Allocates nothing.
+  /// Errors: throws `errc::closed` when the scope has outlived its loop, and `std::logic_error`
+  /// when the task has no coroutine.
   void spawn(task<void> child) {
     if (children_.loop_has_gone)
       throw std::system_error(errc::closed, "ringbell: the loop of this scope has gone");
     children_.spawn(std::move(child));
   }
-  /// Asks all children, also those spawned later, to stop. False when that was done before.
+  /// Asks all children to stop, including those that are spawned later. Returns false when a stop
+  /// was requested before.
   bool request_stop() noexcept { return children_.request_stop(); }
   inplace_stop_token stop_token() noexcept { return children_.stop_token(); }
-  /// How many children have not ended.
+  /// The number of children that have not ended.
   std::size_t size() const noexcept { return children_.size(); }
-  /// How many children have failed, since the scope was made.
+  /// The number of children that have failed.
   std::size_t failures() const noexcept { return children_.failures; }
 
-  /// Is called with what leaves a child, on the loop's thread, in place of keeping it. Must not
-  /// throw.
+  /// Sets a handler that is called with each exception that leaves a child. It is called on the
+  /// loop's thread, and must not throw. Exceptions that it receives are not kept for join().
   void on_error(std::function<void(std::exception_ptr)> handler) {
     children_.handler = std::move(handler);
   }
 
   class join_awaiter;
-  /// Waits until all children have ended, also those spawned meanwhile; then throws the first kept
-  /// exception, once.
-  /// Cancellation: passed on to the children; once they have ended, `errc::cancelled` unless one of
-  /// them failed. Throws also `errc::wrong_loop`.
+  /// Waits until all children have ended, including those that are spawned meanwhile.
+  /// Errors: throws the first exception that was kept, once; `errc::wrong_loop` in a coroutine of
+  /// another loop.
+  /// Cancellation: passed on to the children. Once they have ended, join() throws
+  /// `errc::cancelled`, unless it has a kept exception to throw.
   auto join() noexcept { return detail::awaitable<join_awaiter, scope*>(this); }
 
 private:

@@ -52,11 +52,14 @@ using sleep_awaitable = awaitable<sleep_awaiter, std::chrono::steady_clock::time
 
 }  // namespace detail
 
-/// Suspends until `when`, on the loop of the awaiting coroutine; at least until the loop's next
-/// turn. Never wakes early. Late by what the loop is busy with, and by the timer slack of the
-/// kernel (50 us by default). At the end of time (`time_point::max()`): until cancelled.
-/// Cancellation: `errc::cancelled`, on the next turn. Errors: none else. Allocates nothing, once
-/// the loop has had as many timers.
+/// Suspends until `when`, on the loop of the awaiting coroutine, and at least until the loop's next
+/// turn. With `time_point::max()` it suspends until it is cancelled.
+///
+/// It never ends early. It ends late by as long as the loop is busy, and by the kernel's timer
+/// slack (50 us by default). Allocates nothing, unless the loop has more timers than ever before.
+/// Errors: throws `std::logic_error` in a coroutine that no loop runs; no others.
+/// Thread-safety: none; the loop's thread.
+/// Cancellation: `errc::cancelled`, on the loop's next turn.
 template <class Duration>
 detail::sleep_awaitable sleep_until(
     std::chrono::time_point<std::chrono::steady_clock, Duration> when) noexcept {
@@ -64,15 +67,17 @@ detail::sleep_awaitable sleep_until(
       std::chrono::steady_clock::time_point(time_limit(when.time_since_epoch())));
 }
 
-/// Suspends for `d`, counted from this call; when it is negative, as for none. Else as
+/// Suspends for `d`, counted from this call. A negative duration counts as zero. Otherwise as
 /// `sleep_until`.
 inline detail::sleep_awaitable sleep_for(time_limit d) noexcept {
   return detail::sleep_awaitable(detail::from_now(d));
 }
 
-/// Suspends until everything else that is ready now has run. For long computations that share the
-/// loop. Suspends and returns whether or not a stop was requested: ask `current_context()` for
-/// that.
+/// Suspends until all other coroutines that are ready now have run. Meant for long computations
+/// that share the loop.
+/// Errors: throws `std::logic_error` in a coroutine that no loop runs.
+/// Thread-safety: none; the loop's thread.
+/// Cancellation: none. It returns even when a stop was requested; ask `current_context()` for that.
 [[nodiscard]] inline detail::yield_awaiter yield() noexcept { return detail::yield_awaiter(); }
 
 }  // namespace ringbell

@@ -12,7 +12,7 @@ class inplace_stop_source;
 
 namespace detail {
 
-/// What a stop source keeps of a registered callback: a link and a function. Lives inside the
+/// What a stop source keeps of a registered callback: a link and a function. It lives inside the
 /// `inplace_stop_callback`.
 struct stop_node {
   using function = void (*)(stop_node&) noexcept;
@@ -22,21 +22,25 @@ struct stop_node {
 
   function call;
   stop_node* next = nullptr;
-  stop_node** link = nullptr;  // the pointer that points here; null when not registered
+  // The pointer that points to this node; null when it is not registered.
+  stop_node** link = nullptr;
 };
 
 }  // namespace detail
 
-/// Asks work to stop. In the shape of P2300's `inplace_stop_source` (it must outlive its tokens and
-/// callbacks; nothing is allocated), but for one thread: all of it belongs to the loop's thread.
-/// From another thread, `loop.post` the request.
+/// Asks work to stop. It has the interface of P2300's `inplace_stop_source`, but is for one thread.
+///
+/// Thread-safety: none; it belongs to the loop's thread, with all its tokens and callbacks. From
+/// another thread, send the request through `loop::post`.
+/// Lifetime: it must outlive its tokens and callbacks. Nothing is allocated.
 class inplace_stop_source {
 public:
   inplace_stop_source() noexcept = default;
   inplace_stop_source(const inplace_stop_source&) = delete;
   inplace_stop_source& operator=(const inplace_stop_source&) = delete;
 
-  /// Requests the stop: runs every registered callback, once. False when it was requested before.
+  /// Requests the stop: calls every registered callback, once. Returns false when a stop was
+  /// requested before.
   bool request_stop() noexcept;
   bool stop_requested() const noexcept { return requested_; }
   inplace_stop_token get_token() noexcept;
@@ -50,8 +54,11 @@ private:
   bool requested_ = false;
 };
 
-/// Sees whether a stop was requested. Copyable, two words at most; a default-constructed token is
-/// never stopped.
+/// Tells whether a stop was requested. It is copyable, and two words at most. A default-constructed
+/// token is never stopped.
+///
+/// Thread-safety: none; the loop's thread.
+/// Lifetime: its `inplace_stop_source` must outlive it.
 class inplace_stop_token {
 public:
   inplace_stop_token() noexcept = default;
@@ -68,8 +75,11 @@ private:
   inplace_stop_source* source_ = nullptr;
 };
 
-/// Calls `f()` when a stop is requested: at once, when it already was. Destruction deregisters;
-/// also from within `f` itself. `F` must not throw.
+/// Calls `f()` when a stop is requested; at once, when it already was. `F` must not throw.
+/// Destruction deregisters the callback; `f` itself may destroy it.
+///
+/// Thread-safety: none; the loop's thread.
+/// Lifetime: its `inplace_stop_source` must outlive it.
 template <class F>
 class inplace_stop_callback : private detail::stop_node {
 public:
@@ -106,7 +116,7 @@ inline void inplace_stop_source::add(detail::stop_node& node) noexcept {
 inline bool inplace_stop_source::request_stop() noexcept {
   if (requested_) return false;
   requested_ = true;
-  // Each node is unlinked before its call, so the call may destroy it, or any other callback.
+  // Each node is unlinked before its call, so the call may destroy this callback or any other.
   while (detail::stop_node* node = callbacks_) {
     callbacks_ = node->next;
     if (callbacks_) callbacks_->link = &callbacks_;

@@ -15,19 +15,23 @@ namespace detail {
 struct task_access;
 }
 
-/// A coroutine that computes a `T` (or void, or a reference) and is awaited at most once. Lazy: it
-/// begins when it is awaited, spawned or given to `loop::run`. It hands its `coroutine_context` to
-/// every task that it awaits, so all of them share a loop and a stop token.
+/// A coroutine that computes a `T` (or void, or a reference) and is awaited at most once. It is
+/// lazy: it begins when it is awaited, spawned or passed to `loop::run`. It passes its
+/// `coroutine_context` to every task that it awaits, so all of them share a loop and a stop token.
 ///
-/// An exception that leaves the coroutine is thrown where it is awaited. Destroying a task that has
-/// not ended destroys its frame, and with it whatever it awaits: every wait of this library
-/// deregisters itself. Not to be destroyed by the coroutine that it is.
+/// Destroying a task that has not ended destroys its frame, and with it whatever it awaits: every
+/// wait of this library deregisters itself.
 ///
-/// Thread-safety: none; all of it happens on the loop's thread. Lifetime: arguments passed by
-/// reference must outlive the task. Stack: a loop of awaits takes no more than one of them, and a
-/// chain of tasks that await each other no more than 32 of them, however long it is, at each level
-/// of optimization and under sanitizers. (Each 32nd task of a chain begins, and ends, on a coming
+/// A loop of awaits needs no more stack than one await. A chain of tasks that await each other
+/// needs no more stack than 32 of them, however long it is. This holds at each level of
+/// optimization and under sanitizers. (Every 32nd task of a chain begins, and ends, on a coming
 /// turn of the loop.)
+///
+/// Errors: an exception that leaves the coroutine is thrown where the task is awaited.
+/// Thread-safety: none; everything happens on the loop's thread.
+/// Cancellation: a stop request reaches the innermost wait, which throws `errc::cancelled`.
+/// Lifetime: arguments passed by reference must outlive the task. The coroutine must not destroy
+/// its own task.
 template <class T>
 class [[nodiscard]] task {
 public:
@@ -44,17 +48,17 @@ public:
   }
   ~task() { reset(); }
 
-  /// Whether there is a coroutine: false once it was moved from, awaited or spawned.
+  /// Whether there is a coroutine. False after the task was moved from, awaited or spawned.
   explicit operator bool() const noexcept { return static_cast<bool>(frame_); }
 
   class awaiter;
-  /// Throws `std::logic_error` when there is no coroutine.
+  /// Awaits the task. Throws `std::logic_error` when there is no coroutine.
   awaiter operator co_await() && {
     require_coroutine();
     return awaiter(std::move(*this));
   }
   awaiter operator co_await() & =
-      delete;  // a task is awaited once, and given away for that: co_await std::move(t)
+      delete;  // a task is awaited once, as an rvalue: co_await std::move(t)
 
 private:
   friend promise_type;
@@ -74,7 +78,7 @@ private:
   frame frame_;
 };
 
-/// What `co_await` makes of a task: owns it until it has ended.
+/// The awaiter of a task. It owns the task until the await has ended.
 template <class T>
 class task<T>::awaiter {
 public:
@@ -93,9 +97,9 @@ private:
 
 namespace detail {
 
-/// How loops and nurseries get at a task's frame.
+/// Gives loops and nurseries access to a task's frame.
 struct task_access {
-  /// Both throw `std::logic_error` when there is no coroutine.
+  /// Both functions throw `std::logic_error` when there is no coroutine.
   template <class T>
   static std::coroutine_handle<task_promise<T>> frame(const task<T>& t) {
     t.require_coroutine();

@@ -19,7 +19,7 @@ namespace ringbell {
 
 namespace detail {
 
-/// A stop source that a timer fires, linked to the token around it.
+/// A stop source that a timer triggers, and that is linked to the stop token of the context.
 class deadline : private timer {
 public:
   deadline(const coroutine_context& context, timer::time_point due)
@@ -27,7 +27,7 @@ public:
     scheduler_access::add_timer(*context.scheduler, *this, due);
   }
   inplace_stop_token token() noexcept { return stop_.get_token(); }
-  /// Whether it was the timer that requested the stop.
+  /// Whether the timer has requested the stop.
   bool passed() const noexcept { return passed_; }
 
 private:
@@ -40,8 +40,8 @@ private:
   bool passed_ = false;
 };
 
-/// Gives the awaiting task another stop token, for all that it awaits from then on: so a timeout
-/// needs no frame beside its own.
+/// Gives the awaiting task another stop token, which is passed to everything that it awaits from
+/// then on. So a timeout needs no frame other than its own.
 class adopt_stop_token {
 public:
   explicit adopt_stop_token(inplace_stop_token token) noexcept : token_(token) {}
@@ -59,12 +59,16 @@ private:
 
 }  // namespace detail
 
-/// Awaits a task or another awaitable for at most `limit`, counted from when this is awaited: then
-/// asks it to stop, waits until it has ended, and throws `errc::timed_out`. A value that arrives in
-/// spite of the stop is given, not lost; an exception other than `errc::cancelled` is thrown as it
-/// is. Timeouts nest: each reports its own. A limit that is negative or zero asks at the loop's
-/// next turn.
-/// Cancellation: passed on. Allocates one frame.
+/// Awaits a task or another awaitable for at most `limit`, counted from when the timeout is
+/// awaited. After that it asks the awaitable to stop, waits until it has ended, and throws
+/// `errc::timed_out`. A limit that is negative or zero asks it to stop at the loop's next turn.
+/// Timeouts nest: each reports only its own.
+///
+/// A value that arrives in spite of the stop request is returned, not lost. Allocates one frame.
+/// Errors: `errc::timed_out`. An exception of the awaitable other than `errc::cancelled` is thrown
+/// unchanged.
+/// Thread-safety: none; the loop's thread.
+/// Cancellation: passed on to the awaitable.
 template <class A>
 task<detail::await_result_t<A>>(timeout)(time_limit limit, A awaitable) {
   const coroutine_context context = co_await current_context();

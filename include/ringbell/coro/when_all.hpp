@@ -48,7 +48,7 @@ task<void> store_result(A awaitable, std::optional<T>& into) {
   }
 }
 
-// A plain function: g++ 12 trips over parameter packs within coroutines.
+// This is a plain function because g++ 12 mishandles parameter packs within coroutines.
 template <class... A, std::size_t... I>
 void start_all(all_nursery& children, std::tuple<A...>& awaitables,
                std::tuple<std::optional<stored_result_t<A>>...>& values,
@@ -78,21 +78,23 @@ task<std::tuple<stored_result_t<A>...>> all_of(std::tuple<A...> awaitables) {
 
 }  // namespace detail
 
-/// Awaits all at the same time, tasks or other awaitables; gives a tuple of what they give, with
-/// std::monostate for void.
+/// Awaits all arguments at the same time. They are tasks or other awaitables. The result is a tuple
+/// of their results, with `std::monostate` for void and `std::reference_wrapper` for a reference.
 ///
-/// They begin in order, at once. When one throws, the others are asked to stop (those that have not
-/// begun are destroyed), and once they have ended the first exception is thrown. Cancellation:
-/// passed on to all; the first that reports it makes it the result. Allocates one frame and one for
-/// each argument.
+/// They begin at once, in order. Allocates one frame, and one more for each argument.
+/// Errors: when one throws, the others are asked to stop, and those that have not begun are
+/// destroyed. Once all have ended, the first exception is thrown.
+/// Thread-safety: none; the loop's thread.
+/// Cancellation: passed on to all. The result is `errc::cancelled` when one of them reports it
+/// before any other exception.
 template <class... A>
   requires(sizeof...(A) > 0)
 auto when_all(A... awaitables) {
   return detail::all_of(std::tuple<A...>(std::move(awaitables)...));
 }
 
-/// Awaits any number of tasks at the same time, and gives their values in the same order. Else as
-/// above.
+/// Awaits any number of tasks at the same time. The result has their values in the order of the
+/// tasks. Otherwise as above.
 template <class T>
   requires(!std::is_void_v<T>)
 task<std::vector<T>> when_all(std::vector<task<T>> tasks) {

@@ -16,8 +16,10 @@
 
 namespace ringbell {
 
-/// Which of several awaitables ended first, and what it gave: std::monostate for void,
-/// std::reference_wrapper for a reference.
+/// Tells which of several awaitables ended first, and holds its result: `std::monostate` for void,
+/// `std::reference_wrapper` for a reference.
+///
+/// Thread-safety: as the value's.
 template <class... T>
 class any_result {
 public:
@@ -25,9 +27,9 @@ public:
   explicit any_result(std::in_place_index_t<I> which, Args&&... args)
       : value_(which, std::forward<Args>(args)...) {}
 
-  /// Its position among the arguments.
+  /// The position of the first one among the arguments.
   std::size_t index() const noexcept { return value_.index(); }
-  /// Its value. Throws `std::bad_variant_access` when another one was first.
+  /// The value of argument `I`. Throws `std::bad_variant_access` when another argument ended first.
   template <std::size_t I>
   auto& get() & {
     return std::get<I>(value_);
@@ -59,8 +61,8 @@ public:
   ~any_nursery() { clear(); }
 
   bool decided() const noexcept { return decided_; }
-  /// Called by a child that has a value: whether it is the first to end. The others are then asked
-  /// to stop.
+  /// Called by a child that has ended. Returns true for the first one, and then asks the others to
+  /// stop.
   bool wins() noexcept {
     if (std::exchange(decided_, true)) return false;
     request_stop();
@@ -113,15 +115,19 @@ task<any_result<stored_result_t<A>...>> any_of(std::tuple<A...> awaitables) {
 
 }  // namespace detail
 
-/// Awaits several at the same time, tasks or other awaitables, and gives an `any_result` of the
-/// first that ends; when that one throws, throws the same.
+/// Awaits all arguments at the same time, and returns an `any_result` of the first one that ends.
+/// The arguments are tasks or other awaitables.
 ///
-/// They begin in order, at once; once one has ended no other begins. The losers are asked to stop
-/// and waited for: nothing runs on when this returns, and references to locals stay good. An
-/// awaitable of this library that loses has consumed nothing: a message is never taken from a
-/// channel and dropped. What a losing task has done until its next wait is done, and its value is
-/// dropped.
-/// Cancellation: passed on to all. Allocates one frame and one for each argument that began.
+/// They begin at once, in order. Once one has ended, no other begins. The losers are asked to stop
+/// and are waited for, so nothing is still running when this returns, and references to local
+/// variables stay valid. Allocates one frame, and one more for each argument that began.
+///
+/// An awaitable of this library that loses has consumed nothing: a message is never taken from a
+/// channel and dropped. A losing task keeps the effects that it has had until its next wait, and
+/// its value is dropped.
+/// Errors: when the first one that ends throws, its exception is thrown.
+/// Thread-safety: none; the loop's thread.
+/// Cancellation: passed on to all.
 template <class... A>
   requires(sizeof...(A) > 0)
 auto when_any(A... awaitables) {

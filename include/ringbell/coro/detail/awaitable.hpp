@@ -12,9 +12,10 @@
 
 namespace ringbell::detail {
 
-/// What the functions of this library return to be awaited: how to make the awaiter, not the
-/// awaiter. An awaiter cannot move once it is linked into lists; this can, so it can be handed to
-/// `as_result`, `timeout`, `when_all` and `when_any`. Awaited at most once.
+/// What the functions of this library return to be awaited. It holds the arguments of an awaiter,
+/// not the awaiter itself: an awaiter cannot move once it is linked into lists. An awaitable can,
+/// so it can be passed to `as_result`, `timeout`, `when_all` and `when_any`. It is awaited at most
+/// once.
 template <class Awaiter, class... Args>
 class [[nodiscard]] awaitable {
 public:
@@ -23,13 +24,13 @@ public:
     return std::apply([](Args&... args) { return Awaiter(std::move(args)...); }, args_);
   }
   Awaiter operator co_await() & =
-      delete;  // an operation is awaited once, and given away for that: co_await std::move(op)
+      delete;  // an operation is awaited once, as an rvalue: co_await std::move(op)
 
 private:
   std::tuple<Args...> args_;
 };
 
-/// The awaiter of something that can be awaited; a prvalue when it is made by `operator co_await`.
+/// The awaiter of an awaitable; a prvalue when `operator co_await` makes it.
 template <class A>
 decltype(auto) get_awaiter(A&& a) {
   if constexpr (requires { std::forward<A>(a).operator co_await(); })
@@ -43,12 +44,12 @@ decltype(auto) get_awaiter(A&& a) {
 template <class A>
 using awaiter_t = decltype(get_awaiter(std::declval<A>()));
 
-/// What `co_await std::move(a)` gives.
+/// The type of `co_await std::move(a)`.
 template <class A>
 using await_result_t = decltype(std::declval<awaiter_t<A>&>().await_resume());
 
-/// The same as something that can be stored: void as std::monostate, a reference as
-/// std::reference_wrapper.
+/// The type in which a result of type `T` can be stored: `std::monostate` for void,
+/// `std::reference_wrapper` for a reference.
 template <class T>
 struct stored {
   using type = T;

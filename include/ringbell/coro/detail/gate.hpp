@@ -10,18 +10,21 @@
 
 namespace ringbell::detail {
 
-/// Shut until it is opened, once and for all: whoever waits for it then goes on. One thread.
+/// A one-shot event. It is shut until open() is called, and then stays open; the coroutines that
+/// wait for it go on.
+/// Thread-safety: none; one thread.
 class gate {
 public:
   class awaiter;
   bool is_open() const noexcept { return open_; }
   void open() noexcept;
+  /// Waits until the gate is open.
   /// Cancellation: `errc::cancelled`.
   awaitable<awaiter, gate*> wait() noexcept;
 
 private:
-  /// Of a list of its own: who is linked as a ready_node counts as scheduled, and a stop could not
-  /// wake him.
+  /// The waiters have a list and links of their own. A waiter that is linked by its ready_node
+  /// counts as scheduled, and a stop request could not wake it.
   struct link : list_node<link> {};
   list<link> waiting_;
   bool open_ = false;

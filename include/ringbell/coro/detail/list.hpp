@@ -5,8 +5,8 @@
 
 namespace ringbell::detail {
 
-/// A link of an intrusive doubly-linked list. Destroying or unlinking a node takes it out of
-/// whatever list it is in. Not movable.
+/// A link of an intrusive doubly-linked list. Unlinking or destroying a node takes it out of its
+/// list. Not movable.
 template <class Tag>
 class list_node {
 public:
@@ -30,7 +30,8 @@ private:
   list_node* prev_ = nullptr;
 };
 
-/// An intrusive doubly-linked list of `T`s, which derive from `list_node<Tag>`. Owns nothing.
+/// An intrusive doubly-linked list of `T`s, which derive from `list_node<Tag>`. The list does not
+/// own its items.
 template <class T, class Tag = T>
 class list {
 public:
@@ -44,11 +45,12 @@ public:
   }
 
   bool empty() const noexcept { return head_.next_ == &head_; }
-  // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.UndefReturn): the list is a ring, and its links never null
+  // The list is a ring: its links are never null.
+  // NOLINTNEXTLINE(clang-analyzer-core.uninitialized.UndefReturn)
   T& front() noexcept { return static_cast<T&>(*head_.next_); }
   void push_back(T& item) noexcept { insert_before(head_, item); }
   void push_front(T& item) noexcept { insert_before(*head_.next_, item); }
-  /// Moves everything of `other` to the end of this list.
+  /// Moves all items of `other` to the end of this list.
   void append(list& other) noexcept {
     if (other.empty()) return;
     node* first = other.head_.next_;
@@ -59,7 +61,7 @@ public:
     last->next_ = &head_;
     head_.prev_ = last;
   }
-  /// Calls `f(T&)` for each; `f` may unlink the item that it is given, and no other.
+  /// Calls `f(T&)` for each item. `f` may unlink the item that it is given, but no other.
   template <class F>
   void for_each(F f) {
     for (node* n = head_.next_; n != &head_;) {

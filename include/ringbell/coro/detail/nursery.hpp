@@ -14,7 +14,7 @@
 
 namespace ringbell::detail {
 
-/// Forwards a stop request.
+/// A stop callback that requests a stop of another stop source.
 class stop_link {
 public:
   explicit stop_link(inplace_stop_source& to) noexcept : to_(to) {}
@@ -24,9 +24,9 @@ private:
   inplace_stop_source& to_;
 };
 
-/// Tasks that somebody waits for together: what `scope`, `when_all` and `when_any` are made of. The
-/// children share a stop source that is linked to the parent's token. The derived class says what a
-/// failure means, and must clear() in its destructor.
+/// A group of tasks that are waited for together: the base of `scope`, `when_all` and `when_any`.
+/// The children share a stop source, which is linked to the parent's token. The derived class
+/// decides what a failure means, and must call clear() in its destructor.
 class nursery : private task_owner {
 public:
   nursery(scheduler& home, inplace_stop_token parent) noexcept
@@ -34,9 +34,9 @@ public:
   nursery(const nursery&) = delete;
   nursery& operator=(const nursery&) = delete;
 
-  /// Begins on the loop's next turn.
+  /// Adds a child that begins on the loop's next turn.
   void spawn(task<void> child) { scheduler_access::schedule(home_, adopt(child).start()); }
-  /// Begins at once, within this call; may have ended when it returns.
+  /// Adds a child that begins at once, within this call. It may have ended when the call returns.
   void start(task<void> child) { adopt(child).frame().resume(); }
 
   bool request_stop() noexcept { return stop_.request_stop(); }
@@ -55,7 +55,7 @@ protected:
   }
   const scheduler& home() const noexcept { return home_; }
   virtual void failed(std::exception_ptr error) noexcept = 0;
-  /// Whether somebody waits until no child is left.
+  /// Whether a coroutine waits until no child is left.
   bool awaited() const noexcept { return !joiners_.empty(); }
 
 private:
@@ -86,8 +86,8 @@ private:
   task_list children_;
 };
 
-/// Waits until no child is left. Does not look at the awaiting coroutine's stop token: the
-/// nursery's children do.
+/// Waits until no child is left. It ignores the stop token of the awaiting coroutine: the children
+/// receive that stop request.
 class nursery::end_awaiter : public ready_node {
 public:
   explicit end_awaiter(nursery& n) noexcept : nursery_(n) {}

@@ -9,24 +9,25 @@
 
 namespace ringbell::detail {
 
-/// What belongs to a loop and may outlive it. Linked into the loop's list of them.
+/// An object that belongs to a loop and may outlive it. The loop keeps a list of its residents.
 class resident : public list_node<resident> {
 public:
-  /// The loop is going: lets go of all that it has there, while it is there. Called once, on the
-  /// thread that destroys the loop; may destroy other residents.
+  /// Tells the object that its loop is being destroyed: it releases everything that it has there
+  /// while the loop still exists. Called once, on the thread that destroys the loop. May destroy
+  /// other residents.
   virtual void loop_gone() noexcept = 0;
 
 protected:
   ~resident() = default;
 };
 
-/// Whether what belongs to `home` may be awaited in a coroutine of `context`. (One that is run by
-/// no loop may await what names a loop of its own.)
+/// Whether a coroutine of `context` may await an object that belongs to `home`. (A coroutine that
+/// no loop runs may await an object that names its own loop.)
 inline bool at_home(const coroutine_context& context, const scheduler& home) noexcept {
   return !context.scheduler || context.scheduler == &home;
 }
 
-/// The same for coroutines. Throws `errc::wrong_loop`.
+/// Throws `errc::wrong_loop` unless at_home().
 inline void require_home(const coroutine_context& context, const scheduler& home) {
   if (!at_home(context, home)) throw std::system_error(errc::wrong_loop);
 }

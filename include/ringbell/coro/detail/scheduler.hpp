@@ -10,9 +10,9 @@ namespace ringbell::detail {
 class resident;
 struct scheduler_access;
 
-/// What a coroutine needs of the loop that runs it: to be resumed on a coming turn, or at a time.
-/// `loop` is the one class that derives from it; so tasks, timers and scopes know nothing of
-/// handles and kernels.
+/// The part of a loop that a coroutine needs: it resumes the coroutine on a coming turn or at a
+/// given time. `loop` is the only class that derives from it. So tasks, timers and scopes know
+/// nothing of handles and kernels.
 class scheduler {
 public:
   scheduler(const scheduler&) = delete;
@@ -22,8 +22,9 @@ protected:
   scheduler() noexcept = default;
   virtual ~scheduler() = default;
 
-  /// Something was started or completed. From outside of a run, while a foreign loop polls the
-  /// armed native handle, it must hear of it.
+  /// Called when an operation was started or completed. When this happens outside of a run, while a
+  /// foreign loop polls the armed native handle, the handle must become readable: nudge() sees to
+  /// that.
   void changed() noexcept {
     if (armed_) nudge();
   }
@@ -31,7 +32,7 @@ protected:
 
   ready_list ready_;
   int budget_ = 0;  // synchronous completions left to the running coroutine before it must yield
-  bool armed_ = false;  // control is with a foreign loop that polls the native handle
+  bool armed_ = false;  // a foreign loop has control, and polls the native handle
   timer_heap timers_;
   list<resident> residents_;
 
@@ -39,33 +40,34 @@ private:
   friend struct scheduler_access;
 };
 
-/// What ringbell's own awaitables may do with a scheduler. All on its thread.
+/// What ringbell's own awaitables may do with a scheduler. Everything is called on its thread.
 struct scheduler_access {
-  /// The one that is running on this thread; null outside of one.
+  /// The scheduler that is running on this thread; null when none is.
   static scheduler* current() noexcept;
-  /// Makes `s` the running one; gives the one before.
+  /// Makes `s` the running scheduler of this thread. Returns the previous one.
   static scheduler* exchange_current(scheduler* s) noexcept;
 
-  /// Queues a suspended coroutine; it runs on a coming turn. No effect when it is queued already.
+  /// Queues a suspended coroutine, which runs on a coming turn. Has no effect when it is already
+  /// queued.
   static void schedule(scheduler& s, ready_node& node) noexcept {
     if (!node.linked()) s.ready_.push_back(node);
     s.changed();
   }
   /// Whether a coroutine may complete an await without suspending. False now and then, so that a
-  /// channel that always has a message lets the others, and the timers, have their turn: then
-  /// suspend and schedule().
+  /// channel that always has a message does not keep other coroutines and the timers from running.
+  /// When it is false, suspend and call schedule().
   static bool may_continue(scheduler& s) noexcept { return --s.budget_ > 0; }
-  /// What may_continue() counts, for objects that keep a pointer to it.
+  /// The count that may_continue() decrements, for objects that keep a pointer to it.
   static int& budget_of(scheduler& s) noexcept { return s.budget_; }
 
-  /// `t.due()` is then `due`, whether or not it was pending before. Throws `std::bad_alloc`.
+  /// Sets `t` to expire at `due`, whether or not it was pending before. Throws `std::bad_alloc`.
   static void add_timer(scheduler& s, timer& t, timer::time_point due) {
     s.timers_.add(t, due);
     s.changed();
   }
   static void remove_timer(scheduler& s, timer& t) noexcept { s.timers_.remove(t); }
 
-  /// `item` hears of the scheduler's end.
+  /// Registers `item` to be told when the scheduler is destroyed.
   static void add_resident(scheduler& s, resident& item) noexcept;
 };
 

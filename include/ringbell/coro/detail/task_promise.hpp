@@ -21,18 +21,18 @@ class task;
 
 namespace ringbell::detail {
 
-/// What the promise of every task has: the context, who goes on when it ends, and the exception
-/// that left it.
+/// The base of every task's promise: the context, the coroutine that continues when the task ends,
+/// and the exception that left it.
 ///
 /// A parent begins its child by an ordinary call. A child that ends within this call returns from
-/// it, and the parent goes on without having been suspended: so a loop of awaits takes no more
-/// stack than one of them, whatever the compiler makes of symmetric transfer (g++ makes jumps of it
-/// only with -foptimize-sibling-calls, and no compiler does under all sanitizers). A child that was
-/// suspended resumes its parent by symmetric transfer when it ends.
+/// it, and the parent goes on without having been suspended. So a loop of awaits takes no more
+/// stack than one of them, whether or not the compiler turns symmetric transfer into jumps. (g++
+/// does so only with -foptimize-sibling-calls, and no compiler does under all sanitizers.) A child
+/// that was suspended resumes its parent by symmetric transfer when it ends.
 ///
-/// Chains of tasks would need stack for each of them, on the way down as on the way up. So each
-/// `deepest`th of a chain is left to the loop: it begins on a coming turn, from where the loop's
-/// own stack is, and resumes its parent in the same way.
+/// In a chain of tasks each task would need stack, both when it begins its child and when it
+/// resumes its parent. So every `deepest`th task of a chain is left to the loop: it begins on a
+/// coming turn, from the loop's own stack, and resumes its parent in the same way.
 class task_promise_base {
 public:
   std::suspend_always initial_suspend() const noexcept { return {}; }
@@ -43,8 +43,8 @@ public:
   void set_context(coroutine_context context) noexcept { context_ = context; }
   std::exception_ptr take_error() noexcept { return std::exchange(error_, nullptr); }
 
-  /// Begins this task, `self`, as the child of `parent`. False when it has ended already, and the
-  /// parent is to go on.
+  /// Begins this task, `self`, as the child of `parent`. Returns whether the parent stays
+  /// suspended; false means that the child has ended already and the parent goes on.
   template <class Promise>
   bool begin(std::coroutine_handle<> self, std::coroutine_handle<Promise> parent) noexcept {
     context_ = coroutine_context_of(parent);
@@ -67,7 +67,7 @@ protected:
   ~task_promise_base() {
     if (uses_ != use::nothing) leave();
   }
-  /// The coroutine that goes on.
+  /// The coroutine to transfer to when this one has ended.
   std::coroutine_handle<> ended() noexcept {
     if (uses_ == use::first_run) {
       *first_run_ = first_run::ended;
@@ -82,8 +82,8 @@ protected:
   void rethrow() {
     if (error_) std::rethrow_exception(take_error());
   }
-  /// With which a loop's list of what is ready may hold `h`, this coroutine or the one that goes
-  /// on.
+  /// The node by which a loop's list of ready coroutines holds `h`, which is this coroutine or its
+  /// continuation.
   ready_node& node_for(std::coroutine_handle<> h) noexcept {
     if (uses_ != use::node) std::construct_at(&node_);
     uses_ = use::node;
@@ -96,8 +96,7 @@ private:
   public:
     final_awaiter() noexcept {}
     bool await_ready() const noexcept { return false; }
-    // ended() may destroy the frame, and this awaiter in it: nothing of either is touched
-    // afterwards.
+    // ended() may destroy the frame, which contains this awaiter. Neither is touched afterwards.
     template <class Promise>
     std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> self) const noexcept {
       return self.promise().ended();
@@ -105,7 +104,7 @@ private:
     void await_resume() const noexcept {}
   };
 
-  /// What has become of a task by the end of the call that began it.
+  /// The state of a task at the end of the call that began it.
   enum class first_run : std::uint8_t { suspended, ended, destroyed };
   enum class use : std::uint8_t { nothing, first_run, node };
   static constexpr std::uint8_t deepest = 32;
@@ -123,12 +122,12 @@ private:
   coroutine_context context_;
   std::coroutine_handle<> continuation_;
   std::exception_ptr error_;
-  union {  // as `uses_` says
+  union {  // `uses_` says which member is active
     first_run* first_run_;
     ready_node node_;
   };
   use uses_ = use::nothing;
-  std::uint8_t depth_ = 1;  // 0: it was left to the loop, and leaves its parent to it
+  std::uint8_t depth_ = 1;  // 0: the loop began this task, and the loop resumes its parent
 };
 
 template <class T>
@@ -167,18 +166,19 @@ private:
   T* value_ = nullptr;
 };
 
-/// Who a spawned task belongs to: it owns the frame.
+/// The owner of a spawned task and of its frame.
 class task_owner {
 public:
-  /// The task has ended, and hangs in its final suspension: the owner destroys the frame.
+  /// Called when the task has ended and is at its final suspension point. The owner destroys the
+  /// frame.
   virtual void ended(task_promise<void>& child) noexcept = 0;
 
 protected:
   ~task_owner() = default;
 };
 
-/// Tasks without a result can be spawned: the links for that are part of their frames, so spawning
-/// allocates nothing more.
+/// Only tasks without a result can be spawned. Their promises contain the links for that, so
+/// spawning allocates nothing more.
 template <>
 class task_promise<void> final : public task_promise_base, public list_node<task_promise<void>> {
 public:
@@ -203,7 +203,7 @@ private:
   task_owner* owner_ = nullptr;
 };
 
-/// The tasks that somebody has spawned and that have not ended, with their frames.
+/// The spawned tasks that have not ended. The list owns their frames.
 class task_list {
 public:
   task_list() noexcept = default;
@@ -217,9 +217,10 @@ public:
     child.set_context(context);
     list_.push_back(child);
   }
-  /// Destroys the frame of a task; with it goes its place in the list.
+  /// Destroys the frame of a task, which also removes it from its list.
   static void destroy(task_promise<void>& child) noexcept { child.frame().destroy(); }
-  /// A frame's destructors may spawn or destroy others: so one after the other, until none is left.
+  /// Destroys one task after the other until none is left, because a frame's destructors may spawn
+  /// or destroy other tasks.
   void clear() noexcept {
     while (!list_.empty()) {
       task_promise<void>& child = list_.front();

@@ -11,8 +11,8 @@ namespace ringbell::detail {
 
 class timer_heap;
 
-/// A point in time at which something is to be called. Intrusive: lives in its owner; destruction
-/// takes it out of its heap.
+/// A function to be called at a point in time. It is intrusive: it lives in its owner, and its
+/// destruction takes it out of its heap.
 class timer {
 public:
   using time_point = std::chrono::steady_clock::time_point;
@@ -33,8 +33,8 @@ private:
   std::size_t index_ = 0;
 };
 
-/// A binary heap of timers, earliest first. Adding allocates only when the heap has never been so
-/// large.
+/// A binary heap of timers, the earliest first. Adding a timer allocates only when the heap becomes
+/// larger than it has ever been.
 class timer_heap {
 public:
   timer_heap() = default;
@@ -44,13 +44,13 @@ public:
 
   bool empty() const noexcept { return items_.empty(); }
   std::size_t size() const noexcept { return items_.size(); }
-  /// When the earliest is due; time_point::max() when there is none.
+  /// The time when the earliest timer is due; `time_point::max()` when there is none.
   timer::time_point next() const noexcept;
-  /// A timer that is pending already is moved to its new time. Throws `std::bad_alloc`.
+  /// Adds a timer; one that is already pending moves to its new time. Throws `std::bad_alloc`.
   void add(timer& t, timer::time_point due);
   void remove(timer& t) noexcept;
-  /// Takes out every timer that is due at `now` and calls it, earliest first. Returns how many. A
-  /// timer added meanwhile waits for the next call.
+  /// Takes out every timer that is due at `now` and calls it, the earliest first. Returns how many
+  /// there were. A timer added meanwhile waits for the next call.
   std::size_t expire(timer::time_point now) noexcept;
 
 private:
@@ -58,10 +58,9 @@ private:
   void up(std::size_t index) noexcept;
   void down(std::size_t index) noexcept;
   std::vector<timer*> items_;
-  timer::time_point
-      // the `now` of the expire() that is running; else the epoch, so that no difference of times
-      // overflows
-      expiring_{};
+  /// The `now` of the expire() that is running. Otherwise the epoch, so that no difference of times
+  /// overflows.
+  timer::time_point expiring_{};
 };
 
 }  // namespace ringbell::detail

@@ -11,27 +11,28 @@
 
 namespace ringbell::detail {
 
-/// What resumes a coroutine of this context. Throws `std::logic_error` when nothing does.
+/// The scheduler that resumes a coroutine of this context. Throws `std::logic_error` when there is
+/// none.
 inline scheduler& scheduler_of(const coroutine_context& context) {
   if (!context.scheduler) throw std::logic_error("ringbell: awaited outside of a running loop");
   return *context.scheduler;
 }
 
-/// Base of the awaiters that suspend: what schedules the coroutine again when the wait is over or a
-/// stop is requested. Holds its operation itself, so a wait allocates nothing; and deregisters in
-/// its destructor, so a destroyed coroutine is never resumed.
+/// The base of the awaiters that suspend. It schedules the coroutine again when the wait is over or
+/// a stop is requested. The awaiter holds the state of its operation, so a wait allocates nothing.
+/// Its destructor deregisters it, so a destroyed coroutine is never resumed.
 ///
-/// The shape of an awaiter, which `as_result` knows:
+/// An awaiter has these members, which `as_result` relies on:
 ///
 ///     bool await_ready() noexcept;
-///     bool await_suspend(std::coroutine_handle<Promise> h) {   // false: goes on at once, to take_result()
+///     bool await_suspend(std::coroutine_handle<Promise> h) {  // false: go on at once
 ///       if (!arm(h)) return false;
 ///       ... begin the operation; later it calls complete()
 ///       return true;
 ///     }
 ///     result<T> take_result() noexcept {
 ///       disarm();
-///       ... what came out, or errc::cancelled when nothing was consumed and stop_requested()
+///       ... return the result, or errc::cancelled when nothing was consumed and stop_requested()
 ///     }
 ///     T await_resume() { return take_result().value(); }
 class wait_node : public ready_node {
@@ -39,32 +40,33 @@ protected:
   wait_node() noexcept {}
   ~wait_node() = default;
 
-  /// Gets ready to suspend `h` on its own loop. False when a stop was requested before: do not
-  /// begin, do not suspend. Throws as scheduler_of().
+  /// Prepares to suspend `h` on its own loop. Returns false when a stop has already been requested:
+  /// then do not begin the operation, and do not suspend. Throws what scheduler_of() throws.
   template <class Promise>
   bool arm(std::coroutine_handle<Promise> h) {
     const coroutine_context context = coroutine_context_of(h);
     return arm(h, scheduler_of(context), context.stop);
   }
-  /// The same, for an operation that is bound to the loop `home`.
+  /// The same, for an operation that belongs to the loop `home`.
   template <class Promise>
   bool arm(std::coroutine_handle<Promise> h, scheduler& home) {
     return arm(h, home, coroutine_context_of(h).stop);
   }
 
-  /// The wait is over: schedules the coroutine. Later calls have no effect.
+  /// Ends the wait: schedules the coroutine. Later calls have no effect.
   void complete() noexcept {
     completed_ = true;
     scheduler_access::schedule(*home_, *this);
   }
-  /// The coroutine runs again: from now on nothing may schedule it for this wait.
+  /// To be called when the coroutine runs again. From then on no stop request schedules it for this
+  /// wait.
   void disarm() noexcept { on_stop_.reset(); }
 
   bool completed() const noexcept { return completed_; }
-  /// Whether a stop was requested, be it after complete(): then the coroutine has not been resumed
-  /// yet, and if nothing has been consumed the await says `errc::cancelled`.
+  /// Whether a stop was requested, even if after complete(): the coroutine may not have been
+  /// resumed yet. If nothing has been consumed, the await then reports `errc::cancelled`.
   bool stop_requested() const noexcept { return stop_.stop_requested(); }
-  /// The loop that it was armed on.
+  /// The loop on which it was armed.
   scheduler& armed_on() const noexcept { return *home_; }
 
 private:
