@@ -24,8 +24,9 @@ constexpr nanoseconds least_cost = 2us;
 constexpr nanoseconds greatest_cost = 200us;
 constexpr nanoseconds patience = 50ms;
 
-// Two threads on two processors, waking each other in turn: while one wakes the other, it goes to
-// sleep itself. Threads of our own, because pinning the caller's would show outside.
+// Two threads on two processors wake each other in turn: a thread that has woken the other goes to
+// sleep itself. The threads are our own, because pinning the caller's thread would have visible
+// effects.
 class ping_pong {
 public:
   nanoseconds measure(int cpu_of_ping, int cpu_of_pong) {
@@ -45,7 +46,7 @@ private:
   static constexpr std::uint32_t over = ~std::uint32_t{0};
   enum side : std::uint32_t { even, odd };
 
-  // A side moves whenever the turn has its parity.
+  // A side moves when the turn has its parity.
   void run(int cpu, side mine) noexcept {
     if (!pin_this_thread(cpu)) return give_up();
     auto before = clock::now();
@@ -78,8 +79,8 @@ private:
     futex_wake(turn_, 2, futex_scope::private_);
   }
 
-  // Half of the median round trip, in which each side woke once. The median because the first trips
-  // find the other not yet asleep, and some meet an interrupt.
+  // Half of the median round trip, in which each side woke once. It is the median because in the
+  // first trips the other side is not yet asleep, and some trips meet an interrupt.
   nanoseconds cost() noexcept {
     if (trip_count_ == 0) return unknown_park_cost;
     nanoseconds* const middle = trips_.data() + trip_count_ / 2;

@@ -5,14 +5,15 @@
 
 namespace ringbell::sys {
 
-/// What `park_cost` is when it cannot be measured.
+/// The value of `park_cost` when it cannot be measured.
 inline constexpr std::chrono::nanoseconds unknown_park_cost = std::chrono::microseconds(50);
 
-/// Measures it (cpu.hpp), between two threads on these processors. `unknown_park_cost` when one is
-/// negative, or threads are not to be had or bound.
+/// Measures `park_cost` (cpu.hpp) between two threads on these processors. Returns
+/// `unknown_park_cost` when one of the numbers is negative, or when the threads cannot be started
+/// or bound.
 std::chrono::nanoseconds measure_park_cost(int first_cpu, int second_cpu) noexcept;
 
-/// Binds the calling thread to this processor. A file per system.
+/// Binds the calling thread to this processor. Each system has its own definition.
 bool pin_this_thread(int cpu) noexcept;
 
 }  // namespace ringbell::sys

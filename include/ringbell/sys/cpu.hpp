@@ -7,17 +7,18 @@
 
 namespace ringbell::sys {
 
-/// How many processors this thread may run on now (its affinity mask, not the machine's size).
+/// The number of processors on which this thread may run now: its affinity mask, not the size of
+/// the machine.
 unsigned usable_cpus() noexcept;
-/// The processor that this thread is bound to; -1 when it may run on several, and on macOS and the
-/// BSDs.
+/// The processor to which this thread is bound. It is -1 when the thread may run on several
+/// processors, and on macOS and the BSDs.
 int only_cpu() noexcept;
 
-/// What it costs to sleep and be woken by another processor: 2 to 200 us. Measured between two
-/// threads of its own on the first call (a millisecond or two; at most 50 on a very busy machine)
-/// and remembered for the process. 50 us when it cannot be measured: no second processor, no
-/// threads to be had, macOS or BSD. Thread-safety: any thread; who comes second waits for the
-/// first.
+/// The time that it takes to sleep and be woken by another processor: 2 to 200 us. The first call
+/// measures it between two threads of its own, which takes a millisecond or two, and at most 50 on
+/// a very busy machine. The process keeps the value. It is 50 us when it cannot be measured: there
+/// is no second processor, no thread can be started, or the system is macOS or a BSD.
+/// Thread-safety: any thread; a second caller waits for the first.
 std::chrono::nanoseconds park_cost() noexcept;
 
 /// Tells the processor that this is a spin loop.

@@ -10,31 +10,32 @@
 namespace ringbell::sys {
 
 /// One handle that becomes readable when a parked side has to look again: its bell was rung, or its
-/// peer hung up. For event loops that are not ours: they wait on this one thing, which is nobody
-/// else's, whatever the kind of bell.
+/// peer hung up. It is for foreign event loops. They wait on this one handle, which nothing else
+/// uses, whatever the kind of bell.
 ///
-/// On Linux an epoll set of the control socket and the eventfd, on macOS and the BSDs a second
-/// descriptor of the socket: an event loop may set O_NONBLOCK on it, or not, without the peer
-/// noticing. On Windows the bell's event, by which the control socket then tells of a hang-up, too;
-/// a wait on it takes it.
+/// On Linux it is an epoll set of the control socket and the eventfd. On macOS and the BSDs it is a
+/// second descriptor of the socket. In both cases an event loop may set O_NONBLOCK on it, or not,
+/// without affecting the peer. On Windows it is the bell's event, which the control socket then
+/// also sets when the peer hangs up. A successful wait resets it.
 ///
-/// Thread-safety: one thread. Lifetime: closes only itself; what it watches may be closed before or
-/// after.
+/// Thread-safety: one thread.
+/// Lifetime: closes only itself. The handles that it watches may be closed before or after it.
 class doorbell {
 public:
   doorbell() noexcept = default;
-  /// Watches `control` for a hang-up, and for what is rung by `bell`, or by bytes on `control` when
-  /// `bell` is empty. May be readable at once, for nothing.
-  /// Errors: the system's; `errc::not_supported` for a bell where two processes can have none but
-  /// the socket.
+  /// Watches `control` for a hang-up, and `bell` for rings; when `bell` is empty, bytes on
+  /// `control` are the rings. It may be readable at once, without a reason.
+  /// Errors: the system's; `errc::not_supported` for a bell on a system where only sockets can be
+  /// bells between two processes.
   static doorbell create(local_socket& control, const event_bell& bell,
                          std::error_code& error) noexcept;
 
-  /// To be polled for reading, level-triggered or edge-triggered. Stays with this object.
+  /// To be polled for reading, level-triggered or edge-triggered. This object keeps the ownership.
   native_handle native() const noexcept { return set_.get(); }
 
-  /// Makes it silent again until the next ring. `control` is the one that it watches; bytes on it,
-  /// where they are the bell, are taken (`local_socket::drain`). True when the peer has hung up.
+  /// Makes it silent again until the next ring. `control` is the socket that it watches; when bytes
+  /// on it are the bell, they are taken (`local_socket::drain`). Returns true when the peer has
+  /// hung up.
   /// Cost: one system call; none on Windows.
   bool answer(local_socket& control) noexcept;
 

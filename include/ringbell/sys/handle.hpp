@@ -8,7 +8,8 @@
 
 namespace ringbell::sys {
 
-/// Owns one native handle (a file descriptor): closes it on destruction, moves it on move.
+/// Owns one native handle (a file descriptor). Destruction closes the handle, and a move transfers
+/// it.
 /// Thread-safety: none, as an int's.
 class handle {
 public:
@@ -26,11 +27,12 @@ public:
 
   native_handle get() const noexcept { return h_; }
   explicit operator bool() const noexcept { return h_ != invalid_handle; }
-  /// Gives the handle away; this object then owns nothing.
+  /// Returns the handle and gives up its ownership.
   native_handle release() noexcept { return std::exchange(h_, invalid_handle); }
   /// Closes the handle, if there is one.
   void reset() noexcept;
-  /// A second handle to the same object, not inherited by child processes. Errors: the system's.
+  /// Makes a second handle to the same object, which child processes do not inherit.
+  /// Errors: the system's.
   handle duplicate(std::error_code& error) const noexcept;
 
 private:

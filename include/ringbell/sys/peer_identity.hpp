@@ -7,12 +7,14 @@
 
 namespace ringbell::sys {
 
-/// Who is at the other end of a control socket, by the kernel's word, as of the moment it
-/// connected.
+/// The identity of the process at the other end of a control socket. The kernel states it, as of
+/// the moment when the process connected.
+/// Thread-safety: a plain value.
 struct peer_identity {
-  std::int64_t process = 0;  ///< process id; 0 where the system does not tell (the BSDs but macOS)
-  user_id user{};            ///< user id; on Windows a SID
-  std::uint64_t group = 0;   ///< primary group id; 0 on Windows
+  /// Process id; 0 where the system does not tell it (the BSDs other than macOS)
+  std::int64_t process = 0;
+  user_id user{};           ///< user id; on Windows a SID
+  std::uint64_t group = 0;  ///< primary group id; 0 on Windows
 };
 
 }  // namespace ringbell::sys

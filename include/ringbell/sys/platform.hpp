@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// The one switch between platforms. Everything else under sys/ has the same names on each of them;
-// the build picks the folder of sources. Each platform header defines `native_handle` and
-// `invalid_handle`, `user_id`, and what a control socket consists of.
+// This is the only switch between platforms. Everything else under sys/ has the same names on each
+// of them, and the build chooses the folder of sources. Each platform header defines
+// `native_handle`, `invalid_handle` and `user_id`, and says what a control socket consists of.
 #if defined(__linux__)
 #include <ringbell/sys/linux/platform.hpp>
 #include <ringbell/sys/posix/socket_end.hpp>

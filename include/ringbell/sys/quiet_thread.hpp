@@ -8,12 +8,13 @@
 
 namespace ringbell::sys {
 
-/// Starts a thread that calls `run`, and is sent no signals: they are blocked in it from its first
-/// instruction on, so that they go to the program's own threads. All but those that a thread raises
-/// by a fault of its own (SIGSEGV, SIGBUS, SIGFPE and the like), which the program's handler may
-/// want to report. (Windows has no signals to block.) An exception that leaves `run` calls
-/// std::terminate. Throws as the constructor of `std::thread`.
-/// Thread-safety: any thread; its own signals are as before afterwards.
+/// Starts a thread that calls `run` and receives no signals. They are blocked in it from its first
+/// instruction on, so that they go to the program's own threads. This does not apply to the signals
+/// that a thread raises by a fault of its own (SIGSEGV, SIGBUS, SIGFPE and the like), because the
+/// program's handler may want to report them. (Windows has no signals to block.) An exception that
+/// leaves `run` calls `std::terminate`.
+/// Errors: throws what the constructor of `std::thread` throws.
+/// Thread-safety: any thread; the caller's own signal mask is unchanged afterwards.
 std::thread quiet_thread(std::function<void()> run);
 
 }  // namespace ringbell::sys

@@ -11,17 +11,20 @@ namespace ringbell::sys {
 
 class peer_region;
 
-/// Shared memory that this process created, alone may write, and can hand to a peer for reading.
-/// The one rule of ringbell (you write only what you own) rests on it: once `create` has returned,
-/// no descriptor of it, however it travelled, can be mapped for writing, resized or unsealed, by
-/// anybody. On Linux seals see to that; on macOS and the BSDs, that the descriptor was opened for
-/// reading; on Windows, that what leaves this process is a duplicate of the handle with the right
-/// to read alone (`local_socket::send`).
+/// Shared memory that this process has created, that only this process may write, and that it can
+/// share with a peer for reading. The basic rule of ringbell (a process writes only what it owns)
+/// depends on it: once `create` has returned, no process can map a descriptor of it for writing,
+/// resize it or unseal it, however the descriptor travelled. On Linux seals ensure this. On macOS
+/// and the BSDs, the descriptor was opened for reading. On Windows, only a duplicate of the handle
+/// with the right to read leaves this process (`local_socket::send`).
 ///
-/// It has no name: nothing is left in a file system, whoever dies and when.
-/// Thread-safety: distinct objects from distinct threads. Lifetime: unmapped and closed on
-/// destruction; the peer's mapping lives on. The handle is needed for the handover alone:
-/// `close_handle` lets go of it early, so that a connection costs no descriptor for it.
+/// It has no name, so nothing is left in a file system, whichever process dies and when.
+///
+/// The handle is needed only to share the memory: `close_handle` closes it early, so that a
+/// connection uses no descriptor for it.
+///
+/// Thread-safety: distinct objects from distinct threads.
+/// Lifetime: destruction unmaps the memory and closes the handle; the peer's mapping stays.
 class region {
 public:
   region() noexcept = default;
@@ -29,22 +32,23 @@ public:
   region& operator=(region&& other) noexcept;
   ~region();
 
-  /// Creates `bytes` (rounded up to whole pages) of zeroed memory. Pages but the first take memory
-  /// once they are written (docs/decisions/0008); on Windows all count against what the system can
-  /// commit from the beginning. Errors: `std::errc::invalid_argument` for 0 bytes;
-  /// `std::errc::file_too_large` when the process's limit of file sizes is less
-  /// (`sys::fits_file_limit`); `errc::not_supported` when the kernel cannot seal it (before 5.1);
-  /// else the system's (out of memory or descriptors).
+  /// Creates `bytes` (rounded up to whole pages) of zeroed memory. All pages but the first use
+  /// memory only once they are written (docs/decisions/0008). On Windows all pages count at once
+  /// against what the system can commit.
+  /// Errors: `std::errc::invalid_argument` for 0 bytes; `std::errc::file_too_large` when the
+  /// process's limit of file sizes is smaller (`sys::fits_file_limit`); `errc::not_supported` when
+  /// the kernel cannot seal the memory (before 5.1); otherwise the system's, such as running out of
+  /// memory or descriptors.
   static region create(std::size_t bytes, std::error_code& error) noexcept;
 
   std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   explicit operator bool() const noexcept { return data_ != nullptr; }
-  /// The handle to be passed to the peer. Owned by this object; invalid after `close_handle`. On
-  /// Windows it can be mapped for writing: only `local_socket::send` may pass it on.
+  /// The handle to send to the peer. This object owns it; it is invalid after `close_handle`. On
+  /// Windows it can be mapped for writing, so only `local_socket::send` may pass it on.
   native_handle shared_handle() const noexcept { return handle_.get(); }
-  /// Closes the handle, to be called once it was sent (what is under way keeps the memory alive).
-  /// The memory stays mapped, and sealed. No effect when it is closed already.
+  /// Closes the handle. To be called once the handle was sent (a handle in transit keeps the memory
+  /// alive). The memory stays mapped and sealed. Has no effect when the handle is already closed.
   void close_handle() noexcept { handle_.reset(); }
 
 private:
@@ -54,13 +58,15 @@ private:
   std::size_t size_ = 0;
 };
 
-/// A peer's region, mapped for reading. What it contains may change at any moment and may be a lie;
-/// that it stays mapped, at its full size, is guaranteed on Linux, where `map` accepts only memory
-/// that its owner can neither shrink nor unseal, and on Windows, where a section never changes its
-/// size. Elsewhere the size is checked when it is mapped, and a peer that shrinks it on a BSD ends
-/// this process (docs/platforms.md).
-/// Thread-safety: distinct objects from distinct threads. Lifetime: unmapped on destruction;
-/// independent of the owner's.
+/// A peer's region, mapped for reading. Its contents may change at any moment, and may be a lie.
+///
+/// On Linux it is certain to stay mapped at its full size, because `map` accepts only memory that
+/// its owner can neither shrink nor unseal. So it is on Windows, where a section never changes its
+/// size. Elsewhere the size is checked when the region is mapped; on a BSD a peer that shrinks it
+/// later ends this process (docs/platforms.md).
+///
+/// Thread-safety: distinct objects from distinct threads.
+/// Lifetime: destruction unmaps it; independent of the owner's mapping.
 class peer_region {
 public:
   peer_region() noexcept = default;
@@ -68,11 +74,12 @@ public:
   peer_region& operator=(peer_region&& other) noexcept;
   ~peer_region();
 
-  /// Maps what the peer handed over; the handle is closed in any case, elsewhere when it is not
-  /// what it should be. Errors: `errc::bad_region` when it is not a memfd sealed against shrinking,
-  /// growing, future writing and unsealing (on Windows: no section of committed memory; elsewhere:
-  /// not shared memory), when it is on huge pages, or when it is not exactly `expected_bytes` (more
-  /// than 0, rounded up to whole pages) long; else the system's.
+  /// Maps the region that the peer sent. The handle is closed in any case; by `close_elsewhere`
+  /// when it is not what it should be.
+  /// Errors: `errc::bad_region` when it is not a memfd that is sealed against shrinking, growing,
+  /// future writing and unsealing (on Windows: not a section of committed memory; elsewhere: not
+  /// shared memory), when it is on huge pages, or when its size is not exactly `expected_bytes`
+  /// (more than 0, rounded up to whole pages); otherwise the system's.
   static peer_region map(foreign_handle from_peer, std::size_t expected_bytes,
                          std::error_code& error) noexcept;
 
@@ -86,9 +93,9 @@ private:
   std::size_t size_ = 0;
 };
 
-/// Unmaps both, in one system call when they lie side by side (which they do, as a rule, when they
-/// were mapped one after the other): what unmapping costs is for the most part telling the other
-/// processors.
+/// Unmaps both regions, in one system call when they lie side by side. They usually do when they
+/// were mapped one after the other. One call is cheaper because most of the cost of unmapping is to
+/// notify the other processors.
 void unmap(region own, peer_region peer) noexcept;
 
 /// The size of a page of memory, in bytes.

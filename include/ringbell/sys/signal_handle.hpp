@@ -10,15 +10,18 @@
 
 namespace ringbell::sys {
 
-/// Takes signals from a handle instead of by interruption. On Windows: SIGINT (Ctrl-C), SIGBREAK
-/// (Ctrl-Break) and SIGTERM (the console's window was closed, or the user logged off: some seconds
-/// are left) as well as what the program raises itself; nothing is blocked there. While it exists,
-/// they are blocked for the thread that created it; what comes meanwhile waits to be taken. Another
-/// thread that has not blocked them may still be interrupted (and the process ended): create it
-/// before starting threads, which inherit what is blocked.
+/// Receives signals by a handle instead of by interruption. While it exists, its signals are
+/// blocked for the thread that created it, and a signal that arrives stays pending until it is
+/// taken. A signal may still interrupt another thread that has not blocked it (and end the
+/// process). So create the handle before starting threads: they inherit the blocked signals.
 ///
-/// Thread-safety: none; to be destroyed on the thread that created it, which unblocks the signals
-/// that were not blocked before. One that is pending then takes its usual effect.
+/// On Windows the signals are SIGINT (Ctrl-C), SIGBREAK (Ctrl-Break) and SIGTERM (the console's
+/// window was closed, or the user logged off: some seconds are left), and those that the program
+/// raises itself. Nothing is blocked there.
+///
+/// Thread-safety: none.
+/// Lifetime: it must be destroyed on the thread that created it. Destruction unblocks the signals
+/// that were not blocked before; a pending one then has its usual effect.
 class signal_handle {
 public:
   signal_handle() noexcept = default;
@@ -26,14 +29,16 @@ public:
   signal_handle& operator=(signal_handle&& other) noexcept;
   ~signal_handle() { reset(); }
 
-  /// Errors: `std::errc::invalid_argument` when one is no signal number, or none of those that
-  /// Windows has; else the system's.
+  /// Creates a handle for these signals.
+  /// Errors: `std::errc::invalid_argument` when a number is not that of a signal (on Windows: not
+  /// that of one of these three); otherwise the system's.
   static signal_handle create(std::span<const int> numbers, std::error_code& error) noexcept;
 
-  /// Polls readable while a signal waits to be taken.
+  /// Readable in a poll while a signal waits to be taken.
   native_handle native() const noexcept { return handle_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
-  /// The number of a signal that came. Errors: `errc::would_block` when there is none.
+  /// Takes a signal that arrived, and returns its number.
+  /// Errors: `errc::would_block` when there is none.
   result<int> take() noexcept;
 
 private:
@@ -41,7 +46,7 @@ private:
   void reset() noexcept;
 
   handle handle_;
-  std::uint64_t unblock_ = 0;  // bit n - 1: signal n, to be unblocked again
+  std::uint64_t unblock_ = 0;  // bit n - 1: signal n is to be unblocked again
 };
 
 }  // namespace ringbell::sys

@@ -12,9 +12,9 @@ namespace ringbell::sys {
 
 namespace {
 
-// A bell is an event of the user's own (EVFILT_USER) in a kqueue that has nothing else. It is
-// triggered, not counted, so it is never full; and a kqueue is a descriptor like any other to those
-// that poll.
+// A bell is a user event (EVFILT_USER) in a kqueue that contains nothing else. The event is
+// triggered, not counted, so it is never full. A kqueue is a descriptor that can be polled like any
+// other.
 constexpr std::uintptr_t bell_ident = 1;
 
 int tell(native_handle queue, unsigned flags, unsigned fflags) noexcept {
@@ -25,8 +25,8 @@ int tell(native_handle queue, unsigned flags, unsigned fflags) noexcept {
 
 }  // namespace
 
-// An event cannot be sent to another process, and futexes that processes share are not to be had
-// everywhere.
+// An event cannot be sent to another process, and not all of these systems have futexes that
+// processes share.
 bell_set system_bells() noexcept { return bell_bit(bell_kind::socket); }
 
 event_bell event_bell::create(std::error_code& error) noexcept {
@@ -52,7 +52,7 @@ void event_bell::drain() noexcept {
   (void)retry([&] { return ::kevent(handle_.get(), nullptr, 0, &rung, 1, &at_once); });
 }
 
-// An event that was triggered and is not taken is not news when it is triggered again.
+// A triggered event that was not taken does not notify again when it is triggered again.
 void event_bell::rearm() noexcept { drain(); }
 
 }  // namespace ringbell::sys

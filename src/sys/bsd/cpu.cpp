@@ -10,8 +10,8 @@ unsigned usable_cpus() noexcept {
   return online > 1 ? static_cast<unsigned>(online) : 1;
 }
 
-// Not measured: macOS binds no thread to a processor, so a measurement would be of whatever the
-// scheduler liked.
+// The cost is not measured: macOS binds no thread to a processor, so the result would depend on the
+// scheduler's choice.
 std::chrono::nanoseconds park_cost() noexcept { return std::chrono::microseconds(50); }
 
 int only_cpu() noexcept { return -1; }

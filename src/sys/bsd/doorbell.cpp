@@ -9,9 +9,9 @@
 
 namespace ringbell::sys {
 
-// The only bell is the control socket, and a second descriptor of it is all that is needed. Not a
-// kqueue with the socket in it: that stays readable when the socket has been emptied, and then does
-// not tell that the next byte is there.
+// The only bell is the control socket, so a second descriptor of it is enough. A kqueue that
+// contains the socket does not work: it stays readable after the socket has been emptied, and then
+// does not announce the next byte.
 doorbell doorbell::create(local_socket& control, const event_bell& bell,
                           std::error_code& error) noexcept {
   doorbell made;

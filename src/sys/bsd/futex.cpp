@@ -10,18 +10,18 @@
 #include <algorithm>
 #include <cstddef>
 
-// macOS has futexes since 14.4, as functions of the system library. They are looked up at run time:
-// a program is then the same for older systems, and for the BSDs, which have none of these names.
-// There is no choice of sleepers by bits: a wake for some of them wakes all.
+// macOS has had futexes since 14.4, as functions of the system library. They are looked up at run
+// time, so that one program also runs on older systems, and on the BSDs, which have none of these
+// functions. Sleepers cannot be chosen by bits: a wake for some of them wakes all.
 
 namespace ringbell::sys {
 
 namespace {
 
-constexpr std::uint32_t clock_of_ticks =
-    32;  // OS_CLOCK_MACH_ABSOLUTE_TIME; the time itself is in nanoseconds
-constexpr std::uint32_t shared_flag =
-    1;  // OS_SYNC_WAIT_ON_ADDRESS_SHARED, OS_SYNC_WAKE_BY_ADDRESS_SHARED
+// OS_CLOCK_MACH_ABSOLUTE_TIME; the time itself is in nanoseconds.
+constexpr std::uint32_t clock_of_ticks = 32;
+// OS_SYNC_WAIT_ON_ADDRESS_SHARED and OS_SYNC_WAKE_BY_ADDRESS_SHARED.
+constexpr std::uint32_t shared_flag = 1;
 
 template <class Function>
 Function* look_up(const char* name) noexcept {
@@ -81,8 +81,8 @@ int futex_wake(const futex_word& word, int count, futex_scope scope, std::uint32
   const functions& f = system_functions();
   if (!f.there() || count <= 0) return 0;
   const auto wake = count == 1 && bits == any_bits ? f.wake_any : f.wake_all;
-  return wake(address_of(word), sizeof word, flag_of(scope)) >= 0 ? 1
-                                                                  : 0;  // how many, it does not say
+  // The system does not say how many sleepers it woke.
+  return wake(address_of(word), sizeof word, flag_of(scope)) >= 0 ? 1 : 0;
 }
 
 std::error_code futex_wait_any(std::span<const futex_target>, std::size_t&,

@@ -9,8 +9,8 @@
 
 namespace ringbell::sys {
 
-// As of the moment it connected. The process id is asked for apart, where it is to be had; 0
-// elsewhere.
+// The identity as of the moment when the peer connected. The process id needs a second call, and is
+// 0 where the system does not have that call.
 result<peer_identity> identity_of_peer(native_handle socket) noexcept {
   uid_t user = 0;
   gid_t group = 0;

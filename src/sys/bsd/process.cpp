@@ -5,7 +5,7 @@
 
 namespace ringbell::sys {
 
-// macOS's C library remembers it, and forgets it in a forked child.
+// The C library of macOS keeps the process id, and drops it in a forked child.
 std::uint64_t current_process() noexcept { return static_cast<std::uint64_t>(::getpid()); }
 
 }  // namespace ringbell::sys

@@ -18,15 +18,16 @@
 #include <cstdio>
 #include <utility>
 
-// There are no seals here. What the peer gets is a second descriptor, opened for reading only: with
-// it nobody can map for writing, or change the size. The one that can do that is closed before
-// create() returns, and the name is gone before that. So our own memory is as safe as on Linux, as
-// far as the kernel keeps its word on read-only descriptors (`ringbell doctor` tries it).
+// There are no seals here. The peer gets a second descriptor that was opened only for reading: no
+// process can use it to map the memory for writing, or to change its size. The descriptor for
+// writing is closed before create() returns, and the name is removed before that. So our own memory
+// is as safe as on Linux, provided that the kernel enforces read-only descriptors (`ringbell
+// doctor` tests it).
 //
-// A peer's memory is not: it may have kept a descriptor for writing. macOS does not let shared
-// memory change its size once it has one, and map() takes nothing else there; elsewhere a hostile
-// peer that shrinks its region makes our next read of it end this process with SIGBUS.
-// docs/platforms.md says so.
+// A peer's memory is not as safe: the peer may have kept a descriptor for writing. On macOS the
+// size of shared memory cannot change once it is set, and map() accepts nothing else there.
+// Elsewhere a hostile peer can shrink its region, and our next read of it then ends this process
+// with SIGBUS. docs/platforms.md says so.
 
 namespace ringbell::sys {
 
@@ -34,9 +35,10 @@ namespace {
 
 constexpr int attempts = 100;
 
-// No longer than macOS takes (31 characters), and nobody else's: so one that exists was left by a
-// dead process with our number, and is removed. Such a process was killed in the few microseconds
-// in which the memory has a name; it left a name without a byte, since the size is set later.
+// A name that fits the limit of macOS (31 characters) and that only this process uses. So an
+// existing one was left by a dead process with our process id, and is removed. That process was
+// killed in the few microseconds in which the memory has a name. The memory is empty then, because
+// its size is set later.
 using shm_name = std::array<char, 32>;
 shm_name next_name() noexcept {
   static std::atomic<unsigned> count{0};
@@ -55,8 +57,8 @@ struct descriptors {
 descriptors create_shared_memory(std::error_code& error) noexcept {
   for (int i = 0; i < attempts; ++i) {
     const shm_name name = next_name();
-    // Nobody may open it for writing, not even in the moment in which it has a name; the one who
-    // creates it may all the same.
+    // The mode lets no process open it for writing, even while it has a name. The process that
+    // creates it gets a writable descriptor all the same.
     handle writing(::shm_open(name.data(), O_RDWR | O_CREAT | O_EXCL, 0400));
     if (!writing && errno == EEXIST && ::shm_unlink(name.data()) == 0) continue;
     if (!writing) break;
@@ -69,9 +71,9 @@ descriptors create_shared_memory(std::error_code& error) noexcept {
   return {};
 }
 
-// Shared memory and of the right size. On macOS it is the one thing without a type, elsewhere it
-// looks like a file. Where shared memory has seals, they tell it from files whose server may not
-// answer.
+// Whether `fd` is shared memory of the right size. On macOS shared memory is the only file without
+// a type; elsewhere it looks like a regular file. On systems whose shared memory has seals, these
+// distinguish it from files whose server may not answer.
 bool is_shared_memory(native_handle fd, std::size_t size) noexcept {
 #ifdef F_GET_SEALS
   if (::fcntl(fd, F_GET_SEALS) < 0) return false;
@@ -130,7 +132,7 @@ peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_byte
   const handle shared = from_peer.trusted();
   void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, shared.get(), 0);
   if (memory == MAP_FAILED) {
-    // EACCES, EPERM: opened for writing only. EBADF: opened for neither.
+    // EACCES, EPERM: the descriptor was opened for writing only. EBADF: it was opened for neither.
     error = errno == EACCES || errno == EPERM || errno == EBADF ? make_error_code(errc::bad_region)
                                                                 : last_error();
     return {};

@@ -16,9 +16,9 @@ namespace ringbell::sys {
 
 namespace {
 
-// EVFILT_SIGNAL hears of each attempt to deliver a signal, blocked or not; the signal stays
-// pending, to be taken by sigwait. It does not hear of one that was pending before: that is
-// announced by an event of our own (EVFILT_USER) with the same number.
+// EVFILT_SIGNAL reports each attempt to deliver a signal, blocked or not; the signal stays pending,
+// and sigwait takes it. EVFILT_SIGNAL does not report a signal that was pending before: a user
+// event (EVFILT_USER) with the same number announces it.
 std::error_code add(native_handle queue, int signal, short filter, unsigned fflags) noexcept {
   struct kevent change;
   EV_SET(&change, static_cast<std::uintptr_t>(signal), filter, EV_ADD | EV_CLEAR, 0, 0, nullptr);
@@ -28,8 +28,8 @@ std::error_code add(native_handle queue, int signal, short filter, unsigned ffla
   return ::kevent(queue, &change, 1, nullptr, 0, nullptr) < 0 ? last_error() : std::error_code();
 }
 
-// Takes a pending signal. sigwait would wait for one that another handle has taken meanwhile: so
-// one handle at a time.
+// Takes a pending signal. sigwait would block when another handle had taken the signal in between,
+// so only one handle at a time does this.
 bool take_pending(int signal) noexcept {
   static std::mutex one_at_a_time;
   const std::lock_guard lock(one_at_a_time);
@@ -48,8 +48,8 @@ std::error_code signal_handle::open(std::span<const int> signals) noexcept {
   handle queue(::kqueue());
   if (!queue || ::fcntl(queue.get(), F_SETFD, FD_CLOEXEC) != 0) return last_error();
   sigset_t pending;
-  // The caller has blocked them: what is pending from now on stays so. Added first, so that each
-  // shows in one of the two ways.
+  // The caller has blocked the signals, so a signal that is pending now stays pending. They are
+  // added first, so that each signal shows in one of the two ways.
   for (const int signal : signals)
     if (const std::error_code error = add(queue.get(), signal, EVFILT_SIGNAL, 0)) return error;
   ::sigpending(&pending);

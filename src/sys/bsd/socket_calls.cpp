@@ -12,8 +12,9 @@ namespace ringbell::sys {
 
 namespace {
 
-// Not in one step with the socket's birth: a child that another thread starts just then inherits
-// the descriptor, and keeps the connection open. No system without SOCK_CLOEXEC offers a way out.
+// This is a step after the creation of the socket. A child process that another thread starts in
+// between inherits the descriptor and keeps the connection open. A system without SOCK_CLOEXEC
+// offers no way to avoid this.
 bool prepare(native_handle socket) noexcept {
 #ifdef SO_NOSIGPIPE
   const int on = 1;
@@ -44,14 +45,14 @@ handle accept_socket(native_handle listening) noexcept {
   handle made(::accept(listening, nullptr, nullptr));
   if (made && !prepare(made.get())) {
     made.reset();
-    // macOS lets nobody set an option of a socket whose peer has hung up.
+    // macOS refuses to set options of a socket whose peer has hung up.
     if (errno == EINVAL) errno = ECONNABORTED;
   }
   return made;
 }
 
-// The socket cannot be given a mode before it has a name, and the umask is the whole process's. But
-// until it listens nobody can connect.
+// The socket cannot have a mode before it has a name, and the umask belongs to the whole process.
+// But no client can connect until the socket listens.
 int bind_private(native_handle socket, const unix_address& address,
                  const std::string& path) noexcept {
   if (::bind(socket, address.get(), address.size()) != 0) return -1;
@@ -64,16 +65,17 @@ int bind_private(native_handle socket, const unix_address& address,
 
 int send_flags() noexcept {
 #ifdef SO_NOSIGPIPE
-  return MSG_DONTWAIT;  // which was set; older kernels do not know the flag
+  return MSG_DONTWAIT;  // SO_NOSIGPIPE was set; older kernels do not know MSG_NOSIGNAL
 #else
   return MSG_DONTWAIT | MSG_NOSIGNAL;
 #endif
 }
 
 int receive_flags() noexcept { return MSG_DONTWAIT; }
-bool take_received(native_handle, std::span<std::byte>) noexcept { return true; }  // it was
+// receive_flags() has taken the bytes already.
+bool take_received(native_handle, std::span<std::byte>) noexcept { return true; }
 
-// All handles are taken, and closed elsewhere.
+// All handles are received, and then closed by `close_elsewhere`.
 ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept {
   alignas(cmsghdr) std::byte control[control_room];
   iovec bytes{into.data(), into.size()};
@@ -92,21 +94,23 @@ ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept 
 
 handles_kept_out keep_handles_out(native_handle) noexcept { return handles_kept_out::cannot; }
 
-// Not shut down before: that would close what is in it, here. So what the peer sends between this
-// look and the close is closed here after all.
+// The socket is not shut down first, because that would close its contents on this thread. So
+// handles that the peer sends between this check and the close are closed on this thread.
 bool may_hold_handles(native_handle socket) noexcept {
   int bytes = 0;
   return ::ioctl(socket, FIONREAD, &bytes) != 0 || bytes != 0;
 }
 
-// Later than it came: a child that another thread starts in between inherits it.
+// This is a step after the arrival of the handle: a child process that another thread starts in
+// between inherits it.
 void close_on_exec(native_handle received) noexcept {
   (void)::fcntl(received, F_SETFD, FD_CLOEXEC);
 }
 
-// Room for more descriptors than a message can carry (macOS: some 500; a mbuf cluster of 2048
-// bytes). Where there is too little, these systems install all of them and tell only of those that
-// fit: the rest could never be closed. So all are taken, and those that are too many are closed.
+// Room for more descriptors than a message can carry (macOS: some 500; an mbuf cluster of 2048
+// bytes). When there is too little room, these systems install all descriptors but report only
+// those that fit, and the rest could never be closed. So all are received, and the surplus is
+// closed.
 std::size_t control_bytes() noexcept { return control_room; }
 
 }  // namespace ringbell::sys

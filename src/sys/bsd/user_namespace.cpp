@@ -3,6 +3,7 @@
 
 namespace ringbell::sys {
 
-bool names_one_user(const user_id&) noexcept { return true; }  // there are no user namespaces
+// These systems have no user namespaces.
+bool names_one_user(const user_id&) noexcept { return true; }
 
 }  // namespace ringbell::sys

@@ -23,8 +23,9 @@ event_bell event_bell::create(std::error_code& error) noexcept {
 }
 
 bool event_bell::is_event(native_handle h) noexcept {
-  // Asking for the kernel's name of the object is the one test that does not touch it (a read or a
-  // write could block, or do harm). No file can take that name: those of files start with a slash.
+  // Reading the kernel's name of the object is the only test that does not touch the object (a read
+  // or a write could block, or do harm). No file can have that name, because the names of files
+  // start with a slash.
   std::array<char, 32> link;
   std::array<char, 64> target;
   std::snprintf(link.data(), link.size(), "/proc/self/fd/%d", h);
@@ -40,12 +41,12 @@ std::error_code event_bell::ring() noexcept {
 }
 
 void event_bell::drain() noexcept {
-  // One read takes the whole counter. EAGAIN: nobody rang, which is just as well.
+  // One read takes the whole counter. EAGAIN means that nothing was rung, which is fine.
   std::uint64_t rung;
   (void)retry([&] { return ::read(handle_.get(), &rung, sizeof rung); });
 }
 
-void event_bell::rearm() noexcept {
-}  // each write is an event, whether the counter has been read or not
+// There is nothing to do: each write causes an event, whether or not the counter has been read.
+void event_bell::rearm() noexcept {}
 
 }  // namespace ringbell::sys

@@ -14,7 +14,8 @@ namespace ringbell::sys {
 
 namespace {
 
-// The processors that this thread may run on. Sized as the kernel wants it: cpu_set_t ends at 1024.
+// The set of processors on which this thread may run. It grows until the kernel accepts its size,
+// because a cpu_set_t ends at 1024.
 class affinity {
 public:
   affinity() noexcept {

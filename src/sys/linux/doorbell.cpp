@@ -27,10 +27,10 @@ doorbell doorbell::create(local_socket& control, const event_bell& bell,
   error = made.set_ ? std::error_code() : last_error();
   if (error) return made;
   if (made.by_bytes_) {
-    // Level-triggered: to take the bytes off the socket is to make it silent.
+    // Level-triggered: taking the bytes off the socket makes it silent.
     error = add(made.set_.get(), control.native(), EPOLLIN | EPOLLRDHUP);
   } else {
-    // Edge-triggered: the counter need not be read, and every ring is an event.
+    // Edge-triggered: the counter need not be read, and every ring causes an event.
     error = add(made.set_.get(), bell.native(), EPOLLIN | EPOLLET);
     if (!error) error = add(made.set_.get(), control.native(), EPOLLRDHUP | EPOLLET);
   }

@@ -22,7 +22,7 @@ static_assert(sizeof(futex_word) == sizeof(std::uint32_t) && futex_word::is_alwa
 static_assert(sizeof(timespec::tv_sec) == sizeof(long),
               "SYS_futex takes the kernel's old timespec on 32-bit systems");
 
-// Spelled out because headers before Linux 5.16 lack them; the number is the same on every
+// Headers before Linux 5.16 lack these, so they are repeated here. The number is the same on every
 // architecture.
 constexpr long futex_waitv_number = 449;
 constexpr std::uint32_t futex_32_bit = 2;
@@ -39,7 +39,7 @@ int scope_flag(futex_scope scope) noexcept {
   return scope == futex_scope::private_ ? FUTEX_PRIVATE_FLAG : 0;
 }
 
-// A deadline in the kernel's form: steady_clock is CLOCK_MONOTONIC. None for no_deadline.
+// A deadline in the kernel's form: steady_clock is CLOCK_MONOTONIC. Null for no_deadline.
 class kernel_deadline {
 public:
   explicit kernel_deadline(futex_deadline deadline) noexcept : none_(deadline == no_deadline) {
@@ -57,7 +57,7 @@ private:
   timespec time_{};
 };
 
-// EAGAIN says that a word differed when the kernel looked: what a sleeper waits for.
+// EAGAIN means that a word differed when the kernel looked, which is what a sleeper waits for.
 std::error_code outcome_of(long returned) noexcept {
   if (returned >= 0 || errno == EAGAIN) return {};
   if (errno == ETIMEDOUT) return errc::timed_out;
@@ -68,7 +68,8 @@ std::error_code outcome_of(long returned) noexcept {
 
 std::error_code futex_wait(const futex_word& word, std::uint32_t expected, futex_scope scope,
                            futex_deadline deadline, std::uint32_t bits) noexcept {
-  // The BITSET form because its deadline is absolute: an interrupted wait goes on without drifting.
+  // FUTEX_WAIT_BITSET has an absolute deadline, so an interrupted wait can be repeated without
+  // drifting.
   const kernel_deadline until(deadline);
   return outcome_of(retry([&] {
     return ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | scope_flag(scope), expected, until.get(),
@@ -116,7 +117,8 @@ std::error_code futex_wait_any(std::span<const futex_target> targets, std::size_
 }
 
 bool has_futex_wait_any() noexcept {
-  // A call without words is invalid where the call exists; sandboxes answer ENOSYS or EPERM.
+  // A call without words fails with EINVAL where the system call exists; sandboxes return ENOSYS or
+  // EPERM.
   static const bool there =
       ::syscall(futex_waitv_number, nullptr, 0, 0, nullptr, CLOCK_MONOTONIC) < 0 && errno == EINVAL;
   return there;

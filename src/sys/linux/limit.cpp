@@ -13,7 +13,7 @@ namespace ringbell::sys {
 
 namespace {
 
-// No more of a file of /proc or /sys than this is needed.
+// The beginning of a file of /proc or /sys. No more than this is needed.
 std::string contents_of(const char* path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path, "re"), &std::fclose);
   std::string text(4096, '\0');
@@ -21,8 +21,8 @@ std::string contents_of(const char* path) {
   return text;
 }
 
-// A number at the beginning of a file; nothing when there is none (`max`, no file), or it stands
-// for no limit.
+// The number at the beginning of a file. Empty when there is no number (`max`, or no file) or when
+// the number stands for no limit.
 std::optional<std::uint64_t> number_in(const std::string& path) {
   constexpr std::uint64_t no_limit = std::uint64_t{1} << 60;
   const std::string text = contents_of(path.c_str());
@@ -31,8 +31,8 @@ std::optional<std::uint64_t> number_in(const std::string& path) {
   return value < no_limit ? std::optional(value) : std::nullopt;
 }
 
-// The smallest limit of a group and of those around it. In a container the path may be one outside
-// of it: then only the root of what is mounted is found.
+// The smallest limit of a group and of the groups around it. In a container the path may be one
+// outside of the container; then only the root of the mounted hierarchy is found.
 std::optional<std::uint64_t> smallest(const std::string& root, std::string group,
                                       const char* file) {
   std::optional<std::uint64_t> least;
@@ -47,7 +47,8 @@ std::optional<std::uint64_t> smallest(const std::string& root, std::string group
 }  // namespace
 
 std::optional<std::uint64_t> control_group_memory() {
-  // A line for each hierarchy: NUMBER:CONTROLLERS:PATH, with number 0 for version 2.
+  // The file has one line for each hierarchy, NUMBER:CONTROLLERS:PATH; the number is 0 for version
+  // 2.
   const std::string all = contents_of("/proc/self/cgroup");
   std::string_view rest = all;
   std::optional<std::uint64_t> least;

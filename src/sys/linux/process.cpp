@@ -15,8 +15,8 @@ namespace {
 using process_id = std::atomic<std::uint64_t>;
 static_assert(process_id::is_always_lock_free);
 
-/// A word that is 0 again in every forked child, whatever call made it: its page is not inherited
-/// (4.14). Null where that is not to be had.
+/// A word that is 0 again in every forked child, whichever call made the child: its page is wiped
+/// there (Linux 4.14). Null when the kernel does not support that.
 process_id* make_note() noexcept {
   constexpr std::size_t bytes = 4096;
   void* const page =
@@ -29,11 +29,11 @@ process_id* make_note() noexcept {
 
 }  // namespace
 
-// Asked several times for each connection that ends, to tell a forked child from its parent: so a
-// system call each would show.
+// This is called several times for each connection that ends, to distinguish a forked child from
+// its parent. A system call each time would be noticeable.
 std::uint64_t current_process() noexcept {
   static process_id* const note = make_note();
-  // relaxed: threads that find it unset all write the same.
+  // relaxed: all threads that find it unset write the same value.
   if (note) {
     if (const std::uint64_t known = note->load(std::memory_order_relaxed)) return known;
   }

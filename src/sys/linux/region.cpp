@@ -17,7 +17,7 @@
 #include <cstdint>
 #include <utility>
 
-// Newer than the headers of some systems that have the kernel for it.
+// Some systems have headers that are older than their kernel, and lack these.
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U
 #endif
@@ -33,33 +33,33 @@ namespace ringbell::sys {
 
 namespace {
 
-// FUTURE_WRITE and not WRITE: the owner keeps its writable mapping, and the kernel refuses WRITE
-// while there is one. So no region that serves its purpose is sealed with WRITE alone, and `map`
-// need not accept it.
+// FUTURE_WRITE is used, not WRITE, because the owner keeps its writable mapping, and the kernel
+// refuses WRITE while there is one. So no usable region is sealed with WRITE alone, and `map` need
+// not accept it.
 constexpr int required_seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
 
 int create_memfd() noexcept {
-  // Asked for first because a system with vm.memfd_noexec=2 grants nothing else; a kernel before
-  // 6.3 does not know it.
+  // MFD_NOEXEC_SEAL is tried first because a system with vm.memfd_noexec=2 accepts nothing else. A
+  // kernel before 6.3 does not know it.
   const int fd = ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
   return fd >= 0 || errno != EINVAL ? fd
                                     : ::memfd_create("ringbell", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
 
-// The first page is touched at once, and asking for it costs less than the fault would. Before 5.14
-// the fault it is.
+// The first page is touched at once, and populating it costs less than the page fault would. Before
+// Linux 5.14 this fails, and the page fault happens.
 void fetch_first_page(void* memory, int advice) noexcept {
   (void)::madvise(memory, page_size(), advice);
 }
 
-// Every byte of such memory is there, now and later. The seals come first: with them in place the
-// size cannot change between these checks and the mapping, and what has seals is the kernel's own
-// memory, which answers (and is closed) without asking anybody.
+// Whether every byte of this memory is readable, now and later. The seals are checked first. With
+// them in place the size cannot change between these checks and the mapping. And memory that has
+// seals is the kernel's own, so fstat and close do not wait for another process.
 bool safe_to_read(native_handle fd, std::size_t size) noexcept {
   const int seals = ::fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & required_seals) != required_seals) return false;
 
-  // Seals exist on hugetlbfs too, where a fault fails when the pool of huge pages is empty.
+  // hugetlbfs has seals too, but there a page fault fails when the pool of huge pages is empty.
   struct statfs file_system{};
   if (::fstatfs(fd, &file_system) != 0 || file_system.f_type != TMPFS_MAGIC) return false;
 
@@ -95,7 +95,7 @@ region region::create(std::size_t bytes, std::error_code& error) noexcept {
     return {};
   }
 
-  // Mapped before it is sealed: this is the last writable mapping that there will ever be.
+  // The memory is mapped before it is sealed: no later writable mapping is possible.
   void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) {
     error = last_error();
@@ -124,7 +124,7 @@ peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_byte
   const handle sealed = from_peer.trusted();
   void* const memory = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, sealed.get(), 0);
   if (memory == MAP_FAILED) {
-    // EACCES: the peer passed a descriptor that was opened for writing only.
+    // EACCES: the peer sent a descriptor that was opened for writing only.
     error = errno == EACCES ? make_error_code(errc::bad_region) : last_error();
     return {};
   }

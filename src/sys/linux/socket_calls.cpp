@@ -8,8 +8,8 @@
 
 #include <array>
 
-// Newer than the headers of some systems that have the kernel for it (6.16). Two architectures have
-// numbers of their own.
+// Some systems have headers that are older than their kernel (6.16), and lack this. Two
+// architectures have numbers of their own.
 #if !defined(SO_PASSRIGHTS) && !defined(__sparc__) && !defined(__hppa__)
 #define SO_PASSRIGHTS 83
 #endif
@@ -24,8 +24,8 @@ static_assert(CMSG_SPACE(handle_bytes) == CMSG_LEN(handle_bytes),
               "padding would let surplus handles in");
 static_assert(CMSG_SPACE(handle_bytes) <= control_room);
 
-// Out-of-band bytes can carry handles, too, and the next read would throw them away together. So
-// they are part of the stream.
+// Out-of-band bytes can carry handles too, and the next read would drop the bytes with the handles.
+// So out-of-band bytes are made part of the stream.
 handle prepared(handle socket) noexcept {
   const int on = 1;
   if (socket && ::setsockopt(socket.get(), SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) != 0)
@@ -33,9 +33,9 @@ handle prepared(handle socket) noexcept {
   return socket;
 }
 
-/// What is in a socket, up to the first handles. Nothing leaves it.
+/// The contents of a socket, up to the first handles. Looking at them takes nothing out.
 struct look {
-  ssize_t bytes = 0;  // as from recv(2)
+  ssize_t bytes = 0;  // as recv(2) returns it
   bool handles = false;
 };
 look look_at(native_handle socket, std::span<std::byte> room) noexcept {
@@ -47,14 +47,14 @@ look look_at(native_handle socket, std::span<std::byte> room) noexcept {
     message.msg_iovlen = 1;
     return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_PEEK);
   });
-  // There was no room for any.
+  // MSG_CTRUNC means that there were handles, because the message has no room for any.
   return {n, n > 0 && (message.msg_flags & MSG_CTRUNC) != 0};
 }
 
-// More than honest peers have in their sockets at these moments, when only bells can be under way.
+// More than honest peers have in their sockets at these moments, when only bells can be in transit.
 constexpr std::size_t a_few_bells = 4096;
 
-/// Whether all that is in the socket now are a few bytes without handles.
+/// Whether the socket contains nothing but a few bytes without handles.
 bool holds_bytes_only(native_handle socket) noexcept {
   int all = 0;
   if (::ioctl(socket, FIONREAD, &all) != 0) return false;
@@ -80,18 +80,19 @@ handle accept_socket(native_handle listening) noexcept {
   return prepared(handle(::accept4(listening, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
 }
 
-// The file inherits the mode of the socket, so it is private from the start, and no umask, which is
-// the whole process's, is touched.
+// The file inherits the mode of the socket, so it is private from the start. The umask, which
+// belongs to the whole process, is not changed.
 int bind_private(native_handle socket, const unix_address& address, const std::string&) noexcept {
   return ::fchmod(socket, 0600) != 0 ? -1 : ::bind(socket, address.get(), address.size());
 }
 
 int send_flags() noexcept { return MSG_DONTWAIT | MSG_NOSIGNAL; }
 
-// Handles are looked at, which gives copies of them, and only then taken off the socket without
-// room for any. What the kernel lets go of then is never the last of its file: either there is a
-// copy, or the rest (too many of them, or no descriptors for all) stays in the socket, which
-// another thread closes.
+// Receiving takes two steps. The first peeks at the message, which gives copies of its handles; the
+// second takes the message off the socket, without room for handles. A handle that the kernel drops
+// in the second step is never the last one of its file, because there is a copy. Where there is no
+// copy (too many handles, or no descriptors for all of them), the message stays in the socket, and
+// another thread closes that.
 int receive_flags() noexcept { return MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_PEEK; }
 
 bool take_received(native_handle socket, std::span<std::byte> bytes) noexcept {
@@ -109,9 +110,9 @@ ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept 
   });
 }
 
-// A sender looks at the option and adds its message to the queue under one and the same lock, and a
-// read takes that lock as well. So a sender that saw the option set has its message in the queue
-// when the read after the change is done, and a later one sees that it is not.
+// A sender checks the option and adds its message to the queue under one lock, and a read takes the
+// same lock. So a sender that was still allowed to send handles has its message in the queue before
+// the read that follows the change. A later sender sees the changed option.
 handles_kept_out keep_handles_out(native_handle socket) noexcept {
   handles_kept_out done = handles_kept_out::cannot;
 #ifdef SO_PASSRIGHTS
@@ -119,7 +120,7 @@ handles_kept_out keep_handles_out(native_handle socket) noexcept {
   if (::setsockopt(socket, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof off) == 0)
     done = handles_kept_out::yes;
 #endif
-  // Without a byte there is nothing: not yet, or the peer has gone.
+  // When there is no byte, the peer has sent nothing yet or has gone.
   std::byte one;
   const bool empty = look_at(socket, {&one, 1}).bytes <= 0;
   return empty || holds_bytes_only(socket) ? done : handles_kept_out::too_late;
@@ -132,7 +133,8 @@ bool may_hold_handles(native_handle socket) noexcept {
 
 void close_on_exec(native_handle) noexcept {}
 
-// Exactly the capacity, so that the kernel never installs one more: it says MSG_CTRUNC.
+// Room for exactly `capacity` handles, so that the kernel never installs one more: it sets
+// MSG_CTRUNC.
 std::size_t control_bytes() noexcept { return CMSG_SPACE(handle_bytes); }
 
 result<peer_identity> identity_of_peer(native_handle socket) noexcept {

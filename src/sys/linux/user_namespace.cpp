@@ -18,11 +18,11 @@ namespace ringbell::sys {
 namespace {
 
 constexpr std::uint64_t usual_overflow_user = 65534;
-// As many as there are; the last number is no id.
+// The number of user ids; the last number is not an id.
 constexpr std::uint64_t all_users = 0xffffffff;
 
-/// A file of /proc, as far as it fits. Without the stream classes: this runs while a client is let
-/// in, maybe without memory.
+/// A file of /proc, as far as it fits. It does not use the stream classes, because this runs while
+/// a client is admitted, possibly without memory.
 class small_file {
 public:
   explicit small_file(const char* path) noexcept {
@@ -32,7 +32,7 @@ public:
     if (n > 0) rest_ = std::string_view(text_.data(), static_cast<std::size_t>(n));
   }
 
-  /// The next number. False at the end.
+  /// Finds the next number. Returns false at the end.
   bool next(std::uint64_t& number) noexcept {
     const auto digit = rest_.find_first_of("0123456789");
     if (digit == rest_.npos) return false;
@@ -53,8 +53,8 @@ std::uint64_t overflow_user() noexcept {
   return user;
 }
 
-// The map has lines of three numbers: first id inside, first id outside, how many. It can be
-// written at any time, once.
+// The map has lines of three numbers: the first id inside, the first id outside, and the count. It
+// can be written at any time, but only once.
 bool sees_all_users() noexcept {
   small_file map("/proc/self/uid_map");
   std::uint64_t inside = 0, outside = 0, count = 0, total = 0;

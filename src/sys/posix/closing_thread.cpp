@@ -24,10 +24,10 @@ namespace ringbell::sys {
 
 namespace {
 
-/// A set of descriptors. Adding allocates nothing and locks nothing, so it cannot fail.
+/// A set of descriptors. Adding one allocates nothing and takes no lock, so it cannot fail.
 class descriptor_set {
 public:
-  /// As many as a process can have by default (fs.nr_open).
+  /// The number of descriptors that a process can have by default (fs.nr_open).
   static constexpr int capacity = 1 << 20;
 
   void add(int fd) noexcept {
@@ -63,26 +63,26 @@ private:
   std::atomic<std::size_t> used_{0};
 };
 
-// Never destroyed: the thread uses all this until the process ends.
+// These are never destroyed, because the thread uses them until the process ends.
 constinit descriptor_set to_close;
-constinit descriptor_set
-    unread;  // those of them that are sockets of this library's, with handles in them
+// The members of `to_close` that are sockets of this library with handles in them.
+constinit descriptor_set unread;
 constinit std::atomic<std::uint32_t> additions{0};
 constinit std::atomic<bool> closing_one{false};
 constinit std::atomic<bool> has_thread{false};
 
-// The process that all this is about, or, with `being_cleared`, the one that is about to forget
-// what its parent left in its memory.
+// The process to which these sets belong. With `being_cleared`, it is a forked child that is about
+// to clear what its parent left in its memory.
 constinit std::atomic<std::uint64_t> owner{0};
 constexpr std::uint64_t being_cleared = std::uint64_t{1} << 63;
 
-/// A forked child has none of its parent's threads, and may have closed its copies of the
-/// descriptors: the numbers mean nothing in it.
+/// Clears the sets in a forked child. The child has none of its parent's threads, and may have
+/// closed its copies of the descriptors, so the numbers mean nothing in it.
 void forget_the_parents() noexcept {
   const std::uint64_t here = current_process();
   std::uint64_t known = owner.load();
   while (known != here) {
-    if (known == (here | being_cleared)) {  // by another thread
+    if (known == (here | being_cleared)) {  // another thread is clearing them
       std::this_thread::yield();
       known = owner.load();
     } else if (owner.compare_exchange_strong(known, here | being_cleared)) {
@@ -98,16 +98,17 @@ void forget_the_parents() noexcept {
 
 void close_foreign(handle h, int depth) noexcept;
 
-// Sockets in sockets in sockets: the kernel allows few levels.
+// A socket can contain sockets that contain sockets; the kernel allows few levels.
 constexpr int deepest = 8;
 
-/// Takes the handles out of a socket and closes them, each as if it had come alone. Where they are
-/// looked at before they are taken (Linux), sockets among them have been kept from lingering by the
-/// time that the kernel lets go of them.
+/// Takes the handles out of a socket and closes each as if it had come alone. On Linux handles are
+/// peeked at before they are taken: sockets among them no longer linger when the kernel drops its
+/// reference.
 void empty(native_handle socket, int depth) noexcept {
-  // More than a peer can have put into one of ours. Another's may be written to all the time.
+  // More than a peer can have put into a socket of ours. Another socket may receive data all the
+  // time.
   constexpr int reads = 100'000;
-  // When there is no descriptor for any: some may become free.
+  // For the case that there is no descriptor for any of the handles: some may become free.
   constexpr int attempts = 100;
   constexpr std::chrono::milliseconds pause{10};
   int waited = 0;
@@ -143,7 +144,7 @@ void empty(native_handle socket, int depth) noexcept {
 void close_foreign(handle h, int depth) noexcept {
   int type = 0;
   socklen_t size = sizeof type;
-  if (::getsockopt(h.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return;  // no socket
+  if (::getsockopt(h.get(), SOL_SOCKET, SO_TYPE, &type, &size) != 0) return;  // not a socket
   const linger at_once{};
   (void)::setsockopt(h.get(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
   sockaddr_storage name{};
@@ -154,12 +155,12 @@ void close_foreign(handle h, int depth) noexcept {
 }
 
 void close_one(int fd) noexcept {
-  // Off both sets before the number is free for others.
+  // The number is removed from both sets before another file can get it.
   const bool ours = unread.remove(fd);
   to_close.remove(fd);
   handle closing(fd);
   if (!ours) return close_foreign(std::move(closing), 0);
-  while (handle client = accept_socket(fd)) empty(client.get(), 0);  // of a listening one
+  while (handle client = accept_socket(fd)) empty(client.get(), 0);  // when it listens
   empty(fd, 0);
   ::shutdown(fd, SHUT_RDWR);  // a doorbell may have a second descriptor of it
 }
@@ -176,7 +177,8 @@ void run() noexcept {
   }
 }
 
-/// The code of the thread must stay where it is, when this is part of a library that is unloaded.
+/// Keeps the code of this library in memory when a program unloads the library, because the thread
+/// runs it.
 void keep_loaded() noexcept {
 #ifdef RTLD_NODELETE
   Dl_info here{};
@@ -191,12 +193,12 @@ void start_thread() noexcept {
     keep_loaded();
     quiet_thread(&run).detach();
   } catch (...) {
-    has_thread = false;  // what is to be closed waits for the next attempt
+    has_thread = false;  // the handles wait for the next attempt
   }
 }
 
 void add(handle closing, bool ours) noexcept {
-  // A larger number than any process has by default: closed here, after all.
+  // A number that is larger than a process has by default is closed here after all.
   if (!closing || closing.get() >= descriptor_set::capacity) return;
   forget_the_parents();
   const native_handle fd = closing.release();

@@ -5,8 +5,8 @@
 
 namespace ringbell::sys {
 
-/// As `close_elsewhere`, for a control socket or a listening socket of this library, which may have
-/// handles in it: these are taken out and closed one by one.
+/// As `close_elsewhere`, for a control socket or a listening socket of this library that may
+/// contain handles: these are taken out and closed one by one.
 void close_unread(handle socket) noexcept;
 
 }  // namespace ringbell::sys

@@ -3,13 +3,14 @@
 
 namespace ringbell::sys {
 
-/// As getenv, but null in a program that runs with the rights of another than its caller.
+/// As getenv, but null when environment_counts() is false.
 const char* trusted_variable(const char* name) noexcept;
 
-/// Whether it does not run so: false with set-user-id, set-group-id or file capabilities.
+/// False when the program runs with rights that its caller does not have: with set-user-id,
+/// set-group-id or file capabilities.
 bool environment_counts() noexcept;
 
-/// Where root's sockets are.
+/// The folder of root's sockets.
 const char* root_service_folder() noexcept;
 
 }  // namespace ringbell::sys

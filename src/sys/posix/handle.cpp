@@ -9,8 +9,8 @@
 namespace ringbell::sys {
 
 void handle::reset() noexcept {
-  // Not repeated on EINTR: these systems have freed the number by then, and another thread may have
-  // got it.
+  // close() is not repeated on EINTR: these systems have freed the number by then, and another
+  // thread may have got it.
   if (h_ != invalid_handle) ::close(std::exchange(h_, invalid_handle));
 }
 

@@ -9,7 +9,7 @@ namespace ringbell::sys {
 
 namespace {
 
-// The value of one of this process's limits; nothing when there is none.
+// The value of one of this process's limits. Empty when there is no limit.
 std::optional<rlim_t> limit_of(int resource) noexcept {
   rlimit found{};
   if (::getrlimit(static_cast<decltype(RLIMIT_NOFILE)>(resource), &found) != 0 ||

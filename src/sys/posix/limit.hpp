@@ -5,7 +5,7 @@
 
 namespace ringbell::sys {
 
-/// The limits of memory that only this system has; empty when there are none.
+/// The memory limits that only this system has. Empty when there are none.
 std::string other_memory_limits();
 
 }  // namespace ringbell::sys

@@ -21,11 +21,12 @@ namespace ringbell::sys {
 
 namespace {
 
-// Types that differ between the systems.
+// These types differ between the systems.
 using control_length = decltype(msghdr::msg_controllen);
 using header_length = decltype(cmsghdr::cmsg_len);
 
-// Enough for what `send` takes, whatever the system pads (CMSG_SPACE is no constant everywhere).
+// Enough for what `send` accepts, whatever padding the system adds (CMSG_SPACE is not a constant on
+// every system).
 constexpr std::size_t sent_room = 4 * sizeof(cmsghdr) + sizeof(int) * received_handles::capacity;
 
 std::error_code transfer_error() noexcept {
@@ -92,7 +93,7 @@ result<peer_identity> local_socket::peer() const noexcept { return identity_of_p
 
 result<std::size_t> local_socket::send(std::span<const std::byte> bytes,
                                        std::span<const native_handle> handles) noexcept {
-  // Handles need a byte to travel with.
+  // Handles travel only together with a byte.
   if (handles.size() > received_handles::capacity || (bytes.empty() && !handles.empty()))
     return std::make_error_code(std::errc::invalid_argument);
 
@@ -117,7 +118,7 @@ result<std::size_t> local_socket::send(std::span<const std::byte> bytes,
 
 result<std::size_t> local_socket::receive(std::span<std::byte> into,
                                           received_handles& handles) noexcept {
-  // Would look like a hang-up.
+  // With an empty buffer the result would look like a hang-up.
   if (into.empty()) return std::make_error_code(std::errc::invalid_argument);
 
   iovec payload{into.data(), into.size()};
@@ -138,8 +139,8 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into,
   const bool truncated = (message.msg_flags & MSG_CTRUNC) != 0;
   if (truncated || had + came > received_handles::capacity) {
     close_all(handles);
-    // Cut short with room left: this process is at its limit of descriptors, for which the peer is
-    // not to blame.
+    // The control data was truncated although there was room left: this process is at its limit of
+    // descriptors, and the peer is not to blame.
     if (truncated && came < received_handles::capacity)
       return std::make_error_code(std::errc::too_many_files_open);
     return errc::bad_peer;
@@ -160,7 +161,7 @@ std::error_code local_socket::ring() noexcept {
 
 bool local_socket::drain() noexcept {
   // The bound is far above what a socket buffer holds by default, so only a peer that never stops
-  // ringing reaches it; each read made room, so its next ring is an event again.
+  // ringing reaches it. Each read has made room, so its next ring is another event.
   constexpr int reads = 64;
   std::byte sink[4096];
   for (int i = 0; i < reads; ++i) {
@@ -169,8 +170,8 @@ bool local_socket::drain() noexcept {
                                     : ::recv(native(), sink, sizeof sink, MSG_DONTWAIT);
     });
     if (n == 0) return true;
-    // What is left for lack of memory is no harm: the drain is followed by a look at the ring, and
-    // another byte is another event.
+    // Bytes that stay in the socket for lack of memory do no harm: a drain is followed by a look at
+    // the ring, and another byte is another event.
     if (n < 0) return errno != EAGAIN && errno != EWOULDBLOCK && !lacks_memory(errno);
   }
   return false;
@@ -212,7 +213,7 @@ std::error_code path_error() noexcept {
     case ELOOP:
     case ENAMETOOLONG:
     case EISDIR:
-    case ENXIO:       // the lock's name belongs to a socket
+    case ENXIO:       // the name of the lock belongs to a socket
     case EOPNOTSUPP:  // likewise, on the BSDs
       return errc::bad_name;
     case EADDRINUSE: return errc::name_in_use;
@@ -226,7 +227,8 @@ bool is_at(const struct stat& opened, const std::string& path) noexcept {
          named.st_ino == opened.st_ino;
 }
 
-// For messages: what is in the way of a listener, and what to do about it; empty when nothing is.
+// Text for messages: what is in the way of a listener, and what to do about it. Empty when nothing
+// is.
 std::string obstacle(const char* what, const std::string& path, bool (*right)(const struct stat&)) {
   struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return {};
@@ -238,14 +240,14 @@ std::string obstacle(const char* what, const std::string& path, bool (*right)(co
 }
 
 bool is_socket(const struct stat& file) noexcept { return S_ISSOCK(file.st_mode); }
-// A lock file is empty; anything else is somebody's file, and would be removed with the lock.
+// A lock file is empty. Any other file belongs to somebody, and would be removed with the lock.
 bool is_lock_file(const struct stat& file) noexcept {
   return S_ISREG(file.st_mode) && file.st_size == 0;
 }
 
-// With O_CREAT the kernel refuses even root another user's file in a sticky folder
-// (fs.protected_regular), so what is there is opened without. Neither a link nor a pipe in its
-// place shall mislead or hang us.
+// With O_CREAT, in a sticky folder, the kernel refuses to open another user's file, even for root
+// (fs.protected_regular). So an existing file is opened without O_CREAT. The other flags ensure
+// that a link in its place is not followed and that a pipe does not block the call.
 handle open_lock(const std::string& path) {
   constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
   handle there(retry([&] { return ::open(path.c_str(), flags); }));
@@ -253,11 +255,11 @@ handle open_lock(const std::string& path) {
   return handle(retry([&] { return ::open(path.c_str(), flags | O_CREAT | O_EXCL, 0600); }));
 }
 
-// Opens, or creates, the lock file and locks it. The server before us may remove the file between
-// our open and our lock, and we would hold the lock of a file that nobody else finds: so look
-// whether it is still there under its name, else start again.
+// Opens, or creates, the lock file and locks it. A server that is ending may remove the file
+// between our open and our lock, and then we would lock a file that no other process finds. So
+// check that the file still has its name, and otherwise start again.
 handle take_lock(const std::string& path, std::error_code& error) {
-  // Each turn lost means that another server came or went in these microseconds.
+  // Each lost attempt means that another server came or went in these microseconds.
   constexpr int attempts = 100;
   for (int i = 0; i < attempts; ++i) {
     handle lock = open_lock(path);
@@ -284,8 +286,8 @@ handle take_lock(const std::string& path, std::error_code& error) {
   return {};
 }
 
-// Removes what a dead server left. The lock keeps ringbell's servers out; a server of another kind
-// shows by answering.
+// Removes what a dead server left. The lock excludes ringbell's servers; a server of another kind
+// is recognized by its answer.
 std::error_code remove_stale(const std::string& path, const unix_address& address) noexcept {
   struct stat found{};
   if (::lstat(path.c_str(), &found) != 0) return errno == ENOENT ? std::error_code() : path_error();
@@ -295,7 +297,7 @@ std::error_code remove_stale(const std::string& path, const unix_address& addres
   if (!probe) return last_error();
   if (retry([&] { return ::connect(probe.get(), address.get(), address.size()); }) == 0)
     return errc::name_in_use;
-  // A full backlog, or a socket of another type, is alive as well.
+  // A full backlog, or a socket of another type, is also alive.
   if (errno == EAGAIN || errno == EPROTOTYPE) return errc::name_in_use;
   if (errno == ENOENT) return {};
   if (errno != ECONNREFUSED) return last_error();
@@ -331,8 +333,8 @@ local_listener local_listener::bind(const std::string& path, bool for_all_users,
   }
   made.socket_ = std::move(socket);
 
-  // Opening it up afterwards gives nothing away in between; the umask would have taken bits from a
-  // wider mode. The kernel cuts the backlog to its own limit.
+  // Widening the mode afterwards exposes nothing in between, and the umask would have removed bits
+  // from a wider mode. The kernel reduces the backlog to its own limit.
   if ((for_all_users && ::fchmodat(AT_FDCWD, path.c_str(), 0666, AT_SYMLINK_NOFOLLOW) != 0) ||
       ::listen(made.native(), std::numeric_limits<int>::max()) != 0) {
     error = last_error();
@@ -347,15 +349,14 @@ std::string local_listener::obstacles(const std::string& path) {
 
 namespace {
 
-/// Hangs up on the clients in the backlog, each as `socket_end` closes a socket that was not read.
-/// False when some may be left: there is no descriptor for them, or they are too many.
+/// Hangs up on the clients in the backlog; each socket is closed as `socket_end` closes one that
+/// was not read. Returns false when some may be left: there is no descriptor for them, or there are
+/// too many.
 bool hang_up_on_clients(native_handle listening) noexcept {
-  ::shutdown(
-      listening,
-      // on Linux no client gets into the backlog afterwards, and accept() says EINVAL when it is
-      // empty
-      SHUT_RDWR);
-  constexpr int most = 4096;  // Linux' largest backlog, unless somebody has changed it
+  // On Linux no client gets into the backlog afterwards, and accept() returns EINVAL when it is
+  // empty.
+  ::shutdown(listening, SHUT_RDWR);
+  constexpr int most = 4096;  // Linux's largest backlog, unless an administrator has changed it
   for (int i = 0; i < most; ++i) {
     handle client = accept_socket(listening);
     if (!client && errno != EINTR && errno != ECONNABORTED)
@@ -382,16 +383,16 @@ local_listener& local_listener::operator=(local_listener&& other) noexcept {
 local_listener::~local_listener() { close(); }
 
 void local_listener::close() noexcept {
-  // A child that was forked shares the lock, but the name is its parent's. And when the lock file
-  // is not ours any more (somebody cleaned the folder), the name may be another server's by now.
+  // A forked child shares the lock, but the name is its parent's. And when the lock file is not
+  // ours any more, because somebody cleaned the folder, the name may already be another server's.
   struct stat locked{};
   const bool ours = process_ == ::getpid();
   if (lock_ && ours && ::fstat(lock_.get(), &locked) == 0 && is_at(locked, lock_path_)) {
-    // The lock goes last: until then nobody else can take the name.
+    // The lock file is removed last: until then no other process can take the name.
     if (socket_) ::unlink(path_.c_str());
     ::unlink(lock_path_.c_str());
   }
-  // Clients in the backlog may have sent handles already, which are closed with it. (A child's copy
+  // Clients in the backlog may already have sent handles, which are closed with it. (A child's copy
   // closes nothing.)
   if (socket_ && ours && !hang_up_on_clients(socket_.get())) close_unread(std::move(socket_));
   socket_.reset();

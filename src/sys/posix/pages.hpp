@@ -8,7 +8,7 @@
 
 namespace ringbell::sys {
 
-/// Whole pages; 0 when there is no such size.
+/// Rounds up to whole pages. Returns 0 when there is no such size.
 inline std::size_t whole_pages(std::size_t bytes) noexcept {
   const std::size_t mask = page_size() - 1;
   if (bytes > static_cast<std::size_t>(PTRDIFF_MAX) - mask) return 0;

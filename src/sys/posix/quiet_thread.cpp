@@ -12,13 +12,14 @@ namespace ringbell::sys {
 
 namespace {
 
-// While it lives, threads start with signals blocked: they inherit the mask.
+// While it exists, new threads start with signals blocked, because they inherit the mask.
 class signals_blocked {
 public:
   signals_blocked() noexcept {
     sigset_t all;
     sigfillset(&all);
-    // When a fault's signal is blocked, the kernel ends the process without asking its handler.
+    // When the signal of a fault is blocked, the kernel ends the process without calling the
+    // handler.
     for (const int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS})
       sigdelset(&all, fault);
     ::pthread_sigmask(SIG_BLOCK, &all, &before_);

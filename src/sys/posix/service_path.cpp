@@ -24,20 +24,20 @@ constexpr std::string_view lock_suffix = ".lock";
 
 bool is_path(std::string_view name) noexcept { return name.find('/') != name.npos; }
 
-// Not std::isalnum: what is a letter there depends on the locale, and both sides must agree.
+// std::isalnum is not used because its letters depend on the locale, and both sides must agree.
 bool allowed(char c) noexcept {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
          c == '_' || c == '-';
 }
 
 bool valid_name(std::string_view name) noexcept {
-  // The lock of `echo` is `echo.lock`, so no service can be called that.
+  // The lock file of `echo` is `echo.lock`, so no service can have that name.
   return !name.empty() && name.size() <= max_name && name.front() != '.' &&
          !name.ends_with(lock_suffix) && std::all_of(name.begin(), name.end(), allowed);
 }
 
-// The absolute path that an environment variable holds, without slashes at its end; nothing when it
-// holds none, or does not count.
+// The absolute path in an environment variable, without slashes at its end. Empty when there is
+// none, or when the variable must not be used.
 std::optional<std::string_view> absolute_path_in(const char* variable) noexcept {
   const char* const value = trusted_variable(variable);
   if (!value || *value != '/') return std::nullopt;
@@ -60,8 +60,8 @@ std::string service_folder() {
 
 bool is_this_user(uid_t user) noexcept { return user == current_user(); }
 
-// Where an id may stand for several users: only the owner may set a mode, be it the one that is
-// set. A link has none.
+// An id may stand for several users. Then a chmod to the same mode tells whether the owner is this
+// user, because only the owner may set a mode. A link has no mode.
 bool is_ours(const std::string& path, const struct stat& found) noexcept {
   if (!is_this_user(found.st_uid) || names_one_user(found.st_uid))
     return is_this_user(found.st_uid);
@@ -84,8 +84,7 @@ std::string this_user_or_root() {
   return current_user() == 0 ? "root" : "user " + text_of(current_user()) + " or root";
 }
 
-// What is wrong with a place: an error, and the words for it. Words are made only for what is
-// wrong.
+// What is wrong with a place: an error, and its description. Descriptions are made only for faults.
 struct fault {
   fault() noexcept = default;
   fault(std::error_code e, std::string w) : error(e), words(std::move(w)) {}
@@ -100,9 +99,8 @@ fault cannot_look(const std::string& path, std::error_code error) {
   return {error, path + " cannot be looked at"};
 }
 
-// The folder around must be its user's or root's, and no other user may put something else in the
-// place of what is in it. A link counts as what it leads to, unless somebody else can let it lead
-// elsewhere.
+// The folder around must belong to this user or to root, and no other user may replace an entry of
+// it. A link counts as the folder to which it leads, unless another user can change where it leads.
 fault fault_around(const std::string& parent, struct stat& found) {
   struct stat named{};
   if (::lstat(parent.c_str(), &named) != 0 || ::stat(parent.c_str(), &found) != 0) {
@@ -125,8 +123,8 @@ fault fault_around(const std::string& parent, struct stat& found) {
   return {};
 }
 
-// Whether it was there or not: in a temporary directory any user could have been faster. Once it is
-// seen to be ours, no other user can put another in its place.
+// Checks the folder whether it existed before or not: in a temporary directory another user could
+// have been faster. Once it is known to be ours, no other user can replace it.
 fault fault_of(const std::string& folder, const std::string& parent, const struct stat& around) {
   struct stat found{};
   if (::lstat(folder.c_str(), &found) != 0) {

@@ -11,7 +11,7 @@ namespace {
 constexpr int last_signal = 64;
 constexpr std::uint64_t bit(int signal) noexcept { return std::uint64_t{1} << (signal - 1); }
 
-// Some systems have fewer, and do not check.
+// Some systems have fewer signals and do not check the number.
 bool add(sigset_t& set, int signal) noexcept {
   return signal >= 1 && signal <= last_signal && signal < NSIG && sigaddset(&set, signal) == 0;
 }

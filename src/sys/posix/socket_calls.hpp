@@ -12,53 +12,53 @@
 #include <span>
 #include <string>
 
-/// Where the systems' Unix sockets differ; a file per system.
+/// Where the Unix sockets of the systems differ. Each system has its own definitions.
 namespace ringbell::sys {
 
-/// A Unix stream socket: does not block, is closed on exec, and raises no signal as far as that is
-/// up to the socket. Fails as socket(2).
+/// A Unix stream socket that does not block and is closed on exec. It raises no signal, where an
+/// option of the socket can prevent that. Fails as socket(2).
 handle open_socket() noexcept;
-/// Two connected ones. 0, or -1 as socketpair(2).
+/// Two connected sockets. Returns 0, or -1 as socketpair(2).
 int open_socket_pair(handle& one, handle& other) noexcept;
-/// The next connection. Fails as accept(2).
+/// Accepts the next connection. Fails as accept(2).
 handle accept_socket(native_handle listening) noexcept;
 
-/// Binds so that nobody but the user can ever connect: by mode 0600 of the socket file, before it
-/// listens. 0, or -1 as bind(2).
+/// Binds so that only the user can ever connect: the socket file gets mode 0600 before the socket
+/// listens. Returns 0, or -1 as bind(2).
 int bind_private(native_handle socket, const unix_address& address,
                  const std::string& path) noexcept;
 
-/// Flags for send(2) and sendmsg(2): does not block and raises no signal.
+/// The flags for send(2) and sendmsg(2), with which they do not block and raise no signal.
 int send_flags() noexcept;
-/// Flags for recvmsg(2): does not block, and descriptors that come are closed on exec, where that
-/// is to be had.
+/// The flags for recvmsg(2), with which it does not block, and received descriptors are closed on
+/// exec, where the system can do that.
 int receive_flags() noexcept;
-/// Closes a descriptor that came on exec, where `receive_flags` does not say so.
+/// Marks a received descriptor to be closed on exec, where `receive_flags` cannot do that.
 void close_on_exec(native_handle received) noexcept;
 
-/// How much room to give the control data of a message for `received_handles::capacity`
-/// descriptors: at most `control_room`.
+/// The room for control data that a message needs for `received_handles::capacity` descriptors: at
+/// most `control_room`.
 inline constexpr std::size_t control_room = 2560;
 std::size_t control_bytes() noexcept;
 
-/// Takes ownership of the handles in a received message; returns how many there were. Those that do
-/// not fit are closed elsewhere.
+/// Takes ownership of the handles in a received message, and returns how many there were. Those
+/// that do not fit are closed by `close_elsewhere`.
 std::size_t collect(msghdr& message, received_handles& into) noexcept;
 
-/// After a recvmsg with `receive_flags` that gave `bytes`: takes them off the socket, where the
-/// flags leave them in it. False when that cannot be.
+/// To be called after a recvmsg with `receive_flags` that returned `bytes`: takes them off the
+/// socket, where the flags have left them in it. Returns false when that is not possible.
 bool take_received(native_handle socket, std::span<std::byte> bytes) noexcept;
 
-/// As recv(2) of what has come, without waiting. What comes with handles ends it: 0.
+/// Receives what has arrived, as recv(2), without waiting. Returns 0 when it came with handles.
 ssize_t receive_bytes(native_handle socket, std::span<std::byte> into) noexcept;
 
-/// Has the kernel let in no more handles. Whether it does so, or does not know how, or handles are
-/// in the socket already.
+/// Makes the kernel refuse further handles. The result says whether it does, cannot, or already has
+/// handles in the socket.
 enum class handles_kept_out { yes, cannot, too_late };
 handles_kept_out keep_handles_out(native_handle socket) noexcept;
 
-/// Whether handles may be in a socket that is about to be closed. On Linux nothing comes into it
-/// any more afterwards.
+/// Whether a socket that is about to be closed may contain handles. On Linux nothing can arrive in
+/// it afterwards.
 bool may_hold_handles(native_handle socket) noexcept;
 
 result<peer_identity> identity_of_peer(native_handle socket) noexcept;

@@ -17,7 +17,7 @@ bool socket_end::let_no_handles_in() noexcept {
 
 void socket_end::close() noexcept {
   handle closing(std::exchange(fd_, invalid_handle));
-  // A forked child closes a copy only: what is in the socket is its parent's to take out.
+  // A forked child closes only a copy: its parent takes the contents out of the socket.
   if (closing && lets_handles_in_ && process_ == current_process() &&
       may_hold_handles(closing.get()))
     close_unread(std::move(closing));

@@ -10,10 +10,11 @@
 
 namespace ringbell::sys {
 
-/// The longest path that a socket address holds, without the zero at its end.
+/// The longest path that a socket address holds, without the terminating zero.
 inline constexpr std::size_t max_socket_path = sizeof(sockaddr_un::sun_path) - 1;
 
-/// A path as a socket address. False when it cannot be one: empty, too long, or with a zero inside.
+/// A path as a socket address. False when the path cannot be one: it is empty, too long, or
+/// contains a zero.
 class unix_address {
 public:
   explicit unix_address(std::string_view path) noexcept

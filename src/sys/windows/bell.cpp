@@ -15,7 +15,7 @@ const char* name_of(bell_kind kind) noexcept {
   return "unknown";
 }
 
-// A byte in the pipe would cost more than setting an event, and there are no futexes between
+// A byte in the pipe would cost more than setting an event, and futexes do not work between
 // processes.
 bell_set system_bells() noexcept { return bell_bit(bell_kind::eventfd); }
 
@@ -36,6 +36,6 @@ std::error_code event_bell::ring() noexcept {
 
 void event_bell::drain() noexcept { ::ResetEvent(handle_.get()); }
 
-void event_bell::rearm() noexcept {}  // who waits takes the event
+void event_bell::rearm() noexcept {}  // the wait has reset the event
 
 }  // namespace ringbell::sys

@@ -14,15 +14,15 @@ namespace {
 
 constexpr int cpus_in_group = 64;
 
-// The thread's processors, within its group of up to 64. A thread that may run in several groups
-// (Windows 11 with more than 64 processors) shows one.
+// The thread's processors within its group, which has up to 64. A thread that may run in several
+// groups (Windows 11 with more than 64 processors) reports one of them.
 GROUP_AFFINITY affinity() noexcept {
   GROUP_AFFINITY found{};
   if (!::GetThreadGroupAffinity(::GetCurrentThread(), &found)) found.Mask = 0;
   return found;
 }
 
-// The first of them; -1 when there is none.
+// The first of these processors; -1 when there is none.
 int lowest(const GROUP_AFFINITY& of) noexcept {
   return of.Mask == 0 ? -1 : of.Group * cpus_in_group + std::countr_zero(std::uint64_t{of.Mask});
 }

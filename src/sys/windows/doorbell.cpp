@@ -7,8 +7,8 @@
 
 namespace ringbell::sys {
 
-// No object here stands for several others. But the bell is an event, and what the pipe tells is
-// told by one, too: so both are made to use the bell's.
+// Windows has no object that combines several others. But the bell is an event, and the pipe
+// reports by an event too, so the pipe is made to use the bell's event.
 doorbell doorbell::create(local_socket& control, const event_bell& bell,
                           std::error_code& error) noexcept {
   doorbell made;
@@ -24,7 +24,7 @@ doorbell doorbell::create(local_socket& control, const event_bell& bell,
   return made;
 }
 
-// The wait has taken the event. Looking for the hang-up costs no system call.
+// The wait has reset the event. Looking for the hang-up needs no system call.
 bool doorbell::answer(local_socket& control) noexcept { return control && control.drain(); }
 
 }  // namespace ringbell::sys

@@ -7,9 +7,9 @@
 
 #include <algorithm>
 
-// WaitOnAddress: between the threads of one process only. Its sleepers are not in the kernel's
-// books but in the process's own, so there is nothing that another process could wake. There is no
-// choice of sleepers by bits: a wake for some of them wakes all.
+// WaitOnAddress works only between the threads of one process. Its list of sleepers is kept by the
+// process, not by the kernel, so another process could not wake any. Sleepers cannot be chosen by
+// bits: a wake for some of them wakes all.
 
 namespace ringbell::sys {
 
@@ -19,8 +19,8 @@ using namespace std::chrono;
 
 void* address_of(const futex_word& word) noexcept { return const_cast<futex_word*>(&word); }
 
-// Rounded up, so that nobody wakes before his time; whoever waits for longer than a day wakes once
-// a day.
+// Rounded up, so that no thread wakes before its deadline. A longer wait than a day wakes once a
+// day.
 DWORD time_until(futex_deadline deadline) noexcept {
   if (deadline == no_deadline) return INFINITE;
   const auto now = steady_clock::now();
@@ -50,7 +50,7 @@ int futex_wake(const futex_word& word, int count, futex_scope scope, std::uint32
     ::WakeByAddressSingle(address_of(word));
   else
     ::WakeByAddressAll(address_of(word));
-  return 1;  // how many, it does not say
+  return 1;  // the system does not say how many it woke
 }
 
 std::error_code futex_wait_any(std::span<const futex_target>, std::size_t&,

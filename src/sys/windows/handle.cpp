@@ -14,7 +14,8 @@ void handle::reset() noexcept {
 
 handle handle::duplicate(std::error_code& error) const noexcept { return duplicate_of(h_, error); }
 
-// Only sections and events come from peers, with rights that let their closing wait for no process.
+// Peers send only sections and events, and with the rights of these, closing them waits for no
+// process.
 void close_elsewhere(handle from_peer) noexcept { from_peer.reset(); }
 std::size_t closing_elsewhere() noexcept { return 0; }
 
@@ -38,8 +39,9 @@ std::wstring wide(std::string_view text) {
 }
 
 SECURITY_ATTRIBUTES* closed_to_all() noexcept {
-  // A protected list of rights with one entry: the owner may look at the list, and no more. Without
-  // that entry an owner may always write it. (Wine does not know the owner's entry and lets him.)
+  // A protected list of rights with one entry: the owner may read the list, and nothing else.
+  // Without that entry an owner may always change it. (Wine ignores the entry and lets the owner do
+  // so.)
   static SECURITY_ATTRIBUTES attributes = [] {
     SECURITY_ATTRIBUTES made{sizeof(SECURITY_ATTRIBUTES), nullptr, FALSE};
     ::ConvertStringSecurityDescriptorToSecurityDescriptorW(L"D:P(A;;RC;;;OW)", SDDL_REVISION_1,

@@ -22,17 +22,16 @@ query_object* object_query() noexcept {
 constexpr int basic_information = 0;
 constexpr int type_information = 2;
 
-struct
-    // OBJECT_BASIC_INFORMATION; rounded up: some versions want more room
-    object_basic_information {
+// OBJECT_BASIC_INFORMATION, rounded up because some versions need more room.
+struct object_basic_information {
   ULONG attributes;
   ACCESS_MASK granted;
   ULONG others[12];
 };
 static_assert(sizeof(object_basic_information) == 56);
 
-// Values of real handles are small multiples of four. What is not may be one of those that stand
-// for something else in every process (-1: the process itself), which a duplication would resolve.
+// The values of real handles are small multiples of four. Other values may be pseudo-handles, which
+// mean the same in every process (-1 is the process itself), and which a duplication would resolve.
 bool is_real(std::uint64_t value) noexcept {
   return value != 0 && value % 4 == 0 &&
          value <= static_cast<std::uint64_t>(std::numeric_limits<std::int32_t>::max());
@@ -83,8 +82,8 @@ result<client_process> client_process::open(native_handle pipe) noexcept {
   if (!opened.process_)
     return ::GetLastError() == ERROR_INVALID_PARAMETER ? make_error_code(errc::peer_closed)
                                                        : last_error();
-  // The number may have become another process's before it was opened, but only after the client
-  // had gone.
+  // Another process may have got the process id before it was opened, but only after the client had
+  // ended.
   DWORD waiting = 0;
   if (!::PeekNamedPipe(pipe, nullptr, 0, nullptr, &waiting, nullptr)) return errc::peer_closed;
   return opened;
@@ -92,15 +91,16 @@ result<client_process> client_process::open(native_handle pipe) noexcept {
 
 result<handle> client_process::pull(std::uint64_t value) const noexcept {
   if (!is_real(value)) return errc::bad_peer;
-  // What the client means can change at any moment: so the type is asked of our duplicate, after it
-  // was made with the rights of that type.
+  // The object behind the client's handle can change at any moment. So the type is read from our
+  // duplicate, after that was made with the rights of the expected type.
   for (const object_type expected : {object_type::section, object_type::event}) {
     HANDLE made = nullptr;
     if (!::DuplicateHandle(process_.get(), handle_from(value), ::GetCurrentProcess(), &made,
                            rights_for_peer(expected), FALSE, 0)) {
       const DWORD error = ::GetLastError();
       if (error == ERROR_INVALID_HANDLE) return errc::bad_peer;
-      if (error == ERROR_ACCESS_DENIED) continue;  // its list of rights does not have these
+      // The object's list of rights does not have these.
+      if (error == ERROR_ACCESS_DENIED) continue;
       return error_of(error);
     }
     handle ours(made);

@@ -13,15 +13,18 @@
 #include <cstddef>
 #include <new>
 
-// A pipe has no backlog: each client needs an instance that waits for it, and finds the pipe busy
-// when there is none. So there are always some, each with a ConnectNamedPipe under way, and all of
-// these set one event. Beginning one resets it: so accept() looks at all of them after it has begun
-// one, when it is called the next time; whoever waits does so after accept() has said would_block,
-// and nothing was begun since that looked. A wait that ended may have taken the event for nobody:
-// so whoever begins to wait asks for it first, and it is set then if somebody has come.
+// A pipe has no backlog. Each client needs an instance that waits for it, and finds the pipe busy
+// when there is none. So there are always some instances, each with a pending ConnectNamedPipe, and
+// all of these set one event.
 //
-// The kernel writes to an instance's OVERLAPPED until its call has ended. They are members of one
-// object that never moves, and whose destructor cancels each call and waits for its end before it
+// Beginning a ConnectNamedPipe resets the event. So accept(), on its next call, looks at all
+// instances after it has begun one. A caller waits only after accept() has returned would_block,
+// and no call was begun after accept() looked. A wait that was ended may have reset the event
+// without serving a caller. So a caller asks for the event before each wait, and the event is then
+// set if a client has connected.
+//
+// The kernel writes to an instance's OVERLAPPED until the call has ended. The instances are members
+// of one object that never moves. Its destructor cancels each call and waits for its end before it
 // frees them.
 
 namespace ringbell::sys {
@@ -33,14 +36,13 @@ constexpr std::size_t waiting_instances = 8;
 void free_descriptor(void* descriptor) noexcept { ::LocalFree(descriptor); }
 using security_descriptor = std::unique_ptr<void, void (*)(void*)>;
 
-// The user may do everything; others, if at all, connect from this machine, but make no instances.
-// The user is also named as the owner (that of an administrator's objects is a group): by that
-// clients tell whose pipe it is.
+// The user may do everything. Other users may, if at all, connect from this machine, but not create
+// instances. The user is also named as the owner, because clients read from the owner whose pipe it
+// is. (The default owner of an administrator's objects is a group.)
 security_descriptor descriptor_of_pipe(bool for_all_users) {
   const std::string user = text_of(current_user());
-  const std::string others =
-      for_all_users ? "(A;;0x12008b;;;AU)"
-                    : "";  // FILE_GENERIC_READ | FILE_WRITE_DATA for authenticated users
+  // FILE_GENERIC_READ | FILE_WRITE_DATA for authenticated users.
+  const std::string others = for_all_users ? "(A;;0x12008b;;;AU)" : "";
   const std::string text = "O:" + user + "D:P(A;;GA;;;" + user + ')' + others;
   PSECURITY_DESCRIPTOR made = nullptr;
   ::ConvertStringSecurityDescriptorToSecurityDescriptorA(text.c_str(), SDDL_REVISION_1, &made,
@@ -50,7 +52,7 @@ security_descriptor descriptor_of_pipe(bool for_all_users) {
 
 std::error_code name_error(DWORD error) noexcept {
   switch (error) {
-    // The pipe exists, and belongs to somebody; or it has as many instances as it may have.
+    // The pipe exists and belongs to another process, or it has as many instances as it may have.
     case ERROR_ACCESS_DENIED:
     case ERROR_PIPE_BUSY: return errc::name_in_use;
     case ERROR_INVALID_NAME:
@@ -76,7 +78,7 @@ handle create_pipe_instance(const std::wstring& path, bool first, bool for_all_u
   SECURITY_ATTRIBUTES attributes{sizeof(SECURITY_ATTRIBUTES), rights.get(), FALSE};
   const DWORD flags =
       PIPE_ACCESS_DUPLEX | FILE_FLAG_OVERLAPPED | (first ? FILE_FLAG_FIRST_PIPE_INSTANCE : 0);
-  // The kernel refuses a second first instance; Wine does not, so there it is at least looked for.
+  // The kernel refuses a second first instance. Wine does not, so there the code at least checks.
   if (first && exists(path)) {
     error = errc::name_in_use;
     return {};
@@ -112,11 +114,11 @@ struct pipe_instances {
   struct instance {
     handle pipe;
     OVERLAPPED call{};
-    bool connecting = false;  // begun and its end not yet taken note of
+    bool connecting = false;  // begun, and its end not seen yet
     bool connected = false;
   };
 
-  /// Lets it wait for a client.
+  /// Makes the instance wait for a client.
   void start(instance& i) noexcept {
     i.call = {};
     i.call.hEvent = event.get();
@@ -128,7 +130,7 @@ struct pipe_instances {
     switch (::GetLastError()) {
       case ERROR_IO_PENDING: i.connecting = true; return;
       case ERROR_PIPE_CONNECTED: i.connected = true; break;  // a client was faster
-      default: i.pipe.reset();                               // one was, and has gone again
+      default: i.pipe.reset();                               // a client came and has already gone
     }
     ::SetEvent(event.get());
   }
@@ -143,7 +145,7 @@ struct pipe_instances {
     i.connecting = false;
   }
 
-  /// Whether it has a client.
+  /// Whether the instance has a client.
   bool look(instance& i) noexcept {
     DWORD bytes = 0;
     if (i.connecting) {
@@ -153,7 +155,7 @@ struct pipe_instances {
       if (error == ERROR_IO_INCOMPLETE) return false;
       i.connecting = false;
       i.connected = error == ERROR_SUCCESS;
-      // The thread that began it has ended: so it is begun again, in this one.
+      // The thread that began the call has ended, so the call is begun again in this thread.
       if (error == ERROR_OPERATION_ABORTED)
         start(i);
       else if (!i.connected)
@@ -162,7 +164,7 @@ struct pipe_instances {
     return i.connected;
   }
 
-  /// The event, to wait for from now on.
+  /// The event. To be called before each wait for it.
   native_handle to_wait_for() noexcept {
     DWORD bytes = 0;
     for (instance& i : all)
@@ -173,7 +175,8 @@ struct pipe_instances {
     return event.get();
   }
 
-  /// A new one for each that is gone. Errors: the system's.
+  /// Creates a new instance in place of each that is gone.
+  /// Errors: the system's.
   std::error_code refill() {
     std::error_code error;
     bool started = false;
@@ -184,8 +187,8 @@ struct pipe_instances {
       start(i);
       started = true;
     }
-    // All share the event, and each that begins to wait resets it: also what it told of another
-    // one.
+    // All instances share the event, and beginning to wait resets it, even when it was set for
+    // another instance.
     const auto has_news = [](const instance& i) {
       return i.connected || (i.connecting && HasOverlappedIoCompleted(&i.call));
     };
@@ -255,8 +258,8 @@ local_socket local_listener::accept(std::error_code& error) noexcept try {
     i.connected = false;
     break;
   }
-  // What is missing is made up for whenever this is called: a failure here is no reason to send
-  // away who has come.
+  // Missing instances are also created on later calls, so a failure here is no reason to drop the
+  // client that has come.
   const std::error_code refilled = socket_->refill();
   if (pipe)
     return local_socket(socket_end(pipe_state::create(std::move(pipe), pipe_side::server, error)));

@@ -21,8 +21,8 @@ native_handle socket_end::get() const noexcept { return state_ ? state_->event()
 
 namespace {
 
-// No right to make instances, which GENERIC_WRITE would ask for; what the server's list grants to
-// others.
+// The rights that the server's list grants to other users. They do not include the right to create
+// instances, which GENERIC_WRITE would ask for.
 constexpr DWORD client_rights = FILE_GENERIC_READ | FILE_WRITE_DATA;
 
 std::error_code connect_error() noexcept {
@@ -36,7 +36,7 @@ std::error_code connect_error() noexcept {
   }
 }
 
-// The server may learn who this is, and no more: it cannot act as this user.
+// The server may identify this user, but cannot act as it.
 handle open_client_end(const std::wstring& path) noexcept {
   return owned_file(::CreateFileW(
       path.c_str(), client_rights, 0, nullptr, OPEN_EXISTING,
@@ -71,7 +71,8 @@ local_socket local_socket::connect(const std::string& path, std::error_code& err
 
 std::array<local_socket, 2> local_socket::pair(std::error_code& error) noexcept try {
   static std::atomic<unsigned> count{0};
-  // Whoever else makes a pipe of this name is of the same user, and makes this one fail.
+  // Another process that creates a pipe of this name belongs to the same user, and then this one
+  // fails.
   const std::wstring name =
       pipe_path("\\\\.\\pipe\\ringbell-pair-" + std::to_string(::GetCurrentProcessId()) + '-' +
                 std::to_string(count.fetch_add(1, std::memory_order_relaxed)));
@@ -111,17 +112,17 @@ result<std::size_t> local_socket::receive(std::span<std::byte> into,
   return end_->receive(into, handles);
 }
 
-// A pipe carries bytes alone, and handles with the first of them.
+// A pipe carries only bytes, and handles only with the first of them.
 bool local_socket::let_no_handles_in() noexcept { return true; }
 
 void descriptor_reserve::fill() noexcept {}
 bool descriptor_reserve::give_one() noexcept { return false; }
 std::size_t descriptor_limit() noexcept { return std::numeric_limits<std::size_t>::max(); }
 
-// Events are the bells: a write would cost more, and could be left under way.
+// The bells are events: a write would cost more, and might stay pending.
 std::error_code local_socket::ring() noexcept { return errc::not_supported; }
 
-// Its one use is where a bell cannot be rung, which events always can.
+// It is used only where a bell cannot be rung, and events can always be set.
 void local_socket::shut_down() noexcept {}
 
 bool local_socket::drain() noexcept { return !end_ || end_->drain(); }

@@ -19,7 +19,7 @@ bool says_gone(DWORD error) noexcept {
   return error == ERROR_BROKEN_PIPE || error == ERROR_NO_DATA || error == ERROR_PIPE_NOT_CONNECTED;
 }
 
-// Whether an overlapped call has ended; `error` and `bytes` say how.
+// Whether an overlapped call has ended; `error` and `bytes` are its result.
 bool has_ended(native_handle pipe, OVERLAPPED& call, DWORD& bytes, DWORD& error) noexcept {
   error = ::GetOverlappedResult(pipe, &call, &bytes, FALSE) ? ERROR_SUCCESS : ::GetLastError();
   return error != ERROR_IO_INCOMPLETE;
@@ -56,8 +56,8 @@ pipe_state::pipe_state(handle connected, handle event, pipe_side side) noexcept
 }
 
 pipe_state::~pipe_state() {
-  // What the server has put into this process, and nobody has asked for yet, would stay here for
-  // good.
+  // Handles that the server has put into this process, and that were not received yet, would stay
+  // here for good.
   if (side_ == pipe_side::client && in_block_bytes_ != sizeof in_block_) {
     std::byte dropped;
     received_handles closed;
@@ -80,10 +80,11 @@ void pipe_state::begin_read() noexcept {
   ::SetEvent(event_.get());
 }
 
-// Has bytes in the buffer afterwards, or says why not: would_block, or peer_closed for a hang-up.
+// Has bytes in the buffer afterwards, or returns why not: would_block, or peer_closed for a
+// hang-up.
 std::error_code pipe_state::fill() noexcept {
   // A read ends without bytes when the peer has written none, or when its thread has ended. A peer
-  // that does that all the time has its turn again later.
+  // that causes this all the time has to wait for its next turn.
   constexpr int attempts = 16;
   for (int i = 0; i < attempts; ++i) {
     if (in_begin_ != in_end_) return {};
@@ -134,7 +135,7 @@ result<std::size_t> pipe_state::receive(std::span<std::byte> into,
     const std::error_code error =
         in_block_bytes_ == sizeof in_block_ ? open_block() : std::error_code();
     if (error) {
-      // The stream goes on nowhere.
+      // The stream cannot continue.
       close_all(came_);
       close_all(handles);
       in_begin_ = in_end_;
@@ -157,7 +158,7 @@ result<std::size_t> pipe_state::receive(std::span<std::byte> into,
 }
 
 bool pipe_state::drain() noexcept {
-  // Enough for what a pipe holds; who writes without end is heard again.
+  // Enough for what a pipe holds. A peer that writes without end gets another turn later.
   constexpr int reads = 64;
   for (int i = 0; i < reads; ++i) {
     if (const std::error_code error = fill()) return error != errc::would_block;
@@ -172,14 +173,15 @@ std::error_code pipe_state::signal_by(native_handle event) noexcept {
   if (error) return error;
   if (reading_) end(pipe_.get(), read_);
   event_ = std::move(copy);
-  // What had come before, or nothing: whoever waits looks, and begins the next read then.
+  // Bytes may have come before, or nothing has. The waiting side looks, and then begins the next
+  // read.
   ::SetEvent(event_.get());
   return {};
 }
 
 // -- handles --
 
-// The block has come: what it names becomes ours.
+// Called when the block has come: takes ownership of the handles that it names.
 std::error_code pipe_state::open_block() noexcept {
   if (!in_block_.valid()) return errc::bad_peer;
   if (side_ == pipe_side::server) {
@@ -196,9 +198,9 @@ std::error_code pipe_state::open_block() noexcept {
   return {};
 }
 
-// A process id that was the client's may have become somebody else's by the time that peer() asked
-// whose it is; that the kernel says who wrote to the pipe it does only after something was read. So
-// here it is seen whether what peer() said was true.
+// When peer() asked for the owner of the client's process id, another process might already have
+// had that id. The kernel names the user that wrote to the pipe, but only after something was read.
+// So this function checks whether peer() was right.
 std::error_code pipe_state::verify_client() noexcept {
   const auto told = peer();
   if (!told) return told.error();
@@ -206,7 +208,7 @@ std::error_code pipe_state::verify_client() noexcept {
   HANDLE opened = nullptr;
   const bool has_token = ::OpenThreadToken(::GetCurrentThread(), TOKEN_QUERY, TRUE, &opened);
   const std::error_code error = has_token ? std::error_code() : last_error();
-  // With another's rights nothing may go on.
+  // Nothing may continue with the rights of another user.
   if (!::RevertToSelf()) std::terminate();
   if (error) return error;
   const handle token(opened);
@@ -223,8 +225,8 @@ std::error_code pipe_state::open_client() noexcept {
   return {};
 }
 
-// Writes what `handles` are called in the client's process: there they are, or there they are put
-// now.
+// Writes the values that `handles` have in the client's process. On the client's side they exist;
+// the server's side pushes them now.
 std::error_code pipe_state::name_handles(std::span<const native_handle> handles,
                                          handle_block& block) noexcept {
   if (!handles.empty() && side_ == pipe_side::server)
@@ -266,7 +268,7 @@ result<std::size_t> pipe_state::send(std::span<const std::byte> bytes,
   if (writing_ && !has_ended(pipe_.get(), write_, written, error)) return errc::would_block;
   if (std::exchange(writing_, false) && error != ERROR_SUCCESS && error != ERROR_OPERATION_ABORTED)
     return errc::peer_closed;
-  // Part of what was said to be sent is lost.
+  // Some of the bytes that were reported as sent are lost.
   if (error == ERROR_OPERATION_ABORTED) return errc::peer_closed;
 
   handle_block block;
@@ -290,7 +292,7 @@ result<std::size_t> pipe_state::send(std::span<const std::byte> bytes,
   return count;
 }
 
-// -- who --
+// -- the peer --
 
 result<peer_identity> pipe_state::peer() noexcept {
   if (!known_) {

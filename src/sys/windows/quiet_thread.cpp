@@ -5,8 +5,8 @@
 
 namespace ringbell::sys {
 
-// There are no signals that a thread could be sent: the console's come in a thread that the system
-// makes for them.
+// No thread can be sent a signal: the signals of the console come in a thread that the system
+// creates for them.
 std::thread quiet_thread(std::function<void()> run) { return std::thread(std::move(run)); }
 
 }  // namespace ringbell::sys

@@ -9,15 +9,15 @@
 #include <utility>
 
 // A region is a section without a name, in the page file. Its handle has all rights and never
-// leaves this process: what a peer gets is a duplicate that can be mapped for reading
-// (handle_transfer.cpp). The section's own list of rights is closed to everybody, so that nobody
-// can make of such a duplicate one that can be mapped for writing: an object without a list would
-// grant it to all.
+// leaves this process: a peer gets a duplicate that can be mapped only for reading
+// (handle_transfer.cpp). The section's own list of rights grants nothing to any user, so such a
+// duplicate cannot be turned into one that can be mapped for writing. An object without a list
+// would allow that to everyone.
 //
-// A section cannot shrink, and its pages are committed when it is made: so no read of a peer's
-// memory ever faults, as on Linux, if it is a section of that kind. That is what map() looks at.
-// The committed memory counts against the system's limit from the beginning, but takes pages only
-// as they are touched.
+// A section cannot shrink, and its pages are committed when it is created. So, as on Linux, no read
+// of a peer's memory ever faults, provided that it is a section of that kind; map() checks that.
+// The committed memory counts against the system's limit from the beginning, but uses pages only as
+// they are touched.
 
 namespace ringbell::sys {
 
@@ -30,15 +30,15 @@ struct section_information {  // SECTION_BASIC_INFORMATION
 };
 using query_section = LONG NTAPI(HANDLE, int, void*, SIZE_T, SIZE_T*);
 
-// Whole pages; 0 when there is no such size.
+// Rounds up to whole pages. Returns 0 when there is no such size.
 std::size_t whole_pages(std::size_t bytes) noexcept {
   const std::size_t mask = page_size() - 1;
   if (bytes > static_cast<std::size_t>(PTRDIFF_MAX) - mask) return 0;
   return (bytes + mask) & ~mask;
 }
 
-// Committed memory of the page file: nobody's file, no program, not merely reserved (its pages
-// would fault), no large pages.
+// Whether this is committed memory of the page file: not a file, not a program, not only reserved
+// memory (its pages would fault), not large pages.
 bool safe_to_read(native_handle section, std::size_t size) noexcept {
   static query_section* const query = system_function<query_section>("NtQuerySection");
   section_information found{};
@@ -117,7 +117,7 @@ peer_region peer_region::map(foreign_handle from_peer, std::size_t expected_byte
   mapped.data_ =
       static_cast<const std::byte*>(::MapViewOfFile(from_peer.get(), FILE_MAP_READ, 0, 0, size));
   if (!mapped.data_) {
-    // Denied: the handle has no right to read.
+    // ERROR_ACCESS_DENIED: the handle has no right to read.
     error =
         ::GetLastError() == ERROR_ACCESS_DENIED ? make_error_code(errc::bad_region) : last_error();
     return {};
@@ -140,6 +140,7 @@ peer_region& peer_region::operator=(peer_region&& other) noexcept {
 
 peer_region::~peer_region() { unmap(data_); }
 
-void unmap(region, peer_region) noexcept {}  // a view each: their destructors do it
+// There are two views, and their destructors unmap them.
+void unmap(region, peer_region) noexcept {}
 
 }  // namespace ringbell::sys

@@ -11,7 +11,7 @@ namespace ringbell::sys {
 namespace {
 
 constexpr std::size_t max_name = 64;
-constexpr std::size_t max_path_length = 256;  // of a pipe's whole name (CreateNamedPipe)
+constexpr std::size_t max_path_length = 256;  // of a pipe's full name (CreateNamedPipe)
 constexpr std::string_view pipes = "\\\\.\\pipe\\";
 constexpr std::string_view services = "\\\\.\\pipe\\ringbell-";
 constexpr std::string_view any_user = "\\\\.\\pipe\\ringbell-S-";
@@ -24,8 +24,8 @@ bool allowed(char c) noexcept {
          c == '_' || c == '-';
 }
 
-// As on the other systems, also where there is no need here: so that a name that works on one works
-// on all.
+// The same rules as on the other systems, even where Windows does not need them, so that a name
+// that works on one system works on all.
 bool valid_name(std::string_view name) noexcept {
   return !name.empty() && name.size() <= max_name && name.front() != '.' &&
          !name.ends_with(lock_suffix) && std::all_of(name.begin(), name.end(), allowed);
@@ -41,7 +41,7 @@ bool names_user(std::string_view path, const user_id& user) {
 }
 
 std::wstring pipe_path(std::string_view path) {
-  // A further part could lead out of the pipes again.
+  // A further separator could lead out of the folder of pipes.
   if (!is_path(path) || path.find_first_of("\\/", pipes.size()) != path.npos) return {};
   std::wstring made = wide(path);
   if (made.size() <= pipes.size() || made.size() > max_path_length) made.clear();
@@ -56,14 +56,14 @@ result<std::string> service_path(std::string_view name) {
   return path;
 }
 
-// Pipes live in no folder.
+// Pipes are in no folder.
 std::error_code prepare_service_folder(std::string_view name) {
   return is_path(name) || valid_name(name) ? std::error_code() : make_error_code(errc::bad_name);
 }
 
 std::error_code check_service_folder(std::string_view name) { return prepare_service_folder(name); }
 
-// Whose pipe it is was asked when it was opened (`local_socket::connect`).
+// `local_socket::connect` has already checked the owner of the pipe.
 std::error_code check_server(std::string_view, const peer_identity&) { return {}; }
 
 std::string describe_service_folder() { return folder_of(current_user()) + '*'; }

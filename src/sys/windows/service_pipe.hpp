@@ -7,12 +7,12 @@
 
 namespace ringbell::sys {
 
-/// The part of a service's path that says whose it is comes first, so whoever connects can see
-/// whether that is so: everybody may make pipes of any name.
+/// The path of a service begins with its owner, so that a client can check the claim: every user
+/// may create pipes of any name.
 
-/// Whether `path` is that of a service by name (`service_path`), of whatever user.
+/// Whether `path` belongs to a service that has a name (`service_path`), of any user.
 bool names_a_user(std::string_view path) noexcept;
-/// Whether it is one of this user.
+/// Whether `path` belongs to a service that has a name, of this user.
 bool names_user(std::string_view path, const user_id& user);
 
 }  // namespace ringbell::sys

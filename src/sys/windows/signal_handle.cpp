@@ -13,10 +13,11 @@
 #include <utility>
 #include <vector>
 
-// What is like a signal here comes from the console (Ctrl-C, Ctrl-Break, its window closed, the
-// user logged off), in a thread that the system makes for it, or from raise(), in the thread that
-// calls it. Nothing is interrupted, so a mutex may be taken. Both go through the C library's
-// handlers, but for the closing ones, which it does not know: these are told as SIGTERM.
+// On Windows signals come from the console (Ctrl-C, Ctrl-Break, its window closed, the user logged
+// off), in a thread that the system creates for them, or from raise(), in the thread that calls it.
+// They interrupt nothing, so the handlers may lock a mutex. All of them go through the handlers of
+// the C library, except the closing events, which the C library does not know: these are reported
+// as SIGTERM.
 
 namespace ringbell::sys {
 
@@ -31,18 +32,20 @@ constexpr std::size_t place_of(int signal) noexcept {
 using handler = void (*)(int);
 
 struct listening {
-  native_handle event =
-      invalid_handle;  // manual-reset: set while something is pending; also the name of this entry
+  /// A manual-reset event, which is set while a signal is pending. It also identifies this entry.
+  native_handle event = invalid_handle;
   std::uint64_t wanted = 0;
   std::uint64_t pending = 0;
 };
 
-// Of the process, as its signal handlers are. Never destroyed: a signal may come at the very end.
+// One registry for the process, like its signal handlers. It is never destroyed, because a signal
+// may come at the very end.
 struct registry {
   std::mutex mutex;
   std::vector<listening> all;
-  std::array<handler, known.size()>
-      before{};  // what a signal did before somebody wanted it, and does afterwards
+  /// The previous handler of each signal, which is restored when no handle wants the signal any
+  /// more.
+  std::array<handler, known.size()> before{};
 
   static registry& get() {
     static registry* const only = new registry;
@@ -57,7 +60,7 @@ struct registry {
     return std::any_of(all.begin(), all.end(),
                        [signal](const listening& l) { return (l.wanted & bit(signal)) != 0; });
   }
-  /// False when nobody wants it. The caller has the lock.
+  /// Returns false when no handle wants the signal. The caller holds the lock.
   bool deliver(int signal) noexcept {
     bool any = false;
     for (listening& l : all) {
@@ -73,9 +76,8 @@ struct registry {
 extern "C" void on_signal(int signal) {
   registry& r = registry::get();
   const std::lock_guard lock(r.mutex);
-  std::signal(signal, r.deliver(signal)
-                          ? &on_signal
-                          : r.before[place_of(signal)]);  // each delivery puts the default back
+  // Each delivery resets the handler to the default, so it is set again here.
+  std::signal(signal, r.deliver(signal) ? &on_signal : r.before[place_of(signal)]);
 }
 
 BOOL WINAPI on_closing(DWORD event) {
@@ -86,8 +88,8 @@ BOOL WINAPI on_closing(DWORD event) {
     const std::lock_guard lock(r.mutex);
     if (!r.deliver(SIGTERM)) return FALSE;
   }
-  // The process ends when this returns. So it does not: the program ends in order, or the system
-  // loses patience after some seconds.
+  // The process ends when this function returns, so it does not return. The program ends in order,
+  // or the system kills it after some seconds.
   ::Sleep(INFINITE);
   return TRUE;
 }

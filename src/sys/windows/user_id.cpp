@@ -41,8 +41,8 @@ result<user_id> user_of_process(native_handle process) noexcept {
 }
 
 user_id current_user() noexcept {
-  // The process's own: a server impersonates its clients for moments only, in this library. It does
-  // not change.
+  // The user of the process, not of the thread: in this library a server impersonates a client only
+  // for a moment. The user of a process does not change.
   static const user_id user = [] {
     const auto known = user_of_process(::GetCurrentProcess());
     return known ? *known : user_id();

@@ -8,11 +8,13 @@
 
 namespace ringbell::sys {
 
-/// Nobody when it is no valid SID.
+/// The user with this SID. All zeros when it is not valid.
 user_id user_of(const void* sid) noexcept;
-/// Whose token it is. Errors: the system's.
+/// The user of a token.
+/// Errors: the system's.
 result<user_id> user_of_token(native_handle token) noexcept;
-/// Whose process it is (a handle with PROCESS_QUERY_LIMITED_INFORMATION). Errors: the system's.
+/// The user of a process, by a handle with PROCESS_QUERY_LIMITED_INFORMATION.
+/// Errors: the system's.
 result<user_id> user_of_process(native_handle process) noexcept;
 
 }  // namespace ringbell::sys

@@ -8,7 +8,7 @@
 #define NOMINMAX
 #endif
 #include <windows.h>
-// After it:
+// These have to come after windows.h:
 #include <winternl.h>
 
 #include <ringbell/sys/handle.hpp>
@@ -22,20 +22,21 @@ namespace ringbell::sys {
 inline std::error_code error_of(DWORD code) noexcept {
   return {static_cast<int>(code), std::system_category()};
 }
-/// What the last system call of this thread failed with.
+/// The error of the last failed system call of this thread.
 inline std::error_code last_error() noexcept { return error_of(::GetLastError()); }
 
-/// What CreateFileW and CreateNamedPipeW return: their failure is not the null that everybody
-/// else's is.
+/// Owns the result of CreateFileW or CreateNamedPipeW, which is INVALID_HANDLE_VALUE on failure,
+/// not null as with other functions.
 inline handle owned_file(HANDLE made) noexcept {
   return made == INVALID_HANDLE_VALUE ? handle() : handle(made);
 }
 
-/// A second handle to the same object. Errors: the system's.
+/// A second handle to the same object.
+/// Errors: the system's.
 handle duplicate_of(native_handle h, std::error_code& error) noexcept;
 
-/// A function of ntdll.dll, which has no import library of its own everywhere. Null where it does
-/// not exist.
+/// A function of ntdll.dll, which does not have an import library everywhere. Null when the
+/// function does not exist.
 template <class Function>
 Function* system_function(const char* name) noexcept {
   const HMODULE library = ::GetModuleHandleW(L"ntdll.dll");
@@ -44,12 +45,14 @@ Function* system_function(const char* name) noexcept {
              : nullptr;
 }
 
-/// UTF-8 for the system's calls. Empty when it is none, or empty, or has a zero in it.
+/// UTF-8 text in the form for system calls. Empty when the text is empty, is not valid UTF-8, or
+/// contains a zero.
 std::wstring wide(std::string_view text);
 
-/// For what only its creator, and those whom it gives a handle, shall ever open: a handle that was
-/// duplicated with few rights cannot be turned into one with more, also not by the owner's other
-/// processes. Null when there is no memory for it: then the object must not be created.
+/// The security attributes of an object that only its creator, and the processes to which it sends
+/// a handle, may open. A handle that was duplicated with few rights cannot be turned into one with
+/// more rights, not even by other processes of the same user. Null when there is no memory for the
+/// attributes; the object must not be created then.
 SECURITY_ATTRIBUTES* closed_to_all() noexcept;
 
 }  // namespace ringbell::sys

@@ -12,13 +12,13 @@ inline constexpr native_handle invalid_handle = -1;
 
 using user_id = std::uint64_t;
 
-// Two processes cannot share one.
+// Two processes cannot share an event.
 inline constexpr bool event_is_safe_between_users = false;
 
-// What was sent to a peer is under way by itself: its handle may be closed at once.
+// Sent handles are in transit independently of the sender, which may close them at once.
 inline constexpr bool sent_handles_travel = true;
 
-// What control sockets consist of: a descriptor.
+// A listening control socket is one descriptor.
 using listening_end = handle;
 
 }  // namespace ringbell::sys

@@ -9,7 +9,7 @@
 namespace ringbell::sys {
 
 /// One end of a connected Unix socket. Its destruction does not wait for what the peer may have put
-/// into it: when handles are in it that were never received, the thread of `close_elsewhere` closes
+/// into it: when it contains handles that were not received, the thread of `close_elsewhere` closes
 /// it.
 class socket_end {
 public:
@@ -33,9 +33,9 @@ public:
   native_handle get() const noexcept { return fd_; }
   explicit operator bool() const noexcept { return fd_ != invalid_handle; }
 
-  /// `local_socket::let_no_handles_in`.
+  /// See `local_socket::let_no_handles_in`.
   bool let_no_handles_in() noexcept;
-  /// False once it is certain that there are no handles in the socket, and will be none.
+  /// False once it is certain that the socket contains no handles and never will.
   bool lets_handles_in() const noexcept { return lets_handles_in_; }
 
 private:
@@ -43,7 +43,7 @@ private:
 
   native_handle fd_ = invalid_handle;
   bool lets_handles_in_ = true;
-  std::uint64_t process_ = 0;  // that made it: a forked child must not shut it down
+  std::uint64_t process_ = 0;  // the process that made it: a forked child must not shut it down
 };
 
 }  // namespace ringbell::sys

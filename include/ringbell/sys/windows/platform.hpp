@@ -8,29 +8,29 @@
 
 namespace ringbell::sys {
 
-using native_handle =
-    void*;  // a HANDLE of an object that can be waited for, where something is to be watched
+// A HANDLE. Where something is to be watched, it is that of an object that can be waited for.
+using native_handle = void*;
 inline constexpr native_handle invalid_handle = nullptr;
 
-/// A user's security identifier (SID), binary, with zeros behind it. All zeros: nobody.
+/// A user's security identifier (SID), in binary form, padded with zeros. When it is all zeros it
+/// stands for no user.
 struct user_id {
   std::array<std::uint8_t, 68> sid{};  // SECURITY_MAX_SID_SIZE
   friend auto operator<=>(const user_id&, const user_id&) = default;
 };
 
-/// An event can be set and reset by the peer that rings it, and by nothing can it make the other
-/// side's calls block.
+/// The peer that rings an event can set and reset it, but cannot make the other side's calls block.
 inline constexpr bool event_is_safe_between_users = true;
 
-// A peer takes what was sent to it from this process: its handle has to stay open until there is an
-// answer.
+// A peer takes what was sent to it from this process, so the sent handle has to stay open until
+// there is an answer.
 inline constexpr bool sent_handles_travel = false;
 
 struct pipe_state;
 struct pipe_instances;
 
-/// One end of a named pipe, with the read that is always under way. Its handle is the event that
-/// tells of that read.
+/// One end of a named pipe, with a read that is always in progress. Its handle is the event of that
+/// read.
 class socket_end {
 public:
   socket_end() noexcept;
@@ -46,7 +46,8 @@ private:
   std::unique_ptr<pipe_state> state_;
 };
 
-/// The instances of a named pipe that wait for clients. Its handle is the event that tells of one.
+/// The instances of a named pipe that wait for clients. Its handle is the event that is set when a
+/// client connects.
 class listening_end {
 public:
   listening_end() noexcept;
