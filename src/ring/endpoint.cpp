@@ -7,14 +7,15 @@ namespace ringbell::ring {
 
 namespace {
 
-constexpr std::size_t total_bytes =
-    8;  // the length of the whole message, at the head of its first fragment
+// The length of the whole message, which precedes its first fragment.
+constexpr std::size_t total_bytes = 8;
 
-// How many bytes of fragments are moved in one go: some tens of microseconds. A longer message, or
-// a peer that never ends its fragments, then gives the other channels and the timers their turn.
+// How many bytes of fragments are moved in one call, which takes some tens of microseconds. After
+// that the other channels and the timers have their turn, even during a longer message, or when a
+// peer never ends its fragments.
 constexpr std::size_t slice = std::size_t{1} << 20;
 
-/// Copies `n` bytes of a message, from `offset` on.
+/// Copies `n` bytes of a message, starting at `offset`.
 void copy_gathered(std::byte* to, gather_list message, std::size_t offset, std::size_t n) noexcept {
   for (const auto piece : message) {
     if (offset >= piece.size()) {
@@ -36,7 +37,7 @@ errc endpoint::fail(errc e) noexcept {
   switch (e) {
     case errc::bad_peer: failure_ = e; break;
     case errc::would_block:
-      // Messages held back must not wait for the space that only their being read can give.
+      // Publish the messages that are held back: only when they are read can the space become free.
       if (writer_.tail() != writer_.published()) publish();
       count(own_.counters.ring_full_stalls);
       break;
@@ -52,7 +53,7 @@ errc endpoint::check_send_slow() noexcept {
   if (writer_.closed()) return errc::closed;
   if (gone_) return errc::peer_closed;
   if (writer_.claimed()) return errc::busy;
-  // A message was given up half-way: the peer hears of that before anything else.
+  // A message was given up half-way. The peer must learn that before anything else.
   std::byte* payload = nullptr;
   if (const errc e = writer_.claim(0, payload); e != errc{}) return fail(e);
   writer_.commit(0, record_header::abandon);
@@ -61,7 +62,7 @@ errc endpoint::check_send_slow() noexcept {
 }
 
 errc endpoint::send_fragments(gather_list message, std::size_t size, std::size_t& sent) noexcept {
-  if (sent == 0 && size <= max_claim()) {  // one fragment alone would be taken for a message
+  if (sent == 0 && size <= max_claim()) {  // a single fragment would be taken for a message
     const errc e = try_send(message, size);
     if (e == errc{}) sent = size;
     return e;
@@ -115,17 +116,18 @@ void endpoint::close_send() noexcept {
   writer_.close();
   detail::park_fence();  // F2, F4
   look();
-  due_ |= wake_receiver;  // whatever it waits for, it will not come
+  due_ |= wake_receiver;  // whatever the peer waits for will not come
 }
 
 // -- receiving --
 
 errc endpoint::nothing_there(errc e, bool moved) noexcept {
-  // What was taken in lies beyond the index announced before, so the peer would stay silent about
+  // The fragments that were consumed are beyond the announced index, so the peer would not ring for
   // what follows.
   interrupted_ = moved && e == errc::would_block;
   if (e == errc::bad_peer) failure_ = e;
-  // The hang-up came before this look at the ring, so what was published before it has been seen.
+  // The hang-up came before this look at the ring, so everything that was published before the
+  // hang-up has been seen.
   if (e == errc::would_block && gone_) return errc::peer_closed;
   return e;
 }
@@ -166,7 +168,8 @@ errc endpoint::join(const record& r) noexcept {
     from += total_bytes;
     length -= total_bytes;
     if (total > max_receive_ || total <= length) return errc::bad_peer;
-    // Not touched before bytes come for it, so a lie about the length costs address space only.
+    // The memory is not touched before bytes come for it, so a false length costs only address
+    // space.
     joiner_.bytes.reset(new (std::nothrow) std::byte[total]);
     if (!joiner_.bytes) return errc::message_too_large;
     joiner_.total = static_cast<std::size_t>(total);
@@ -186,14 +189,14 @@ void endpoint::close_receive() noexcept {
   reader_.close();
   detail::park_fence();  // F4
   look();
-  due_ |= wake_sender;  // its sends fail from now on
+  due_ |= wake_sender;  // the peer's sends fail from now on
 }
 
 // -- parking --
 
 void endpoint::announce(bool for_data, bool for_space, std::size_t space_for) noexcept {
-  // Before parking: the peer may sleep until it hears of this space, and it would not hear of it
-  // before we wake.
+  // This comes before parking because the peer may sleep until it sees this space, and would not
+  // see it before this side wakes.
   if (reader_.dirty()) reader_.publish();
   if (writer_.tail() != writer_.published()) writer_.publish();
   if (for_data) own_.data_wake_at.store(reader_.read(), std::memory_order_relaxed);  // R1

@@ -16,8 +16,8 @@
 #include <utility>
 
 // The park protocol: how a side sleeps until its peer has done something, without a system call
-// while both are awake and without a wake-up that can be lost. After virtio's event index (Virtual
-// I/O Device specification, 2.7.7.1, VIRTIO_F_EVENT_IDX).
+// while both are awake, and without losing a wake-up. It follows virtio's event index (Virtual I/O
+// Device specification, 2.7.7.1, VIRTIO_F_EVENT_IDX).
 //
 // data_wake_at (written by the receiver, read by the sender; both map it, the sender read-only)
 //
@@ -27,8 +27,8 @@
 //   v >= new           sleeps, and wants more before it wakes   stays silent
 //   never              has not slept yet                        stays silent
 //
-// space_wake_at is the same with the roles exchanged: written by the sender, who wants the head to
-// pass it; read by the receiver when it publishes its head. Unsigned arithmetic makes "old <= v <
+// space_wake_at is the same with the roles exchanged. The sender writes it, and wants the head to
+// pass it. The receiver reads it when it publishes its head. Unsigned arithmetic makes "old <= v <
 // new" one comparison: new - v - 1 < new - old.
 //
 //   receiver   R1 store data_wake_at (relaxed)      sender   S1 store tx_tail (release)
@@ -41,17 +41,18 @@
 //              S4 load rx_head (acquire)                     R4 load space_wake_at (relaxed)
 //              sleep only if space lacks                     ring if it was passed
 //
-// Store buffering: without F1 or F2 both R2 and S2 may read the old value, the receiver sleeps, and
-// nobody rings. With both, the fences are ordered one way or the other; whoever's fence is second
-// sees the other's store. F3 and F4 likewise. R1 and S3 are relaxed since they carry no data: the
-// fence orders them, and a stale one costs a bell too many. S1 and R3 release, R2 and S4 acquire
-// for the ring's sake (ring_writer.hpp, ring_reader.hpp), not for parking.
+// Store buffering: without F1 or F2 both R2 and S2 may read the old value; then the receiver
+// sleeps, and no bell is rung. With both, the fences have an order, and the side whose fence is
+// second sees the store of the other. The same holds for F3 and F4. R1 and S3 are relaxed because
+// they carry no data: the fence orders them, and a stale value costs one surplus bell. S1 and R3
+// release, and R2 and S4 acquire, for the ring (writer.hpp, reader.hpp), not for parking.
 //
 // Nothing is cleared on waking: publishing past v makes it "was woken already". A cancelled wait
-// leaves its index behind: one bell too many. A side publishes its head before it parks, else a
-// sender that waits for that space would sleep for good. Closing is a bit in the published word and
-// rings whoever sleeps or not: it can happen once. tests/model/park.pml is this table as a model;
-// each fence, re-check and publication taken out makes it fail.
+// leaves its index behind, which costs one surplus bell. A side publishes its head before it parks;
+// otherwise a sender that waits for that space would sleep for good. Closing sets a bit in the
+// published word, and rings whether or not the peer sleeps, because it can happen only once.
+// tests/model/park.pml is a model of this table; it fails when any fence, re-check or publication
+// is removed.
 namespace ringbell {
 
 /// The pieces of one message, in order.
@@ -61,23 +62,23 @@ using gather_list = std::span<const std::span<const std::byte>>;
 
 namespace ringbell::ring {
 
-/// Whom a publication has to wake at the peer, as a set of bits.
+/// The sides of the peer that a publication has to wake, as a set of bits.
 using wake_set = unsigned;
-inline constexpr wake_set wake_receiver = 1;  ///< it waits for our data
-inline constexpr wake_set wake_sender = 2;    ///< it waits for space in its ring
+inline constexpr wake_set wake_receiver = 1;  ///< the peer's receiver waits for our data
+inline constexpr wake_set wake_sender = 2;    ///< the peer's sender waits for space in its ring
 
-/// Copies into a ring. More than fits a core's own cache goes in pieces: a memcpy of that much at
-/// once uses ordinary stores on some processors (glibc on AMD: from the size of the second-level
-/// cache on), each of which first fetches the line from the peer's core, and takes four times as
-/// long.
+/// Copies into a ring. A copy that is larger than a core's own cache is done in pieces. One large
+/// memcpy uses ordinary stores on some processors (glibc on AMD does so from the size of the
+/// second-level cache on). Each of these first fetches the line from the peer's core, and so the
+/// copy takes four times as long.
 inline void copy_to_ring(std::byte* to, const std::byte* from, std::size_t n) noexcept {
   constexpr std::size_t piece = std::size_t{256} << 10;
   for (; n > piece; n -= piece, to += piece, from += piece) std::memcpy(to, from, piece);
   std::memcpy(to, from, n);
 }
 
-/// Everything that an endpoint works on. `own` and `own_data` are this side's to write; `peer` and
-/// `peer_data` are mapped read-only.
+/// The memory of an endpoint. This side writes `own` and `own_data`; `peer` and `peer_data` are
+/// mapped read-only.
 struct endpoint_memory {
   control_page* own = nullptr;
   std::byte* own_data = nullptr;
@@ -87,26 +88,27 @@ struct endpoint_memory {
   std::uint64_t peer_ring_bytes = 0;
 };
 
-/// A received message: bytes in the peer's ring, or, when it came in fragments, in memory of its
-/// own.
+/// A received message. Its bytes are in the peer's ring or, when it came in fragments, in memory of
+/// its own.
 struct message_view {
   const std::byte* data = nullptr;
   std::size_t size = 0;
-  position begin = 0;                   // where in the stream it lies, unless it was joined
+  position begin = 0;                   // its position in the stream, unless it was joined
   std::unique_ptr<std::byte[]> joined;  // owns the bytes of a message that came in fragments
 };
 
-/// One side of a pair of rings: sends, receives, and decides who sleeps and who must be woken.
-/// Performs no system call and waits for nothing: a front end (native, Asio, a test) calls it,
-/// rings the bell when `take_due()` says so, and sleeps after `announce()`.
+/// One side of a pair of rings. It sends and receives, and decides which side sleeps and which must
+/// be woken. It performs no system call and never waits: a front end (native, Asio, a test) calls
+/// it, rings the bell when `take_due()` says so, and sleeps after `announce()`.
 ///
-/// `errc{}` means success. A peer that breaks the protocol makes every later call fail with
+/// Errors: `errc{}` means success. After the peer has broken the protocol, every call fails with
 /// `errc::bad_peer`.
-/// Thread-safety: one thread. Lifetime: the memory must outlive the object.
+/// Thread-safety: one thread.
+/// Lifetime: the memory must outlive the object.
 class endpoint {
 public:
-  /// `max_receive` is the longest message that the peer may send, `max_send` the longest that it
-  /// takes, in bytes.
+  /// `max_receive` is the size of the longest message that the peer may send, and `max_send` of the
+  /// longest one that the peer accepts, in bytes.
   endpoint(const endpoint_memory& memory, std::size_t max_receive, std::size_t max_send) noexcept
       : own_(*memory.own),
         peer_(*memory.peer),
@@ -119,91 +121,96 @@ public:
 
   // -- sending --
 
-  /// The longest message that goes as one record, and so can be claimed.
+  /// The size of the longest message that is sent as one record, and so can be claimed, in bytes.
   std::size_t max_claim() const noexcept { return (std::min)(writer_.max_record(), max_send_); }
-  /// The longest message that the peer takes at all.
+  /// The size of the longest message that the peer accepts, in bytes.
   std::size_t max_message() const noexcept { return max_send_; }
 
-  /// Space in the ring for one message of up to `size` bytes. Then `commit` or `abandon`. Errors:
-  /// `errc::would_block`, `errc::message_too_large`, `errc::busy` (there is a claim already),
-  /// `errc::closed`, `errc::peer_closed`, `errc::bad_peer`.
+  /// Claims space in the ring for one message of up to `size` bytes. To be followed by `commit` or
+  /// `abandon`.
+  /// Errors: `errc::would_block`, `errc::message_too_large`, `errc::busy` (there is already a
+  /// claim), `errc::closed`, `errc::peer_closed`, `errc::bad_peer`.
   errc claim(std::size_t size, std::byte*& payload) noexcept;
-  /// Sends the first `size` bytes of the claim as a message, and publishes it unless `hold(true)`.
-  /// Does nothing if `close_send` ended the claim.
+  /// Sends the first `size` bytes of the claim as a message, and publishes it unless `hold(true)`
+  /// was called. Does nothing when `close_send` has ended the claim.
   void commit(std::size_t size) noexcept;
   void abandon() noexcept { writer_.abandon(); }
 
-  /// Sends one message of at most `max_claim()` bytes: all of it, or nothing. Errors: those of
-  /// `claim`.
+  /// Sends one message of at most `max_claim()` bytes, completely or not at all.
+  /// Errors: those of `claim`.
   errc try_send(gather_list message, std::size_t size) noexcept;
-  /// Sends a message of any length in fragments, going on at `sent`, which is moved on.
-  /// `errc::would_block` when the rest has to wait for space, or has gone on for a while and others
-  /// should have their turn; call again. A message begun must be ended, or given up by
-  /// `abandon_fragments`.
+  /// Sends a message of any length in fragments. It continues at `sent`, and advances it. A message
+  /// that was begun must be finished, or given up by `abandon_fragments`.
+  /// Errors: those of `claim`. `errc::would_block` means that the rest has to wait for space, or
+  /// that the call has gone on for a while and other work should have its turn; call again.
   errc send_fragments(gather_list message, std::size_t size, std::size_t& sent) noexcept;
-  /// Whether a message was begun that is to be ended.
+  /// Whether a message was begun and not finished.
   bool message_begun() const noexcept { return fragments_begun_; }
-  /// Gives up a message begun: the peer forgets the fragments that it has.
+  /// Gives up a message that was begun: the peer drops the fragments that it has.
   void abandon_fragments() noexcept;
 
   /// While held, committed messages are published together, with one fence and at most one bell for
-  /// all: by `publish`, before parking, when space runs out, or when a quarter of the peer's ring
-  /// is to be given back.
+  /// all of them. They are published by `publish`, before parking, when space runs out, or when a
+  /// quarter of the peer's ring is to be given back.
   void hold(bool held) noexcept { held_ = held; }
-  /// Makes committed messages, and released space, known to the peer.
+  /// Makes committed messages and released space visible to the peer.
   void publish() noexcept;
-  /// Whether messages were committed that the peer has not heard of.
+  /// Whether there are committed messages that are not published.
   bool publish_pending() const noexcept { return writer_.tail() != writer_.published(); }
-  /// Ends the stream of messages to the peer, after those committed.
+  /// Ends the stream of messages to the peer, after the committed ones.
   void close_send() noexcept;
 
-  /// The position behind what was sent. When fragments have moved it after `announce`, announce
-  /// again before sleeping.
+  /// The position after the last byte that was sent. When fragments have moved it after `announce`,
+  /// announce again before sleeping.
   position sent_position() const noexcept { return writer_.tail(); }
-  /// Whether a send of `size` bytes would now go on (or fail) without waiting.
+  /// Whether a send of `size` bytes would now proceed (or fail) without waiting.
   bool can_send(std::size_t size) noexcept;
 
   // -- receiving --
 
-  /// The next message. Its bytes stay until `release`. Errors: `errc::would_block`,
-  /// `errc::end_of_stream`, `errc::peer_closed` (it died; all that it had published was received),
-  /// `errc::closed`, `errc::bad_peer`, `errc::message_too_large` (longer than `longest`, and so
-  /// still there; or no memory to join it in). `message` must be a fresh one.
+  /// Receives the next message. Its bytes stay valid until `release`. `message` must be a new
+  /// object.
+  /// Errors: `errc::would_block`, `errc::end_of_stream`, `errc::peer_closed` (the peer died, and
+  /// everything that it had published was received), `errc::closed`, `errc::bad_peer`,
+  /// `errc::message_too_large` (the message is longer than `longest` and stays in the ring, or
+  /// there is no memory to join it in).
   errc receive(message_view& message, std::size_t longest = ~std::size_t{0}) noexcept;
-  /// Whether `receive` would now give something else than `errc::would_block`.
+  /// Whether `receive` would now return something other than `errc::would_block`.
   bool can_receive() noexcept;
-  /// Whether the last look took in fragments without coming to the end of their message: more may
-  /// be there already, and the index that `announce` gave is passed. Give others their turn, then
-  /// announce and look again before sleeping.
+  /// Whether the last look consumed fragments without reaching the end of their message. More may
+  /// already be there, and the index that `announce` published has been passed. Give other work its
+  /// turn, then announce and look again before sleeping.
   bool interrupted() const noexcept { return interrupted_; }
-  /// Ends the loan of one received message that was not joined. `oldest` is the `begin` of the
-  /// oldest one still on loan, or `read_position()`: the bytes before it go back to the peer, who
-  /// hears of it when a quarter of the ring has gathered, when this side sends, or when it parks.
+  /// Ends the lease of one received message that was not joined. `oldest` is the `begin` of the
+  /// oldest message that still has a lease, or `read_position()`. The bytes before it go back to
+  /// the peer. They are published when a quarter of the ring has gathered, when this side sends, or
+  /// when it parks.
   void release(position oldest) noexcept;
   position read_position() const noexcept { return reader_.read(); }
   /// The peer's head as this side last saw it.
   position known_head() const noexcept { return writer_.known_head(); }
-  /// Whether space was given back that the peer has not heard of.
+  /// Whether space was given back and not published.
   bool release_pending() const noexcept { return reader_.dirty(); }
-  /// Ends the stream of messages from the peer: its sends fail from now on.
+  /// Ends the stream of messages from the peer, whose sends fail from now on.
   void close_receive() noexcept;
 
   // -- waking and parking --
 
-  /// Whom the peer's bell must be rung for, by what was published since the last call.
+  /// The sides of the peer for which the bell must be rung, because of publications since the last
+  /// call.
   wake_set take_due() noexcept { return std::exchange(due_, 0U); }
 
-  /// First half of parking: publishes all there is to tell, and the indexes at which this side
-  /// wants to be woken: for data, for space to send `space_for` bytes. Then comes
-  /// `detail::park_fence()`, then `after_fence()`, then `can_receive()` / `can_send()`; only if
-  /// these and `interrupted()` are false may it sleep.
+  /// The first half of parking: publishes everything, including the indexes at which this side
+  /// wants to be woken: for data, or for space to send `space_for` bytes. It is followed by
+  /// `detail::park_fence()`, then `after_fence()`, then `can_receive()` and `can_send()`. This side
+  /// may sleep only if these and `interrupted()` are false.
   void announce(bool for_data, bool for_space, std::size_t space_for) noexcept;
   void after_fence() noexcept { look(); }
 
-  /// The control socket hung up: no word of the peer's will change any more.
+  /// To be called when the control socket hung up: no word of the peer will change any more.
   void peer_gone() noexcept { gone_ = true; }
   bool gone() const noexcept { return gone_; }
-  /// Why the channel is over, if the peer broke the protocol; else `errc{}`.
+  /// `errc::bad_peer` when the peer broke the protocol, which ends the channel; otherwise `errc{}`.
   errc failure() const noexcept { return failure_; }
   bool send_closed() const noexcept { return writer_.closed(); }
   bool receive_closed() const noexcept { return reader_.closed(); }
@@ -211,7 +218,7 @@ public:
   channel_counters& counters() noexcept { return own_.counters; }
 
 private:
-  /// A message of which fragments have come.
+  /// A message of which some fragments have come.
   struct joiner {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t total = 0;
@@ -220,8 +227,8 @@ private:
     bool complete() const noexcept { return active && have == total; }
   };
 
-  errc next(
-      record& r) noexcept;  // takes in fragments until `r`, or the joined message, can be delivered
+  /// Consumes fragments until `r`, or the joined message, can be delivered.
+  errc next(record& r) noexcept;
   errc next_slow(record& r) noexcept;
   errc join(const record& r) noexcept;
   errc nothing_there(errc e, bool moved) noexcept;
@@ -237,11 +244,11 @@ private:
   reader reader_;
   std::size_t max_receive_;
   std::size_t max_send_;
-  position looked_tail_ =
-      0;  // published positions that look() has compared with the peer's wake indexes
+  /// The published positions that look() has compared with the peer's wake indexes.
+  position looked_tail_ = 0;
   position looked_head_ = 0;
   wake_set due_ = 0;
-  unsigned loans_ = 0;  // messages received and not released
+  unsigned loans_ = 0;  // messages that were received and not released
   errc failure_{};
   bool held_ = false;
   bool gone_ = false;
@@ -288,8 +295,8 @@ inline errc endpoint::try_send(gather_list message, std::size_t size) noexcept {
 inline void endpoint::publish() noexcept {
   const bool data = writer_.tail() != writer_.published();
   if (!data && !reader_.dirty()) return;
-  // The head goes first: it lies in the line of the tail, and so reaches the peer with the message
-  // at no cost.
+  // The head is stored first. It is in the same cache line as the tail, and so reaches the peer
+  // with the message at no cost.
   if (reader_.dirty()) reader_.publish();
   if (data) writer_.publish();
   detail::park_fence();  // F2 and F4

@@ -9,31 +9,31 @@
 #include <cstdint>
 #include <type_traits>
 
-/// What the memory of a region looks like; docs/protocol.md is the specification. A region is one
-/// control page and, behind it, the data bytes of one ring. Every word has one writer, the region's
-/// owner; the peer maps the same memory read-only.
+/// The layout of a region's memory; docs/protocol.md is the specification. A region is one control
+/// page, followed by the data bytes of one ring. Every word has one writer, the region's owner; the
+/// peer maps the same memory read-only.
 namespace ringbell::ring {
 
-/// Positions in the byte stream: free-running, multiples of 8. The low bits of the published words
-/// carry flags.
+/// A position in the byte stream. Positions are free-running multiples of 8. In the published words
+/// the low bits are flags.
 using position = std::uint64_t;
 
-inline constexpr std::size_t line_bytes =
-    128;  // two cache lines: what an adjacent-line prefetcher moves
+/// Two cache lines, which is what an adjacent-line prefetcher fetches.
+inline constexpr std::size_t line_bytes = 128;
 inline constexpr std::size_t control_bytes = 4096;         // the data ring begins here
 inline constexpr std::uint32_t region_magic = 0x31524252;  // "RBR1"
 inline constexpr std::uint32_t layout_version = 1;
 
-inline constexpr position never =
-    ~position{0};  // a wake index, or express position, that no stream reaches
-inline constexpr position closed_bit =
-    1;  // in tx_tail: nothing follows; in rx_head: nothing more is read
+/// A wake index, or express position, that no stream reaches.
+inline constexpr position never = ~position{0};
+/// In tx_tail: nothing follows. In rx_head: nothing more is read.
+inline constexpr position closed_bit = 1;
 inline constexpr position position_mask = ~position{7};
 
 inline constexpr std::uint64_t min_ring_bytes = 4096;
 inline constexpr std::uint64_t max_ring_bytes = std::uint64_t{1} << 30;
 
-/// A number as a type that it is known to fit, whether or not that is another one on this system.
+/// Converts a number to a type that can hold it. On some systems both are the same type.
 template <class To, class From>
 constexpr To narrowed(From number) noexcept {
   if constexpr (std::is_same_v<To, From>)
@@ -42,15 +42,16 @@ constexpr To narrowed(From number) noexcept {
     return static_cast<To>(number);
 }
 
-/// What precedes every record: the payload's length, and flags. One aligned word, written and read
-/// at once.
+/// The header before every record: the length of the payload, and flags. It is one aligned word,
+/// which is written and read as a whole.
 struct record_header {
   std::uint32_t length = 0;
   std::uint32_t flags = 0;
 
-  static constexpr std::uint32_t more = 1;     // a fragment; the rest of its message follows
-  static constexpr std::uint32_t pad = 2;      // no message: fills the ring's end
-  static constexpr std::uint32_t abandon = 4;  // no message: the fragments before it are void
+  static constexpr std::uint32_t more = 1;  // this is a fragment; the rest of its message follows
+  static constexpr std::uint32_t pad = 2;   // this is not a message: it fills the end of the ring
+  // This is not a message: the fragments before it are void.
+  static constexpr std::uint32_t abandon = 4;
   static constexpr std::uint32_t known = more | pad | abandon;
 
   constexpr std::uint64_t word() const noexcept { return std::uint64_t{flags} << 32 | length; }
@@ -60,7 +61,7 @@ struct record_header {
 };
 inline constexpr std::size_t header_bytes = 8;
 
-/// The bytes of the stream that a record with `length` bytes of payload takes.
+/// The bytes of the stream that a record with `length` bytes of payload occupies.
 constexpr std::uint64_t record_bytes(std::uint64_t length) noexcept {
   return header_bytes + ((length + 7) & ~std::uint64_t{7});
 }
@@ -68,14 +69,14 @@ constexpr std::uint64_t record_bytes(std::uint64_t length) noexcept {
 /// The longest payload that fits the express slot.
 inline constexpr std::size_t max_express = 96;
 
-/// Counters of one side since the channel was opened. Written by the owner only, so plain adding is
-/// enough.
+/// Counters of one side, from the opening of the channel on. Only the owner writes them, so an
+/// atomic addition is not needed.
 struct alignas(line_bytes) channel_counters {
   std::atomic<std::uint64_t> messages_sent;
   std::atomic<std::uint64_t> bytes_sent;
   std::atomic<std::uint64_t> messages_received;
   std::atomic<std::uint64_t> bytes_received;
-  std::atomic<std::uint64_t> parks;             ///< times that this side slept on this channel
+  std::atomic<std::uint64_t> parks;             ///< how often this side slept on this channel
   std::atomic<std::uint64_t> bells_rung;        ///< system calls made to wake the peer
   std::atomic<std::uint64_t> bells_suppressed;  ///< publications that found the peer awake
   std::atomic<std::uint64_t> spins_paid;        ///< waits that ended while polling, before sleeping
@@ -88,20 +89,20 @@ inline void count(std::atomic<std::uint64_t>& counter, std::uint64_t n = 1) noex
 }
 
 struct alignas(line_bytes) control_page {
-  // The hot line: everything that a small message needs, so that one line crosses between the
+  // The hot line: everything that a small message needs, so that only one line moves between the
   // cores.
   std::atomic<position> tx_tail{0};
   std::atomic<position> rx_head{0};
   std::atomic<position> express_position{never};
   std::array<std::byte, header_bytes + max_express> express{};
 
-  // Read by the peer after each publication, written only when this side parks.
+  // The peer reads this line after each publication; it is written only when this side parks.
   alignas(line_bytes) std::atomic<position> data_wake_at{never};
   std::atomic<position> space_wake_at{never};
-  std::atomic<std::int64_t> only_cpu{
-      -1};  // the processor that this side is bound to, as of its last park; -1: several
+  /// The processor to which this side was bound at its last park; -1 when it may run on several.
+  std::atomic<std::int64_t> only_cpu{-1};
 
-  // Never changes once the region was handed over.
+  // These never change once the region was sent to the peer.
   alignas(line_bytes) std::uint32_t magic = region_magic;
   std::uint32_t version = layout_version;
   std::uint64_t ring_bytes = 0;

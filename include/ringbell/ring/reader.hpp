@@ -9,36 +9,37 @@
 
 namespace ringbell::ring {
 
-/// A record as it lies in the peer's memory: the bytes may still change under the reader's eyes,
-/// their number may not.
+/// A record in the peer's memory. The bytes may still change while they are read, but their number
+/// may not.
 struct record {
   const std::byte* payload = nullptr;
   std::uint32_t length = 0;
   std::uint32_t flags = 0;
-  position end = 0;  // the position behind it
+  position end = 0;  // the position after the record
 };
 
-/// The receiving end of one ring: reads records from the peer's memory and says how far it has come
-/// by moving its own head.
+/// The receiving end of one ring. It reads records from the peer's memory, and moves its own head
+/// to show how far it has come.
 ///
-/// Everything read there is untrusted. Each word is loaded once into private memory and checked
-/// against this side's own geometry before use: a tail may not run ahead of what this side
-/// released, a record must end before the tail and the ring's end. What does not hold gives
-/// `errc::bad_peer`. `errc{}` means success.
+/// Everything in the peer's memory is untrusted. Each word is loaded once into private memory and
+/// checked against this side's own geometry before use: a tail may not be further ahead than this
+/// side has released, and a record must end before the tail and before the ring's end.
 ///
-/// Thread-safety: one thread. Lifetime: the memory must outlive the object.
+/// Errors: `errc{}` means success; `errc::bad_peer` when a check fails.
+/// Thread-safety: one thread.
+/// Lifetime: the memory must outlive the object.
 class reader {
 public:
-  /// `peer` is the other side's control page, `data` the `ring_bytes` (a power of two) behind it,
-  /// `own` this side's page.
+  /// `peer` is the other side's control page, `data` the `ring_bytes` bytes (a power of two) that
+  /// follow it, and `own` this side's page.
   reader(control_page& own, const control_page& peer, const std::byte* data,
          std::uint64_t ring_bytes) noexcept
       : own_(own), peer_(peer), data_(data), capacity_(ring_bytes) {}
 
-  /// The next record, if one was published; pads are passed over. Errors: `errc::would_block`,
-  /// `errc::end_of_stream`, `errc::bad_peer`.
+  /// Finds the next published record, and skips pads.
+  /// Errors: `errc::would_block`, `errc::end_of_stream`, `errc::bad_peer`.
   errc peek(record& out) noexcept;
-  /// Steps over the record that `peek` gave. Its bytes stay valid until `release` passes them.
+  /// Moves past the record that `peek` returned. Its bytes stay valid until `release` passes them.
   void advance(const record& r) noexcept { read_ = r.end; }
 
   /// The position of the next record.
@@ -46,13 +47,13 @@ public:
   position released() const noexcept { return released_; }
   position published() const noexcept { return published_; }
 
-  /// Gives the bytes before `p` back. The peer learns of it at the next `publish`.
+  /// Gives the bytes before `p` back. The peer sees that after the next `publish`.
   void release(position p) noexcept { released_ = p; }
-  /// Whether so much was given back that the peer should hear of it: a quarter of the ring, so that
-  /// the line which the peer writes is not pulled over for every message.
+  /// Whether enough was given back to publish it: a quarter of the ring. So not every message
+  /// invalidates the peer's copy of the cache line with the head.
   bool publish_due() const noexcept { return released_ - published_ >= capacity_ / 4; }
   bool dirty() const noexcept { return released_ != published_; }
-  /// Tells the peer how far it may overwrite. The caller must then look whether the peer sleeps
+  /// Shows the peer how far it may overwrite. The caller must then check whether the peer sleeps
   /// (endpoint.hpp).
   void publish() noexcept {
     published_ = released_;
@@ -60,7 +61,7 @@ public:
     // writer::refresh_head).
     own_.rx_head.store(released_ | closed_, std::memory_order_release);
   }
-  /// Tells the peer that nothing more will be read.
+  /// Shows the peer that nothing more will be read.
   void close() noexcept {
     closed_ = closed_bit;
     publish();
@@ -68,12 +69,12 @@ public:
   bool closed() const noexcept { return closed_ != 0; }
 
 private:
-  /// Loads the peer's tail, once, and believes it only if an honest peer could have got there.
+  /// Loads the peer's tail, once, and accepts it only if an honest peer could have reached it.
   errc refresh() noexcept;
   errc skip_pad(record_header header, std::uint64_t to_end) noexcept;
   static record_header get_header(const std::byte* where) noexcept {
     // One load into private memory, so that the length that was checked is the length that is used.
-    // (atomic_ref has no const form yet; a load does not write.)
+    // (C++20 has no atomic_ref to a const object, but a load does not write.)
     auto& word = *static_cast<std::uint64_t*>(static_cast<void*>(const_cast<std::byte*>(where)));
     return record_header::from(
         std::atomic_ref<std::uint64_t>(word).load(std::memory_order_relaxed));
@@ -108,8 +109,8 @@ inline errc reader::peek(record& out) noexcept {
       if (const errc e = refresh(); e != errc{}) return e;
 
     const std::uint64_t available = peer_tail_ - read_;
-    // Only a record that began when everything before it was consumed, and known to be, can be in
-    // the express slot.
+    // A record can be in the express slot only if everything before it was consumed and published
+    // as consumed when the record began.
     if (read_ == published_ && peer_.express_position.load(std::memory_order_relaxed) == read_) {
       const record_header header = get_header(peer_.express.data());
       if (header.length > max_express || record_bytes(header.length) > available ||

@@ -11,73 +11,76 @@
 
 namespace ringbell::ring {
 
-/// The sending end of one ring: lays records into memory that this process owns, and publishes them
-/// by moving its tail. No system call, no waiting: what does not fit is refused with
-/// `errc::would_block`. `errc{}` means success.
+/// The sending end of one ring. It writes records into memory that this process owns, and moves its
+/// tail to publish them. It makes no system call and does not wait.
 ///
-/// Two tails: `tail()` counts what was committed, `published()` what the peer can see. Records
-/// committed but not published cost no fence. The peer's head is untrusted: it is loaded once, must
-/// lie between the last one and `published()`, and is then kept privately.
+/// There are two tails: `tail()` is the end of what was committed, `published()` the end of what
+/// the peer can see. Records that are committed but not published cost no fence. The peer's head is
+/// untrusted: it is loaded once, must be between the last one and `published()`, and is then kept
+/// privately.
 ///
-/// Thread-safety: one thread. Lifetime: the memory must outlive the object.
+/// Errors: `errc{}` means success; `errc::would_block` when a record does not fit now.
+/// Thread-safety: one thread.
+/// Lifetime: the memory must outlive the object.
 class writer {
 public:
-  /// `own` is this side's control page, `data` the `ring_bytes` (a power of two) behind it, `peer`
-  /// the other side's page.
+  /// `own` is this side's control page, `data` the `ring_bytes` bytes (a power of two) that follow
+  /// it, and `peer` the other side's page.
   writer(control_page& own, std::byte* data, std::uint64_t ring_bytes,
          const control_page& peer) noexcept
       : own_(own), data_(data), capacity_(ring_bytes), peer_(peer) {}
 
   /// The longest payload of one record: three eighths of the ring. A record and the pad before it
-  /// then take less than three quarters, and a receiver that has consumed everything keeps less
-  /// than a quarter to itself (reader::publish_due): so it never keeps a sender waiting.
+  /// then take less than three quarters. A receiver that has consumed everything holds back less
+  /// than a quarter (reader::publish_due), so it never keeps a sender waiting.
   std::size_t max_record() const noexcept {
     return narrowed<std::size_t>(capacity_ / 8 * 3 - header_bytes);
   }
   std::uint64_t capacity() const noexcept { return capacity_; }
   position tail() const noexcept { return tail_; }
   position published() const noexcept { return published_; }
-  /// The peer's head as last seen.
+  /// The peer's head as this side last saw it.
   position known_head() const noexcept { return peer_head_; }
   bool claimed() const noexcept { return claimed_ != nullptr; }
 
-  /// Space for one record of up to `length` bytes (at most `max_record()`), written in place and
-  /// then given to `commit`, or given back by `abandon`. One claim at a time. Errors:
-  /// `errc::would_block`, `errc::peer_closed`, `errc::bad_peer`.
+  /// Claims space for one record of up to `length` bytes (at most `max_record()`). The record is
+  /// written in place and then committed by `commit`, or given up by `abandon`. One claim at a
+  /// time.
+  /// Errors: `errc::would_block`, `errc::peer_closed`, `errc::bad_peer`.
   errc claim(std::size_t length, std::byte*& payload) noexcept;
 
-  /// Ends the claim with the first `length` bytes of it as one record. Not visible to the peer
-  /// before `publish`.
+  /// Ends the claim, and makes its first `length` bytes one record. The peer sees it after
+  /// `publish`.
   void commit(std::size_t length, std::uint32_t flags = 0) noexcept;
   void abandon() noexcept { claimed_ = nullptr; }
 
-  /// Makes all committed records visible. The caller must then look whether the peer sleeps
+  /// Makes all committed records visible. The caller must then check whether the peer sleeps
   /// (endpoint.hpp).
   void publish() noexcept {
     published_ = tail_;
-    // release: the records, and the express slot, become visible before the tail that covers them
+    // release: the records and the express slot become visible before the tail that covers them
     // (pairs with reader::refresh).
     own_.tx_tail.store(tail_ | closed_, std::memory_order_release);
   }
-  /// Publishes what was committed, and that nothing follows.
+  /// Publishes everything that was committed, and that nothing follows.
   void close() noexcept {
     closed_ = closed_bit;
     publish();
   }
   bool closed() const noexcept { return closed_ != 0; }
 
-  /// Whether a record of `length` bytes fits now. Looks at the peer's head when the known one does
-  /// not suffice.
+  /// Whether a record of `length` bytes fits now. Loads the peer's head when the known head is not
+  /// sufficient.
   errc has_space(std::size_t length) noexcept { return ensure_space(placement(length).needed); }
-  /// The index to park at when `length` bytes do not fit: space for them exists once the peer's
-  /// head is beyond it.
+  /// The index at which to park when `length` bytes do not fit: there is space for them once the
+  /// peer's head is beyond it.
   position space_wake_index(std::size_t length) const noexcept {
     return tail_ + placement(length).needed - capacity_ - 1;
   }
 
-  /// How long a fragment of a split message should be now: a quarter of the ring, so that both
-  /// sides work at once, and no further than the ring's end, so that no pad is needed; but for the
-  /// last three words of a ring, which are not worth a fragment.
+  /// The best length of the next fragment of a message. It is at most a quarter of the ring, so
+  /// that both sides work at the same time. It does not reach beyond the ring's end, so that no pad
+  /// is needed, unless fewer than four words are left there, which are not worth a fragment.
   std::size_t fragment_length(std::uint64_t remaining) const noexcept {
     const std::uint64_t to_end = capacity_ - (tail_ & (capacity_ - 1));
     std::uint64_t length = (std::min)(remaining, capacity_ / 4 - header_bytes);
@@ -88,7 +91,7 @@ public:
 private:
   struct place {
     std::uint64_t pad;     // bytes at the ring's end that the record must not straddle
-    std::uint64_t needed;  // pad and record
+    std::uint64_t needed;  // bytes of the pad and the record
   };
   place placement(std::size_t length) const noexcept {
     const std::uint64_t total = record_bytes(length);
@@ -101,12 +104,12 @@ private:
     if (const errc e = refresh_head(); e != errc{}) return e;
     return capacity_ - (tail_ - peer_head_) >= needed ? errc{} : errc::would_block;
   }
-  /// Loads the peer's head, once, and believes it only if it lies where an honest head can.
+  /// Loads the peer's head, once, and accepts it only if an honest peer could have reached it.
   errc refresh_head() noexcept;
   std::byte* at(position p) noexcept { return data_ + (p & (capacity_ - 1)); }
   static void put_header(std::byte* where, record_header header) noexcept {
-    // relaxed: published by the tail. An atomic store, because a peer that lies may be reading it
-    // already.
+    // relaxed: the tail publishes it. It is an atomic store because a peer that breaks the protocol
+    // may already be reading it.
     std::atomic_ref<std::uint64_t>(*static_cast<std::uint64_t*>(static_cast<void*>(where)))
         .store(header.word(), std::memory_order_relaxed);
   }
@@ -119,7 +122,7 @@ private:
   position published_ = 0;
   position peer_head_ = 0;
   position closed_ = 0;
-  std::byte* claimed_ = nullptr;  // the payload of the claim; its header lies just before it
+  std::byte* claimed_ = nullptr;  // the payload of the claim; its header is just before it
   std::uint64_t claimed_pad_ = 0;
 };
 
@@ -127,7 +130,7 @@ inline errc writer::claim(std::size_t length, std::byte*& payload) noexcept {
   const bool fits_express = length <= max_express;
   if (fits_express && peer_head_ != tail_)
     if (const errc e = refresh_head(); e != errc{}) return e;
-  // The peer has consumed all there is, the last use of the express slot included: so the slot is
+  // The peer has consumed everything, including the last use of the express slot, so the slot is
   // free.
   if (fits_express && peer_head_ == tail_) {
     claimed_ = own_.express.data() + header_bytes;
@@ -144,7 +147,8 @@ inline errc writer::claim(std::size_t length, std::byte*& payload) noexcept {
 
 inline void writer::commit(std::size_t length, std::uint32_t flags) noexcept {
   if (claimed_ == own_.express.data() + header_bytes) {
-    own_.express_position.store(tail_, std::memory_order_relaxed);  // published by the tail
+    // relaxed: the tail publishes it.
+    own_.express_position.store(tail_, std::memory_order_relaxed);
   } else if (claimed_pad_ != 0) {
     put_header(at(tail_),
                {static_cast<std::uint32_t>(claimed_pad_ - header_bytes), record_header::pad});

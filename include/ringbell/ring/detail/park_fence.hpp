@@ -15,9 +15,9 @@
 
 namespace ringbell::detail {
 
-/// The full fence of the park protocol, between a store of ours and a load of the other side's word
-/// (endpoint.hpp says which). ThreadSanitizer does not know fences; under it a sequentially
-/// consistent read-modify-write of one common word stands in.
+/// The full fence of the park protocol. It stands between a store of this side and a load of the
+/// other side's word (endpoint.hpp lists them). ThreadSanitizer does not know fences, so under it a
+/// sequentially consistent read-modify-write of one common word is used instead.
 inline void park_fence() noexcept {
 #ifdef RINGBELL_UNDER_TSAN
   static std::atomic<unsigned> word{0};
