@@ -8,16 +8,17 @@
 
 namespace ringbell::detail {
 
-/// Calls `ask(limit)`, which sleeps for `limit` at most (`nanoseconds::max()`: without end) and
-/// returns how many events it has delivered, until it has delivered some or `until` is over. What
-/// ends a sleep early, such as a signal, is slept through. An `until` that is over asks once.
+/// Calls `ask(limit)` until it has delivered events or `until` has passed. `ask` sleeps for at most
+/// `limit` (`nanoseconds::max()` means without end), and returns how many events it has delivered.
+/// When something ends a sleep early, such as a signal, the sleep continues. When `until` has
+/// already passed, `ask` is called once.
 template <class Ask>
 std::size_t ask_until(std::chrono::steady_clock::time_point until, Ask ask) {
   using std::chrono::nanoseconds;
   using std::chrono::steady_clock;
   for (;;) {
     nanoseconds limit = nanoseconds::max();
-    // The clock is not read where it does not matter.
+    // The clock is read only when it matters.
     if (until == steady_clock::time_point::min())
       limit = nanoseconds(0);
     else if (until != steady_clock::time_point::max())

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// The reactor on epoll: works on every kernel and in every sandbox.
+// The reactor on epoll, which works on every kernel and in every sandbox.
 //
 // Strategy. An `edge` watch is EPOLLET: the kernel reports each change of a handle once, so an
-// eventfd need not be read. A `once` watch is a plain one that is taken out when it has fired,
-// before its sink is called, so that the sink may watch again or close.
+// eventfd need not be read. A `once` watch is level-triggered. It is removed when it has fired,
+// before its sink is called, so that the sink may watch again or close the handle.
 //
 // Risks.
-// - epoll names a watch by (open file, descriptor), and refuses a second one with EEXIST: one
-//   coroutine reads a socket, another writes it. The second gets a descriptor of its own (dup),
-//   which its slot owns.
+// - epoll identifies a watch by its open file and descriptor, and refuses a second one with EEXIST.
+//   This happens when one coroutine reads a socket and another writes it. The second watch gets a
+//   descriptor of its own (dup), which its slot owns.
 // - epoll refuses regular files with EPERM because they are always ready. Such a watch is put into
 //   the queue, and delivered from there.
-// - epoll_wait rounds to milliseconds: epoll_pwait2 (5.11) does not; without it the time is rounded
-//   up, since a wait that ends too early would be taken for a busy loop by whoever waits for a
-//   timer.
-// - Nothing tells without a system call that an event is there. poll() is called on every turn of
-//   the loop, and must not cost one each time; see look_pace.hpp for how long it may be blind.
+// - epoll_wait rounds to milliseconds; epoll_pwait2 (5.11) does not. Without it the time is rounded
+//   up, because a wait that ends too early would make a loop that waits for a timer spin.
+// - No event can be noticed without a system call. poll() is called on every turn of the loop, and
+//   must not make a system call each time; see look_pace.hpp for how long it may be blind.
 
 #include "ask_until.hpp"
 #include "look_pace.hpp"
@@ -64,8 +63,8 @@ std::uint32_t from_epoll(std::uint32_t mask) noexcept {
 }
 
 struct epoll_slot : watch_slot {
-  bool registered = false;  // is in the epoll set
-  sys::handle owned;        // the dup, when `handle` was in the set already
+  bool registered = false;  // it is in the epoll set
+  sys::handle owned;        // the dup, when `handle` was already in the set
 };
 
 class epoll_reactor final : public reactor {
@@ -94,7 +93,7 @@ public:
   }
   void arm(time_point due) override;
 
-  /// Finds out whether epoll_pwait2 is there.
+  /// Determines whether epoll_pwait2 works.
   void probe() noexcept;
 
 private:
@@ -107,7 +106,7 @@ private:
   sys::handle set_;
   sys::handle timer_;
   time_point armed_ = time_point::max();
-  watch_table<epoll_slot> watches_;  // queued: always ready, and not yet told so
+  watch_table<epoll_slot> watches_;  // queued: always ready, and not yet delivered
   std::array<epoll_event, 128> batch_;
   const std::uint64_t process_ = sys::current_process();
   bool has_pwait2_ = true;
@@ -115,7 +114,7 @@ private:
 };
 
 void epoll_reactor::probe() noexcept {
-  // Old sandboxes answer EPERM to a call that they do not know, so anything but success means "no".
+  // Old sandboxes return EPERM for a call that they do not know, so every error means "no".
   has_pwait2_ = sleep(nanoseconds(0)) == 0;
 }
 
@@ -152,7 +151,7 @@ void epoll_reactor::unwatch(watch_key& key) noexcept {
 }
 
 void epoll_reactor::finish(epoll_slot& slot) noexcept {
-  // A forked child shares the set with its parent, and must not take the parent's watches out of
+  // A forked child shares the set with its parent, and must not remove the parent's watches from
   // it.
   if (slot.registered && process_ == sys::current_process())
     ::epoll_ctl(set_.get(), EPOLL_CTL_DEL, slot.owned ? slot.owned.get() : slot.handle, nullptr);
@@ -179,7 +178,7 @@ std::size_t epoll_reactor::ask(nanoseconds limit) {
     const epoll_event& event = batch_[static_cast<std::size_t>(i)];
     if (event.data.u64 == timer_key) {
       std::uint64_t expirations;
-      // Nothing to read: it was set anew after this event was queued.
+      // When there is nothing to read, the timer was set again after this event was queued.
       if (::read(timer_.get(), &expirations, sizeof(expirations)) > 0) armed_ = time_point::max();
       continue;
     }
@@ -195,7 +194,7 @@ std::size_t epoll_reactor::ask(nanoseconds limit) {
 
 std::size_t epoll_reactor::deliver_always_ready() {
   std::size_t delivered = 0;
-  // Counted first: what the sinks add has its turn the next time.
+  // Counted first, so that watches that the sinks add have their turn in the next call.
   for (std::size_t left = watches_.queued(); left != 0; --left) {
     epoll_slot& slot = watches_.front();
     watches_.pop();
@@ -215,7 +214,7 @@ int epoll_reactor::sleep(nanoseconds limit) noexcept {
     __kernel_timespec time{};
     time.tv_sec = limit.count() / 1'000'000'000;
     time.tv_nsec = limit.count() % 1'000'000'000;
-    // By number, so that it works with a C library older than the kernel.
+    // Called by number, so that it works with a C library that is older than the kernel.
     return static_cast<int>(::syscall(SYS_epoll_pwait2, set_.get(), batch_.data(), capacity,
                                       limit == nanoseconds::max() ? nullptr : &time, nullptr,
                                       std::size_t{0}));

@@ -1,53 +1,54 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// The reactor on io_uring: watches are poll requests, and what happened is read from memory that
+// The reactor on io_uring. Watches are poll requests, and their results are read from memory that
 // the kernel shares.
 //
 // Strategy. An `edge` watch of an eventfd is one multishot poll request, which posts a completion
-// at each change; a `once` watch a single-shot one; a futex word FUTEX_WAIT (6.7). Requests are
-// queued in the table of watches and go to the kernel together, at the latest before the thread
-// sleeps; only unwatch() submits at once, because a pending request holds its file open, and
-// closing must mean closing. Files whose end a peer can see are watched by an epoll set, which one
-// more multishot request polls: see peer_set.hpp. The ring is made with DEFER_TASKRUN (6.1): the
-// kernel then works on completions only when this thread enters it and asks for them, never by
-// interrupting it, and says with a flag in shared memory that there is something to ask for. So
-// poll() looks at two words and enters only when there is a reason.
+// at each change. A `once` watch is a single-shot request. A futex word is a FUTEX_WAIT request
+// (6.7). Requests are queued in the table of watches and go to the kernel together, at the latest
+// before the thread sleeps. Only unwatch() submits at once, because a pending request holds its
+// file open, and closing a handle must close the file. Files whose end a peer can see are watched
+// by an epoll set, which is polled by one more multishot request: see peer_set.hpp. The ring is
+// made with DEFER_TASKRUN (6.1). The kernel then works on completions only when this thread enters
+// it and asks for them. It never interrupts the thread, and a flag in shared memory says that there
+// is something to ask for. So poll() looks at two words, and enters the kernel only when there is a
+// reason.
 //
 // Risks.
 // - SINGLE_ISSUER binds the ring to one thread, but a loop may be made on another thread than the
-//   one that runs it: the ring is made disabled, and the first thread that submits enables, and so
-//   owns, it. For a further thread, a ring of its own is made (change_thread). The plain ring may
-//   be entered by any. There the requests of a thread that has ended end with ECANCELED, and are
-//   begun anew.
+//   one that runs it. So the ring is made disabled, and the first thread that submits enables it
+//   and so owns it. For a further thread, a new ring is made (change_thread). Any thread may enter
+//   the plain ring. There the requests of a thread that has ended end with ECANCELED, and are begun
+//   again.
 // - A forked child shares the memory of the rings and the epoll set with its parent. It submits
-//   nothing, and takes nothing out of the set.
-// - The kernel takes the absolute time of a timeout for one of the first time namespace, whatever
+//   nothing, and removes nothing from the set.
+// - The kernel takes the absolute time of a timeout as a time of the first time namespace, whatever
 //   namespace the caller is in. So timeouts are relative.
-// - A request may end for want of memory before it has begun. It is queued again, and goes to the
+// - A request may end for lack of memory before it has begun. It is queued again, and goes to the
 //   kernel with the next call.
 // - A multishot request ends by itself when the completion queue is full (F_MORE is clear in its
-//   last completion). It is queued again before its sink is called: the new request reports what is
+//   last completion). It is queued again before its sink is called. The new request reports what is
 //   there when it begins, so nothing is lost in between.
-// - A multishot request on a file without readiness (a regular file) ends likewise, but would do so
-//   for ever: such a file, which epoll refuses, gets a single-shot one.
-// - When a process dies, the kernel ends its requests, and lets go of their files, some time later
-//   and in the background: 10 ms, on a busy machine a second. The peers of its sockets would hear
-//   of its death that much later, but for the epoll set, which holds nothing.
-// - A change of the epoll set is told once, and what is left in it is not told again: while a batch
-//   came back full, poll() and wait() look without being told.
-// - Cancelling only queues the end of the request as deferred work: unwatch() makes the kernel do
-//   it in the same call.
-// - A ring with DEFER_TASKRUN does not wake who sleeps in poll(2) on its descriptor (6.18: the
-//   descriptor is readable when one looks, but nobody is told); with COOP_TASKRUN the sleeper hears
-//   of it at the next timer tick. An eventfd registered with the ring is no way out: when the cause
-//   is the write to another eventfd, the kernel signals it after an RCU grace period, 20 ms later.
-//   Only the plain ring wakes at once, so pollable() changes to one; its price is that the foreign
-//   loop's sleep may end with EINTR.
+// - A multishot request on a file without readiness (a regular file) ends in the same way, but
+//   would do so for ever. Such a file, which epoll refuses, gets a single-shot request.
+// - When a process dies, the kernel ends its requests and releases their files some time later, in
+//   the background: after 10 ms, on a busy machine after a second. The peers of its sockets would
+//   learn of its death that much later. The epoll set avoids this because it holds no file.
+// - A change of the epoll set is reported once, and what is left in it is not reported again. So
+//   after a full batch, poll() and wait() look at the set without being told.
+// - A cancellation only queues the end of the request as deferred work. unwatch() makes the kernel
+//   do this work in the same call.
+// - A ring with DEFER_TASKRUN does not wake a thread that sleeps in poll(2) on its descriptor
+//   (6.18: the descriptor is readable when a thread looks, but nothing wakes the thread). With
+//   COOP_TASKRUN the thread wakes at the next timer tick. An eventfd registered with the ring does
+//   not help: when the cause is a write to another eventfd, the kernel signals it after an RCU
+//   grace period, 20 ms later. Only the plain ring wakes at once, so pollable() changes to one. Its
+//   price is that the foreign loop's sleep may end with EINTR.
 // - Sandboxes refuse io_uring in many ways: at set-up, when entering, or single operations. So a
-//   small ring is tried out first, with the operation that everything depends on; see
-//   io_uring_trial.cpp. What decides is what works, not the kernel's version.
-// - Debian 12's liburing (2.3) is older than some of what is used here; those numbers are repeated
-//   under their kernel names.
+//   small ring is tried first, with the operation that everything depends on; see
+//   io_uring_trial.cpp. What works decides, not the kernel's version.
+// - Debian 12's liburing (2.3) lacks some of what is used here; those numbers are repeated under
+//   their kernel names.
 
 #include "ask_until.hpp"
 #include "io_uring_trial.hpp"
@@ -76,12 +77,12 @@ using clock = std::chrono::steady_clock;
 
 constexpr unsigned kernel_ioring_enter_no_iowait = 1u << 7;  // with ring_features::no_iowait
 
-// Keys of the reactor's own requests, beside nobodys_key. Timers count up from first_timer, so that
-// a completion of an earlier timer is not taken for one of the present.
+// The keys of the reactor's own requests, besides nobodys_key. Timers count up from first_timer, so
+// that a completion of an earlier timer is not taken for that of the present one.
 constexpr std::uint64_t poll_of_peers = 1;
 constexpr std::uint32_t first_timer = 2;
 
-// The submission queue only has to hold one batch. The completion queue is larger, since a burst
+// The submission queue only has to hold one batch. The completion queue is larger because a burst
 // that overflows it costs each watch a new request.
 constexpr unsigned submission_entries = 128;
 constexpr unsigned completion_entries = 1024;
@@ -110,11 +111,11 @@ __kernel_timespec to_timespec(nanoseconds time) noexcept {
 }
 
 struct uring_slot : watch_slot {
-  const sys::futex_word* word = nullptr;  // then `events` is the value that it is expected to have
+  const sys::futex_word* word = nullptr;  // when set, `events` is its expected value
   bool in_kernel = false;                 // the ring has a request for it
   bool in_peer_set = false;
   bool always_ready = false;
-  sys::handle second;  // in the set instead of `handle`
+  sys::handle second;  // in the set in place of `handle`
 };
 
 class io_uring_reactor final : public reactor {
@@ -171,7 +172,8 @@ private:
   io_uring ring_;
   ring_features features_;
   std::string reason_;
-  watch_table<uring_slot> watches_;  // queued: to be requested from the kernel, or cancelled there
+  // Queued watches are to be requested from the kernel, or cancelled there.
+  watch_table<uring_slot> watches_;
   peer_set peers_;
   bool peers_polled_ = false;  // the ring has the request for the set
   bool made_ = false;
@@ -220,8 +222,8 @@ std::error_code io_uring_reactor::watch(sys::native_handle h, std::uint32_t even
   slot.handle = h;
   slot.events = events;
   slot.mode = mode;
-  // Whatever the ring is going to poll is tried in the set as well: nothing but epoll says which
-  // files are always ready.
+  // Even a handle that the ring is going to poll is first added to the set, because only epoll
+  // tells which files are always ready.
   const std::uint32_t mask = to_poll(events) | (mode == watch_mode::edge ? EPOLLET : EPOLLONESHOT);
   const std::error_code error = peers_.add(h, mask, watches_.key_of(slot).value, slot.second);
   slot.in_peer_set = !error;
@@ -274,18 +276,18 @@ void io_uring_reactor::unwatch(watch_key& key) noexcept {
   run_deferred_work();
 }
 
-// With DEFER_TASKRUN a cancelled request ends, and lets go of its file, in deferred work, of which
-// the kernel does at least 16 pieces per call, oldest first. Each watch has one piece at most, so
-// this many calls reach all that is there, however busy the watches are.
+// With DEFER_TASKRUN a cancelled request ends, and releases its file, in deferred work. The kernel
+// does at least 16 pieces of it in each call, the oldest first. Each watch has one piece at most,
+// so this many calls reach all that is there, however busy the watches are.
 void io_uring_reactor::run_deferred_work() noexcept {
   for (std::size_t left = watches_.size() / 16 + 1; left != 0 && kernel_has_work(); --left)
     ::io_uring_get_events(&ring_);
 }
 
 bool io_uring_reactor::kernel_has_work() const noexcept {
-  // A plain ring never has TASKRUN: there the kernel interrupts the thread to post completions, and
-  // only an overflow has to be asked for. Acquire, to pair with the kernel's release: what the flag
-  // announces is there when we enter.
+  // A plain ring never has TASKRUN. There the kernel interrupts the thread to post completions, and
+  // only an overflow has to be asked for. Acquire, which pairs with the kernel's release: what the
+  // flag announces is there when this thread enters.
   return (io_uring_smp_load_acquire(ring_.sq.kflags) &
           (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
 }
@@ -297,7 +299,7 @@ void io_uring_reactor::enable() {
   enabled_ = true;
 }
 
-// Hands the prepared entries over, and lets the kernel post completions, in one call.
+// Submits the prepared entries, and lets the kernel post completions, in one call.
 int io_uring_reactor::submit() noexcept {
   for (;;) {
     const int result = ::io_uring_submit_and_get_events(&ring_);
@@ -312,8 +314,8 @@ io_uring_sqe* io_uring_reactor::next_entry() noexcept {
   return ::io_uring_get_sqe(&ring_);
 }
 
-// Asks the kernel for what a queued slot needs. False when the submission queue is full and the
-// kernel takes nothing.
+// Prepares the request that a queued slot needs. Returns false when the submission queue is full
+// and the kernel accepts nothing.
 bool io_uring_reactor::prepare(uring_slot& slot) noexcept {
   io_uring_sqe* const entry = next_entry();
   if (entry == nullptr) return false;
@@ -356,9 +358,9 @@ bool io_uring_reactor::prepare_queued() noexcept {
   return true;
 }
 
-// Submits everything, and makes what has happened appear in the completion queue. While that
-// overflows, only the latter: a new request that has something to report could not, and would end
-// and be queued again; with more ready watches than the queue holds, for ever.
+// Submits everything, and makes the kernel post completions. During an overflow it does only the
+// latter. A new request that has something to report could not report it then, and would end and be
+// queued again. With more ready watches than the queue holds, this would go on for ever.
 void io_uring_reactor::enter() {
   enable();
   const bool overflow = (io_uring_smp_load_acquire(ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
@@ -366,8 +368,8 @@ void io_uring_reactor::enter() {
   entered(overflow ? ::io_uring_get_events(&ring_) : submit());
 }
 
-// The kernel is out of memory for requests, or (before 5.19) completions have overflowed: what is
-// left goes with the next call, after a delivery.
+// Handles the result of an enter. When the kernel has no memory for requests, or (before 5.19)
+// completions have overflowed, the rest goes with the next call, after a delivery.
 void io_uring_reactor::entered(int result) {
   if (result >= 0 || result == -EBUSY || result == -EINTR || result == -ETIME) return;
   if (result != -EAGAIN && result != -ENOMEM)
@@ -380,13 +382,12 @@ void io_uring_reactor::sleep(nanoseconds limit) {
   __kernel_timespec time = to_timespec(limit);
   io_uring_getevents_arg argument{};
   argument.ts = limit == nanoseconds::max() ? 0 : reinterpret_cast<std::uintptr_t>(&time);
-  // NO_IOWAIT: a thread that sleeps here is idle, and should not be counted as waiting for a disk.
+  // NO_IOWAIT: a thread that sleeps here is idle, and should not count as waiting for a disk.
   const unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG |
                          (features_.no_iowait ? kernel_ioring_enter_no_iowait : 0);
-  // Submitting in the same call is left to submit(): only liburing knows how to, and its call
-  // cannot say NO_IOWAIT everywhere.
-  const unsigned completions =
-      limit == nanoseconds(0) ? 0 : 1;  // none: not even a timer is started
+  // This call does not submit. Only liburing knows how to submit, and its call cannot pass
+  // NO_IOWAIT in every version.
+  const unsigned completions = limit == nanoseconds(0) ? 0 : 1;  // 0: not even a timer is started
   entered(::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, completions, flags,
                             reinterpret_cast<sigset_t*>(&argument), sizeof(argument)));
 }
@@ -411,8 +412,8 @@ std::size_t io_uring_reactor::wait(time_point until) {
 
 std::size_t io_uring_reactor::deliver() {
   std::size_t delivered = 0;
-  // Counted first: what comes meanwhile (sinks write, and unwatch() enters the kernel) has its turn
-  // the next time.
+  // Counted first: completions that come meanwhile (sinks write, and unwatch() enters the kernel)
+  // have their turn in the next call.
   for (unsigned left = ::io_uring_cq_ready(&ring_); left != 0; --left) {
     io_uring_cqe* completion = nullptr;
     if (::io_uring_peek_cqe(&ring_, &completion) != 0) break;
@@ -473,16 +474,16 @@ sys::native_handle io_uring_reactor::pollable() {
   return ring_.ring_fd;
 }
 
-// Moves the watches to another ring. What the old one has not delivered is not lost: polls begun
-// anew report what is there.
+// Moves the watches to another ring. What the old ring has not delivered is not lost, because new
+// polls report what is there.
 void io_uring_reactor::make_anew(unsigned flags) {
   io_uring fresh;
   if (const int result = make_ring(flags, fresh); result < 0)
     throw std::system_error(system_error_of(result), "ringbell: io_uring_setup");
   const bool in_use = std::exchange(enabled_, (flags & IORING_SETUP_R_DISABLED) == 0);
   const time_point due = std::exchange(armed_, time_point::max());
-  // A ring that is closed ends its requests some time later, and would hold their files until then.
-  // A ring that belongs to another thread refuses this.
+  // A closed ring ends its requests some time later, and would hold their files until then. A ring
+  // that belongs to another thread refuses the cancellation.
   if (io_uring_sqe* const entry = in_use ? next_entry() : nullptr) {
     ::io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     ::io_uring_sqe_set_data64(entry, nobodys_key);
@@ -494,8 +495,8 @@ void io_uring_reactor::make_anew(unsigned flags) {
   features_.flags = flags;
   peers_polled_ = false;
 
-  // The old ring may have taken the only wake of a futex word; a word that differs for certain
-  // reports it, at worst for nothing.
+  // The old ring may have consumed the only wake of a futex word. So the new request gets a word
+  // that certainly differs, and reports a wake, possibly without a reason.
   static const sys::futex_word zero{0};
   watches_.for_each([this](uring_slot& slot) {
     if (!slot.in_kernel) return;
@@ -513,8 +514,8 @@ void io_uring_reactor::make_anew(unsigned flags) {
 void io_uring_reactor::arm(time_point due) {
   enable();
   if (peers_.has_more()) due = time_point::min();
-  // The foreign loop hears of nothing that the kernel has not taken. Where there are completions it
-  // hears of those, and calls again.
+  // The foreign loop is not told of anything that the kernel has not accepted. When there are
+  // completions, it is told of these, and calls again.
   for (int attempts = 100;; --attempts) {
     const bool set = set_timer(due);
     if (has_requests()) enter();
@@ -524,7 +525,7 @@ void io_uring_reactor::arm(time_point due) {
   }
 }
 
-// False when the submission queue is full and the kernel takes nothing.
+// Returns false when the submission queue is full and the kernel accepts nothing.
 bool io_uring_reactor::set_timer(time_point due) noexcept {
   if (due != armed_ && armed_ != time_point::max()) {
     io_uring_sqe* const entry = next_entry();

@@ -17,12 +17,12 @@
 namespace ringbell::detail {
 namespace {
 
-// Newer than Debian 12's liburing.
+// These are newer than Debian 12's liburing.
 constexpr int kernel_ioring_op_futex_wait = 51;  // 6.7
-constexpr int kernel_futex2_size_u32 = 2;        // and shared, for want of FUTEX2_PRIVATE
+constexpr int kernel_futex2_size_u32 = 2;        // shared, because FUTEX2_PRIVATE is not set
 constexpr unsigned kernel_ioring_feat_no_iowait = 1u << 17;  // 6.15
 
-// One way to make a ring, best first.
+// The ways to make a ring, the best first.
 constexpr unsigned ring_flags[] = {
     IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
         IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL,                            // 6.1
@@ -106,7 +106,7 @@ std::error_code trial::run(unsigned flags, ring_features& features, std::string&
     return errc::not_supported;
   }
 
-  // A word that has not the expected value: a kernel that knows the operation says EAGAIN.
+  // The word does not have the expected value: a kernel that knows the operation returns EAGAIN.
   const sys::futex_word word{0};
   entry = ::io_uring_get_sqe(&ring_);
   prepare_futex_wait(entry, word, 1);

@@ -3,35 +3,35 @@
 // The reactor on a completion port: Windows.
 //
 // Strategy. A loop watches objects that can be waited for, above all auto-reset events: bells, and
-// the events of pending reads of pipes. Why not the pipes themselves is in
-// docs/decisions/0024-windows-waits-for-objects.md. Each object that is watched has one wait
-// (object_wait.cpp says how), whose completions come out of the port. That wait takes the event's
-// signal, and all watches of the object are told.
+// the events of pending reads of pipes. docs/decisions/0024-windows-waits-for-objects.md says why
+// it does not watch the pipes themselves. Each watched object has one wait (see object_wait.cpp),
+// whose completions come out of the port. That wait resets the event, and the signal is delivered
+// to all watches of the object.
 //
 // Risks.
-// - An auto-reset event releases one waiter. So two watches of one handle share a wait; two handles
-//   of one event, or two loops, take each other's signals. Nobody here does that.
-// - A signal that was taken from the event but told to nobody is given back to the event when the
-//   last watch of an object ends: by the wait when its completion is in the port, by the reactor
-//   when it is in the queue of watches that are to be told. A thread of the pool that is just about
-//   to call back is made to forget it. So a watch need not report what came before it began:
-//   whoever has ended one looks for himself before he begins the next.
-// - A completion can outlive its watch, in the port. Its key is of a generation that is over, and
-//   finds nothing.
-// - An object says only that something happened. So `event_read` is all that is ever reported, also
-//   to who asked for a hang-up only: whoever is told looks for himself. Nothing becomes ready for
+// - An auto-reset event releases one waiter. So two watches of one handle share a wait. Two handles
+//   of one event, or two loops, would take each other's signals; this library has no such case.
+// - A signal that was taken from the event but delivered to no watch is given back to the event
+//   when the last watch of an object ends. The wait does that when its completion is in the port,
+//   the reactor when the signal is in the queue of watches to be called. A thread of the pool that
+//   is just about to call back is made to forget it. So a watch need not report what came before it
+//   began: a caller that has ended one looks again before it begins the next.
+// - A completion in the port can outlive its watch. Its key has the number of an old generation,
+//   and finds nothing.
+// - An object says only that something happened. So only `event_read` is ever reported, even to a
+//   sink that asked only for a hang-up, and the sink has to look. Nothing becomes ready for
 //   writing.
-// - What stays signalled would be reported without end. It is reported once for each watch, and is
-//   out of the kernel's sight then.
-// - The port cannot be waited for by a foreign loop. For that there is an event, from the first
-//   pollable() on: it stays set from when a completion is posted until the reactor asks the port.
-//   It is reset before the port is asked, and set after a completion is posted: so it can be set
-//   for nothing, but nothing is in the port that it does not tell of. Packets set no event, so from
+// - An object that stays signalled would be reported without end. It is reported once for each
+//   watch, and then the kernel no longer watches it.
+// - A foreign loop cannot wait for the port. For that there is an event, from the first pollable()
+//   on. It stays set from the posting of a completion until the reactor asks the port. It is reset
+//   before the port is asked, and set after a completion is posted. So it may be set without a
+//   reason, but it is always set when there is something in the port. Packets set no event, so from
 //   then on threads of the pool do all the waiting.
-// - Timeouts are milliseconds, and rounded up: who waits for a timer would take an early end for a
-//   reason to spin. Windows wakes nobody between the ticks of its clock, that is up to 15.6 ms late
-//   where no program has asked for more (timeBeginPeriod).
-// - Nothing tells without a system call that an event is there: see look_pace.hpp.
+// - Timeouts are in milliseconds and rounded up, because a wait that ends too early would make a
+//   loop that waits for a timer spin. Windows wakes no thread between the ticks of its clock. That
+//   is up to 15.6 ms late where no program has asked for a higher rate (timeBeginPeriod).
+// - No event can be noticed without a system call: see look_pace.hpp.
 
 #include "ask_until.hpp"
 #include "look_pace.hpp"
@@ -54,14 +54,14 @@ namespace {
 using std::chrono::nanoseconds;
 using clock = std::chrono::steady_clock;
 
-// Longer times than this are waited for in pieces.
+// Longer waits than this are made in pieces.
 constexpr nanoseconds longest_wait = std::chrono::hours(24);
 
-// Handles are multiples of four, and small: the kernel numbers them by their place in a table. It
-// has at most 16 million.
+// Handles are small multiples of four: the kernel numbers them by their index in a table, which has
+// at most 16 million entries.
 constexpr std::size_t highest_handle = std::size_t{1} << 26;
 
-// Not in the headers of mingw 10. Windows before 10 1803 refuses it.
+// The headers of mingw 10 lack it. Windows before 10 1803 refuses it.
 constexpr DWORD high_resolution = 2;
 
 std::size_t place_of(sys::native_handle h) noexcept {
@@ -69,12 +69,12 @@ std::size_t place_of(sys::native_handle h) noexcept {
 }
 
 struct iocp_slot : watch_slot {
-  std::uint32_t object = 0;  // that it watches
+  std::uint32_t object = 0;  // the number of the object that it watches
   std::uint64_t also = 0;    // key of the next watch of the same object
-  unsigned failed = 0;       // the object can be waited for no longer, for this reason
+  unsigned failed = 0;       // why the object can no longer be waited for
 };
 
-/// An object that is watched, by one watch or several.
+/// An object that has one or several watches.
 struct watched_object {
   explicit watched_object(wait_target& target) noexcept : wait(target) {}
   sys::native_handle handle = sys::invalid_handle;
@@ -130,15 +130,17 @@ private:
   sys::handle port_;
   wait_means means_;
   wait_target target_;
-  sys::handle readable_;  // for a foreign loop; both from the first pollable() on
+  // For a foreign loop, as `timer_`; both exist from the first pollable() on.
+  sys::handle readable_;
   sys::handle timer_;
   object_wait timer_wait_{target_};
   time_point armed_ = time_point::max();
 
-  watch_table<iocp_slot> watches_;  // queued: to be told
+  watch_table<iocp_slot> watches_;  // queued: to be called
   std::vector<std::unique_ptr<watched_object>> objects_;
   std::vector<std::uint32_t> free_objects_;
-  std::vector<std::uint32_t> by_place_;  // number of the object by its handle's place in the table
+  // The number of each object, by the index of its handle in the kernel's table.
+  std::vector<std::uint32_t> by_place_;
   std::array<OVERLAPPED_ENTRY, batch_size> batch_;
   look_pace pace_;
 };
@@ -156,7 +158,7 @@ std::uint32_t iocp_reactor::open_object() {
   if (free_objects_.empty()) {
     objects_.push_back(std::make_unique<watched_object>(target_));
     try {
-      free_objects_.reserve(objects_.size());  // so that giving one back never allocates
+      free_objects_.reserve(objects_.size());  // so that returning one never allocates
     } catch (...) {
       objects_.pop_back();
       throw;
@@ -200,8 +202,8 @@ std::error_code iocp_reactor::join(iocp_slot& slot, std::uint64_t key) {
   return {};
 }
 
-// Ends a slot's part in what its handle's watches share. `told`: it has got, or is getting, what
-// the object had to say.
+// Removes a slot from the watches of its handle. With `told`, its sink has been called for the
+// object's last signal, or is about to be.
 void iocp_reactor::leave(iocp_slot& slot, bool told) noexcept {
   const std::uint32_t number = std::exchange(slot.object, none);
   watched_object& o = object(number);
@@ -274,7 +276,7 @@ std::size_t iocp_reactor::ask(nanoseconds limit) {
   return deliver_queued();
 }
 
-// Takes what is in the port, and queues the watches that are to be told.
+// Takes the completions in the port, and queues the watches that are to be called.
 void iocp_reactor::collect(DWORD milliseconds) {
   if (readable_) ::ResetEvent(readable_.get());
   ULONG count = 0;
@@ -311,7 +313,7 @@ void iocp_reactor::queue_watches(const watched_object& o, std::error_code failed
 
 std::size_t iocp_reactor::deliver_queued() {
   std::size_t delivered = 0;
-  // Counted first: what the sinks add has its turn the next time.
+  // Counted first, so that watches that the sinks add have their turn in the next call.
   for (std::size_t left = watches_.queued(); left != 0; --left) {
     iocp_slot& slot = watches_.front();
     watches_.pop();
@@ -344,7 +346,7 @@ sys::native_handle iocp_reactor::pollable() {
   readable_ = std::move(readable);
   timer_ = std::move(timer);
   target_.readable.store(readable_.get(), std::memory_order_seq_cst);
-  // Who posted without seeing the event had posted before this look.
+  // A thread that posted without seeing the event has posted before this look at the port.
   means_ = wait_means::threads;
   for (const auto& o : objects_)
     if (const std::error_code failed = o->first != 0 ? o->wait.change(means_) : std::error_code())
@@ -363,7 +365,7 @@ void iocp_reactor::arm(time_point due) {
   if (due == time_point::max()) {
     done = ::CancelWaitableTimer(timer_.get());
   } else {
-    // Negative: from now on, in units of 100 ns.
+    // Negative: relative to now, in units of 100 ns.
     const auto now = clock::now();
     const nanoseconds time =
         due <= now ? nanoseconds(1) : std::min<nanoseconds>(due - now, longest_wait);

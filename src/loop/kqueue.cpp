@@ -3,15 +3,16 @@
 // The reactor on kqueue: macOS and the BSDs.
 //
 // Strategy. A watch is one or two events of a kqueue, EVFILT_READ and EVFILT_WRITE, with EV_CLEAR:
-// each change of a handle is reported once, so a bell need not be read. What watch() and unwatch()
-// change is put into a list, which the next kevent() takes along: beginning and ending a watch
-// costs no system call of its own. That is safe because closing a descriptor takes its events out
-// of the kqueue at once, whatever is still in the list, and because the list keeps its order: when
-// a number comes back as another file, the end of the old watch goes to the kernel before the
-// beginning of the new one. When another thread has got the number, the end finds nothing to end.
+// each change of a handle is reported once, so a bell need not be read. The changes that watch()
+// and unwatch() make are put into a list, which the next kevent() submits. So beginning and ending
+// a watch cost no system call of their own. That is safe for two reasons. Closing a descriptor
+// removes its events from the kqueue at once, whatever is still in the list. And the list keeps its
+// order: when the number of a descriptor comes back as another file, the end of the old watch goes
+// to the kernel before the beginning of the new one. When another thread has got the number, the
+// end finds nothing to end.
 //
 // Risks.
-// - kqueue names an event by (descriptor, filter), and a second one silently takes the place of the
+// - kqueue identifies an event by descriptor and filter, and a second one silently replaces the
 //   first. So the reactor knows which descriptors it watches, and gives a second watch a descriptor
 //   of its own (dup), which its slot owns.
 // - The end of a peer's sending side shows in EVFILT_READ only. Whoever does not want to read is
@@ -32,7 +33,7 @@
 // - Nothing tells without a system call that an event is there: see look_pace.hpp.
 // - Other threads do not touch this kqueue. To be woken from them, a loop watches a bell
 //   (sys/bell.hpp), which on these systems is an EVFILT_USER event in a small kqueue of its own.
-//   That is one descriptor, which whoever has only the bell can trigger.
+//   That is one descriptor, and a thread that has only the bell can trigger it.
 
 #include "ask_until.hpp"
 #include "look_pace.hpp"
@@ -67,7 +68,7 @@ using clock = std::chrono::steady_clock;
 
 constexpr std::uintptr_t timer_ident = 1;
 
-// A longer time makes some kernels refuse it; whoever waits longer wakes once a day.
+// Some kernels refuse a longer time. A longer wait than this wakes once a day.
 constexpr nanoseconds longest_wait = std::chrono::hours(24);
 
 constexpr int lowat_never = std::numeric_limits<int>::max();
@@ -78,20 +79,19 @@ std::uint64_t key_in(const struct kevent& event) noexcept {
   return reinterpret_cast<std::uintptr_t>(event.udata);
 }
 
-// What neither blocks nor is ever reported by a kqueue the way that one would expect of it.
+// Files that never block, and that a kqueue does not report as always ready.
 bool always_ready(mode_t mode) noexcept { return S_ISREG(mode) || S_ISDIR(mode) || S_ISBLK(mode); }
 
 std::uint32_t from_kevent(const struct kevent& event) noexcept {
   if (event.flags & EV_ERROR)
     return event.data == 0 ? 0U : refused_with(static_cast<unsigned>(event.data));
   std::uint32_t events = event.filter == EVFILT_WRITE ? event_write : event_read;
-  if (event.flags & EV_EOF)
-    events |= event.fflags != 0 ? event_hangup | event_error
-                                : event_hangup;  // fflags: the socket's error
+  // For a socket, fflags has its error.
+  if (event.flags & EV_EOF) events |= event.fflags != 0 ? event_hangup | event_error : event_hangup;
   return events;
 }
 
-/// A kqueue. In a forked child, which has none, it does nothing.
+/// A kqueue. In a forked child, which does not inherit it, it does nothing.
 class kernel_queue {
 public:
   explicit kernel_queue(int fd) noexcept : fd_(fd) {}
@@ -154,8 +154,9 @@ private:
   std::size_t deliver_queued();
 
   kernel_queue queue_;
-  watch_table<kqueue_slot> watches_;  // queued: always ready, or refused, and not yet told so
-  std::vector<bool> watched_;         // by descriptor, but for those that slots own
+  // Queued watches are always ready, or were refused, and are not yet delivered.
+  watch_table<kqueue_slot> watches_;
+  std::vector<bool> watched_;  // by descriptor, without those that slots own
   batch changes_;
   std::size_t changed_ = 0;
   batch batch_;
@@ -226,9 +227,9 @@ void kqueue_reactor::finish(kqueue_slot& slot) noexcept {
   if (!slot.queued) watches_.close(slot);
 }
 
-// Takes a beginning out of the list. True when all of the watch was still in there: then the kernel
-// never hears of it. Else it could begin after its descriptor has been closed, on what another
-// thread has opened by the same number.
+// Removes the beginning of a watch from the list. Returns true when all of the watch was still in
+// the list, so that it never reaches the kernel. Otherwise it could begin after its descriptor was
+// closed, on a file that another thread has opened with the same number.
 bool kqueue_reactor::take_back(const kqueue_slot& slot) noexcept {
   const std::uint64_t key = watches_.key_of(slot).value;
   const auto end = changes_.begin() + static_cast<std::ptrdiff_t>(changed_);

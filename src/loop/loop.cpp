@@ -20,16 +20,15 @@ using namespace detail::tuning;
 
 namespace {
 
-// The number of this thread, from 1. Unlike an id of the system it is never that of a thread that
-// has ended.
+// The number of this thread, counted from 1. Unlike a thread id of the system it is never reused.
 std::uint64_t this_thread() noexcept {
   static std::atomic<std::uint64_t> last{0};
   thread_local const std::uint64_t number = last.fetch_add(1, std::memory_order_relaxed) + 1;
   return number;
 }
 
-// Lack of memory as an error like others: code that begins a watch in the course of something else
-// has no caller to throw to.
+// Returns a lack of memory as an error like others. Code that begins a watch as part of other work
+// has no caller to which it could throw.
 template <class F>
 std::error_code without_memory(F watch) noexcept {
   try {
@@ -91,9 +90,9 @@ loop::loop(loop_options options)
 
 loop::~loop() {
   if (attachment_) attachment_->shut_down();
-  // What is destroyed may spawn and post in turn: so until nothing of either is left.
+  // Destroying these may spawn and post again, so it is repeated until nothing is left.
   while (discard()) {}
-  // And what is there longer than the loop lets go of it.
+  // Objects that outlive the loop release what they have there.
   while (!residents_.empty()) {
     detail::resident& last = residents_.front();
     last.unlink();
@@ -156,9 +155,8 @@ void loop::run_until_ended(std::coroutine_handle<> main) {
   start.waiting = main;
   ready_.push_back(start);
   while (!posted_->stop_requested() && !main.done()) step();
-  posted_
-      // also when `main` has ended in the same turn: this was the run that was to stop
-      ->take_stop();
+  // Also when `main` has ended in the same turn: the stop was meant for this run.
+  posted_->take_stop();
 }
 
 void loop::step() {
@@ -172,8 +170,9 @@ void loop::turn() {
   budget_ = completions_per_resume;
   posted_->run_all();
 
-  // Those that become ready meanwhile wait for the next turn. A coroutine type that lets an
-  // exception out of resume() costs the others nothing: what is left goes back, in front.
+  // Coroutines that become ready meanwhile wait for the next turn. When a coroutine type lets an
+  // exception out of resume(), no other coroutine is lost: the rest goes back to the front of the
+  // list.
   struct batch {
     explicit batch(detail::ready_list& from) noexcept : all(from) { now.append(all); }
     ~batch() {
@@ -192,15 +191,15 @@ void loop::turn() {
     node.waiting.resume();
     completions += completions_per_resume - budget_;
   }
-  // An operation that finds the budget spent suspends, and then it shows whether this is the loop
-  // of its coroutine.
+  // The budget is now spent, so the next operation suspends, and then finds out whether this is its
+  // coroutine's loop.
   budget_ = 0;
 
   look_up(completions);
 }
 
-// After a turn. A loop that always has something ready neither spins nor parks: so those that wait
-// for the time, for a ring or for the kernel are looked after here.
+// Called after a turn. A loop that always has something ready neither spins nor parks. So this
+// function serves the coroutines that wait for a time, for a ring or for the kernel.
 void loop::look_up(int completions) {
   const auto long_since = [this] {
     const clock::time_point now = clock::now();
@@ -243,9 +242,9 @@ bool loop::spin(detail::spin_turn* within) {
 }
 
 bool loop::prepare_to_sleep() noexcept {
-  // First say "I sleep unless ..." to everybody, then the fence, then look: each of them publishes,
-  // then fences, then looks whether we sleep. Of the two that look after their fences at least one
-  // sees what the other published. One fence serves all.
+  // First tell all peers and posters "I sleep unless ...", then the fence, then look. Each of them
+  // publishes, then has its fence, then looks whether we sleep. At least one of the two that look
+  // after their fences sees what the other has published. One fence serves all.
   sources_.announce_all();
   posted_->set_asleep(true);
   detail::park_fence();
@@ -263,7 +262,7 @@ void loop::park() {
   posted_->set_asleep(false);
 }
 
-// A foreign loop is to hear of what is left, and of what comes.
+// Arms the native handle, so that a foreign loop learns of the work that is left and of new events.
 void loop::arm() {
   try {
     if (!ready_.empty() || !prepare_to_sleep()) posted_->ring();
@@ -276,14 +275,14 @@ void loop::arm() {
   armed_ = true;
 }
 
-// The error that comes first is the one to be thrown.
+// The first error is the one that is thrown.
 void loop::arm_after_error() noexcept {
   try {
     arm();
   } catch (...) {}
 }
 
-// However a run for a foreign loop ends, also by an exception, it arms the handle.
+// A run for a foreign loop arms the handle however it ends, even by an exception.
 bool loop::run_ready() {
   const running guard(*this);
   bool any = false;
@@ -322,10 +321,10 @@ bool loop::drive() {
   return false;
 }
 
-// False when there is nothing left to do, or to poll.
+// Returns false when there is nothing left to do or to poll.
 bool loop::drive_turns() {
   place_.hands_over = false;
-  // While it is called again and again it looks at the kernel as often as run() does.
+  // As long as it is called again and again, it looks at the kernel as often as run() does.
   if (!std::exchange(place_.comes_back, false)) {
     sources_.stop_spin();
     statistics_.events += reactor_->wait(clock::time_point::min());

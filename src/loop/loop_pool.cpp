@@ -11,11 +11,11 @@ loop_pool::loop_pool(std::size_t threads, loop_options options) {
   if (threads == 0) threads = sys::usable_cpus();
   loops_.reserve(threads);
   threads_.reserve(threads);
-  // Made here and not where they run: one after the other, so that an error has somebody to go to.
-  // A ring belongs to the thread that first enters it.
+  // The loops are made on this thread, one after the other, so that an error can be thrown to the
+  // caller. A ring belongs to the thread that first enters it.
   while (loops_.size() < threads) {
     loops_.push_back(std::make_unique<loop>(options));
-    // The next one might choose otherwise, when descriptors or memory have become scarce.
+    // The next loop might choose another one, when descriptors or memory have become scarce.
     options.backend = detail::backend_named(loops_.front()->backend_name());
   }
   try {
@@ -30,8 +30,8 @@ loop_pool::loop_pool(std::size_t threads, loop_options options) {
 loop_pool::~loop_pool() {
   stop();
   join();
-  // What is destroyed on one loop may post to another: so all loops are there until nothing is left
-  // on any.
+  // Destroying work of one loop may post to another, so all loops exist until nothing is left on
+  // any of them.
   bool any = true;
   while (any) {
     any = false;

@@ -1,39 +1,39 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// How a completion port hears of objects that one waits for.
+// How a completion port reports objects that can be waited for.
 //
 // Windows has no call for that. There are two ways:
 //
 // Packets. NtCreateWaitCompletionPacket and its two companions, since Windows 8: the kernel itself
-// puts a packet into the port when the object is signalled. They are what the system's own thread
-// pool is made of, and described by Microsoft, but not in the headers; so they are looked up at run
-// time. A packet is for one signal, and is associated anew when it has come out of the port. It is
-// an object of its own: closing its handle ends it, and what is in the port of it stays until it is
-// taken out, as a key that nobody knows.
+// puts a packet into the port when the object is signalled. The system's own thread pool is built
+// on them, and Microsoft describes them, but they are not in the headers, so they are looked up at
+// run time. A packet is for one signal, and is associated again when it has come out of the port.
+// It is an object of its own. Closing its handle ends it; a packet that is already in the port
+// stays until it is taken out, with a key that no longer exists.
 //
 // Threads. RegisterWaitForSingleObject: a thread of the system's pool waits for up to 63 objects,
-// and calls back. The callback posts to the port. It is registered once for each wait, since
+// and calls back. The callback posts to the port. It is registered once for each wait, because
 // registering costs as much as many rings. It runs in the pool's waiting thread
 // (WT_EXECUTEINWAITTHREAD), and does nothing there that blocks.
 //
-// Lifetimes. The callback gets a pointer to this object, and runs until UnregisterWaitEx(…,
-// INVALID_HANDLE_VALUE) has returned, which waits for a callback that is under way. So end()
-// returns only then, and may be called neither with a lock that a callback takes (it takes none)
-// nor by a callback. The port and the event outlive all waits. After end() completions of this wait
-// may be in the port still; their key says that they are stale.
+// Lifetimes. The callback gets a pointer to this object. It may run until UnregisterWaitEx(…,
+// INVALID_HANDLE_VALUE) has returned, which waits for a running callback. So end() returns only
+// then. It must not be called with a lock that a callback takes (it takes none), nor by a callback.
+// The port and the event outlive all waits. After end(), completions of this wait may still be in
+// the port; their key shows that they are stale.
 //
-// Lost signals. Waiting for an auto-reset event takes its signal. If then the wait ends before
-// somebody was told, the signal would be lost to whoever waits for the event next, unlike with a
-// descriptor that stays readable. So end() sets the event again when a completion was posted and
-// not taken. With packets that is exact. The pool drops a signal for which it has not called back
-// yet when the wait is unregistered, and does not say so: it is lost. To set the event whenever a
-// wait ends would make two waits in a row, as for readable(), a loop that never sleeps. So whoever
-// waits anew looks first, as all do here.
+// Lost signals. Waiting for an auto-reset event takes its signal. When the wait then ends before
+// the signal was delivered, the next waiter would not see it, unlike with a descriptor that stays
+// readable. So end() sets the event again when a completion was posted and not taken. With packets
+// that is exact. The pool drops a signal for which it has not yet called back when the wait is
+// unregistered, and does not say so: that signal is lost. If the event were set whenever a wait
+// ends, a sequence of waits, as for readable(), would be a loop that never sleeps. So a caller that
+// waits again looks first, as all callers here do.
 //
-// Memory. A peer can ring without end while the loop is busy. So what is posted is not a completion
-// for each signal, but one until it is taken. When posting fails (the kernel is out of memory), the
-// callback sets the event again, and is called again; of what is not an event the signal is lost
-// then.
+// Memory. A peer can ring without end while the loop is busy. So not every signal posts a
+// completion: one is posted, and no other until it is taken. When posting fails because the kernel
+// is out of memory, the callback sets the event again, and is called again. For an object that is
+// not an event the signal is lost then.
 
 #include "object_wait.hpp"
 
@@ -48,7 +48,7 @@ using status = LONG;
 constexpr status status_success = 0;
 constexpr status status_access_denied = static_cast<status>(0xC0000022L);
 
-// What ntdll exports and the headers do not declare.
+// Functions that ntdll exports and the headers do not declare.
 using create_packet = status NTAPI(HANDLE* packet, ACCESS_MASK access, void* attributes);
 using associate_packet = status NTAPI(HANDLE packet, HANDLE port, HANDLE object, void* key,
                                       void* context, status io_status, ULONG_PTR information,
@@ -92,12 +92,13 @@ bool object_wait::resets(sys::native_handle object) noexcept {
   if (!native().query) return true;
   event_information information{};
   const status result = native().query(object, 0, &information, sizeof information, nullptr);
-  // An event that one may not ask: what is shared for being rung is an auto-reset one.
+  // This process may not query the event. An event that is shared for ringing is an auto-reset one.
   return result == status_success ? information.type == 1 : result == status_access_denied;
 }
 
 void object_wait::give_back(sys::native_handle object) noexcept {
-  // Fails for what is not an event, which is as well: that stays signalled, or nobody shares it.
+  // This fails for an object that is not an event. That is fine: it stays signalled, or no other
+  // process shares it.
   ::SetEvent(object);
 }
 
@@ -109,7 +110,7 @@ std::error_code object_wait::begin(sys::native_handle object, std::uint64_t key,
   resets_ = resets;
   pending_.store(false, std::memory_order_relaxed);
   if (!resets_) {
-    // The pool is silent about an object that cannot be waited for.
+    // The pool does not report an object that cannot be waited for.
     const DWORD now = ::WaitForSingleObject(object, 0);
     if (now == WAIT_FAILED) return sys::last_error();
     if (now != WAIT_TIMEOUT) {
@@ -152,7 +153,7 @@ void object_wait::signalled() noexcept {
     ::SwitchToThread();
     return;
   }
-  // After posting: whoever sees the event finds the completion.
+  // After posting, so that a thread that sees the event finds the completion.
   if (const HANDLE readable = target_.readable.load(std::memory_order_seq_cst))
     ::SetEvent(readable);
 }
@@ -170,7 +171,7 @@ void object_wait::end() noexcept {
   if (waiting_ && means_ == wait_means::packets) {
     if (pending_.load(std::memory_order_relaxed) &&
         native().cancel(waiting_, FALSE) != status_success) {
-      // Signalled: its packet is in the port.
+      // The object was signalled: its packet is in the port.
       (void)native().cancel(waiting_, TRUE);
       unheard = true;
     }

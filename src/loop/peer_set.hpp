@@ -16,12 +16,12 @@
 
 namespace ringbell::detail {
 
-/// The watched files whose end a peer can see (sockets, pipes, terminals): an epoll set, which does
-/// not hold what is in it. An io_uring polls the set in their place.
+/// The watched files whose end a peer can see (sockets, pipes, terminals). It is an epoll set,
+/// which does not hold its files open. An io_uring polls the set in their place.
 class peer_set {
 public:
-  /// False for files without a name or a type, such as eventfds: whoever has one does not see
-  /// others close theirs.
+  /// False for files without a name or a type, such as eventfds: a process that has one does not
+  /// see others close theirs.
   static bool takes(sys::native_handle h) noexcept {
     struct stat file{};
     return ::fstat(h, &file) != 0 || (file.st_mode & S_IFMT) != 0;
@@ -32,12 +32,12 @@ public:
     return set_ ? std::error_code() : sys::last_error();
   }
 
-  /// Readable while there is something to collect.
+  /// A handle that is readable while there is something to collect.
   sys::native_handle handle() const noexcept { return set_.get(); }
 
-  /// Adds a file; collect() then reports `key`. A file that is in the set already gets a second
-  /// descriptor, which `second` owns.
-  /// Errors: EPERM for a file that is always ready; else the system's.
+  /// Adds a file, for which collect() then reports `key`. A file that is already in the set gets a
+  /// second descriptor, which `second` owns.
+  /// Errors: EPERM for a file that is always ready; otherwise the system's.
   std::error_code add(sys::native_handle h, std::uint32_t mask, std::uint64_t key,
                       sys::handle& second) noexcept {
     epoll_event request{};
@@ -52,16 +52,17 @@ public:
 
   void remove(sys::native_handle h) noexcept { ::epoll_ctl(set_.get(), EPOLL_CTL_DEL, h, nullptr); }
 
-  /// The handle was reported readable. It is reported again when more comes, but not because
-  /// something was left: see has_more().
+  /// To be called when the handle was reported readable. It is reported again when more comes, but
+  /// not because something was left: see has_more().
   void notice() noexcept { has_more_ = true; }
 
-  /// Whether the next collect() may find something without the handle being reported once more.
+  /// Whether the next collect() may find something although the handle is not reported again.
   bool has_more() const noexcept { return has_more_; }
 
-  /// Calls `f(key, mask)` for what has happened; one batch, so that files which never rest do not
-  /// keep the caller. Returns how many of these calls said true. What the kernel did not give this
-  /// time (a signal came, memory was lacking) is asked for again: see has_more().
+  /// Calls `f(key, mask)` for what has happened. It does so for one batch, so that files that are
+  /// always active do not keep the caller. Returns how many of these calls returned true. What the
+  /// kernel did not return this time (a signal came, or memory was lacking) is asked for again: see
+  /// has_more().
   template <class F>
   std::size_t collect(F f) {
     std::array<epoll_event, 64> batch;

@@ -11,7 +11,7 @@ namespace ringbell::detail {
 
 polled_sources::polled_sources(spin_policy wanted)
     : spinner_(wanted), newcomers_(std::make_unique<spin_history>()) {
-  can_spin();  // measures now what else the first message would have to wait for
+  can_spin();  // measures the cost of a park now, so that the first message need not wait for that
 }
 
 bool polled_sources::can_spin() noexcept {
@@ -52,8 +52,8 @@ void polled_sources::look_while_busy() noexcept {
   look(true, [](polled_source&) {});
 }
 
-// Calls `found` for those that had something, and says whether there were any. When the loop is
-// busy, or they keep it so, parks those that were silent for long.
+// Calls `found` for the sources that had something, and returns whether there were any. When the
+// loop is busy, or these sources keep it busy, it parks the sources that have been silent for long.
 template <class Found>
 bool polled_sources::look(bool busy, Found found) noexcept {
   std::size_t looked = 0;
@@ -107,7 +107,7 @@ bool polled_sources::recheck(Announced announced) noexcept {
     }
     source.unlink();
     wait_ended(source);
-    // A wait that was polled for in vain has told its history already.
+    // A wait that was polled for in vain has already told its history.
     if (spinner_.limit().count() == 0 || std::exchange(source.polled_, false)) return;
     if (now == spin::clock::time_point()) now = spin::clock::now();
     source.parked_at_ = now;

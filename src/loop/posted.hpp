@@ -19,16 +19,17 @@
 
 namespace ringbell {
 
-/// What other threads may touch. Waking a sleeping loop is the park protocol once more:
+/// What other threads may touch. Waking a sleeping loop uses the park protocol again:
 ///
 ///   asleep  attention   the loop ...                          a thread that posts ...
-///   false   any         is awake: looks before it sleeps      leaves `attention`, stays silent
-///   true    false       sleeps, or is about to                sets `attention`, takes `asleep`, rings
+///   false   any         is awake: looks before it sleeps      sets `attention`, stays silent
+///   true    false       sleeps, or is about to                sets `attention`, resets `asleep`, rings
 ///   true    true        has missed nothing: looks once more   (the ring is under way)
 ///
 /// Loop: store asleep (relaxed); park_fence(); load attention. Poster: store attention;
 /// park_fence(); load asleep. Without either fence both may read the old value, and the function
-/// waits for an unrelated event. Whoever takes `asleep` rings: of many posters, one.
+/// waits for an unrelated event. The thread that resets `asleep` rings, so only one of many posters
+/// does.
 class loop::posted final : public detail::event_sink {
 public:
   explicit posted(detail::reactor& r) : reactor_(r) {
@@ -40,7 +41,7 @@ public:
     if (error) throw sys::failure(error, "ringbell: no bell for the loop");
   }
   ~posted() {
-    // A thread that made the loop's last run end, by stop() or by a function, may not have left its
+    // A thread that ended the loop's last run, by stop() or by a function, may not have left its
     // call yet.
     while (callers_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
     reactor_.unwatch(key_);
@@ -79,17 +80,16 @@ public:
   }
   void stop() noexcept {
     const call inside(callers_);
-    stop_.store(true,
-                std::
-                    // with take_stop(): a thread that has seen it sees that this one is inside
-                memory_order_release);
+    // release, with the acquire in take_stop(): a thread that has seen the stop sees that this one
+    // is inside the call.
+    stop_.store(true, std::memory_order_release);
     notify();
   }
   bool stop_requested() const noexcept { return stop_.load(std::memory_order_relaxed); }
   bool take_stop() noexcept { return stop_.exchange(false, std::memory_order_acquire); }
 
-  // Functions that will be posted, by their number. Release and acquire: who sees that there are
-  // none sees what the last one has done.
+  // The number of announced pieces of work, which will still post functions. Release and acquire: a
+  // thread that reads zero sees what the last of them has done.
   void work_started() noexcept { work_.fetch_add(1, std::memory_order_relaxed); }
   void work_finished() noexcept {
     const call inside(callers_);
@@ -97,8 +97,8 @@ public:
   }
   bool working() const noexcept { return work_.load(std::memory_order_acquire) != 0; }
 
-  /// Whether there may be something to do. Acquire: what was written before the post is seen by
-  /// whoever sees this.
+  /// Whether there may be something to do. Acquire: a thread that sees it set sees everything that
+  /// was written before the post.
   bool attention() const noexcept { return attention_.load(std::memory_order_acquire); }
 
   void run_all() {
@@ -128,11 +128,12 @@ public:
   }
 
   void set_asleep(bool asleep) noexcept { asleep_.store(asleep, std::memory_order_relaxed); }
-  void ring() noexcept { (void)bell_.ring(); }  // fails only where nobody is left to be woken
+  // It fails only when there is no thread left to wake.
+  void ring() noexcept { (void)bell_.ring(); }
 
 private:
-  /// A thread is inside of a call. Nothing of the loop is touched after the release, which pairs
-  /// with the destructor's acquire.
+  /// Marks that a thread is inside a call. Nothing of the loop is touched after the release, which
+  /// pairs with the acquire in the destructor.
   class call {
   public:
     explicit call(std::atomic<unsigned>& callers) noexcept : callers_(callers) {
@@ -158,14 +159,13 @@ private:
         asleep_.exchange(false, std::memory_order_relaxed))
       ring();
   }
-  void on_event(std::uint32_t) noexcept override {
-    bell_.rearm();
-  }  // waking up was all; the turn looks at `attention`
+  // Waking up is enough: the turn looks at `attention`.
+  void on_event(std::uint32_t) noexcept override { bell_.rearm(); }
 
   detail::reactor& reactor_;
   sys::event_bell bell_;
   detail::watch_key key_;
-  std::vector<std::function<void()>> batch_;  // being run; the loop's thread only
+  std::vector<std::function<void()>> batch_;  // being run; only the loop's thread uses it
   std::size_t next_ = 0;
   std::mutex mutex_;
   std::vector<std::function<void()>> queue_;  // under the mutex
@@ -174,7 +174,7 @@ private:
   std::atomic<bool> asleep_{false};
   std::atomic<bool> stop_{false};
   std::atomic<std::size_t> work_{0};
-  std::atomic<unsigned> callers_{0};  // threads inside of push(), stop() or work_finished()
+  std::atomic<unsigned> callers_{0};  // threads inside push(), stop() or work_finished()
 };
 
 }  // namespace ringbell

@@ -12,7 +12,7 @@ namespace ringbell::detail {
 
 namespace {
 
-// "io_uring or epoll"
+// For example "io_uring or epoll".
 std::string known_names() {
   const auto kinds = reactor_kinds();
   std::string names;

@@ -18,8 +18,8 @@ bool event_wait::watch(const sys::futex_word& word, std::uint32_t expected) {
 }
 
 void event_wait::on_event(std::uint32_t events) noexcept {
-  key_ = {};  // a `once` watch has ended by itself
-  // An error that waits at the handle is for the caller's own system call to report.
+  key_ = {};  // a `once` watch has ended
+  // The caller's own system call reports an error that is pending at the handle.
   if (events & event_refused) error_ = refusal(events);
   complete();
 }
@@ -32,8 +32,8 @@ result<void> event_wait::take_result() noexcept {
   disarm();
   end();
   if (error_) return error_;
-  if (stop_requested())
-    return errc::cancelled;  // also when the event has come: nothing was taken, so nothing is lost
+  // Also when the event has come: nothing was taken, so nothing is lost.
+  if (stop_requested()) return errc::cancelled;
   return {};
 }
 

@@ -8,7 +8,7 @@
 
 namespace ringbell::detail {
 
-/// An environment variable; empty when it is not set.
+/// The value of an environment variable; empty when it is not set.
 inline std::string_view variable(const char* name) {
   const char* value = std::getenv(name);
   return value ? value : std::string_view();

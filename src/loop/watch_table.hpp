@@ -10,7 +10,7 @@
 
 namespace ringbell::detail {
 
-/// What every back end knows of a watch; a back end derives from it to keep more.
+/// What every back end knows of a watch. A back end derives from it to keep more.
 struct watch_slot {
   event_sink* sink = nullptr;  // null: the watch has ended
   sys::native_handle handle = sys::invalid_handle;
@@ -21,26 +21,27 @@ struct watch_slot {
   std::uint32_t next = 0;  // in the free list or in the queue
 };
 
-// Keys that no watch has (see below), for what a back end asks for itself.
+// Keys that no watch has (see below), for the back end's own requests.
 inline constexpr std::uint64_t nobodys_key = 0;
 inline constexpr std::uint64_t timer_key = 1;
 
-/// The watches of a reactor, by key. A key is `generation << 32 | index` and travels through the
-/// kernel as user data. The generation goes up whenever a slot is given back, so an event that the
-/// kernel had ready when its watch ended finds nothing.
+/// The watches of a reactor, by key. A key is `generation << 32 | index`, and travels through the
+/// kernel as user data. The generation is incremented whenever a slot is given back, so an event
+/// that the kernel had ready when its watch ended finds nothing.
 ///
-/// The generation is never 0: no key is 0, and values below 2^32 are free for the back end's own
+/// The generation is never 0, so no key is 0, and values below 2^32 are free for the back end's own
 /// requests.
 ///
-/// Slots also form a queue, of those with which the back end has yet to do something. A slot that
-/// ends while it is queued is given back only by whoever takes it from the queue, so that each slot
-/// is in there at most once and queueing never allocates.
+/// Slots also form a queue of those with which the back end has something to do. A slot whose watch
+/// ends while it is queued is given back only when it is taken from the queue. So each slot is in
+/// the queue at most once, and queueing never allocates.
 ///
 /// Slots move when the table grows: hold no reference across a call of a sink.
 template <class Slot>
 class watch_table {
 public:
-  /// Takes a slot, all of it as constructed but for its generation. Throws std::bad_alloc.
+  /// Takes a free slot. All its members have their initial values, except the generation. Throws
+  /// std::bad_alloc.
   Slot& open(event_sink& sink) {
     if (free_ == none) {
       slots_.emplace_back();
@@ -53,7 +54,7 @@ public:
     return slot;
   }
 
-  /// Gives a slot back. Must not be queued.
+  /// Gives a slot back. It must not be queued.
   void close(Slot& slot) noexcept {
     std::uint32_t generation = slot.generation + 1;
     if (generation == 0) generation = 1;
@@ -67,7 +68,7 @@ public:
     return {std::uint64_t{slot.generation} << 32 | index_of(slot)};
   }
 
-  /// The slot of a watch that goes on; null when it has ended.
+  /// The slot of a watch that has not ended; null when it has.
   Slot* find(std::uint64_t key) noexcept {
     const std::size_t index = key & 0xffffffff;
     if (index >= slots_.size()) return nullptr;
@@ -83,7 +84,8 @@ public:
     last_ = index_of(slot);
     ++queued_;
   }
-  /// The slot that has been queued longest; its watch may have ended. Only when `queued() != 0`.
+  /// The slot that has been queued for the longest time; its watch may have ended. Only when
+  /// `queued() != 0`.
   Slot& front() noexcept { return slots_[first_]; }
   void pop() noexcept {
     Slot& slot = slots_[first_];
@@ -93,13 +95,13 @@ public:
   }
   std::size_t queued() const noexcept { return queued_; }
 
-  /// Calls `f` with each slot, in use or not; `f` may push it.
+  /// Calls `f` with each slot, in use or not. `f` may push it.
   template <class F>
   void for_each(F f) {
     for (Slot& slot : slots_) f(slot);
   }
 
-  /// How many slots there are, in use or not.
+  /// The number of slots, in use or not.
   std::size_t size() const noexcept { return slots_.size(); }
 
 private:

@@ -18,7 +18,7 @@ namespace ringbell {
 
 namespace detail {
 
-/// A wait for one event of the loop's reactor. The derived class begins it.
+/// A wait for one event of the loop's reactor. The derived class begins the wait.
 class event_wait : protected wait_node, protected event_sink {
 public:
   bool await_ready() const noexcept { return false; }
@@ -88,37 +88,46 @@ using futex_awaitable = awaitable<futex_awaiter, const sys::futex_word*, std::ui
 
 }  // namespace detail
 
-/// Suspends until reading from `h` would not block; that is also so when the other end has hung up
-/// or an error waits to be read. A hint: use non-blocking calls. The handle must not be closed
-/// during the wait.
-/// Cancellation: `errc::cancelled`. Errors: the system's, when the handle cannot be watched.
+/// Suspends until reading from `h` would not block. This is also so when the other end has hung up,
+/// or when an error is to be read. It is a hint: use non-blocking calls.
+/// Errors: the system's, when the handle cannot be watched.
+/// Thread-safety: none; the loop's thread.
+/// Cancellation: `errc::cancelled`.
+/// Lifetime: the handle must not be closed during the wait.
 inline detail::readiness_awaitable readable(sys::native_handle h) noexcept {
   return detail::readiness_awaitable(h, detail::event_read);
 }
 
-/// Suspends until writing to `h` would not block; that is also so when no reader is left: the write
-/// then says so (EPIPE). Else as `readable`; both may be awaited on one handle at the same time.
+/// Suspends until writing to `h` would not block. This is also so when no reader is left; the write
+/// then fails with EPIPE. Otherwise as `readable`. Both may be awaited on one handle at the same
+/// time.
 inline detail::readiness_awaitable writable(sys::native_handle h) noexcept {
   return detail::readiness_awaitable(h, detail::event_write);
 }
 
-/// Suspends until `bell` has been rung, and takes what was rung: rings that come together wake
-/// once. Returns on the loop's next turn when it was rung before. The bell outlives the wait.
-/// Cancellation: `errc::cancelled`; nothing was taken then.
+/// Suspends until `bell` has been rung, and resets it. Rings that come together wake once. When the
+/// bell was rung before, it returns on the loop's next turn.
+/// Errors: the system's, when the bell cannot be watched.
+/// Thread-safety: none; the loop's thread.
+/// Cancellation: `errc::cancelled`; no ring was taken then.
+/// Lifetime: the bell must outlive the wait.
 inline detail::bell_awaitable wait_for(sys::event_bell& bell) noexcept {
   return detail::bell_awaitable(&bell);
 }
 
-/// Suspends until `word`, in shared memory that stays mapped, differs from `expected`, or somebody
-/// wakes it with `sys::futex_wake(..., futex_scope::shared)`: a hint, look at the word again. Does
-/// not suspend when it differs already.
-/// Cancellation: `errc::cancelled`. Errors: `errc::not_supported` unless
-/// `loop::can_wait_on_futex()`; `std::errc::bad_address` when the word is not mapped.
+/// Suspends until `word` differs from `expected`, or until a `sys::futex_wake(...,
+/// futex_scope::shared)` wakes it. This is a hint: look at the word again. Does not suspend when
+/// the word already differs.
+/// Errors: `errc::not_supported` unless `loop::can_wait_on_futex()`; `std::errc::bad_address` when
+/// the word is not mapped.
+/// Thread-safety: none; the loop's thread.
+/// Cancellation: `errc::cancelled`.
+/// Lifetime: the word is in shared memory, which must stay mapped during the wait.
 inline detail::futex_awaitable futex_changed(const sys::futex_word& word,
                                              std::uint32_t expected) noexcept {
   return detail::futex_awaitable(&word, expected);
 }
 detail::futex_awaitable futex_changed(const sys::futex_word&& word, std::uint32_t expected) =
-    delete;  // a word that would not stay
+    delete;  // a temporary word would not outlive the wait
 
 }  // namespace ringbell

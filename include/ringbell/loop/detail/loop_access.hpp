@@ -14,33 +14,35 @@
 
 namespace ringbell::detail {
 
-/// What ringbell's own awaitables may do with a loop. All on the loop's thread.
+/// What ringbell's own awaitables may do with a loop. Everything is called on the loop's thread,
+/// unless a function says otherwise.
 struct loop_access : scheduler_access {
-  /// Each scheduler is a loop.
+  /// The loop that `s` is: each scheduler is a loop.
   static loop& loop_of(scheduler& s) noexcept { return static_cast<loop&>(s); }
 
   static void keep_awake(loop& lp, polled_source& source) noexcept {
     lp.sources_.add(source);
     lp.changed();
   }
-  /// The processor that the loop's thread was bound to when it last looked; -1 when it may run on
-  /// several.
+  /// The processor to which the loop's thread was bound when the loop last checked; -1 when the
+  /// thread may run on several.
   static int only_cpu(const loop& lp) noexcept { return lp.sources_.only_cpu(); }
-  /// As `polled_sources::woken`.
+  /// See `polled_sources::woken`.
   static void woken(loop& lp, polled_source& source) noexcept { lp.sources_.woken(source); }
 
-  /// Destroys the frames of spawned tasks and the functions posted, when the loop is not going to
-  /// run again. True when there were any; what is destroyed may have spawned and posted anew, here
-  /// or elsewhere.
+  /// Destroys the frames of spawned tasks and the posted functions, when the loop is not going to
+  /// run again. Returns true when there were any. Destroying them may spawn and post again, on this
+  /// loop or another.
   static bool discard(loop& lp) { return lp.discard(); }
 
-  /// As run_ready(), for a driver that need not sleep before it calls again: a call runs what is
-  /// ready, and polls the rings as `loop::run` does before it sleeps, but a slice of that at a
-  /// time. True: call again as soon as others have had their turn; the native handle is not armed.
-  /// False: it is, wait for it. Throws as run_ready() does; the handle is then armed.
+  /// As run_ready(), for a driver that need not sleep before it calls again. A call runs what is
+  /// ready and polls the rings, as `loop::run` does before it sleeps, but only one slice at a time.
+  /// True means: call again as soon as other work has had its turn; the native handle is not armed.
+  /// False means: wait for the native handle, which is armed. Throws what run_ready() throws; the
+  /// native handle is then armed.
   static bool drive(loop& lp) { return lp.drive(); }
-  /// Something of the loop's has gone to the executor that drives it, and should have its turn
-  /// before the rings are polled.
+  /// To be called when work of the loop was given to the executor that drives the loop. That work
+  /// runs before the rings are polled.
   static void hand_over(loop& lp) noexcept { lp.place_.hands_over = true; }
 
   /// Calls `call.run()` on the loop's thread, as `loop::post` does a function, and needs no memory
@@ -49,20 +51,22 @@ struct loop_access : scheduler_access {
   /// Between the two, `run_until_idle` does not end: functions will be posted. Thread-safe.
   static void work_started(loop& lp) noexcept;
   static void work_finished(loop& lp) noexcept;
-  /// What is attached to the loop; made by the first call.
+  /// The object that is attached to the loop. The first call creates it.
   template <class Attachment>
   static Attachment& attachment(loop& lp) {
     if (!lp.attachment_) lp.attachment_ = std::make_unique<Attachment>();
     return static_cast<Attachment&>(*lp.attachment_);
   }
 
-  /// Begins a watch (`reactor::watch`). Errors: `std::errc::not_enough_memory`; else the system's.
+  /// Begins a watch (`reactor::watch`).
+  /// Errors: `std::errc::not_enough_memory`; otherwise the system's.
   static std::error_code watch(loop& lp, sys::native_handle h, std::uint32_t events,
                                watch_mode mode, event_sink& sink, watch_key& key) noexcept;
-  /// Ends a watch: its sink is not called any more. Must come before the handle is closed.
+  /// Ends a watch: its sink is not called any more. To be called before the handle is closed.
   static void unwatch(loop& lp, watch_key& key) noexcept;
-  /// Waits, once, until a shared futex word is woken or differs from `expected`. Ends as a watch
-  /// does. `errc::not_supported` on epoll.
+  /// Waits, once, until a shared futex word is woken or differs from `expected`. It ends as a watch
+  /// does.
+  /// Errors: `errc::not_supported` on epoll.
   static std::error_code watch_futex(loop& lp, const sys::futex_word& word, std::uint32_t expected,
                                      event_sink& sink, watch_key& key) noexcept;
 };

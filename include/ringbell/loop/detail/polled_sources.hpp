@@ -10,25 +10,26 @@
 
 namespace ringbell::detail {
 
-/// A ring that somebody waits on, and that has not told its peer yet to ring a bell: the loop polls
-/// it while it spins, and parks it before it sleeps. Parking all of them takes three steps, so that
-/// one fence serves all: announce() each, fence, recheck() each. Nothing may be destroyed from
-/// within the three: they schedule.
+/// A ring that a coroutine waits on, and whose peer has not yet been told to ring a bell. The loop
+/// polls it while it spins, and parks it before it sleeps.
+///
+/// Parking all sources takes three steps, so that one fence serves all: announce() for each, the
+/// fence, recheck() for each. Nothing may be destroyed during these steps: they only schedule.
 class polled_source : public list_node<polled_source> {
 public:
-  /// Looks at the ring; schedules the waiters that can go on. True when there were any (the source
-  /// has then left the list, or stays if it wants to be polled on).
+  /// Looks at the ring, and schedules the waiters that can go on. Returns true when there were any.
+  /// The source has then left the list, or stays when it wants to be polled further.
   virtual bool poll() noexcept = 0;
-  /// Publishes what the peer must know before this side sleeps (heads, wake indexes). Relaxed
-  /// stores; no fence.
+  /// Publishes what the peer must know before this side sleeps (heads, wake indexes). Uses relaxed
+  /// stores and no fence.
   virtual void announce() noexcept = 0;
-  /// After the fence: looks again. True when waiters were scheduled meanwhile, so that the loop
-  /// must not sleep. Also rings what announce() made due. False: the peer will ring the bell, and
-  /// the loop takes the source out of its list.
+  /// Looks again after the fence. Also rings the bells that announce() made due. True means that
+  /// waiters were scheduled meanwhile, so the loop must not sleep. False means that the peer will
+  /// ring the bell, and the loop takes the source out of its list.
   virtual bool recheck() noexcept = 0;
 
-  /// Set by the source: whether polling can help, because somebody waits on it and the peer can run
-  /// at the same time.
+  /// Set by the source: whether polling can help, because a coroutine waits on it and the peer can
+  /// run at the same time.
   bool pollable = true;
 
 protected:
@@ -37,37 +38,38 @@ protected:
 private:
   friend class polled_sources;
   spin_history history_;
-  std::uint8_t waits_ =
-      0;  // that have ended in a message while polling, or in a park; counted up to `first_waits`
-  bool polled_ = false;         // the last spin was for this source, too
-  unsigned looks_in_vain_ = 0;  // since it last had something, or was last announced
-  spin::clock::time_point
-      // when it was parked without a spin before; nothing when awake, or when that is not to be
-      // learned from
-      parked_at_{};
+  /// How many waits have ended, in a message while polling or in a park; counted up to
+  /// `first_waits`.
+  std::uint8_t waits_ = 0;
+  bool polled_ = false;  // the last spin was also for this source
+  /// The looks that found nothing since the last message or the last announce().
+  unsigned looks_in_vain_ = 0;
+  /// When it was parked without a spin before. The epoch while it is awake, or when nothing is to
+  /// be learned from this park.
+  spin::clock::time_point parked_at_{};
 };
 
-/// The rings that a loop polls: spins on them, parks them, and learns from both. On the loop's
-/// thread.
+/// The rings that a loop polls. It spins on them, parks them, and learns from both. Used on the
+/// loop's thread.
 class polled_sources {
 public:
-  /// Throws as `spinner`.
+  /// Throws what the constructor of `spinner` throws.
   explicit polled_sources(spin_policy wanted);
 
   spin_policy policy() const noexcept { return spinner_.policy(); }
-  /// The processor that the thread was bound to at the last look; -1 when it may run on several.
+  /// The processor to which the thread was bound at the last check; -1 when it may run on several.
   int only_cpu() const noexcept { return only_cpu_; }
-  /// The loop runs on another thread, which may be bound to another processor.
+  /// To be called when the loop runs on another thread, which may be bound to another processor.
   void thread_changed() noexcept { spins_until_look_ = 0; }
-  /// Looks, if it is time, which processor the thread is bound to. False when the policy allows no
-  /// spinning.
+  /// Checks, when it is time, to which processor the thread is bound. Returns false when the policy
+  /// does not allow spinning.
   bool can_spin() noexcept;
 
   void add(polled_source& source) noexcept {
     if (!source.linked()) list_.push_front(source);
   }
-  /// To be called when a source finds itself ready after it was parked: tells its history how long
-  /// the wait took. Cheap when it was not parked.
+  /// To be called when a source becomes ready after it was parked: tells its history how long the
+  /// wait took. Cheap when it was not parked.
   void woken(polled_source& source) noexcept {
     if (source.parked_at_ == spin::clock::time_point()) return;
     history_of(source).slept(spin::clock::now() - source.parked_at_, spinner_.limit());
@@ -75,10 +77,10 @@ public:
   }
 
   bool spinning() const noexcept { return spin_.on(); }
-  /// Begins a spin; false when it is not likely to pay for any source.
+  /// Begins a spin. Returns false when it is not likely to pay for any source.
   bool begin_spin() noexcept;
-  /// Goes on with it. `interrupted()` is asked at each look; `meanwhile(now)` now and then, and
-  /// says whether something else came.
+  /// Continues the spin. `interrupted()` is called at each look. `meanwhile(now)` is called now and
+  /// then, and returns whether something else came.
   template <class Interrupted, class Meanwhile>
   spinner::outcome run_spin(spin_turn* turn, Interrupted interrupted, Meanwhile meanwhile) {
     const spinner::outcome outcome = spinner_.run(
@@ -94,13 +96,13 @@ public:
   void interrupt_spin() noexcept { spin_.interrupt(); }
   void stop_spin() noexcept { spin_.stop(); }
 
-  /// A loop that always has something ready neither spins nor parks: so it looks here after those
-  /// who wait on a ring.
+  /// A loop that always has something ready neither spins nor parks. So it calls this to look after
+  /// the coroutines that wait on a ring.
   void look_while_busy() noexcept;
-  /// The first step of parking all.
+  /// The first step of parking all sources.
   void announce_all() noexcept;
-  /// The last, after the fence: takes those out of the list whose peers will ring. True when that
-  /// was all of them.
+  /// The last step, after the fence: takes the sources whose peers will ring out of the list.
+  /// Returns true when these were all.
   bool recheck_all() noexcept;
 
 private:

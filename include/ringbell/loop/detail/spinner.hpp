@@ -12,7 +12,7 @@
 
 namespace ringbell::detail {
 
-/// One spin: the polling that comes before a sleep. It may be interrupted, and go on in slices.
+/// One spin: the polling before a sleep. It can be interrupted, and it can continue in slices.
 class spin {
 public:
   using clock = std::chrono::steady_clock;
@@ -23,15 +23,15 @@ public:
     begun_ = {};
     lasted_ = {};
   }
-  /// It has found something, or was given up.
+  /// To be called when the spin has found something or was given up.
   void end() noexcept {
     on_ = false;
     in_vain_ = {};
   }
-  /// It is left off, and nothing is learned from that.
+  /// Ends the spin without learning from it.
   void stop() noexcept { on_ = false; }
-  /// Something else came first. The time counts on: otherwise a timer that is always sooner than
-  /// the limit would keep a silent ring polled for ever.
+  /// To be called when something else came first. The time continues to count. Otherwise a timer
+  /// that always expires before the limit would keep a silent ring polled for ever.
   void interrupt() noexcept {
     if (std::exchange(on_, false)) in_vain_ += lasted_;
   }
@@ -39,14 +39,15 @@ public:
 private:
   friend class spinner;
   bool on_ = false;
-  clock::time_point begun_{};           // nothing until the clock is read for the first time
-  std::chrono::nanoseconds lasted_{0};  // at the last look at the clock
-  std::chrono::nanoseconds in_vain_{
-      0};  // the spins that were interrupted, since one last found something or gave up
+  clock::time_point begun_{};           // the epoch until the clock is read for the first time
+  std::chrono::nanoseconds lasted_{0};  // the duration at the last look at the clock
+  /// The time of the spins that were interrupted, since a spin last found something or was given
+  /// up.
+  std::chrono::nanoseconds in_vain_{0};
 };
 
-/// How long a spin may go on before a driver's others have their turn. It begins with the first
-/// look at the clock: so an exchange of hot peers reads none.
+/// How long a spin may continue before the other work of a driver has its turn. It begins with the
+/// first look at the clock, so an exchange between two active peers never reads the clock.
 class spin_turn {
 public:
   bool over(spin::clock::time_point now) noexcept {
@@ -58,32 +59,33 @@ private:
   spin::clock::time_point begun_{};
 };
 
-/// Polls before a sleep, for as long as a policy allows: of a native loop, and of a channel in
-/// Asio. A spin that has not paid lasts at most as long as a park takes: that is never worse than
-/// twice the best choice known afterwards (spin_history.hpp).
+/// Polls before a sleep, for as long as a policy allows. A native loop uses it, and so does a
+/// channel in Asio. A spin that finds nothing lasts at most as long as a park takes; that is never
+/// worse than twice the best choice known afterwards (spin_history.hpp).
 class spinner {
 public:
-  /// `wanted`, or when that is `automatic` what RINGBELL_SPIN says. Throws `std::system_error`
-  /// (`std::errc::invalid_argument`) when it is read and has no such value.
+  /// Uses the policy `wanted`, or when that is `automatic` the value of RINGBELL_SPIN.
+  /// Errors: throws `std::system_error` (`std::errc::invalid_argument`) when RINGBELL_SPIN is read
+  /// and its value is not a policy.
   explicit spinner(spin_policy wanted);
 
   spin_policy policy() const noexcept { return policy_; }
   bool allowed() const noexcept { return policy_ != spin_policy::none; }
-  /// Whether the next wait is to be polled for. Each call counts as one wait.
+  /// Whether to poll for the next wait. Each call counts as one wait.
   bool worth_it(spin_history& history) const noexcept {
     return policy_ == spin_policy::always || (allowed() && history.worth_it());
   }
-  /// How long a spin that has not paid may last; zero when there is no such limit, or before
+  /// How long a spin that finds nothing may last. Zero when there is no such limit, or before
   /// `measure`.
   std::chrono::nanoseconds limit() const noexcept { return limit_; }
-  /// Finds out what a park costs, on the first call in a process (`sys::park_cost`).
+  /// Determines the cost of a park; the first call in a process measures it (`sys::park_cost`).
   void measure() noexcept;
 
   enum class looked : std::uint8_t { nothing, found, interrupted };
   enum class outcome : std::uint8_t { found, interrupted, given_up, turn_is_over };
-  /// Goes on with a spin until `look` says that it found something, or that something else came.
-  /// Now and then calls `meanwhile(now)`, which says by `true` that something else came. Within a
-  /// turn, when there is one.
+  /// Continues a spin until `look` has found something, or something else came. Now and then it
+  /// calls `meanwhile(now)`, which returns true when something else came. When there is a turn, the
+  /// spin also stops at its end.
   template <class Look, class Meanwhile>
   outcome run(spin& s, spin_turn* turn, Look look, Meanwhile meanwhile) const {
     for (unsigned round = 1;; ++round) {
