@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// What the messages of errors advise on this system, and on no other.
+/// The parts of error messages that advise the user and differ between the systems.
 namespace ringbell::sys::advice {
 
 extern const char* const bad_name;

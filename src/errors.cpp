@@ -11,7 +11,7 @@ namespace ringbell {
 
 namespace {
 
-// Without a default case: the compiler names an enumerator that was forgotten.
+// There is no default case, so that the compiler reports a forgotten enumerator.
 const char* text_of(errc e) noexcept {
   switch (e) {
     case errc::peer_closed:
@@ -88,7 +88,7 @@ public:
            "; the code was not made by this version of the library";
   }
 
-  // Of another copy of the library, too.
+  // These also accept the category of another copy of the library.
   bool equivalent(int value, const std::error_condition& condition) const noexcept override {
     return default_error_condition(value) == condition ||
            (condition.value() == value && detail::same_category(condition.category(), *this));
@@ -140,7 +140,7 @@ public:
 const char detail::RINGBELL_SETTINGS = 0;
 
 const std::error_category& category() noexcept {
-  // Never destroyed: error codes may be compared and printed until the very end of the process.
+  // Never destroyed, because error codes may be compared and printed until the end of the process.
   alignas(ringbell_category) static std::byte storage[sizeof(ringbell_category)];
   static const auto& instance = *new (storage) ringbell_category;
   return instance;

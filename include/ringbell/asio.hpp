@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// Channels and services as Asio objects. Needs Asio (standalone, or Boost's with
-/// RINGBELL_BOOST_ASIO defined); see docs/asio.md.
+/// Channels and services as Asio objects. This header needs Asio (the standalone one, or Boost's
+/// when RINGBELL_BOOST_ASIO is defined); see docs/asio.md.
 
 #include <ringbell/asio/async_run.hpp>
 #include <ringbell/asio/channel.hpp>

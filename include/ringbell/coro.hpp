@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// Tasks, and what waits for several of them: task, scope, when_all, when_any, timeout, sleep, stop
+/// Tasks and what combines and ends them: task, scope, when_all, when_any, timeout, sleep, stop
 /// tokens.
 
 #include <ringbell/coro/as_result.hpp>

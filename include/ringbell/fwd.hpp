@@ -3,7 +3,7 @@
 
 #include <ringbell/detail/language.hpp>
 
-/// The names of ringbell's types, for headers that only mention them. The front end for Asio has no
+/// Declarations of ringbell's types, for headers that only mention them. The Asio front end has no
 /// such header, because its types have Asio's executors as default arguments.
 
 namespace ringbell {

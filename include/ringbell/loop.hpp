@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// The event loop, a pool of them, and what a coroutine waits for beside messages: handles and
+/// The event loop, a pool of loops, and what a coroutine can wait for besides messages: handles and
 /// signals.
 
 #include <ringbell/loop/loop.hpp>

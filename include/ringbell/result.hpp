@@ -8,10 +8,11 @@
 
 namespace ringbell {
 
-/// A value, or the `std::error_code` that says why there is none. What `try_*` and `co_await
-/// as_result(...)` give instead of an exception. (`std::expected` is C++23.)
+/// A value, or the `std::error_code` that says why there is none. `try_*` functions and `co_await
+/// as_result(...)` return it in place of throwing an exception. (`std::expected` is C++23.)
 ///
-/// Thread-safety: as the value's. Nothing here allocates or throws, except `value()`.
+/// Errors: only `value()` throws. Nothing here allocates.
+/// Thread-safety: as the value's.
 template <class T>
 class [[nodiscard]] result {
 public:
@@ -33,7 +34,7 @@ public:
   const T& value() const& { return need_value(), *value_; }
   T&& value() && { return need_value(), *std::move(value_); }
 
-  /// The value, unchecked: only after `has_value()`.
+  /// The value, unchecked: only when `has_value()`.
   T& operator*() & noexcept { return *value_; }
   const T& operator*() const& noexcept { return *value_; }
   T&& operator*() && noexcept { return *std::move(value_); }
@@ -49,7 +50,9 @@ private:
   std::error_code error_;
 };
 
-/// Success, or the reason of a failure.
+/// Success, or the reason for a failure.
+///
+/// Thread-safety: a plain value.
 template <>
 class [[nodiscard]] result<void> {
 public:
@@ -62,7 +65,7 @@ public:
   bool has_value() const noexcept { return !error_; }
   explicit operator bool() const noexcept { return has_value(); }
   std::error_code error() const noexcept { return error_; }
-  /// Throws `std::system_error` with `error()` when it failed.
+  /// Throws `std::system_error` with `error()` when it is a failure.
   void value() const {
     if (error_) throw std::system_error(error_);
   }

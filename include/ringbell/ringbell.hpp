@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// All of ringbell, except what needs another library (asio.hpp). A translation unit that uses one
-/// or two types includes their headers instead.
+/// All of ringbell, except the parts that need another library (asio.hpp). A translation unit that
+/// uses only one or two types includes their headers instead.
 
 #include <ringbell/channel.hpp>
 #include <ringbell/coro.hpp>

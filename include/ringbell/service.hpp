@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// Requests and replies on channels: clients, servers, streams in both directions.
+/// Requests and replies on channels: clients, servers, and streams in both directions.
 
 #include <ringbell/service/call_error.hpp>
 #include <ringbell/service/call_stream.hpp>

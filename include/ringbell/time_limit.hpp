@@ -11,12 +11,13 @@
 namespace ringbell {
 
 /// A span of time, made from a `std::chrono::duration` of any kind. It is kept in nanoseconds and
-/// saturates: what is longer than they can count (292 years) is `std::chrono::nanoseconds::max()`,
-/// which as a limit means none, and what is as long in the past is `min()`. Fractions are rounded
-/// away from zero, so that nothing ends early and nothing that is not zero becomes zero. What is
-/// not a number (NaN) counts as the longest past.
+/// saturates. A duration that is too long for nanoseconds (292 years) becomes
+/// `std::chrono::nanoseconds::max()`, which means no limit. A duration that is as long in the past
+/// becomes `min()`; so does one that is not a number (NaN). Fractions are rounded away from zero,
+/// so that nothing ends early, and only zero becomes zero.
 ///
-/// Thread-safety: a plain value. Errors: none.
+/// Errors: none.
+/// Thread-safety: a plain value.
 class time_limit {
 public:
   template <class Rep, class Period>
@@ -41,8 +42,8 @@ private:
       return nanoseconds(static_cast<nanoseconds::rep>(n) * ratio::num);
     } else {
       const long double n = std::chrono::duration<long double, std::nano>(d).count();
-      constexpr long double most =
-          9.2e18L;  // somewhat less than there is room for: the conversion may have rounded
+      // Slightly less than the largest value, because the conversion may have rounded.
+      constexpr long double most = 9.2e18L;
       if (n >= most) return (nanoseconds::max)();
       if (!(n > -most)) return (nanoseconds::min)();
       const auto whole = static_cast<nanoseconds::rep>(n);
@@ -56,7 +57,7 @@ private:
 
 namespace detail {
 
-/// The point in time `d` from now; the end of time when that is beyond it.
+/// The point in time `d` from now; `time_point::max()` when that is beyond it.
 inline std::chrono::steady_clock::time_point from_now(time_limit d) noexcept {
   using clock = std::chrono::steady_clock;
   const std::chrono::nanoseconds span = d;
@@ -64,7 +65,7 @@ inline std::chrono::steady_clock::time_point from_now(time_limit d) noexcept {
   return span > (clock::time_point::max)() - now ? (clock::time_point::max)() : now + span;
 }
 
-/// How long it is until then: nothing when it is over, without end at the end of time.
+/// The time until `until`: zero when it has passed, and `nanoseconds::max()` at the end of time.
 inline std::chrono::nanoseconds time_left(std::chrono::steady_clock::time_point until,
                                           std::chrono::steady_clock::time_point now) noexcept {
   if (until <= now) return std::chrono::nanoseconds(0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// What a compiler must be told, said before it finds a thousand other faults.
+// Says what the compiler needs, before it reports a thousand other errors.
 #if defined(_MSVC_LANG) ? _MSVC_LANG < 202002L : __cplusplus < 202002L
 #error "ringbell needs C++20: compile with -std=c++20 or later (g++ 12 or newer, clang 19 or newer)"
 #elif !defined(__cpp_impl_coroutine)

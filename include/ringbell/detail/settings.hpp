@@ -5,9 +5,10 @@
 
 #include <version>
 
-/// What changes the layout of the standard library's types, as part of a name. The library defines
-/// the name of its own settings, and each object file that includes its headers refers to that of
-/// its: so a program with others does not link, and the linker's message says what they are.
+/// The settings that change the layout of the standard library's types, as part of a name. The
+/// library defines a symbol with the name of its own settings. Each object file that includes its
+/// headers refers to the symbol of the object file's settings. So a program with different settings
+/// does not link, and the linker's message shows them.
 #define RINGBELL_JOIN_(a, b) a##b
 #define RINGBELL_JOIN(a, b) RINGBELL_JOIN_(a, b)
 #if defined(_GLIBCXX_RELEASE)
@@ -33,7 +34,7 @@ namespace ringbell::detail {
 extern const char RINGBELL_SETTINGS;
 [[gnu::used]] static const char* const settings_of_this_object_file = &RINGBELL_SETTINGS;
 
-// -fpack-struct changes all layouts, and no macro tells.
+// -fpack-struct changes all layouts, and no macro shows it.
 struct packed_or_not {
   char first;
   int second;
