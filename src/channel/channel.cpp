@@ -7,7 +7,7 @@
 
 namespace ringbell {
 
-// -- what is too long says how long it may be --
+// -- errors that give the limit --
 
 namespace {
 

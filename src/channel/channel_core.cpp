@@ -6,7 +6,7 @@ namespace ringbell::detail {
 
 namespace {
 
-// An answer that is on its way arrives before that, and brings no need to publish anything.
+// Publishing before this many polls is not needed: an answer that is on its way arrives sooner.
 constexpr unsigned polls_before_publish = 64;
 
 }  // namespace
@@ -16,7 +16,7 @@ constexpr unsigned polls_before_publish = 64;
 void receive_wait::begin() noexcept {
   core_->receiving_ = this;
   if (core_->ring().can_receive())
-    complete();  // it only gave others their turn
+    complete();  // it suspended only to let others have their turn
   else
     core_->stay_awake();
   core_->ring_if_due();
@@ -64,7 +64,7 @@ void channel_core::stop_watching() noexcept {
   loop_access::unwatch(*loop_, space_futex_.key);
 }
 
-// The peer sees that this side has closed; messages and claims that live on go on.
+// The peer sees that this side has closed. Messages and claims that are still held stay valid.
 void channel_core::loop_gone() noexcept {
   if (!in_forked_child()) {
     close_send();
@@ -78,8 +78,9 @@ void channel_core::loop_gone() noexcept {
 
 void channel_core::on_control(std::uint32_t events) noexcept {
   bool hung_up = (events & (event_hangup | event_error | event_refused)) != 0;
-  // Drained before looking, so that a bell rung after the look is a new event. Also where the
-  // socket is no bell, but its handle does not tell what came.
+  // Drained before the look at the ring, so that a bell rung after the look is a new event. A
+  // socket that is not the bell is drained as well, where its handle does not tell a hang-up from
+  // data.
   if (events & event_read) hung_up |= parts_.control.drain();
   if (hung_up) {
     loop_access::unwatch(*loop_, control_key_);
@@ -90,8 +91,8 @@ void channel_core::on_control(std::uint32_t events) noexcept {
 
 void channel_core::look_again() noexcept {
   poll();
-  // Whoever goes on waiting must be announced anew before the next sleep: the look may have taken
-  // in, or sent, a part.
+  // A wait that goes on must be announced again before the next sleep, because the look may have
+  // received or sent a part of a message.
   if (waiting_to_receive() || waiting_to_send()) stay_awake();
 }
 
@@ -106,8 +107,8 @@ bool channel_core::poll() noexcept {
   if (any) {
     polls_in_vain_ = 0;
   } else if (++polls_in_vain_ % polls_before_publish == 0) {
-    // Who spins for long is like one who parks: the peer may be waiting for what was held back,
-    // space or messages.
+    // A side that spins for long is like one that parks: the peer may be waiting for the space or
+    // the messages that were held back.
     ring().publish();
   }
   ring_if_due();
@@ -129,8 +130,7 @@ bool channel_core::recheck() noexcept {
   ring_if_due();
   const ring::position sent_before = ring().sent_position();
   if (poll()) return true;
-  // Fragments were taken in, or sent: the index that was announced is behind, and would ring no
-  // more.
+  // Fragments were received or sent. The announced index has been passed and would not ring again.
   if ((waiting_to_receive() && ring().interrupted()) || ring().sent_position() != sent_before)
     return true;
   if (!waiting_to_receive() && !waiting_to_send()) return false;
@@ -141,8 +141,8 @@ bool channel_core::recheck() noexcept {
 }
 
 bool channel_core::wait_on_futexes() noexcept {
-  // The kernel compares the word once more when the wait begins: an index that has moved by then
-  // ends it at once.
+  // The kernel compares the word again when the wait begins. If the index has moved by then, the
+  // wait ends at once.
   std::error_code error;
   if (waiting_to_receive() && !data_futex_.key)
     error = loop_access::watch_futex(*loop_, futex_half(peer_page().tx_tail),
@@ -162,9 +162,9 @@ void channel_core::compare_cpus() noexcept {
 }
 
 void channel_core::publish_later() noexcept {
-  if (!loop_) return ring().publish();  // nothing else will
+  if (!loop_) return ring().publish();  // no loop will do it later
   if (polled_source::linked()) return;
-  pollable = false;  // nobody waits: it only has something to tell the peer before the loop sleeps
+  pollable = false;  // no coroutine waits; the loop only has to publish before it sleeps
   loop_access::keep_awake(*loop_, *this);
 }
 
@@ -185,7 +185,8 @@ void channel_core::close_receive() noexcept {
   ring_if_due();
 }
 
-// Messages and claims that live on are no client.
+// The slot is given back with the second half, because messages and claims that are still held do
+// not count as a client.
 void channel_core::drop_sender() noexcept {
   if (halves_ == 1) slot_.leave();
   if (!in_forked_child()) close_send();

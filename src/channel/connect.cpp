@@ -19,14 +19,14 @@ using clock = loop::clock;
 
 constexpr std::chrono::nanoseconds first_pause = std::chrono::milliseconds(1);
 constexpr std::chrono::nanoseconds longest_pause = std::chrono::milliseconds(100);
-// While a server's backlog is full: it holds thousands, which keep the server busy for longer than
-// this, and thousands more that knock every 100 ms would take from it the processors that it needs
-// to let them in.
+// For a full backlog. A backlog holds thousands of clients, which keep the server busy for longer
+// than this. If thousands more tried again every 100 ms, they would take the processor time that
+// the server needs to accept them.
 constexpr std::chrono::nanoseconds longest_pause_in_a_crowd = std::chrono::milliseconds(500);
 
-/// Everything of a connection that this side makes before it knows the server's answer. The region
-/// is made before the connection is: a greeting that follows at once finds a server that has just
-/// been woken, and need not wake it again.
+/// Everything that this side makes for a connection before it knows the server's answer. The region
+/// is made before connecting, so the greeting is sent at once: it reaches a server that has just
+/// been woken by the connection, and need not wake it again.
 struct greeting {
   greeting() noexcept {}
   sys::region region;
@@ -80,9 +80,9 @@ std::string text_of(const handshake::refused& r) {
   }
 }
 
-/// Sends the whole greeting; it is smaller than any socket buffer. A server that refuses need not
-/// read it, and may have hung up: so a client that is told `errc::peer_closed` looks for an answer
-/// first.
+/// Sends the whole greeting, which is smaller than any socket buffer. A server that refuses need
+/// not read the greeting and may have hung up. So after `errc::peer_closed` the caller looks for an
+/// answer first.
 std::error_code send_greeting(sys::local_socket& socket, greeting& g) noexcept {
   const handshake::encoded_frame frame = handshake::encode(g.hello);
   const sys::native_handle handles[] = {g.region.shared_handle(), g.bell.native()};
@@ -93,7 +93,8 @@ std::error_code send_greeting(sys::local_socket& socket, greeting& g) noexcept {
   return *sent == frame.size ? std::error_code() : errc::peer_closed;
 }
 
-/// Waits for the server's answer. Throws `errc::peer_closed` when it hung up instead.
+/// Waits for the server's answer.
+/// Errors: throws `errc::peer_closed` when the server hung up instead.
 task<handshake::frame> read_answer(sys::local_socket& socket, sys::received_handles& handles) {
   handshake::frame_reader reader(handshake::answer_size);
   for (;;) {
@@ -113,7 +114,8 @@ task<handshake::frame> read_answer(sys::local_socket& socket, sys::received_hand
   }
 }
 
-/// Joins both sides' halves, after checking what the server says: it is not trusted either.
+/// Checks what the server sent, because the server is not trusted either, and makes a connection of
+/// both sides' halves.
 detail::connection_parts finish(const connect_options& options, sys::local_socket socket,
                                 greeting g, const handshake::welcome& w,
                                 sys::received_handles& handles, const sys::peer_identity& server) {
@@ -152,7 +154,8 @@ detail::connection_parts finish(const connect_options& options, sys::local_socke
   throw sys::failure(error, text);
 }
 
-/// Nothing is sent to another user's server that listens in the place of this user's services.
+/// Returns the identity of the server. Throws when another user's server listens in the place of
+/// one of this user's services; nothing is sent to it.
 sys::peer_identity expected_server(const std::string& name, const sys::local_socket& socket) {
   const auto server = socket.peer();
   if (!server) throw std::system_error(server.error(), "ringbell: asking who the server is");
@@ -196,8 +199,9 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
                             "ringbell: a ring of " + std::to_string(options.ring_bytes) + " bytes");
   const clock::time_point deadline = detail::from_now(options.timeout);
 
-  sys::region
-      region;  // waits for a server; who was sent it once may read it, so nobody else gets it
+  // Made once and used for the first server that accepts a connection. A server that was sent the
+  // region may read it, so no other server gets the same one.
+  sys::region region;
   for (std::chrono::nanoseconds pause = first_pause;; pause *= 2) {
     if (sys::closing_elsewhere() >= sys::most_closing_elsewhere)
       throw std::system_error(
@@ -215,8 +219,8 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
             detail::time_left(deadline),
             greet(lp, options, std::move(socket), std::move(region), server));
       } catch (const std::system_error& e) {
-        // A server that is just going away, or that died while it still had us in its backlog: its
-        // successor may be on its way.
+        // The server is about to exit, or died while this client was still in its backlog. Its
+        // successor may start soon.
         if (e.code() != errc::peer_closed) throw;
         error = e.code();
       }
@@ -224,7 +228,7 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
       fail_to_connect(name, error);
     }
     pause = std::min(pause, error == errc::would_block ? longest_pause_in_a_crowd : longest_pause);
-    // A backlog that is full, and stays so, is a matter of time.
+    // A backlog that stays full until the deadline is reported as a timeout.
     if (clock::now() + pause > deadline)
       fail_to_connect(name, error == errc::would_block ? make_error_code(errc::timed_out) : error);
     co_await sleep_for(pause);

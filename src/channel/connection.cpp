@@ -55,7 +55,7 @@ connection::connection(connection_parts parts, client_slot slot) noexcept
       ring_(memory_of(parts_), parts_.max_receive, parts_.max_send) {}
 
 void end_connection(connection_parts parts) noexcept {
-  // Without memory the hang-up alone has to say it.
+  // Without memory, the peer only sees the hang-up.
   if (auto* unused = new (std::nothrow) connection(std::move(parts))) unused->orphan();
 }
 
@@ -86,15 +86,15 @@ void connection::ring_bell(ring::wake_set due) noexcept {
       if (due & ring::wake_sender) rung = wake(futex_half(own_page().rx_head)) && rung;
       break;
   }
-  // Either the peer has gone, or it would sleep for ever on what it does not hear of: so it hears
-  // of an end.
+  // Either the peer has gone, or it would sleep for ever because the bell did not reach it.
+  // Shutting the socket down wakes it with a hang-up.
   if (!rung) parts_.control.shut_down();
 }
 
 void connection::orphan() noexcept {
   slot_.leave();
-  // A forked child has no say: a word of its in the shared memory would end its parent's channel,
-  // and a bell tell of nothing.
+  // A forked child must not write to the shared memory, because that would end its parent's
+  // channel. It must not ring either, because there is nothing to tell.
   if (!in_forked_child()) {
     ring_.close_send();
     ring_.close_receive();

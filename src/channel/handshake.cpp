@@ -20,8 +20,8 @@ constexpr std::size_t refused_size = 32;
 static_assert(max_frame == std::max({hello_size, welcome_size, refused_size}));
 static_assert(answer_size == welcome_size && answer_size == refused_size);
 
-// The code of a reason on the wire is its index here plus one: the values of `errc` may change with
-// the library, the protocol may not.
+// The code of a reason on the wire is its index here plus one. The values of `errc` may change with
+// the library; the codes of the protocol may not.
 constexpr std::array reasons = {errc::refused_version,     errc::refused_unauthorized,
                                 errc::refused_too_many,    errc::refused_ring_size,
                                 errc::refused_bell,        errc::refused_stopping,
@@ -41,8 +41,8 @@ bool contains(sys::bell_set set, sys::bell_kind kind) noexcept {
   return exists(static_cast<std::uint8_t>(kind)) && (set & sys::bell_bit(kind)) != 0;
 }
 
-// Fields in the order of docs/protocol.md. Byte by byte: independent of the machine's byte order,
-// and of the buffer's alignment.
+// Writes the fields in the order of docs/protocol.md, byte by byte, so the result depends neither
+// on the machine's byte order nor on the alignment of the buffer.
 class field_writer {
 public:
   explicit field_writer(encoded_frame& to) noexcept : to_(to) {}
@@ -58,13 +58,14 @@ public:
     put(static_cast<std::uint16_t>(type));
     put(static_cast<std::uint16_t>(size));
   }
-  void skip(std::size_t reserved) noexcept { to_.size += reserved; }  // the storage is zero
+  void skip(std::size_t reserved) noexcept { to_.size += reserved; }  // the storage is zeroed
 
 private:
   encoded_frame& to_;
 };
 
-// The mirror image. What it reads fails as a whole: look at `ok()` after the last field.
+// Reads what field_writer writes. An invalid field does not stop the reading; check `ok()` after
+// the last field.
 class field_reader {
 public:
   explicit field_reader(std::span<const std::byte> from) noexcept : from_(from) {}
@@ -156,7 +157,7 @@ void read(field_reader& in, refused& r) noexcept {
   r.limit_high = in.get<std::uint64_t>();
 }
 
-// Zero for a type that does not exist.
+// Returns zero for a type that does not exist.
 std::size_t size_of(frame_type type) noexcept {
   switch (type) {
     case frame_type::hello: return hello_size;
@@ -166,7 +167,7 @@ std::size_t size_of(frame_type type) noexcept {
   return 0;
 }
 
-// The whole frame's size as the header announces it; zero when it is no header.
+// Returns the size of the whole frame by its header, or zero when that is not a valid header.
 std::size_t announced_size(std::span<const std::byte> header) noexcept {
   field_reader in{header};
   if (in.get<std::uint32_t>() != magic) return 0;
@@ -182,7 +183,7 @@ std::optional<frame> decode_as(field_reader in) noexcept {
   return body;
 }
 
-// `whole` has passed announced_size and is that long.
+// `whole` has passed announced_size, and has the size that it returned.
 std::optional<frame> decode(std::span<const std::byte> whole) noexcept {
   const field_reader body{whole.subspan(header_size)};
   const auto type = static_cast<frame_type>(field_reader{whole.subspan(4)}.get<std::uint16_t>());
@@ -213,8 +214,8 @@ encoded_frame encode(const frame& f) noexcept {
   return encoded;
 }
 
-// A frame that is complete or broken leaves have_ == need_: nothing is wanted any more, and the
-// verdict stays the same.
+// For a frame that is complete or broken, have_ == need_: no more bytes are wanted, and `received`
+// keeps its result.
 std::span<std::byte> frame_reader::want() noexcept {
   return std::span{buffer_}.subspan(have_, need_ - have_);
 }
@@ -226,7 +227,7 @@ result<frame> frame_reader::received(std::size_t n) noexcept {
 
   const std::span<const std::byte> so_far = std::span{buffer_}.first(have_);
   if (size_ == 0) size_ = announced_size(so_far);
-  if (size_ < have_) {  // no frame, or shorter than it had to be
+  if (size_ < have_) {  // not a frame, or shorter than the shortest that is allowed
     need_ = have_;
     return errc::bad_peer;
   }
@@ -242,7 +243,7 @@ bool valid_ring_size(std::uint64_t bytes) noexcept {
 }
 
 std::variant<welcome, refused> answer(const hello& greeting, const server_terms& terms) noexcept {
-  // The version comes first: what the rest of the greeting means depends on it.
+  // The version is checked first, because the meaning of the other fields depends on it.
   if (greeting.version_min > greeting.version_max) return refused{};
   if (greeting.version_min > protocol_version || greeting.version_max < oldest_version)
     return refused{errc::refused_version, oldest_version, protocol_version};

@@ -18,21 +18,22 @@ namespace ringbell {
 
 namespace {
 
-// Out of descriptors or memory: the connection stays in the backlog, and accepting goes on after a
-// moment.
+// How long to wait when accept fails, as it does without descriptors or memory. The connection
+// stays in the backlog meanwhile.
 constexpr std::chrono::milliseconds accept_again{50};
 
-// What clients have sent is closed by another thread; this is how soon that is looked at again when
-// it has much to do.
+// Another thread closes the handles that clients have sent. This is how long to wait before looking
+// again when it has too many of them to close.
 constexpr std::chrono::milliseconds closed_by_then{10};
 
-// A handshake costs some hundred microseconds: a crowd at the door must not keep those inside
-// waiting.
+// A handshake takes some hundred microseconds. With this limit, many clients that connect at once
+// do not delay the clients that are connected.
 constexpr int accepted_per_turn = 8;
 
-// A connection that goes through at once has no place. Of the others' each has one, and one more
-// for each handle that it has sent: that is how many descriptors it holds. All together hold at
-// most so many of those that the process may have, and one user's so many of these places.
+// A connection whose handshake is done at once takes no place. Each other connection takes one
+// place, and one more for each handle that it has sent, which is the number of descriptors that it
+// holds. There are at most descriptor_limit() / part_of_descriptors places, and the connections of
+// one user may take 1 / part_of_user of them.
 constexpr std::size_t part_of_descriptors = 4;
 constexpr std::size_t part_of_user = 4;
 constexpr std::size_t most_of_one = 1 + sys::received_handles::capacity;
@@ -42,7 +43,8 @@ bool is_out_of_descriptors(const std::error_code& error) noexcept {
          error == std::errc::too_many_files_open_in_system;
 }
 
-// What is to be closed must leave descriptors for closing it: to look into a socket takes some.
+// Whether so many handles wait to be closed that no client may be accepted. Closing needs some
+// descriptors itself: looking into a socket takes some.
 bool too_much_is_to_be_closed() noexcept {
   constexpr std::size_t part = 8;
   return sys::closing_elsewhere() >=
@@ -58,7 +60,7 @@ void send_refusal(sys::local_socket& socket, const handshake::refused& no) noexc
 
 namespace detail {
 
-/// A connection of a client that may connect, and has not said yet what it wants.
+/// A connection of a client that may connect, and whose handshake has not ended.
 class half_open final : public event_sink, public timer, public list_node<half_open> {
 public:
   half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who,
@@ -89,12 +91,12 @@ private:
   sys::local_socket socket_;
   sys::peer_identity who_;
   client_count of_user_;
-  handshake::frame_reader reader_{handshake::max_frame};  // a HELLO is the longest
+  handshake::frame_reader reader_{handshake::max_frame};  // a HELLO has this length
   sys::received_handles handles_;
   watch_key key_;
 };
 
-// -- who may shake hands --
+// -- accepting connections --
 
 std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view name,
                                                    listener_options options) {
@@ -106,7 +108,8 @@ std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view na
   terms.max_ring_bytes = options.max_ring_bytes;
   terms.default_ring_bytes = options.default_ring_bytes;
   if (const std::error_code error = handshake::check(terms)) wrong(error);
-  // No client could get a ring: better to say so here than to each of them.
+  // With such options no client could get a ring, so it is better to fail here than for each
+  // client.
   if (!sys::fits_file_limit(ring::control_bytes + options.default_ring_bytes))
     wrong(std::make_error_code(std::errc::file_too_large),
           " with rings of " + std::to_string(options.default_ring_bytes) + " bytes");
@@ -147,10 +150,9 @@ std::optional<accepted_connection> listener_core::take() noexcept {
   if (ready_.empty()) return first;
   first.emplace(std::move(ready_.front()));
   ready_.pop_front();
-  if (more_)
-    // not from here: a handshake that ends at once calls on_ready, that is whoever is just taking
-    // this client
-    accept_soon();
+  // Not accept_all(): a handshake that ends at once calls on_ready, and its function may be the one
+  // that is taking this client.
+  if (more_) accept_soon();
   return first;
 }
 
@@ -158,7 +160,7 @@ void listener_core::accepted(connection_parts parts, client_count of_user) noexc
   try {
     ready_.push_back({std::move(parts), client_slot(clients_, std::move(of_user))});
   } catch (const std::bad_alloc&) {
-    return;  // too late for a refusal: the hang-up says it
+    return;  // too late for a refusal; the client sees a hang-up
   }
   if (on_ready_) on_ready_();
 }
@@ -173,15 +175,15 @@ void listener_core::accept_at(loop::clock::time_point when) noexcept {
   try {
     loop_access::add_timer(loop_, *this, when);
   } catch (const std::bad_alloc&) {
-    // Whoever comes next, or ends a handshake, makes it go on.
+    // The next client that connects, or the next handshake that ends, makes accepting go on.
   }
 }
 
 void listener_core::accept_all() noexcept {
-  // A handshake that fails at its first step ends within begin(), and calls back.
+  // A handshake that fails at its first step ends within begin(), and calls this function again.
   if (std::exchange(accepting_, true)) return;
-  if (sys::closing_elsewhere() == 0)
-    reserve_.fill();  // to look at what is to be closed takes descriptors as well
+  // While handles are still to be closed, the descriptors are left for looking at them.
+  if (sys::closing_elsewhere() == 0) reserve_.fill();
   for (int left = accepted_per_turn; more_ && ready_.size() < options_.max_half_open; --left) {
     if (left == 0) {
       accept_soon();
@@ -214,27 +216,26 @@ bool listener_core::allowed(const sys::peer_identity& who) noexcept {
 
 void listener_core::begin(sys::local_socket socket) noexcept {
   const auto who = socket.peer();
-  if (!who) return;  // gone already
-  // A client that may not connect is told so at once, whatever it sends: it takes no place, and
-  // nothing of it is received.
+  if (!who) return;  // the client has gone already
+  // A client that may not connect is told so at once, whatever it sends. It takes no place, and
+  // nothing that it sent is received.
   if (!allowed(*who)) return send_refusal(socket, {errc::refused_unauthorized, 0, 0});
   try {
     auto connection =
         std::make_unique<half_open>(*this, std::move(socket), *who, users_.of(who->user));
     handshakes_.push_back(*connection);
     if (connection->start()) return;
-    (void)connection
-        // owns itself from now on: ends with its handshake, its time, or because others need its
-        // place
-        .release();
+    // From now on the object owns itself. It is deleted when its handshake ends, when its time is
+    // up, or when others need its place.
+    (void)connection.release();
     make_room_for(who->user);
   } catch (const std::bad_alloc&) {
     if (socket) send_refusal(socket, {errc::refused_no_resources, 0, 0});
   }
 }
 
-/// A connection that says nothing gives way to later ones: the oldest connection of the user, when
-/// the user has more than its share of the places, and the oldest of all, when all have too many.
+/// Closes connections until the limits are kept: the oldest connection of `user` while the user has
+/// more than its share of the places, and the oldest of all while all together have too many.
 void listener_core::make_room_for(const sys::user_id& user) noexcept {
   const std::size_t share = std::max(places_ / part_of_user, most_of_one);
   for (;;) {
@@ -256,8 +257,8 @@ void listener_core::make_room_for(const sys::user_id& user) noexcept {
   }
 }
 
-// True when it is over already: most greetings are there by the time that their connection is
-// accepted, and need not be waited for.
+// Returns true when the handshake is over already. Most greetings have arrived by the time that
+// their connection is accepted, and need not be waited for.
 bool half_open::start() {
   if (read()) return true;
   try {
@@ -282,12 +283,12 @@ void half_open::on_event(std::uint32_t) noexcept {
     delete this;
     return;
   }
-  owner_.make_room_for(
-      // for the handles that it may have sent; this connection itself may have to give way
-      who_.user);
+  // The client may have sent handles, which take places. This connection itself may be the one that
+  // is closed.
+  owner_.make_room_for(who_.user);
 }
 
-/// Takes what has come. True when the handshake is over, well or not.
+/// Reads what has arrived. Returns true when the handshake is over, whatever its outcome.
 bool half_open::read() noexcept {
   for (;;) {
     const auto got = socket_.receive(reader_.want(), handles_);
@@ -316,7 +317,7 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   if (of_user_->load(std::memory_order_relaxed) >= options.max_clients_per_user)
     return refuse(errc::refused_too_many_of_user, 0, options.max_clients_per_user);
   if (handles_.count != handshake::expected_handles(hello)) return refuse(errc::refused_malformed);
-  // All that it has to send is there.
+  // The client has sent everything that it may send, so no more handles are accepted.
   if (!socket_.let_no_handles_in()) return refuse(errc::refused_malformed);
 
   handshake::server_terms terms;
@@ -331,12 +332,12 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   if (const auto* no = std::get_if<handshake::refused>(&answer))
     return refuse(no->reason, no->limit_low, no->limit_high);
   const std::error_code error = welcome(hello, std::get<handshake::welcome>(answer));
-  // A region, or a bell, that is not what it was said to be.
+  // The region or the bell is not what the client said.
   if (error == errc::bad_region || error == errc::bad_peer) return refuse(errc::refused_malformed);
   if (error) refuse_for_lack(error);
 }
 
-/// Makes something that takes a descriptor, of the reserve if there is no other.
+/// Makes something that takes a descriptor. If there is none, it uses one of the reserve.
 template <class F>
 auto half_open::with_reserve(F make, std::error_code& error) noexcept {
   auto made = make(error);
@@ -389,7 +390,8 @@ void half_open::refuse(errc reason, std::uint64_t low, std::uint64_t high) noexc
   send_refusal(socket_, no);
 }
 
-/// Refuses for what this process lacks; what is the client's fault, or a hang-up, needs no answer.
+/// Refuses the client when this process lacks descriptors or memory. Other errors are the client's
+/// fault or a hang-up, and need no answer.
 void half_open::refuse_for_lack(const std::error_code& of) noexcept {
   if (is_out_of_descriptors(of))
     refuse(errc::refused_no_resources, 0, sys::descriptor_limit());
@@ -399,7 +401,7 @@ void half_open::refuse_for_lack(const std::error_code& of) noexcept {
 
 // -- accept --
 
-/// Makes channels of a listener's clients, one at a time and only while somebody waits for it.
+/// Makes channels of a listener's clients, one at a time, and only while an accept waits for one.
 class acceptor final : private resident {
 public:
   explicit acceptor(std::unique_ptr<listener_core> of) : core(std::move(of)), path(core->path()) {
@@ -435,8 +437,8 @@ private:
     while (!next_) {
       std::optional<accepted_connection> client = core->take();
       if (!client) return;
-      // An error is this client's bad luck (no memory, no more watches): it sees a hang-up, and the
-      // wait goes on.
+      // An error concerns this client only (no memory, no more watches). It sees a hang-up, and the
+      // accept goes on waiting.
       if (auto started =
               start_channel(core->owner(), std::move(client->parts), std::move(client->slot)))
         next_ = std::move(*started);
@@ -444,10 +446,9 @@ private:
     waiting->complete();
   }
 
-  channel
-      // stays for the next accept when the one that it was made for is cancelled before it has
-      // taken it
-      next_;
+  // Kept for the next accept when the accept that it was made for is cancelled before it has taken
+  // the channel.
+  channel next_;
 };
 
 loop& accept_awaiter::owner() const noexcept { return from_->core->owner(); }

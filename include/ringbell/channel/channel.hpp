@@ -12,13 +12,14 @@
 
 namespace ringbell {
 
-/// One end of a connection to another process: messages in both directions, each stream with its
-/// own end. Made by `connect` and `listener::accept`. The two halves can be used, closed and moved
-/// apart.
+/// One end of a connection to another process. It carries messages in both directions, and each
+/// direction is a stream with an end of its own. `connect` and `listener::accept` make channels.
+/// The two halves can be used, closed and moved independently.
 ///
-/// Thread-safety, cancellation, lifetime: as `sender` and `receiver` say. Destruction closes both
-/// directions in order and hangs up; the peer still receives what was sent. After fork() the child
-/// may destroy its copy, before its messages and claims; the parent's goes on.
+/// Errors, thread-safety, cancellation: as `sender` and `receiver` say.
+/// Lifetime: destruction closes both directions in order and hangs up; the peer still receives what
+/// was sent. After fork() the child may destroy its copy of the channel, and must do so before it
+/// destroys its copies of messages and claims. The parent's channel is not affected.
 class channel {
 public:
   channel() noexcept = default;
@@ -61,30 +62,30 @@ public:
   auto recv_into(std::span<std::byte> buffer) noexcept { return receiver_.recv_into(buffer); }
   result<message> try_recv() noexcept { return receiver_.try_recv(); }
 
-  /// Ends both directions, in order: the peer receives what was sent, then the end. Pending waits
-  /// end with `errc::closed`. Idempotent.
+  /// Ends both directions in order: the peer receives what was sent, then the end. Pending
+  /// operations end with `errc::closed`. Further calls have no effect.
   void close() noexcept {
     sender_.close();
     receiver_.close();
   }
 
-  /// The halves, which this object keeps.
+  /// Return the halves, which stay with this object.
   ringbell::sender& sender() noexcept { return sender_; }
   ringbell::receiver& receiver() noexcept { return receiver_; }
   /// Gives the halves away, for two coroutines that live independently. The connection lives until
-  /// both are gone.
+  /// both halves are gone.
   std::pair<ringbell::sender, ringbell::receiver> split() && noexcept {
     return {std::move(sender_), std::move(receiver_)};
   }
 
-  /// Who is at the other end, by the kernel's word, as of connecting.
+  /// Returns the identity of the peer, which the kernel recorded when the connection was made.
   sys::peer_identity peer() const noexcept;
-  /// The kinds of bell that wake this side and the peer.
+  /// Return the kind of bell that wakes this side, and the kind that wakes the peer.
   sys::bell_kind woken_by() const noexcept;
   sys::bell_kind wakes_peer_by() const noexcept;
   channel_statistics statistics() const noexcept;
 
-  /// For the library's own use.
+  /// Used by the library only.
   detail::channel_core* core() const noexcept {
     return sender_.core() ? sender_.core() : receiver_.core();
   }
@@ -95,8 +96,8 @@ private:
 };
 
 namespace detail {
-/// Makes a channel of what a handshake has left, and starts listening for bells. Errors: as
-/// `channel_core::start`.
+/// Makes a channel of what a handshake has left, and begins to watch for bells.
+/// Errors: those of `channel_core::start`, and the system's when there is no memory.
 result<channel> start_channel(loop& lp, connection_parts parts, client_slot slot) noexcept;
 }  // namespace detail
 

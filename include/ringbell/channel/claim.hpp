@@ -9,10 +9,12 @@
 
 namespace ringbell {
 
-/// Space in the own ring for one message, to be written in place. `commit` sends it; destruction
-/// without it gives the space back. A channel has one claim at a time; other sends fail with
-/// `errc::busy` meanwhile. It may outlive its channel (`commit` then does nothing).
-/// Thread-safety: belongs to its channel's thread.
+/// Space in this side's ring for one message, which is written in place. `commit` sends the
+/// message. A channel has one claim at a time; meanwhile other sends fail with `errc::busy`.
+///
+/// Thread-safety: the thread of its channel.
+/// Lifetime: destruction without `commit` gives the space back. A claim may outlive its channel;
+/// `commit` then does nothing.
 class claim {
 public:
   claim() noexcept = default;
@@ -28,19 +30,19 @@ public:
   }
   ~claim() { abandon(); }
 
-  /// Where the message goes: as many bytes as were asked for.
+  /// Returns the space for the message: as many bytes as were asked for.
   std::span<std::byte> bytes() const noexcept { return bytes_; }
   explicit operator bool() const noexcept { return of_ != nullptr; }
 
-  /// Sends all the bytes, or the first `size` of them (at most what was claimed). The claim is then
-  /// empty.
+  /// Sends all the bytes, or the first `size` of them, which is at most what was claimed. The claim
+  /// is empty afterwards.
   void commit() noexcept { commit(bytes_.size()); }
   void commit(std::size_t size) noexcept {
     if (auto* of = std::exchange(of_, nullptr))
       of->commit(size < bytes_.size() ? size : bytes_.size());
     bytes_ = {};
   }
-  /// Gives the space back; nothing is sent.
+  /// Gives the space back. Nothing is sent.
   void abandon() noexcept {
     if (auto* of = std::exchange(of_, nullptr)) of->abandon();
     bytes_ = {};

@@ -50,35 +50,39 @@ private:
 
 }  // namespace detail
 
-/// Accepts connections to a service. Handshakes go on by themselves while the loop runs, side by
-/// side and each within its time: a client that is slow, or says nonsense, delays nobody.
+/// Accepts connections to a service. Handshakes proceed by themselves while the loop runs. They run
+/// concurrently, each with its own time limit, so a client that is slow or sends garbage delays no
+/// other client.
 ///
 /// Thread-safety: the loop's thread. One accept may be pending at a time; a second one fails with
-/// `errc::busy`. Lifetime: a listener that outlives its loop is closed; destruction removes the
-/// socket file, drops unfinished handshakes and channels not accepted, and ends a pending accept
-/// with `errc::closed`. Accepted channels live on. Awaited on another loop than its own an accept
-/// ends with `errc::wrong_loop`.
+/// `errc::busy`.
+/// Lifetime: a listener that outlives its loop is closed. Destruction removes the socket file,
+/// drops unfinished handshakes and channels that were not accepted, and ends a pending accept with
+/// `errc::closed`. Accepted channels live on.
 class listener {
 public:
   using accept_awaitable = detail::awaitable<detail::accept_awaiter, detail::acceptor*>;
 
-  /// Listens under `name` (a name, or a path when it contains a slash: `sys::service_path`). A
-  /// stale socket of a dead server is replaced. Throws `std::system_error`: `errc::name_in_use`
-  /// when a live server has the name, `errc::bad_name`, `errc::unsafe_directory`,
-  /// `errc::bad_ring_size` when the options contradict themselves, or the system's.
+  /// Listens under `name`: a name, or a path when it contains a slash (`sys::service_path`). The
+  /// socket that a dead server has left is replaced.
+  /// Errors: throws `std::system_error` with `errc::name_in_use` when a live server has the name,
+  /// `errc::bad_name`, `errc::unsafe_directory`, `errc::bad_ring_size` when the options contradict
+  /// each other, or the system's error.
   static listener bind(loop& lp, std::string_view name, listener_options options = {});
 
   listener(listener&&) noexcept;
   listener& operator=(listener&&) noexcept;
   ~listener();
 
-  /// Waits for the next client: a `channel`. Cancellation: `errc::cancelled`; nobody is lost.
-  /// Throws also `errc::busy`, `errc::closed`.
+  /// Waits for the next client. The result is a `channel`.
+  /// Errors: throws `errc::cancelled`, `errc::busy`, `errc::closed`. `errc::wrong_loop` when it is
+  /// awaited on another loop than the listener's.
+  /// Cancellation: ends with `errc::cancelled`; no client is lost.
   accept_awaitable accept() noexcept { return accept_awaitable(acceptor_.get()); }
 
-  /// The socket's path, for messages.
+  /// Returns the path of the socket, for messages.
   const std::string& path() const noexcept;
-  /// How many accepted channels are alive.
+  /// Returns how many clients are connected, including those that have not been accepted yet.
   std::size_t clients() const noexcept;
 
 private:

@@ -12,17 +12,19 @@
 
 namespace ringbell {
 
-/// A received message: a lease on the peer's ring, without a copy. Destruction, or `release`, gives
-/// the space back.
+/// A received message: a lease on a part of the peer's ring, without a copy.
 ///
-/// The bytes lie in memory that the peer writes. An honest peer leaves them alone until the
-/// release; a hostile one may change them while you look. Where that matters, copy first, then
-/// check (or receive with `recv_into`, which does so). The number of bytes cannot change.
+/// The bytes lie in memory that the peer writes. An honest peer leaves them alone until they are
+/// released; a hostile peer may change them while you read them. Where that matters, copy the bytes
+/// first and check the copy, or receive with `recv_into`, which copies them. The number of bytes
+/// cannot change.
 ///
-/// Several may be held at once, and released in any order; the peer gets space back up to the
-/// oldest one held. So hold none while receiving a message longer than the ring: its fragments
-/// could not be given back, and it would never be complete. A message may outlive its channel.
-/// Thread-safety: belongs to its channel's thread.
+/// Several messages may be held at once, and released in any order. The peer gets space back up to
+/// the oldest message that is held. Hold no message while receiving one that is longer than the
+/// ring: the space of its fragments could not be given back, and it would never be complete.
+///
+/// Thread-safety: the thread of its channel.
+/// Lifetime: destruction, or `release`, gives the space back. A message may outlive its channel.
 class message {
 public:
   message() noexcept = default;
@@ -44,18 +46,18 @@ public:
   const std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
-  /// The bytes as characters.
+  /// Returns the bytes as characters.
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data_), size_}; }
 
-  /// Whether the bytes lie in memory of this process, as those of a message do that came in
-  /// fragments: no space of the ring, and nothing that the peer could change.
+  /// Returns whether the bytes lie in memory of this process, as they do for a message that came in
+  /// fragments. Such a message takes no space in the ring, and the peer cannot change it.
   bool owns_bytes() const noexcept { return joined_ != nullptr; }
 
-  /// Gives the space back now. To release before replying is fastest: the reply then carries the
-  /// news.
+  /// Gives the space back now. It is fastest to release a message before replying to it, because
+  /// the reply then tells the peer of the space as well.
   void release() noexcept { *this = message(); }
 
-  /// For front ends: takes the loan of what `endpoint::receive` gave.
+  /// For front ends: takes over what `endpoint::receive` gave, and its lease on the ring.
   message(detail::connection& from, ring::message_view&& view) noexcept
       : data_(view.data),
         size_(view.size),
@@ -71,8 +73,9 @@ private:
 
 namespace detail {
 
-/// Receives the next message into `buffer`; `size` becomes its length. Errors: those of
-/// `endpoint::receive`, and `errc::message_too_large` when it does not fit: it is then still there.
+/// Receives the next message into `buffer`, and sets `size` to its length.
+/// Errors: those of `endpoint::receive`. `errc::message_too_large` when the message does not fit
+/// the buffer; it can then still be received.
 inline errc receive_into(connection& from, std::span<std::byte> buffer,
                          std::size_t& size) noexcept {
   ring::message_view view;

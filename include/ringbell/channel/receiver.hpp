@@ -23,11 +23,11 @@ public:
   }
   result<std::optional<message>> take_result() noexcept {
     if (may_take()) take();
-    // There was something to receive, so the peer has changed it since: who awaits is not to be
-    // told to try again.
+    // The loop saw something to receive, so if nothing is there now the peer has changed it. The
+    // awaiting coroutine must not be told to try again.
     if (undecided()) outcome_ = errc::bad_peer;
-    auto* const core =
-        std::exchange(core_, nullptr);  // the channel may go before this awaiter does
+    // The channel may go before this awaiter does.
+    auto* const core = std::exchange(core_, nullptr);
     if (outcome_ == errc{}) return std::optional<message>(message(*core, std::move(view_)));
     if (outcome_ == errc::end_of_stream) return std::optional<message>();
     return outcome_;
@@ -42,7 +42,7 @@ private:
   ring::message_view view_;
 };
 
-/// Throws for a receive into a buffer of that many bytes.
+/// Throws `error` for a receive into a buffer of `buffer` bytes.
 [[noreturn]] void fail_to_receive_into(const std::error_code& error, std::size_t buffer);
 
 class recv_into_awaiter final : public receive_wait {
@@ -55,7 +55,7 @@ public:
   }
   result<std::optional<std::size_t>> take_result() noexcept {
     if (may_take()) take();
-    if (undecided()) outcome_ = errc::bad_peer;  // as above
+    if (undecided()) outcome_ = errc::bad_peer;  // see recv_awaiter
     core_ = nullptr;                             // the channel may go before this awaiter does
     if (outcome_ == errc{}) return std::optional<std::size_t>(size_);
     if (outcome_ == errc::end_of_stream) return std::optional<std::size_t>();
@@ -81,13 +81,13 @@ private:
 /// The receiving half of a channel.
 ///
 /// Thread-safety: the loop's thread. One receive may be pending at a time; a second one fails with
-/// `errc::busy`.
+/// `errc::busy`. On another loop than its own a receive ends with `errc::wrong_loop`, at the latest
+/// when it has to wait.
 /// Cancellation: a stop ends a pending receive with `errc::cancelled`; it has taken nothing. A
-/// receive that need not wait looks at the stop token only now and then. Lifetime: destruction ends
-/// the direction (the peer's sends fail with `errc::peer_closed`) and cancels what is pending;
-/// messages received may live on.
-/// On another loop than its own a receive ends with `errc::wrong_loop`, at the latest where it has
-/// to wait; a receiver that outlives its loop is closed.
+/// receive that does not have to wait checks the stop token only now and then.
+/// Lifetime: destruction ends the direction, so that the peer's sends fail with
+/// `errc::peer_closed`, and ends a pending receive with `errc::closed`. Received messages may live
+/// on. A receiver that outlives its loop is closed.
 class receiver {
 public:
   using recv_awaitable = detail::awaitable<detail::recv_awaiter, detail::channel_core*>;
@@ -107,29 +107,35 @@ public:
   ~receiver() { reset(); }
   explicit operator bool() const noexcept { return core_ != nullptr; }
 
-  /// Waits for the next message: `std::optional<message>`, empty when the peer has closed in order
-  /// and all was received.
-  /// Throws `errc::peer_closed` when it died instead (after everything that it had published was
-  /// received), `errc::bad_peer`, `errc::cancelled`, `errc::closed`, `errc::busy`.
+  /// Waits for the next message. The result is a `std::optional<message>`; it is empty when the
+  /// peer has closed in order and everything was received.
+  /// Errors: throws `errc::peer_closed` when the peer has died instead, after everything that it
+  /// had published was received. Throws also `errc::bad_peer`, `errc::cancelled`, `errc::closed`,
+  /// `errc::busy`, `errc::wrong_loop`.
+  /// Cancellation: see the class.
   recv_awaitable recv() noexcept { return recv_awaitable(core_); }
-  /// Waits for the next message and copies it to `buffer`: `std::optional<std::size_t>`, its
-  /// length. For bytes that a peer must not be able to change while they are looked at. Throws as
-  /// `recv`, and `errc::message_too_large` when it does not fit; it is then still there.
+  /// Waits for the next message and copies it to `buffer`. The result is a
+  /// `std::optional<std::size_t>`, the length of the message in bytes. Use it for bytes that the
+  /// peer must not be able to change while you check them.
+  /// Errors: those of `recv`. `errc::message_too_large` when the message does not fit the buffer;
+  /// it can then still be received.
+  /// Cancellation: see the class.
+  /// Lifetime: the buffer must stay valid until the operation has ended.
   recv_into_awaitable recv_into(std::span<std::byte> buffer) noexcept {
     return recv_into_awaitable(core_, buffer);
   }
 
-  /// The next message if there is one now. Errors: `errc::would_block`, `errc::end_of_stream`, and
-  /// those of `recv`.
+  /// Returns the next message if there is one now.
+  /// Errors: `errc::would_block`, `errc::end_of_stream`, and those of `recv`.
   result<message> try_recv() noexcept;
 
-  /// Receives no more: a pending receive ends with `errc::closed`, the peer's sends fail.
-  /// Idempotent.
+  /// Ends the direction: a pending receive ends with `errc::closed`, and the peer's sends fail.
+  /// Further calls have no effect.
   void close() noexcept {
     if (core_) core_->close_receive();
   }
 
-  /// For the library's own use.
+  /// Used by the library only.
   detail::channel_core* core() const noexcept { return core_; }
 
 private:

@@ -21,12 +21,12 @@ inline std::size_t size_of(gather_list pieces) noexcept {
   return size;
 }
 
-/// Throws for a send or a claim of `size` bytes; for one that is too long with the limit, while the
-/// channel is there to tell it.
+/// Throws `e` for a send or a claim of `size` bytes. When that is too long, and `core` is not null,
+/// the text of the error gives the limit.
 [[noreturn]] void fail_to_send(errc e, std::size_t size, channel_core* core);
 [[noreturn]] void fail_to_claim(errc e, std::size_t size, channel_core* core);
 
-/// Sends bytes that lie elsewhere.
+/// Sends bytes that the caller keeps.
 class bytes_send_wait : public send_wait {
 public:
   bool await_ready() noexcept {
@@ -71,7 +71,7 @@ public:
   send_awaiter(channel_core* core, gather_list pieces) noexcept : bytes_send_wait(core, pieces) {}
 };
 
-/// The same for temporaries.
+/// As `send_awaiter`, but keeps a temporary that owns the bytes, or the list of pieces.
 template <class Owner>
 class keeping_send_awaiter final : private keeps<Owner>, public bytes_send_wait {
 public:
@@ -117,12 +117,13 @@ private:
 /// The sending half of a channel.
 ///
 /// Thread-safety: the loop's thread. One send or claim may be pending at a time; another one fails
-/// with `errc::busy`.
-/// Cancellation: a stop ends a pending send with `errc::cancelled`; the message was then not sent,
-/// and the peer receives nothing of it. A send that need not wait looks at the stop token only now
-/// and then. Lifetime: destruction ends the stream in order, after what was sent, and ends what is
-/// pending with `errc::closed`. On another loop than its own an operation that has to wait ends
-/// with `errc::wrong_loop`; a sender that outlives its loop is closed.
+/// with `errc::busy`. On another loop than its own, an operation that has to wait ends with
+/// `errc::wrong_loop`.
+/// Cancellation: a stop ends a pending send with `errc::cancelled`. The message was then not sent,
+/// and the peer receives nothing of it. A send that does not have to wait checks the stop token
+/// only now and then.
+/// Lifetime: destruction ends the stream in order, after what was sent, and ends a pending
+/// operation with `errc::closed`. A sender that outlives its loop is closed.
 class sender {
 public:
   using send_awaitable =
@@ -152,11 +153,15 @@ public:
   ~sender() { reset(); }
   explicit operator bool() const noexcept { return core_ != nullptr; }
 
-  /// Sends one message; waits only while the ring is full. The bytes must stay until then; those of
-  /// a temporary (`send(std::string(...))`) are kept. Any length up to `max_message()`: one longer
-  /// than `max_claim()` goes in fragments, which the peer joins. Throws `errc::peer_closed` (it is
-  /// gone, or receives no more), `errc::message_too_large`, `errc::cancelled`, `errc::closed`,
-  /// `errc::busy`, `errc::bad_peer`.
+  /// Sends one message. Waits only while the ring is full. The message may have up to
+  /// `max_message()` bytes; one that is longer than `max_claim()` is sent in fragments, which the
+  /// peer joins.
+  /// Errors: throws `errc::peer_closed` when the peer has gone or receives no more,
+  /// `errc::message_too_large`, `errc::cancelled`, `errc::closed`, `errc::busy`,
+  /// `errc::bad_peer`, `errc::wrong_loop`.
+  /// Cancellation: see the class.
+  /// Lifetime: the bytes must stay valid until the message is sent. The operation keeps a temporary
+  /// that owns its bytes, as in `send(std::string(...))`.
   send_awaitable send(std::span<const std::byte> bytes) noexcept {
     return send_awaitable(core_, bytes);
   }
@@ -168,8 +173,9 @@ public:
   send_owner_awaitable<std::remove_const_t<Owner>> send(Owner&& temporary) {
     return send_owner_awaitable<std::remove_const_t<Owner>>(core_, std::forward<Owner>(temporary));
   }
-  /// Sends the pieces as one message. The list and the pieces must stay until it is sent; a list
-  /// that is a temporary is kept, its pieces are not.
+  /// Sends the pieces as one message, as `send` does.
+  /// Lifetime: the list and the pieces must stay valid until the message is sent. The operation
+  /// keeps a list that is a temporary; it does not keep the pieces.
   send_gather_awaitable send_gather(gather_list pieces) noexcept {
     return send_gather_awaitable(core_, pieces);
   }
@@ -179,12 +185,15 @@ public:
     return gather_owner_awaitable<std::remove_const_t<Owner>>(core_,
                                                               std::forward<Owner>(temporary));
   }
-  /// Waits for space in the ring for one message of `size` bytes (at most `max_claim()`), to be
-  /// written in place: a `claim`.
+  /// Waits for space in the ring for one message of `size` bytes, at most `max_claim()`. The result
+  /// is a `claim`: the message is written in place.
+  /// Errors: those of `send`.
+  /// Cancellation: see the class.
   claim_awaitable claim(std::size_t size) noexcept { return claim_awaitable(core_, size); }
 
-  /// Sends now or not at all: `errc::would_block` when the ring is full, `errc::message_too_large`
-  /// beyond `max_claim()`, else as `send`.
+  /// Sends one message without waiting, or not at all.
+  /// Errors: `errc::would_block` when the ring is full, `errc::message_too_large` when the message
+  /// is longer than `max_claim()`, else those of `send`.
   std::error_code try_send(std::span<const std::byte> bytes) noexcept {
     return try_send_gather(gather_list(&bytes, 1));
   }
@@ -192,22 +201,23 @@ public:
     return try_send(detail::as_bytes(text));
   }
   std::error_code try_send_gather(gather_list pieces) noexcept;
-  /// Space now or not at all; errors as those of `try_send`.
+  /// Claims space without waiting, or not at all.
+  /// Errors: those of `try_send`.
   result<ringbell::claim> try_claim(std::size_t size) noexcept;
 
-  /// The longest message that can be claimed, or sent by `try_send`, in bytes: three eighths of the
-  /// ring.
+  /// Returns the length, in bytes, of the longest message that can be claimed or sent by
+  /// `try_send`: three eighths of the ring, or `max_message()` if that is less.
   std::size_t max_claim() const noexcept { return core_ ? core_->ring().max_claim() : 0; }
-  /// The longest message that the peer takes, in bytes.
+  /// Returns the length, in bytes, of the longest message that the peer takes.
   std::size_t max_message() const noexcept { return core_ ? core_->ring().max_message() : 0; }
 
   /// Ends the stream: the peer receives what was sent, then the end. A pending send ends with
-  /// `errc::closed`. Idempotent.
+  /// `errc::closed`. Further calls have no effect.
   void close() noexcept {
     if (core_) core_->close_send();
   }
 
-  /// For the library's own use.
+  /// Used by the library only.
   detail::channel_core* core() const noexcept { return core_; }
 
 private:
@@ -217,9 +227,11 @@ private:
   detail::channel_core* core_ = nullptr;
 };
 
-/// While one exists, messages are published together: at its end, when the ring is full, or when
-/// the loop goes to sleep; with one fence and at most one bell for all. Must not outlive its
-/// sender.
+/// While a batch exists, messages are published together, with one fence and at most one bell for
+/// all. That happens when the batch ends, when the ring is full, or when the loop goes to sleep.
+///
+/// Thread-safety: the loop's thread.
+/// Lifetime: a batch must not outlive its sender.
 class sender::batch {
 public:
   explicit batch(sender& of) noexcept : core_(of.core_) {
@@ -231,7 +243,7 @@ public:
     if (core_) core_->ring().hold(false);
     flush();
   }
-  /// Publishes what was sent so far.
+  /// Publishes the messages that were sent so far.
   void flush() noexcept {
     if (!core_) return;
     core_->ring().publish();

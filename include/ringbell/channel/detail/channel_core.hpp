@@ -15,8 +15,8 @@ namespace ringbell::detail {
 
 class channel_core;
 
-/// A coroutine that waits on a channel. Its channel points to it from the suspension until it is
-/// resumed or destroyed.
+/// The wait of a coroutine on a channel. The channel points to it from the suspension until the
+/// coroutine is resumed or destroyed.
 class channel_wait : public wait_node {
 public:
   channel_wait(const channel_wait&) = delete;
@@ -32,7 +32,7 @@ public:
   void lose_channel() noexcept { core_ = nullptr; }
 
 protected:
-  /// Decides before, or after, the coroutine is suspended.
+  /// Sets the outcome when the coroutine is not suspended: before it suspends, or after it resumes.
   bool fail(errc outcome) noexcept {
     outcome_ = outcome;
     return false;
@@ -40,7 +40,7 @@ protected:
   explicit channel_wait(channel_core* core) noexcept : core_(core) {}
   ~channel_wait() = default;
 
-  channel_core* core_;  // null when there is no channel, or no longer
+  channel_core* core_;  // null when there is no channel, or when it has gone
   errc outcome_ = errc::would_block;
 };
 
@@ -50,15 +50,17 @@ class receive_wait : public channel_wait {
 public:
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) noexcept;
-  /// There is something to receive: the coroutine runs again, and takes it.
+  /// There is something to receive: resumes the coroutine, which takes it.
   using wait_node::complete;
 
 protected:
   explicit receive_wait(channel_core* core) noexcept : channel_wait(core) {}
   ~receive_wait() { leave(); }
-  /// Whether to try without suspending; else `outcome_` says why not, or it is others' turn.
+  /// Returns whether to try without suspending. If not, either `outcome_` says why, or other
+  /// coroutines should have their turn first.
   bool may_try() noexcept;
-  /// The coroutine runs again. Whether to take the message now; else `outcome_` is decided.
+  /// Called when the coroutine runs again. Returns whether to take the message now; if not,
+  /// `outcome_` is decided.
   bool may_take() noexcept;
 
 private:
@@ -66,14 +68,14 @@ private:
   inline void leave() noexcept;
 };
 
-/// Waits until a message is sent, or space is claimed: the channel attempts it whenever there may
-/// be space.
+/// Waits until a message is sent or space is claimed. The channel calls `try_again` whenever there
+/// may be space.
 class send_wait : public channel_wait {
 public:
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) noexcept;
 
-  /// Tries once more; true when that has ended the wait.
+  /// Tries once more. Returns true when that has ended the wait.
   bool try_again() noexcept {
     if (const errc e = attempt(); e != errc::would_block) {
       decide(e);
@@ -81,18 +83,19 @@ public:
     }
     return false;
   }
-  /// How many bytes are still to be sent, and whether the peer has a part of them already.
+  /// How many bytes are still to be sent.
   std::size_t remaining() const noexcept { return size_ - sent_; }
+  /// Whether a part of the message has been sent already.
   bool begun() const noexcept { return sent_ != 0; }
 
 protected:
   send_wait(channel_core* core, std::size_t size) noexcept : channel_wait(core), size_(size) {}
   inline ~send_wait();
-  /// Does as much as can be done now; `errc::would_block` when it has to go on later.
+  /// Does as much as can be done now. Returns `errc::would_block` when it has to go on later.
   virtual errc attempt() noexcept = 0;
   bool may_try() noexcept;
-  /// The coroutine runs again, or never went to sleep: what came out. A send that was not finished
-  /// is undone.
+  /// Called when the coroutine runs again, or did not suspend. Returns the outcome. An unfinished
+  /// send is undone.
   inline errc finish() noexcept;
 
   std::size_t size_;
@@ -100,32 +103,32 @@ protected:
 
 private:
   inline void leave() noexcept;
-  void undo() noexcept;  // of what was sent of a message that was not finished
+  void undo() noexcept;  // withdraws the fragments of an unfinished message
 };
 
-/// A connection on a native loop: who waits on it, and how they are woken.
+/// A connection on a native loop: it keeps track of the coroutines that wait on it, and wakes them.
 class channel_core final : public connection, public polled_source, private resident {
 public:
   channel_core(loop& lp, connection_parts parts, client_slot slot = {}) noexcept;
-  /// Begins to listen for the bell and for a hang-up. Errors: the system's (no memory, too many
-  /// watches); then orphan() the object.
+  /// Begins to watch for the bell and for a hang-up.
+  /// Errors: the system's (no memory, too many watches); the caller must then orphan() the object.
   std::error_code start() noexcept;
 
   /// Null when the channel has outlived its loop.
   loop* owner() const noexcept { return loop_; }
-  /// As `loop_access::may_continue`; false when the loop is not running coroutines.
+  /// As `loop_access::may_continue`; false when the loop has gone or runs no coroutines.
   bool may_continue() noexcept { return --*budget_ > 0; }
-  /// Whether a coroutine of `context` may wait here; else says why not.
+  /// Returns `errc{}` when a coroutine of `context` may wait here, else the reason why not.
   errc admits(const coroutine_context& context) const noexcept {
     if (!loop_) return errc::closed;
     return at_home(context, *loop_) ? errc{} : errc::wrong_loop;
   }
   bool receiving() const noexcept { return receiving_ != nullptr; }
   bool sending() const noexcept { return sending_ != nullptr; }
-  /// Whether the pending send has succeeded, and its coroutine only has to run to see that.
+  /// Whether the pending send has succeeded, and its coroutine has not run since.
   bool has_sent() const noexcept { return sending_ && sending_->succeeded(); }
 
-  // The two halves of a channel, each of which may go first; with the second the channel ends.
+  // The two halves of a channel. Either may be dropped first; dropping the second ends the channel.
   void drop_sender() noexcept;
   void drop_receiver() noexcept;
   void close_send() noexcept;
@@ -178,14 +181,14 @@ private:
 
   loop* loop_;
   int* budget_;
-  int no_budget_ = 0;  // when the loop has gone
+  int no_budget_ = 0;  // what `budget_` points to when the loop has gone
   receive_wait* receiving_ = nullptr;
   send_wait* sending_ = nullptr;
   unsigned halves_ = 2;
   unsigned polls_in_vain_ = 0;
   bool parked_ = false;
-  bool same_cpu_ =
-      false;  // both sides are bound to one processor: the peer never runs while this side polls
+  // Both sides are bound to one processor: the peer never runs while this side polls.
+  bool same_cpu_ = false;
   bell_sink bell_;
   control_sink control_;
   futex_sink data_futex_;
@@ -208,7 +211,7 @@ inline bool receive_wait::may_take() noexcept {
   disarm();
   leave();
   if (!undecided()) return false;
-  // Nothing has been taken yet: so a stop wins, even if a message has come meanwhile.
+  // Nothing has been taken yet, so a stop wins even if a message has come meanwhile.
   if (stop_requested()) return fail(errc::cancelled);
   if (!core_) return fail(errc::closed);
   return true;

@@ -10,16 +10,16 @@
 
 namespace ringbell::detail {
 
-/// How many clients there are, of a listener or of one user. Their channels may be destroyed in
-/// threads of their own, and after the listener.
+/// The number of clients of a listener or of one user. It is shared, because channels may be
+/// destroyed in other threads and after the listener.
 using client_count = std::shared_ptr<std::atomic<std::size_t>>;
 
-/// Counts one client of a listener, as long as it lives.
+/// Counts one client of a listener as long as the slot lives.
 class client_slot {
 public:
   client_slot() noexcept = default;
-  // relaxed, here and in leave(): they are numbers only; no other memory is read on the strength of
-  // them.
+  // relaxed, here and in leave(): these are plain counts, and no other memory is read depending on
+  // their values.
   client_slot(client_count all, client_count of_user) noexcept
       : all_(std::move(all)), of_user_(std::move(of_user)) {
     all_->fetch_add(1, std::memory_order_relaxed);
@@ -35,7 +35,8 @@ public:
     return *this;
   }
   ~client_slot() { leave(); }
-  /// Any thread, whichever one the listener runs on.
+  /// Gives the place back.
+  /// Thread-safety: any thread.
   void leave() noexcept {
     if (const client_count count = std::exchange(all_, nullptr))
       count->fetch_sub(1, std::memory_order_relaxed);

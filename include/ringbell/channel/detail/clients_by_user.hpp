@@ -11,19 +11,20 @@
 
 namespace ringbell::detail {
 
-/// A count for each user that has clients, or is about to have one. Thread-safety: one thread,
-/// whatever the slots do in others.
+/// Keeps a count of clients for each user that has clients or is about to have one.
+///
+/// Thread-safety: one thread. The slots that share the counts may live in other threads.
 class clients_by_user {
 public:
-  /// The count of `user`, which stays the same as long as somebody holds it; a count of its own
-  /// each time for an id that may stand for several users (`sys::names_one_user`). Throws
-  /// `std::bad_alloc`.
+  /// Returns the count of `user`. The count stays the same as long as something holds it. An id
+  /// that may stand for several users (`sys::names_one_user` is false) gets a new count each time.
+  /// Errors: throws `std::bad_alloc`.
   client_count of(const sys::user_id& user) {
     if (!sys::names_one_user(user)) return std::make_shared<std::atomic<std::size_t>>(0);
     if (const auto known = counts_.find(user); known != counts_.end())
       if (client_count count = known->second.lock()) return count;
-    // Somebody new: those who have gone make room, so that there are never more entries than users
-    // have been there at the same time.
+    // Entries of users that have gone are removed before a new one is added, so there are never
+    // more entries than there were users at the same time.
     std::erase_if(counts_, [](const auto& entry) { return entry.second.expired(); });
     auto count = std::make_shared<std::atomic<std::size_t>>(0);
     counts_[user] = count;

@@ -14,8 +14,8 @@ namespace ringbell::detail {
 
 class connection;
 
-/// That a received message still uses the peer's ring. In the order of receiving, in its
-/// connection's list; follows its message when that moves.
+/// A lease keeps ring space reserved while a received message uses it. The leases of a connection
+/// form a list in the order of receiving. Moving a message moves its lease.
 class loan {
 public:
   loan() noexcept = default;
@@ -35,13 +35,13 @@ private:
   ring::position begin_ = 0;
 };
 
-/// What a completed handshake leaves behind.
+/// What a completed handshake leaves: all that a connection is made of.
 struct connection_parts {
   sys::region own;
   sys::peer_region peer;
   sys::local_socket control;
-  sys::event_bell own_bell;   // wakes this side; empty unless its kind is eventfd
-  sys::event_bell peer_bell;  // wakes the peer; likewise
+  sys::event_bell own_bell;   // wakes this side; empty unless `wakes_this` is eventfd
+  sys::event_bell peer_bell;  // wakes the peer; empty unless `wakes_peer` is eventfd
   sys::bell_kind wakes_this = sys::bell_kind::socket;
   sys::bell_kind wakes_peer = sys::bell_kind::socket;
   std::uint64_t own_ring_bytes = 0;
@@ -51,21 +51,24 @@ struct connection_parts {
   sys::peer_identity who;
 };
 
-/// A region with a fresh control page and `ring_bytes` of data. Errors: as `sys::region::create`.
+/// Creates a region with a fresh control page and `ring_bytes` bytes of data.
+/// Errors: as `sys::region::create`.
 sys::region create_ring_region(std::uint64_t ring_bytes, std::error_code& error) noexcept;
-/// Maps a peer's region for a ring of `ring_bytes`, as it said, and checks the page's constants.
-/// Closes the handle. Errors: `errc::bad_region`, and as `sys::peer_region::map`.
+/// Maps a peer's region for a ring of `ring_bytes`, the size that the peer announced, and checks
+/// the constants in its control page. Closes the handle.
+/// Errors: `errc::bad_region`, and those of `sys::peer_region::map`.
 sys::peer_region map_ring_region(sys::foreign_handle from_peer, std::uint64_t ring_bytes,
                                  std::error_code& error) noexcept;
 
-/// Ends a connection that no front end has taken up: the peer sees both directions closed in order.
+/// Ends a connection that no front end has taken: the peer sees both directions closed in order.
 void end_connection(connection_parts parts) noexcept;
 
-/// An endpoint with its memory, control socket and bells: all that a channel is, but for waiting.
-/// Front ends derive from it.
+/// An endpoint with its memory, control socket and bells: a channel without the waiting. Front ends
+/// derive from it.
 ///
-/// Lives as long as its channel, and then until the last message, claim and other user of it are
-/// gone. Thread-safety: one thread.
+/// Thread-safety: one thread.
+/// Lifetime: it lives as long as its channel, and then until the last message, claim and other user
+/// of it is gone.
 class connection {
 public:
   explicit connection(connection_parts parts, client_slot slot = {}) noexcept;
@@ -75,23 +78,24 @@ public:
   ring::endpoint& ring() noexcept { return ring_; }
   const connection_parts& parts() const noexcept { return parts_; }
 
-  /// Rings the peer's bell, if what was published calls for it; what was sent and is held back is
-  /// kept in mind.
+  /// Rings the peer's bell if the last publication calls for it. If committed messages are held
+  /// back, asks the front end to publish them later.
   void ring_if_due() noexcept {
     if (const ring::wake_set due = ring_.take_due()) ring_bell(due);
     if (ring_.publish_pending()) publish_later();
   }
 
-  /// Somebody else uses this object, maybe for longer than the channel lives: a claim, an operation
-  /// of a front end. Until let_go().
+  /// Keeps this object alive for another user of it, such as a claim or an operation of a front
+  /// end, until let_go(). The user may outlive the channel.
   void hold() noexcept { ++holds_; }
   void let_go() noexcept {
     --holds_;
     if (orphaned_) delete_if_unused();
   }
 
-  /// Bytes that the peer has published and this side has not consumed, and the other way round, for
-  /// statistics. By the peer's word: any number.
+  /// For statistics: the bytes that the peer has published and this side has not consumed, and the
+  /// bytes that this side has sent and the peer has not consumed. Both depend on what the peer
+  /// wrote, so they may be any number.
   std::uint64_t unread_bytes() noexcept {
     return (peer_page().tx_tail.load(std::memory_order_relaxed) & ~std::uint64_t{7}) -
            ring_.read_position();
@@ -101,7 +105,7 @@ public:
            (peer_page().rx_head.load(std::memory_order_relaxed) & ~std::uint64_t{7});
   }
 
-  /// Gives space back: up to the oldest message on loan, or all that was received.
+  /// Gives space back to the peer: up to the oldest lease, or all that was received.
   void give_back() noexcept {
     ring_.release(oldest_ ? oldest_->begin_ : ring_.read_position());
     ring_if_due();
@@ -112,20 +116,20 @@ public:
   void commit(std::size_t size) noexcept;
   void abandon() noexcept;
 
-  /// The front end is gone: closes both directions, hangs up, and deletes this object once nobody
-  /// uses it any more. In a child that was forked it only gives up the child's copies.
+  /// The front end is gone: closes both directions, hangs up, and deletes this object as soon as
+  /// nothing uses it. In a forked child it only gives up the child's copies.
   void orphan() noexcept;
 
 protected:
   virtual ~connection() { sys::unmap(std::move(parts_.own), std::move(parts_.peer)); }
-  /// Space was given back, or messages were held back, that the peer has not heard of, maybe while
-  /// nobody waits: publish() before the thread sleeps.
+  /// Called when space was given back, or messages were held back, and the peer does not know of it
+  /// yet. No coroutine need be waiting. The front end has to publish() before its thread sleeps.
   virtual void publish_later() noexcept {}
-  /// Stops all watching; called once, before the control socket is closed.
+  /// Stops all watching. Called once, before the control socket is closed.
   virtual void hang_up() noexcept {}
 
-  /// Whether this is the copy of a child that was forked. The regions, the bells, and what the
-  /// kernel watches for a loop are one with the parent's, who goes on using them.
+  /// Whether this is a forked child's copy. The child shares the regions, the bells and the
+  /// kernel's watches with its parent, which goes on using them.
   bool in_forked_child() noexcept { return own_page().process_id != sys::current_process(); }
 
   ring::control_page& own_page() noexcept {
@@ -136,10 +140,9 @@ protected:
   }
 
   connection_parts parts_;
-  client_slot
-      // given back before the peer hears of the end: it may come again at once, to a listener in
-      // another thread
-      slot_;
+  // Given back before the peer hears of the end, because the peer may connect again at once, to a
+  // listener in another thread.
+  client_slot slot_;
 
 private:
   friend class loan;
@@ -151,7 +154,7 @@ private:
   void returned(loan& item) noexcept {
     (item.older_ ? item.older_->newer_ : oldest_) = item.newer_;
     (item.newer_ ? item.newer_->older_ : newest_) = item.older_;
-    if (orphaned_) return delete_if_unused();  // nobody waits for this space any more
+    if (orphaned_) return delete_if_unused();  // no send waits for this space any more
     give_back();
   }
   void ring_bell(ring::wake_set due) noexcept;

@@ -12,21 +12,20 @@
 
 namespace ringbell::detail {
 
-/// Characters as bytes, to be sent.
+/// Returns the bytes of `text`.
 inline std::span<const std::byte> as_bytes(std::string_view text) noexcept {
   return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-/// What only refers to bytes, and so need not be kept.
+/// True for types that only refer to bytes: an operation need not keep them.
 template <class T>
 inline constexpr bool is_view = std::is_same_v<T, std::string_view>;
 template <class T, std::size_t Extent>
 inline constexpr bool is_view<std::span<T, Extent>> = true;
 
-/// A temporary that has the bytes of a `View`, as a `std::string` has. An operation that is given
-/// one to send keeps it until it is sent: the operation may be awaited only after the end of the
-/// expression in which it was made. (For what is no temporary `T` is a reference, and it is not
-/// kept.)
+/// A temporary that owns the bytes of a `View`, as a `std::string` does. An operation that sends
+/// such a temporary keeps it until it is sent, because the operation may be awaited after the end
+/// of the expression that made it. An lvalue is not kept: `T` is a reference then.
 template <class T, class View>
 concept owner_of =
     std::is_class_v<T> && !is_view<std::remove_const_t<T>> && std::convertible_to<const T&, View>;
@@ -41,7 +40,8 @@ std::span<const std::byte> bytes_of(const Owner& owner) noexcept {
     return owner;
 }
 
-/// The base of an awaiter that comes before what refers to it.
+/// Holds the owner of an awaiter's bytes. It is the awaiter's first base, so it is constructed
+/// before the base that refers to the bytes.
 template <class Owner>
 class keeps {
 protected:

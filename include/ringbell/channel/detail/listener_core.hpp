@@ -23,38 +23,40 @@ namespace ringbell::detail {
 
 class half_open;
 
-/// A client that has passed the handshake. Nothing of it belongs to the listener's loop any more:
-/// move it to another thread, and start it on another loop there (`start_channel`). That loop must
-/// have the listener's back end, since the bell was chosen among those that the listener's loop can
-/// wait on; the loops of a `loop_pool` have the same. Destroyed instead, it hangs up;
-/// `end_connection` ends it in order.
+/// A client that has passed the handshake. It is independent of the listener's loop: it may be
+/// moved to another thread and started on another loop there (`start_channel`). That loop must have
+/// the same back end as the listener's loop, because the bell was chosen among those that the
+/// listener's loop can wait on. The loops of a `loop_pool` all have the same back end.
+///
+/// Lifetime: destruction hangs up; `end_connection` ends the connection in order.
 struct accepted_connection {
   connection_parts parts;
   client_slot slot;
 };
 
-/// Listens under a name and shakes hands with whoever comes, while its loop runs; a front end makes
-/// channels of those who pass.
+/// Listens under a name and does the handshake with each client while the loop runs. A front end
+/// makes channels of the clients that pass.
 ///
-/// Thread-safety: the loop's thread. Lifetime: the loop outlives it. Destruction removes the socket
-/// file, drops unfinished handshakes, and ends the connections that nobody has taken.
+/// Thread-safety: the loop's thread.
+/// Lifetime: the loop must outlive it. Destruction removes the socket file, drops unfinished
+/// handshakes, and ends the connections that were not taken.
 class listener_core final : public event_sink, private timer {
 public:
-  /// Throws as `listener::bind`.
+  /// Errors: throws as `listener::bind` does.
   static std::unique_ptr<listener_core> bind(loop& lp, std::string_view name,
                                              listener_options options);
   ~listener_core();
 
   loop& owner() const noexcept { return loop_; }
   const std::string& path() const noexcept { return socket_.path(); }
-  /// How many clients are alive, those not taken yet included. Each counts until its slot leaves,
-  /// in whichever thread.
+  /// Returns how many clients are connected, including those that were not taken yet. A client
+  /// counts until its slot calls `leave`, in whichever thread that is.
   std::size_t clients() const noexcept { return clients_->load(std::memory_order_relaxed); }
 
-  /// The next client; nothing when none is ready.
+  /// Takes the next client; returns nothing when none is ready.
   std::optional<accepted_connection> take() noexcept;
-  /// `f` is called whenever another client is ready. It may take it; it must not throw, nor destroy
-  /// this object.
+  /// Sets the function that is called whenever another client is ready. It may take the client. It
+  /// must not throw, and it must not destroy this object.
   void on_ready(std::function<void()> f) { on_ready_ = std::move(f); }
 
 private:
@@ -78,16 +80,16 @@ private:
   loop& loop_;
   sys::local_listener socket_;
   listener_options options_;
-  std::size_t places_;  // that connections in their handshake may have
-  sys::descriptor_reserve
-      reserve_;  // for clients that may connect, and to tell others that they may not
+  std::size_t places_;  // for connections in their handshake
+  // Descriptors kept for clients that may connect, and for telling others that they may not.
+  sys::descriptor_reserve reserve_;
   client_count clients_;
   clients_by_user users_;
   list<half_open> handshakes_;
   std::deque<accepted_connection> ready_;
   std::function<void()> on_ready_;
   watch_key key_;
-  bool more_ = true;  // the backlog may hold somebody: not yet found empty since the last event
+  bool more_ = true;  // the backlog was not found empty since the last event
   bool closing_ = false;
   bool accepting_ = false;
 };
