@@ -8,7 +8,7 @@ namespace ringbell::detail {
 using service_frame::initial_window;
 using service_frame::part_cost;
 
-// With the links of the list, the frame's header, and what malloc takes twice.
+// The links of the list, the frame's header, and the overhead of two allocations are included.
 static_assert(sizeof(payload) + 2 * sizeof(void*) + service_frame::max_header_size +
                   std::size_t{2} * 16 <=
               call_core::part_memory);
@@ -150,8 +150,8 @@ std::size_t memory_of(const outgoing& what) { return call_core::memory_of_part(w
 }  // namespace
 
 void write_wait::begin() {
-  // A server's handler keeps what it writes until the client has made room: that is counted, as the
-  // client may never.
+  // The part that a server's handler writes is kept until the client has made room. It is counted,
+  // because the client may never do so.
   const bool at_server = call_->sends_ == service_frame::kind::reply;
   if (at_server && !call_->may_keep(memory_of(*what_))) return decide(errc::refused_bytes);
   call_->writer_ = this;
@@ -159,8 +159,8 @@ void write_wait::begin() {
   if (call_->out_ && may_go()) push();
 }
 
-/// What waits for space counts as under way: the peer may have consumed it before this side sees
-/// that it was sent.
+/// A part that waits for space counts as under way, because the peer may consume it before this
+/// side sees that it was sent.
 void write_wait::push() {
   frame.head.call = call_->id_;
   call_->out_->push(*this);
@@ -182,7 +182,7 @@ void write_wait::sent(errc e, std::exception_ptr thrown) noexcept {
   decide(e);
 }
 
-/// False when it was sent already.
+/// Returns false when the part was sent already.
 bool write_wait::take_back() noexcept {
   if (!linked_frame()) return true;
   if (!call_->out_->withdraw(*this)) return false;

@@ -34,7 +34,7 @@ std::uint32_t client_calls::add(client_call& call) {
   } else {
     if (slots_.size() > slot_mask) throw std::bad_alloc();
     if (free_.capacity() <= slots_.size())
-      free_.reserve(2 * slots_.size() + 8);  // so that remove() need not allocate
+      free_.reserve(2 * slots_.size() + 8);  // so that remove() does not allocate
     slots_.emplace_back();
     index = static_cast<std::uint32_t>(slots_.size() - 1);
   }
@@ -110,7 +110,7 @@ errc client_connection::take(message m) {
     return errc{};
   }
   client_call* const call = calls.find(h.call);
-  if (!call) {  // a late one, for somebody who has gone
+  if (!call) {  // a late reply to a call that was given up
     if (h.kind == service_frame::kind::reply && (h.flags & service_frame::more) == 0)
       calls.answered(h.call);
     return errc{};
@@ -214,7 +214,7 @@ void client_core::submit(client_call& call) noexcept {
 task<void> client_core::receive(client_connection& from) {
   std::error_code why;
   while (!why) {
-    // Those whose replies have come may take them before it becomes too much.
+    // Gives coroutines whose replies have come their turn to take them, before too much is kept.
     if (kept_.used > kept_.most / 2) co_await yield();
     auto m = co_await as_result(from.ch.recv());
     const own_task here(*this);
@@ -223,7 +223,7 @@ task<void> client_core::receive(client_connection& from) {
   }
 }
 
-/// Gives why the connection has ended, if it has.
+/// Returns why the connection has ended, or success.
 std::error_code client_core::take(client_connection& from,
                                   result<std::optional<message>>& m) noexcept {
   if (!m) return m.error();
@@ -238,7 +238,7 @@ std::error_code client_core::take(client_connection& from,
 
 void client_core::said_goodbye(client_connection& which, errc why) {
   if (current_.get() != &which)
-    return which.fail_all(why);  // its last word: what it has not answered, it has not begun
+    return which.fail_all(why);  // the second goodbye: what was not answered was not begun
   leaving_.push_back(nullptr);
   why_ = why;
   not_before_ = {};

@@ -14,7 +14,8 @@ namespace {
 
 using clock = loop::clock;
 
-// What the server's side cuts such a text to; of another server it may be any.
+// The server's side cuts the text of an error to this length. Another implementation may send any
+// length.
 constexpr std::size_t longest_text = 4096;
 
 std::error_code code_of(const service_frame::failure& f) noexcept {
@@ -98,7 +99,8 @@ void client_call::begin(client_connection& on) {
 
 void client_call::sent(errc e, std::exception_ptr thrown) noexcept {
   thrown_ = std::move(thrown);
-  // The server takes no more: what it has sent before tells why, and then all calls end with that.
+  // The server receives no more. What it has sent before tells why, and then all calls end with
+  // that reason.
   if (e == errc::peer_closed) return;
   if (e != errc{}) return fail(e);
   at_server_ = true;
@@ -112,7 +114,7 @@ void client_call::finish_request() noexcept {
 
 bool client_call::reply_arrived(payload p, const service_frame::header& h) {
   if (linked_frame()) {
-    if (out()->withdraw(*this)) return false;  // a reply to what was not sent
+    if (out()->withdraw(*this)) return false;  // a reply to a request that was not sent
     sent(errc{}, nullptr);
   }
   if (h.flags & service_frame::more) {
@@ -158,8 +160,8 @@ bool client_call::keep_reply(std::size_t bytes) noexcept {
   return true;
 }
 
-/// More than this client keeps, with what others have not taken yet: this call fails, and the
-/// connection goes on.
+/// Fails the call, because more has come than this client may keep together with what was not taken
+/// yet. The connection goes on.
 bool client_call::too_much() {
   if (answered_) return fail(errc::refused_bytes), true;
   leave(errc::refused_bytes);
@@ -184,7 +186,7 @@ errc client_call::join(const payload& p) {
   return errc{};
 }
 
-/// What the error's own message cannot know.
+/// Returns what the message of the error itself does not say.
 std::string client_call::advice() const {
   if (!core_) return {};
   if (error_ == errc::bad_peer)
@@ -221,7 +223,7 @@ void client_call::leave(errc why) noexcept {
   close(why);
   if (linked_frame()) {
     if (!out())
-      pending_frame::unlink();  // it waits for a connection
+      pending_frame::unlink();  // the call waits for a connection
     else
       at_server_ = !out()->withdraw(*this);
   }
@@ -234,7 +236,7 @@ void client_call::leave(errc why) noexcept {
   forget();
 }
 
-/// Takes its number back: whatever still comes for it is dropped.
+/// Gives the call's number back. Whatever still comes for it is dropped.
 void client_call::forget() noexcept {
   over_ = true;
   close_sending();

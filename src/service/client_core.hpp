@@ -17,18 +17,19 @@
 
 namespace ringbell::detail {
 
-/// The calls of a connection by their number: a slot, and how often it was used. The server ends
-/// each call that has reached it by one reply; until that has come the number is not used again,
-/// even if nobody waits any more, so that a late reply is not taken for that of another call.
+/// The calls of a connection by their number. A number consists of a slot and of how often the slot
+/// was used. The server ends each call that has reached it with one reply. Until that has come, the
+/// number is not used again, even if nothing waits for the reply any more, so a late reply is not
+/// taken for that of another call.
 class client_calls {
 public:
   std::uint32_t add(client_call& call);
   void remove(std::uint32_t number) noexcept;
-  /// The same, but the number stays in use until `answered`.
+  /// Removes a call that the server has not ended: the number stays in use until `answered`.
   void abandon(std::uint32_t number) noexcept;
-  /// The server has ended a call that nobody waits for.
+  /// The server has ended an abandoned call.
   void answered(std::uint32_t number) noexcept;
-  /// Null when there is none (any more).
+  /// Returns null when there is no such call (any more).
   client_call* find(std::uint32_t number) const noexcept;
   std::size_t size() const noexcept { return size_; }
   template <class F>
@@ -57,9 +58,9 @@ public:
   client_connection(client_core& of, channel through);
 
   void begin(client_call& call);
-  /// `owed`: the server has still to end it.
+  /// Removes a call. `owed` says that the server has still to end it.
   void forget(client_call& call, bool owed) noexcept;
-  /// Takes a frame. Anything but `errc{}` ends the connection.
+  /// Handles a message. Any result but `errc{}` ends the connection.
   errc take(message m);
   void fail_all(std::error_code why) noexcept;
   /// The server has said goodbye: closes once the last call has ended.
@@ -74,8 +75,9 @@ private:
   bool leaving_ = false;
 };
 
-/// The connection behind all copies of a `client`, and what becomes of it. Deleted with the last
-/// reference; when an observer drops that within a task of the core's own, on the loop's next turn.
+/// What all copies of a `client` share: the connection, and what to do when it has ended. It is
+/// deleted with the last reference. When an observer drops that within one of the core's own tasks,
+/// it is deleted on the loop's next turn.
 ///
 ///   state        a call                                     goes on to
 ///   connected    is sent                                    lost, when the connection ends or the server says goodbye
@@ -83,8 +85,8 @@ private:
 ///   lost         fails with why_, or begins to connect      connecting (reconnect_policy::with_backoff, after the pause)
 ///   closed       fails with errc::closed
 ///
-/// After a goodbye the old connection goes on until its last call has ended, while calls that come
-/// later are for the next one.
+/// After a goodbye the old connection goes on until its last call has ended. Later calls use the
+/// next connection.
 class client_core final : private resident {
 public:
   client_core(loop& lp, std::string name, const client_options& options);
@@ -92,7 +94,8 @@ public:
   client_core& operator=(const client_core&) = delete;
   ~client_core();
 
-  /// The first time: throws what `connect` throws.
+  /// Connects, the first time or again.
+  /// Errors: throws what `connect` throws.
   task<void> connect();
   void submit(client_call& call) noexcept;
   /// The server of `which` takes no further calls.
@@ -123,8 +126,8 @@ public:
 
 private:
   void loop_gone() noexcept override;
-  /// While a task of the core's own calls what may call an observer: the core stays, even without a
-  /// reference.
+  /// Exists while one of the core's own tasks calls what may call an observer. The core is not
+  /// deleted meanwhile, even without a reference.
   class own_task {
   public:
     explicit own_task(client_core& core) noexcept : core_(core) { core.in_own_task_ = true; }
@@ -135,8 +138,8 @@ private:
   private:
     client_core& core_;
   };
-  /// What deletes the core on the loop's next turn, or with the loop: made beforehand, since
-  /// dropping a reference cannot fail.
+  /// Deletes the core on the loop's next turn, or with the loop. It is made beforehand, because
+  /// dropping a reference must not fail.
   struct reaper {
     explicit reaper(client_core* core) noexcept : of(core) {}
     reaper(const reaper&) = delete;
@@ -164,15 +167,15 @@ private:
   reaper* reaper_ = nullptr;
   task<void> reaping_;
   std::error_code why_;  // why there is no connection
-  byte_budget kept_;     // for the service, until somebody takes it
+  byte_budget kept_;     // what the service has sent and no coroutine has taken
   bool closed_ = false;
   bool connecting_ = false;
   std::chrono::nanoseconds pause_;
   loop::clock::time_point not_before_{};
   list<pending_frame> waiting_;  // calls that wait for a connection
   std::unique_ptr<client_connection> current_;
-  std::vector<std::unique_ptr<client_connection>>
-      leaving_;  // whose servers have said goodbye, and that still have calls
+  // Connections whose servers have said goodbye, and that still have calls.
+  std::vector<std::unique_ptr<client_connection>> leaving_;
   scope tasks_;
 };
 

@@ -114,7 +114,7 @@ result<frame> decode(std::span<const std::byte> message, bool from_client) noexc
       h.deadline = get<std::uint64_t>(message, 16);
       break;
     case kind::part:
-      if ((h.flags & more) == 0 && rest != 0) return errc::bad_peer;  // the end carries nothing
+      if ((h.flags & more) == 0 && rest != 0) return errc::bad_peer;  // the end carries no bytes
       break;
     case kind::credit: h.credit = get<std::uint64_t>(message, 8); break;
     case kind::goaway: {

@@ -10,8 +10,10 @@
 
 namespace ringbell::detail {
 
-/// Something has changed: the waiting coroutines look again. A hint: a wait also ends after a
-/// while, without one. One thread.
+/// Tells waiting coroutines to look again, because something has changed. It is a hint: a wait also
+/// ends after a while without one.
+///
+/// Thread-safety: one thread.
 class nudge {
 public:
   class awaiter;
@@ -22,8 +24,8 @@ private:
   list<link> waiting_;
 };
 
-/// Waits for a nudge, until a time at the most, or until a stop is requested. Takes no memory:
-/// where its timer finds none, it only gives others their turn.
+/// Waits for a nudge, but not longer than until a time or until a stop is requested. It takes no
+/// memory: when there is none for its timer, it only gives other coroutines their turn.
 class nudge::awaiter final : private wait_node, private nudge::link, private timer {
 public:
   awaiter(nudge& of, time_point until) noexcept : timer(&expired), of_(of), until_(until) {}

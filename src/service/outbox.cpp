@@ -17,7 +17,7 @@ void copy(std::span<std::byte>& to, std::span<const std::byte> from) noexcept {
   to = to.subspan(from.size());
 }
 
-/// Header, metadata and payload, into exactly as much space.
+/// Writes header, metadata and payload. `to` has exactly their size.
 void write_frame(std::span<std::byte> to, const outgoing_frame& f) {
   copy(to, service_frame::encode(f.head).bytes());
   copy(to, as_bytes(f.metadata));
@@ -57,7 +57,7 @@ void outbox::push(pending_frame& p) {
   try {
     p.bytes_ = size_of(p.frame);
   } catch (...) {
-    p.bytes_ = 0;  // its codec throws, and will again when it is to be sent
+    p.bytes_ = 0;  // its codec throws, and will throw again when the frame is to be sent
   }
   bytes_ += p.bytes_;
 }
@@ -74,7 +74,8 @@ bool outbox::withdraw(pending_frame& p) noexcept {
   take_out(p);
   if (current_ != &p) return true;
   current_ = nullptr;
-  // Its last fragment may have gone while flush() was not looking; a record, flush() writes itself.
+  // A message in fragments may have been sent completely before flush() has run again. A record is
+  // written by flush() itself.
   const bool sent = in_fragments_ && sender_.core() && sender_.core()->has_sent();
   stop_->request_stop();
   return !sent;
@@ -85,14 +86,15 @@ void outbox::send_small(const service_frame::header& h) noexcept {
     const errc e = small_.empty() ? try_send({h, {}, nullptr}) : errc::would_block;
     if (e != errc::would_block) return;  // a peer that has gone need not be told
     start();
-    // One for each call at the most, so that a peer that sends and does not read takes no memory.
+    // At most one credit frame for each call waits, so a peer that sends and does not read takes no
+    // memory.
     if (h.kind == service_frame::kind::credit)
       for (service_frame::header& waiting : small_)
         if (waiting.kind == h.kind && waiting.call == h.call)
           return void(waiting.credit += h.credit);
     small_.push_back(h);
   } catch (const std::bad_alloc&) {
-    // The peer misses a word that it relies on: better that it misses the connection.
+    // The peer would wait for this frame. It is better that it sees the connection end.
     sender_.close();
   }
 }
@@ -124,8 +126,8 @@ task<void> outbox::flush() {
     task<errc> sending = send_all();
     e = co_await std::move(sending);
   } catch (const std::bad_alloc&) {
-    // What waits can go no further, and its order is not for breaking: better no connection than a
-    // silent one.
+    // The frames that wait cannot be sent, and their order must not change. It is better to close
+    // the connection than to leave it silent.
     current_ = nullptr;
     e = errc::closed;
     sender_.close();
@@ -135,7 +137,7 @@ task<void> outbox::flush() {
   if (on_drained) on_drained();
 }
 
-/// Sends until nothing waits. Gives the error that ends the connection.
+/// Sends until no frame waits. Returns the error that ends the connection.
 task<errc> outbox::send_all() {
   errc e{};
   while (closed_ == errc{} && e == errc{} && (!small_.empty() || !queue_.empty())) {
@@ -158,8 +160,8 @@ task<errc> outbox::send_all() {
   co_return e;
 }
 
-/// Sends the frame `p`, unless it is withdrawn meanwhile. Gives the error that ends the connection,
-/// not the frame's own.
+/// Sends the frame `p`, unless it is withdrawn meanwhile. Returns the error that ends the
+/// connection, not the frame's own error.
 task<errc> outbox::flush_one(pending_frame& p) {
   errc e{};
   std::exception_ptr thrown;
@@ -188,7 +190,7 @@ task<errc> outbox::flush_one(pending_frame& p) {
       e = errc::handler_failed;
     }
   } else {
-    // Too long for one record: it goes in fragments, from memory.
+    // It is too long for one record, so it is sent from memory in fragments.
     const service_frame::encoded_header head = service_frame::encode(p.frame.head);
     std::vector<std::byte> encoded;
     std::span<const std::byte> body;

@@ -30,8 +30,8 @@ service_frame::failure numbered(std::error_code code) noexcept {
   f.domain = code_domain::service;
   f.code = service_frame::number_of(errc::handler_failed);
   if (detail::same_category(code.category(), category())) {
-    // Others of ringbell's codes tell of the handler's own channels, and would be taken for the
-    // client's.
+    // The other codes of ringbell are about the handler's own channels. The client would take them
+    // for errors of its own connection.
     if (const std::int32_t number = service_frame::number_of(static_cast<errc>(code.value())))
       f.code = number;
   } else if (code && (code.category() == std::generic_category() ||

@@ -23,16 +23,16 @@ namespace {
 
 constexpr std::size_t rows_per_part = 64;
 
-// How often the end of a server looks whether its pool has been stopped, and so will not do what it
-// was asked to, and whether what lack of memory kept it from asking can be asked now.
+// While a server ends, it looks this often whether its pool has been stopped, because a stopped
+// pool does nothing that it was asked to do. It then also repeats what failed for lack of memory.
 constexpr std::chrono::milliseconds look_again_after{20};
 
-// What a stop waits for beyond its grace: handlers have 100 ms for their last words. A handler that
-// has not ended by then keeps a pool's thread to itself.
+// How much longer than its grace a stop waits. Handlers have 100 ms to end after the grace; one
+// that has not ended by then is blocking a thread of the pool.
 constexpr std::chrono::milliseconds after_the_grace{200};
 
-/// Wakes a coroutine on its loop, from any thread; where there is no memory for that it finds out
-/// by itself.
+/// Wakes a coroutine on its loop, from any thread. If there is no memory for that, the coroutine
+/// notices the change by itself when it looks again.
 template <class T>
 void tell(loop& where, const std::shared_ptr<T>& waiting) noexcept {
   try {
@@ -40,16 +40,17 @@ void tell(loop& where, const std::shared_ptr<T>& waiting) noexcept {
   } catch (const std::bad_alloc&) {}
 }
 
-/// The statistics of several shards, for a coroutine on one loop.
+/// Collects the statistics of several shards for a coroutine on one loop.
 struct gathering {
   explicit gathering(std::size_t shards) noexcept : left(shards) {}
-  nudge changed;  // the coroutine's thread only
+  nudge changed;  // used by the coroutine's thread only
   std::mutex mutex;
   std::vector<client_statistics> all;
   std::atomic<bool> failed{false};
-  std::atomic<std::size_t> left;  // release and acquire: a thread that sees none left sees all
+  // Release and acquire: a thread that reads 0 sees all that was added.
+  std::atomic<std::size_t> left;
 
-  /// From the thread of the shard.
+  /// Called on the thread of the shard.
   static void add(const std::shared_ptr<gathering>& to, loop& back, server_shard& from,
                   const server_session* asking) noexcept {
     try {
@@ -63,7 +64,8 @@ struct gathering {
   }
 };
 
-/// A client that has begun to send a message makes its server keep room for all of it.
+/// Limits the longest message to what may be kept for a client, because the server keeps memory for
+/// a whole message once a client has begun to send it.
 server_options sound(server_options o) noexcept {
   constexpr std::size_t least = service_frame::max_header_size + service_frame::max_metadata;
   o.listening.max_message =
@@ -71,7 +73,7 @@ server_options sound(server_options o) noexcept {
   return o;
 }
 
-/// The methods that every server has: its statistics, for its own user and root.
+/// Handles the methods that every server has: its statistics, for its own user and root.
 task<reply> answer_own(server_core& core, request r) {
   if (r.method() != service_frame::method_statistics) throw std::system_error(errc::no_such_method);
   if (!sys::is_current_user(r.peer().user) && !sys::is_superuser(r.peer().user))
@@ -133,7 +135,8 @@ void server_core::spread() noexcept {
   }
 }
 
-/// Static: the server may be gone before it ends, as when one of its handlers awaits it.
+/// Static, because the server may be gone before the stop ends, as when one of its handlers awaits
+/// it.
 task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit grace) {
   const coroutine_context context = co_await current_context();
   if (!ending || !ending->core) co_return true;
@@ -159,7 +162,7 @@ task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit g
   co_return ending->over() && !ending->forced.load(std::memory_order_relaxed);
 }
 
-/// False when memory was lacking, and it has to be asked again.
+/// Returns false when memory was lacking; the caller then has to ask again.
 bool server_core::ask_to_stop(loop::clock::time_point until) noexcept {
   try {
     if (pool_)
@@ -182,8 +185,8 @@ void server_core::shard_ended(bool forced) noexcept {
     ending_->changed.give();
 }
 
-/// On the thread of each, soon; where it is this one, at once: a server without a pool may be gone
-/// when a posted function runs.
+/// Calls `f` for each shard on the thread of its loop, soon. Without a pool that is this thread,
+/// and `f` is called at once, because the server may be gone when a posted function runs.
 template <class F>
 void server_core::on_each_shard(const F& f) {
   if (!pool_) return f(*shards_.front());
@@ -204,26 +207,27 @@ task<std::vector<client_statistics>> server_core::statistics(const server_sessio
   co_return std::move(gathered->all);
 }
 
-/// Each on the thread that runs its loop: nobody else may touch what is there. In two rounds: until
-/// the handlers have gone, on all loops, they may ask any of the shards for its statistics; what
-/// they posted has run when the second is over.
+/// Drops each shard on the thread that runs its loop, because no other thread may touch it. That
+/// takes two rounds. Until all handlers on all loops have gone, which the first round achieves,
+/// they may ask any shard for its statistics. What they posted has run when the second round is
+/// over.
 void server_core::drop_shards() noexcept {
   if (pool_) drop_each_shard();
   if (pool_) drop_each_shard();
-  // What was posted to a pool that has been stopped may never run. Once the threads have ended, all
-  // of it is ours.
+  // Functions that were posted to a stopped pool may never run. Once its threads have ended, this
+  // thread may touch all shards.
   if (pool_stopped()) pool_->join();
   shards_.clear();
 }
 
-/// Drops each on its thread, and waits for that, at the most until the pool is stopped. Where
-/// memory is lacking it tries again.
+/// Drops each shard on its thread, and waits for that, but not longer than until the pool is
+/// stopped. Tries again when memory is lacking.
 void server_core::drop_each_shard() noexcept {
   {
     const std::lock_guard lock(ending_->mutex);
     ending_->not_dropped = shards_.size();
   }
-  // Two pointers: what is posted takes no memory of its own.
+  // It captures one pointer, so the posted function has two and needs no allocation of its own.
   const auto drop = [this](server_shard& shard) {
     const std::shared_ptr<server_ending> told = ending_;
     shard.drop();

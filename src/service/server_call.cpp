@@ -50,10 +50,12 @@ task<void> server_call::run(server_call& call, const request_handler& handler) {
     failed = std::current_exception();
   }
   if (!r) r.emplace(reply::failure(std::exchange(failed, nullptr)));
-  // The deadline is the client's own, which may not have noticed it yet: it did not ask for an end.
+  // The deadline has passed, and the handler answered that it was cancelled. The client may not
+  // have noticed its deadline yet, and has not cancelled: it is told that the call timed out.
   if (call.cancelled_ == errc::timed_out && r->failed() && r->code() == errc::cancelled)
     r.emplace(reply::failure(errc::timed_out, ""));
-  // Nobody listens, but the client waits for the end of the call before it uses the number again.
+  // The client does not use the reply, but it waits for the end of the call before it uses the
+  // number again.
   if (call.cancelled_ != errc{} && call.cancelled_ != errc::timed_out)
     r.emplace(reply::failure(call.cancelled_, ""));
   task<void> answering = call.answer(std::move(*r));
@@ -71,7 +73,7 @@ outgoing_frame server_call::frame_of(const reply& r) const {
   return f;
 }
 
-/// A reply that waits to be sent is kept for the client.
+/// Counts a reply in what is kept for the client while the reply waits to be sent.
 class server_call::keeping {
 public:
   keeping(server_call& call, std::size_t bytes) noexcept : call_(call), bytes_(bytes) {
@@ -86,7 +88,7 @@ private:
   std::size_t bytes_;
 };
 
-/// Sends the reply, or the error that it cannot be sent.
+/// Sends the reply, or the error for a reply that cannot be sent.
 task<void> server_call::answer(reply r) {
   bool short_error = false;
   for (int attempt = 0; attempt < 3; ++attempt) {
@@ -110,7 +112,7 @@ task<void> server_call::answer(reply r) {
     }
     if (e == errc{} && !thrown) break;
     if (e == errc::peer_closed || e == errc::closed || e == errc::bad_peer) break;
-    // It is too long, its codec threw, or too much waits for the client: the client is to know.
+    // The reply is too long, its codec threw, or too much waits for the client: tell the client.
     short_error = !thrown;
     if (thrown)
       r = reply::failure(std::exchange(thrown, nullptr));
@@ -146,7 +148,7 @@ void server_call::ended(task_promise<void>& frame) noexcept {
   server_session* const session = std::exchange(session_, nullptr);
   lose_outbox();
   if (cancelled_ != errc{}) error_ = cancelled_;
-  if (error) error_ = errc::handler_failed;  // not even the error could be sent, for lack of memory
+  if (error) error_ = errc::handler_failed;  // for lack of memory not even an error could be sent
   if (session) {
     if (error) session->close();  // the client would wait for ever
     tell_observer(*session);
@@ -189,7 +191,7 @@ request::request(detail::server_call& call) noexcept : call_(&call) { call.hold(
 request::~request() {
   if (call_) call_->let_go();
 }
-// One that was moved from has nothing to say.
+// A request that was moved from returns defaults.
 std::uint32_t request::method() const noexcept { return call_ ? call_->method() : 0; }
 const payload& request::content() const noexcept {
   static const payload none;

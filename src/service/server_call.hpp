@@ -18,21 +18,24 @@ namespace ringbell::detail {
 
 class server_session;
 
-/// A request under way: its bytes, its handler's coroutine, and the reply. The session has it until
-/// the handler has ended and the reply is sent; the handler's `request` may keep it for longer.
+/// A request under way: its bytes, the coroutine of its handler, and the reply. The session holds
+/// it until the handler has ended and the reply was sent; the handler's `request` may hold it for
+/// longer.
 ///
-/// The handler's frame is owned here: destroyed when it has ended, or where it waits when the
-/// session goes first.
+/// This object owns the frame of the handler. It destroys the frame when the handler has ended, or
+/// where the handler waits when the session goes first.
 class server_call final : public call_core, private task_owner, private timer {
 public:
   server_call(server_session& of, payload content, const service_frame::header& h,
               std::optional<timer::time_point> deadline) noexcept;
 
-  /// Runs the handler up to where it first waits; it may have ended then, and this object be gone.
+  /// Runs the handler until it first waits. The handler may have ended by then, and this object may
+  /// be gone.
   void start(const request_handler& handler, bool own_method);
-  /// Nobody waits for the reply: the handler is asked to stop, and what it says is not sent.
+  /// The client does not wait for the reply any more: asks the handler to stop. What the handler
+  /// answers is not sent, unless `why` is `errc::timed_out`.
   void cancel(errc why) noexcept;
-  /// The session goes: destroys what runs.
+  /// The session goes: destroys the handler if it still runs.
   void drop() noexcept;
   using call_core::count_in;
   using call_core::count_no_more;
@@ -44,7 +47,7 @@ public:
   std::optional<timer::time_point> deadline() const noexcept { return deadline_; }
   bool stop_requested() const noexcept { return stop_.stop_requested(); }
   const sys::peer_identity& peer() const noexcept { return peer_; }
-  /// Null once it has gone.
+  /// Null once the session has gone.
   const server_session* session() const noexcept { return session_; }
 
   void hold() noexcept { ++references_; }
@@ -66,7 +69,7 @@ private:
 
   server_session* session_;
   sys::peer_identity peer_;
-  unsigned references_ = 1;  // the session's
+  unsigned references_ = 1;  // one is the session's
   std::uint32_t method_;
   payload content_;
   std::optional<timer::time_point> deadline_;
@@ -79,8 +82,8 @@ private:
   std::error_code error_;
 };
 
-/// Sends a frame, whatever the stop token says: a reply is owed also by a handler that was asked to
-/// stop.
+/// Sends a frame. It ignores the stop token, because a handler that was asked to stop still owes a
+/// reply.
 class send_frame_awaiter final : public ready_node, public pending_frame {
 public:
   send_frame_awaiter(outbox& through, const outgoing_frame& f) noexcept : out_(&through) {
@@ -99,7 +102,8 @@ public:
     home_ = coroutine_context_of(h).scheduler;
     out_->push(*this);
   }
-  /// `errc{}` or why it could not be sent. Throws what the payload threw.
+  /// Returns `errc{}`, or why the frame could not be sent.
+  /// Errors: throws what the payload threw.
   errc await_resume() {
     if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
     return outcome_;

@@ -18,24 +18,25 @@
 
 namespace ringbell::detail {
 
-/// How far the stop of a server has come. Its shards tell, from their threads; the coroutine that
-/// awaits it looks. Outlives the server where one of these does.
+/// The progress of a server's stop. The shards report it from their threads, and the coroutine that
+/// awaits the stop reads it. It outlives the server if one of these does.
 struct server_ending {
   explicit server_ending(server_core* of) noexcept : core(of) {}
-  server_core* core;  // null when the server is gone; its loop's thread only, as is the nudge
+  // Null when the server is gone. Only the thread of the server's loop uses it and `changed`.
+  server_core* core;
   nudge changed;
   std::atomic<std::size_t> shards_left{0};
-  std::atomic<bool> forced{false};  // not all ended by themselves
-  // For drop_each_shard(): a thread of a pool that has dropped the last may still be in here when
-  // the server is gone.
+  std::atomic<bool> forced{false};  // some sessions did not end by themselves
+  // For drop_each_shard(). A thread of the pool that has dropped the last shard may still be using
+  // these when the server is gone.
   std::mutex mutex;
   std::condition_variable dropped;
   std::size_t not_dropped = 0;
-  // acquire and release: a thread that sees that none is left sees whether one was forced.
+  // Acquire and release: a thread that reads 0 also sees whether one was forced.
   bool over() const noexcept { return shards_left.load(std::memory_order_acquire) == 0; }
 };
 
-/// A server: its listener, and the shards on the loops that its connections are spread over.
+/// A server: its listener, and the shards on the loops over which its connections are distributed.
 class server_core final : private resident {
 public:
   server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler handler,
@@ -46,24 +47,24 @@ public:
 
   static task<bool> stop(std::shared_ptr<server_ending> ending, time_limit grace);
   const std::shared_ptr<server_ending>& ending() const noexcept { return ending_; }
-  /// The clients of a shard have gone, after a stop; on its thread.
+  /// The clients of a shard have gone after a stop. Called on the shard's thread.
   void shard_ended(bool forced) noexcept;
-  /// The loop of a shard is going, and with it the pool if there is one: ends all of it, for good.
+  /// The loop of a shard is going, and with it the pool if there is one. Ends the server for good.
   void loops_gone() noexcept {
     pool_ = nullptr;
     end();
   }
-  /// Of all clients, on whatever loop they are; the row of `asking` says so.
+  /// Returns the statistics of all clients on all loops. The row of `asking` is marked.
   task<std::vector<client_statistics>> statistics(const server_session* asking);
 
   const std::string& path() const noexcept { return path_; }
-  /// Sessions on all loops.
+  /// The number of sessions on all loops.
   std::size_t clients() const noexcept { return clients_.load(std::memory_order_relaxed); }
-  // relaxed: it is a number only.
+  // relaxed: it is only a count.
   void client_came() noexcept { clients_.fetch_add(1, std::memory_order_relaxed); }
   void client_left() noexcept { clients_.fetch_sub(1, std::memory_order_relaxed); }
 
-  const server_options options;  // with no longer messages than may be kept
+  const server_options options;  // messages are limited to what may be kept
   const request_handler handler;
   const request_handler own_methods;
 

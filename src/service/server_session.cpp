@@ -14,14 +14,14 @@ namespace ringbell::detail {
 
 namespace {
 
-// After so many frames in a row it is the turn of the other clients: some microseconds, so that one
-// who floods delays nobody for longer.
+// After this many frames in a row the other clients have their turn. That takes some microseconds,
+// so a client that floods the server delays no other client for longer.
 constexpr unsigned frames_per_turn = 16;
 
 constexpr std::size_t first_buckets = 8;
 
-// A request under way beside its bytes: this library's objects and coroutine frames (some 1.5 KiB),
-// and a short reply.
+// What a request under way takes beside its bytes: this library's objects and coroutine frames
+// (some 1.5 KiB), and a short reply.
 constexpr std::size_t call_memory = 2048;
 
 std::string text_of(errc refused, const server_options& options) {
@@ -91,7 +91,7 @@ server_session::~server_session() {
     calls_.remove(*call);
     call->drop();
   }
-  // Made to end: by its server's end, or the end of the grace that a stop gives.
+  // The session is made to end, by the end of its server or of the grace that a stop gives.
   if (shard_.observer() && connected_)
     shard_.observer()->disconnected(peer_, leaving_ != errc{} ? leaving_ : errc::closed);
   shard_.session_ended(*this);
@@ -111,7 +111,7 @@ task<void> server_session::run() {
   if (shard_.observer()) shard_.observer()->disconnected(peer_, why);
 }
 
-/// Gives why the connection ended; success when the client closed it in order.
+/// Returns why the connection ended; success when the client closed it in order.
 task<std::error_code> server_session::take_all() {
   for (unsigned taken = 1;; ++taken) {
     auto m = co_await as_result(ch_.recv());
@@ -128,7 +128,7 @@ task<std::error_code> server_session::take_all() {
       task<void> refusing = send_refusal(*refusal_);
       co_await std::move(refusing);
     }
-    // Bytes that the client does not read: it waits for itself.
+    // The client does not read what is sent to it, so nothing more is taken from it.
     if (out_.bytes() > most_to_send())
       (void)co_await as_result(out_.room_for(most_to_send()).wait());
     if (taken % frames_per_turn == 0) co_await yield();
@@ -143,11 +143,11 @@ errc server_session::take(message m) {
   payload p(std::move(content), *decoded);
   server_call* const call = calls_.find(h.call);
   if (h.kind == service_frame::kind::request) return call ? errc::bad_peer : begin(std::move(p), h);
-  if (!call) return errc{};  // of a call that was answered, or refused, meanwhile
+  if (!call) return errc{};  // the call was answered or refused meanwhile
   bool sound = true;
   switch (h.kind) {
     case service_frame::kind::part:
-      if (call->closed() != errc{}) break;  // nobody will read it
+      if (call->closed() != errc{}) break;  // no handler will read it
       if ((h.flags & service_frame::more) && call->receiving_parts() &&
           !call->has_room(call_core::memory_of_part(p.size())))
         call->cancel(errc::refused_bytes);
@@ -183,8 +183,8 @@ std::size_t server_session::memory_of(const payload& content,
   return call_memory + content.size() + content.metadata().size() + rows;
 }
 
-/// What may wait to be sent while requests are taken. A quarter, so that the reply to one more has
-/// room unless it is very long.
+/// How many bytes may wait to be sent while requests are taken. It is a quarter, so that the reply
+/// to one more request has room unless it is very long.
 std::size_t server_session::most_to_send() const noexcept { return kept_.most / 4; }
 
 reply server_session::too_many_bytes() const {
@@ -211,7 +211,7 @@ errc server_session::begin(payload content, const service_frame::header& h) {
     calls_.add(*call);
     call->start(shard_.handler(), h.method >= service_frame::reserved_methods);
   } catch (...) {
-    // No memory, before the handler has begun.
+    // Memory is lacking, and the handler has not begun.
     calls_.remove(*call);
     call->drop();
     throw;
@@ -219,7 +219,8 @@ errc server_session::begin(payload content, const service_frame::header& h) {
   return errc{};
 }
 
-/// Who does not read his replies gets no further request taken, so that refusals take no memory.
+/// Sends a refusal. The caller waits for it, so a client that does not read its replies gets no
+/// further request taken, and refusals take no memory.
 task<void> server_session::send_refusal(refusal what) {
   refusal_.reset();
   const reply r = reply::failure(what.why, text_of(what.why, shard_.options()));
@@ -249,8 +250,8 @@ void server_session::leave(errc why) noexcept {
 
 void server_session::close_when_done() noexcept {
   if (leaving_ == errc{} || gone_ || calls_.size() != 0 || out_.waiting()) return;
-  // The last word: what the client has sent since was not looked at, and so may be sent to somebody
-  // else.
+  // The second goodbye tells the client that what it has sent since the first was not looked at, so
+  // it may send that to another server.
   if (!std::exchange(last_word_, true)) send_goaway();
   if (!out_.waiting()) ch_.close();
 }

@@ -18,15 +18,16 @@ namespace ringbell::detail {
 
 class server_shard;
 
-/// The requests of a client by their number. Intrusive; takes no memory before the first.
+/// The requests of a client by their number. It is an intrusive hash table, and takes no memory
+/// before the first request.
 class server_calls {
 public:
   server_call* find(std::uint32_t number) const noexcept;
-  /// Throws `std::bad_alloc`.
+  /// Errors: throws `std::bad_alloc`.
   void add(server_call& call);
   void remove(server_call& call) noexcept;
   std::size_t size() const noexcept { return size_; }
-  /// One of them; null when there is none.
+  /// Returns any one of them; null when there is none.
   server_call* any() const noexcept;
   template <class F>
   void for_each(F f) const {
@@ -46,29 +47,30 @@ private:
   std::size_t size_ = 0;
 };
 
-/// One client's connection.
+/// The connection of one client.
 class server_session final : public list_node<server_session> {
 public:
   server_session(server_shard& of, channel ch);
   ~server_session();
 
-  /// Takes requests until the connection ends, and waits until their handlers have.
+  /// Takes requests until the connection ends, then waits until their handlers have ended.
   task<void> run();
-  /// Says goodbye, and takes no further request; closes once those under way have ended.
+  /// Says goodbye and takes no further request. Closes once those under way have ended.
   void leave(errc why) noexcept;
   bool leaving() const noexcept { return leaving_ != errc{}; }
   /// Asks the handlers to stop.
   void cancel_all(errc why) noexcept;
   /// Whether no request is under way.
   bool idle() const noexcept { return calls_.size() == 0; }
-  /// Closes, whatever the client has yet to read.
+  /// Closes, even if the client has not read everything.
   void close() noexcept { ch_.close(); }
-  std::uint64_t active_in = 0;  // the shard's look in which a request began or ended last
+  // The number of the shard's look (see drop_idle) during which a request began or ended last.
+  std::uint64_t active_in = 0;
 
   outbox& out() noexcept { return out_; }
   server_shard& shard() noexcept { return shard_; }
   const sys::peer_identity& peer() const noexcept { return peer_; }
-  /// What a client hears whose call would take more memory than is kept for it.
+  /// Returns the error for a call that would take more memory than is kept for the client.
   reply too_many_bytes() const;
   void call_ended(server_call& call, bool failed) noexcept;
   client_statistics statistics() noexcept;
@@ -93,15 +95,15 @@ private:
   sys::peer_identity peer_;
   outbox out_;
   server_calls calls_;
-  byte_budget kept_;  // for this client
+  byte_budget kept_;  // what is kept for this client
   std::uint64_t requests_ = 0;
   std::uint64_t failed_ = 0;
   std::uint64_t refused_ = 0;
   errc leaving_{};
-  bool last_word_ = false;
-  bool connected_ = false;  // as far as observers know
+  bool last_word_ = false;  // the second goodbye was sent; see close_when_done
+  bool connected_ = false;  // observers were told of the connection, and not of its end
   bool gone_ = false;
-  gate done_;                       // gone, and the last handler has ended
+  gate done_;                       // opens when the connection and the last handler have ended
   std::optional<refusal> refusal_;  // to be sent before anything else is taken
   timer::time_point since_;
 };

@@ -13,18 +13,19 @@ namespace ringbell::detail {
 
 namespace {
 
-// An idle client is noticed at the fourth look after the one that it was active before.
+// An idle client is dropped at the first look that comes more than this many looks after the one
+// during which it was last active.
 constexpr std::uint64_t looks_per_idle_timeout = 4;
 
-// What handlers have to end when they were asked to, before they are destroyed.
+// How long handlers have to end after they were asked to stop, before they are destroyed.
 constexpr std::chrono::milliseconds last_moment{100};
 
 }  // namespace
 
 server_shard::server_shard(loop& lp, server_core& core)
     : timer(&look), loop_(lp), core_(core), stop_timer_(*this), tasks_(std::in_place, lp) {
-  tasks_->on_error(
-      [](const std::exception_ptr&) {});  // out of memory: that client's connection has ended
+  // Out of memory: the connection of that client has ended.
+  tasks_->on_error([](const std::exception_ptr&) {});
   loop_access::add_resident(lp, *this);
 }
 
@@ -40,7 +41,7 @@ void server_shard::accept(accepted_connection client) noexcept {
   try {
     if (!stop_timer_.pending())
       loop_access::add_timer(loop_, stop_timer_, loop::clock::time_point::max());
-    // An error is this client's bad luck (no memory, no more watches): it sees a hang-up.
+    // An error concerns this client only (no memory, no more watches): it sees a hang-up.
     auto started = start_channel(loop_, std::move(client.parts), std::move(client.slot));
     if (!started) return;
     auto session = std::make_unique<server_session>(*this, std::move(*started));
@@ -70,21 +71,21 @@ void server_shard::look_later() noexcept {
   try {
     loop_access::add_timer(loop_, *this, from_now(limit / looks_per_idle_timeout));
   } catch (const std::bad_alloc&) {
-    // The next client that comes makes it look again.
+    // The next client that connects makes it look again.
   }
 }
 
 void server_shard::drop_idle() noexcept {
   ++look_number_;
-  // No more are looked at than are due: with ten thousand clients, all of them would be
-  // milliseconds.
+  // Only sessions that are due are looked at: with ten thousand clients, looking at all of them
+  // would take milliseconds.
   while (!sessions_.empty() &&
          sessions_.front().active_in + looks_per_idle_timeout < look_number_) {
     server_session& s = sessions_.front();
     move_to_end(s);
     if (!s.idle()) continue;
     if (s.leaving())
-      s.close();  // it does not read what it was told
+      s.close();  // the client has not read the goodbye
     else
       s.leave(errc::dropped_idle);
   }
@@ -111,7 +112,7 @@ void server_shard::begin_stop(loop::clock::time_point until) noexcept {
   set_stop_timer(until);
 }
 
-/// First the handlers are asked to stop; those that are there a moment later are destroyed.
+/// Asks the handlers to stop. When it is called again a moment later, destroys those still there.
 void server_shard::grace_is_over() noexcept {
   if (!stopping_ || sessions_.empty()) return;
   if (std::exchange(asked_, true)) return drop();
@@ -121,9 +122,8 @@ void server_shard::grace_is_over() noexcept {
 }
 
 void server_shard::set_stop_timer(loop::clock::time_point due) noexcept {
-  loop_access::add_timer(
-      loop_, stop_timer_,
-      due);  // it is pending, or its place in the heap has just been left: no memory is taken
+  // No memory is taken: the timer is pending, or its place in the heap has just become free.
+  loop_access::add_timer(loop_, stop_timer_, due);
 }
 
 void server_shard::ended() noexcept {
@@ -136,7 +136,7 @@ void server_shard::drop() noexcept {
   stopping_ = true;
   forced_ |= !sessions_.empty();
   tasks_.reset();
-  // No timer of its own is left on the loop, which another thread runs.
+  // Another thread runs the loop, so no timer of this shard may be left there.
   loop_access::remove_timer(loop_, stop_timer_);
   loop_access::remove_timer(loop_, *this);
 }

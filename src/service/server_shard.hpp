@@ -19,8 +19,9 @@ namespace ringbell::detail {
 
 class server_core;
 
-/// The part of a server that is on one loop: the sessions of the connections there. All of it on
-/// that loop's thread.
+/// The part of a server that is on one loop: the sessions of the connections there.
+///
+/// Thread-safety: the thread of that loop.
 class server_shard final : private timer, private resident {
 public:
   server_shard(loop& lp, server_core& core);
@@ -29,22 +30,22 @@ public:
   /// Makes a session of a client that has passed the handshake.
   void accept(accepted_connection client) noexcept;
   void session_ended(server_session& session) noexcept;
-  /// A request of its began, or ended.
+  /// A request of `session` began or ended.
   void is_active(server_session& session) noexcept {
     if (session.active_in != look_number_) move_to_end(session);
   }
 
-  /// Says goodbye to all, and makes those go that are still there at `until`; tells the core when
-  /// none is left. Again: the earlier time holds. Takes no memory.
+  /// Says goodbye to all clients, ends the sessions that are still there at `until`, and tells the
+  /// core when none is left. When it is called again, the earlier time holds. Takes no memory.
   void begin_stop(loop::clock::time_point until) noexcept;
-  /// Ends everything where it is.
+  /// Ends all sessions at once, and destroys their handlers where they wait.
   void drop() noexcept;
 
   std::vector<client_statistics> statistics(const server_session* asking);
 
   loop& owner() const noexcept { return loop_; }
   const server_options& options() const noexcept;
-  /// Of the server, on all its loops.
+  /// The number of clients of the server on all its loops.
   std::size_t clients() const noexcept;
   server_observer* observer() const noexcept { return options().observer; }
   const request_handler& handler() const noexcept;
@@ -70,14 +71,14 @@ private:
 
   loop& loop_;
   server_core& core_;
-  list<server_session> sessions_;  // who was active longest ago comes first
+  list<server_session> sessions_;  // sorted: the one that was active longest ago comes first
   std::uint64_t look_number_ = 0;
   bool stopping_ = false;
-  bool told_ = false;    // the core, that no client is left
-  bool asked_ = false;   // the handlers, to stop
-  bool forced_ = false;  // some had to be
+  bool told_ = false;    // the core was told that no client is left
+  bool asked_ = false;   // the handlers were asked to stop
+  bool forced_ = false;  // some sessions did not end by themselves
   loop::clock::time_point stop_at_ = loop::clock::time_point::max();
-  stop_timer stop_timer_;  // pending since the first client came, so that to set it takes no memory
+  stop_timer stop_timer_;  // pending since the first client came, so setting it takes no memory
   std::optional<scope> tasks_;
 };
 

@@ -15,7 +15,7 @@ namespace ringbell {
 namespace detail {
 class reply_awaiter;
 
-/// A call with parts, which lives in memory of its own, and the copy of its request with it.
+/// A call with parts. It lives in memory of its own and keeps a copy of its request.
 class streamed_call final : public client_call {
 public:
   streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request,
@@ -77,21 +77,24 @@ private:
 };
 }  // namespace detail
 
-/// A call with parts in either direction, made by `client::open`: write parts of the request, then
-/// `finish()`; read parts of the reply until there is none, then take the `reply()`. In any order,
-/// also at the same time from two coroutines.
+/// A call with parts in either direction, made by `client::open`. Write parts of the request, then
+/// call `finish()`; read parts of the reply until there are no more, then take the `reply()`. Both
+/// may be done in any order, also at the same time by two coroutines.
 ///
 ///     ringbell::call_stream rows = kv.open(scan, "user/");
 ///     rows.finish();
 ///     while (auto row = co_await rows.read()) use(row->text());
 ///     co_await rows.reply();
 ///
-/// Parts are bounded by credit: who reads slowly stops the writer at the other end, and nothing
-/// else on the connection. Errors: as `client::call`.
-/// Cancellation: a cancelled wait leaves the call going; destroying the stream cancels the call, at
-/// the server as well.
-/// Thread-safety: the loop's thread; one read, one write and one reply at a time (`errc::busy`).
-/// Lifetime: keeps the connection.
+/// Credit bounds the parts: a side that reads slowly stops the writer at the other end, and nothing
+/// else on the connection.
+///
+/// Errors: as `client::call`.
+/// Thread-safety: the loop's thread. One read, one write and one reply may be pending at a time;
+/// another one fails with `errc::busy`.
+/// Cancellation: a stop ends the wait with `errc::cancelled`; the call goes on. Destroying the
+/// stream cancels the call, at the server as well.
+/// Lifetime: a stream keeps the connection alive.
 class call_stream {
 public:
   using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_core*>;
@@ -103,8 +106,10 @@ public:
   call_stream(call_stream&&) noexcept = default;
   call_stream& operator=(call_stream&&) noexcept = default;
 
-  /// Sends a part; waits for credit and space. The bytes must stay until then; those of a temporary
-  /// are kept. `errc::closed` after `finish`, and when the reply has come.
+  /// Sends a part of the request. Waits for credit and space.
+  /// Errors: see the class. `errc::closed` after `finish`, and when the reply has come.
+  /// Lifetime: the bytes must stay valid until the part is sent. The operation keeps a temporary
+  /// that owns its bytes.
   write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
     return write_awaitable<std::span<const std::byte>>(call_.get(), detail::borrowed_bytes(part));
   }
@@ -125,14 +130,16 @@ public:
     using content = detail::owned<std::remove_const_t<T>>;
     return detail::write_awaitable<content>(call_.get(), content(std::forward<T>(temporary)));
   }
-  /// No further parts of the request. Idempotent.
+  /// Ends the parts of the request. Further calls have no effect.
   void finish() noexcept {
     if (call_) call_->finish_request();
   }
 
-  /// The next part of the reply: `std::optional<payload>`, empty when there are no more.
+  /// Waits for the next part of the reply. The result is a `std::optional<payload>`; it is empty
+  /// when there are no more.
   read_awaitable read() noexcept { return read_awaitable(call_.get()); }
-  /// What ends the call: a `payload`, or throws what the service answered. Once.
+  /// Waits for the reply that ends the call. The result is a `payload`; it can be taken once.
+  /// Errors: throws what the service answered, and see the class.
   detail::awaitable<detail::reply_awaiter, detail::streamed_call*> reply() noexcept {
     return detail::awaitable<detail::reply_awaiter, detail::streamed_call*>(call_.get());
   }

@@ -19,38 +19,44 @@
 
 namespace ringbell {
 
-/// A connection to a service (`server`) on which calls are made, as many at the same time as you
-/// like. A handle, cheap to copy: all copies are one connection, which closes when the last of
-/// them, and the last call, is gone.
+/// A connection to a service (`server`) on which calls are made. Any number of calls may be under
+/// way at the same time. A `client` is a handle and cheap to copy: all copies share one connection.
 ///
 ///     ringbell::client kv = co_await ringbell::client::connect(lp, "kv");
 ///     ringbell::payload value = co_await kv.call(get, "colour", 50ms);
 ///
-/// Calls throw `call_error` when the service answered with an error, or refused (see there), and
-/// `std::system_error` otherwise: `errc::peer_closed` when the connection ended meanwhile (whether
-/// the request was carried out nobody knows; it is not repeated), `errc::timed_out`,
-/// `errc::cancelled`, `errc::message_too_large`, `errc::refused_stopping` or `errc::dropped_idle`
-/// when the server has said goodbye and the policy is not to connect again; those of `connect` when
-/// it is.
-///
-/// Cancellation: a stop ends a call at once; the server is told, its handler sees its own stop
-/// token fire, and a reply that still comes is dropped.
-/// Thread-safety: the loop's thread; any number of its coroutines. Lifetime: a client that outlives
-/// its loop is closed. Awaited on another loop than its own a call ends with `errc::wrong_loop`.
+/// Errors: a call throws `call_error` when the service answered with an error or refused the call.
+/// Otherwise it throws `std::system_error`:
+/// `errc::peer_closed` when the connection ended meanwhile; the request may have been carried out
+/// or not, and is not repeated;
+/// `errc::refused_stopping` or `errc::dropped_idle` when the server has said goodbye and the policy
+/// is not to connect again; those of `connect` when it is;
+/// `errc::wrong_loop` when it is awaited on another loop than the client's;
+/// `errc::timed_out`, `errc::cancelled`, `errc::closed`, `errc::message_too_large`.
+/// Thread-safety: the loop's thread; any number of its coroutines.
+/// Cancellation: a stop ends a call at once. The server is told, the stop token of its handler
+/// fires, and a reply that still comes is dropped.
+/// Lifetime: the connection closes when the last copy and the last call are gone. A client that
+/// outlives its loop is closed.
 class client {
 public:
-  /// Not connected; to be assigned to.
+  /// Makes a client that is not connected; assign another one to it.
   client() noexcept = default;
-  /// Connects; tries again while nobody listens, until the timeout in `options.connection`. Throws
-  /// as `ringbell::connect`.
+  /// Connects to the service `name`. While no server listens, tries again until the timeout in
+  /// `options.connection`.
+  /// Errors: throws as `ringbell::connect`.
   static task<client> connect(loop& lp, std::string name, client_options options = {});
   explicit operator bool() const noexcept { return static_cast<bool>(core_); }
 
   template <class T>
   using call_awaitable = detail::call_awaitable<detail::borrowed<T>>;
 
-  /// Calls `method` and waits for the reply: a `payload`. The bytes must stay until then; those of
-  /// a temporary are kept. Parts of a streaming reply are joined.
+  /// Calls `method` and waits for the reply. The result is a `payload`; parts of a streaming reply
+  /// are joined.
+  /// Errors: see the class.
+  /// Cancellation: see the class.
+  /// Lifetime: the bytes must stay valid until the call has ended. The call keeps a temporary that
+  /// owns its bytes.
   call_awaitable<std::span<const std::byte>> call(std::uint32_t method,
                                                   std::span<const std::byte> request = {},
                                                   call_options options = {}) const noexcept {
@@ -67,8 +73,11 @@ public:
     return detail::call_awaitable<content>(core_, method, content(std::forward<Owner>(temporary)),
                                            options);
   }
-  /// The same with a value, which its `codec` writes into the ring. `co_await c.call_with(add,
-  /// pair)`, then `.as<int>()`.
+  /// Calls `method` with a value, which its `codec` writes into the ring. Example:
+  /// `(co_await c.call_with(add, pair)).as<int>()`.
+  /// Errors: as `call`, and what the codec throws.
+  /// Cancellation: see the class.
+  /// Lifetime: the value must stay valid until the call has ended. The call keeps a temporary.
   template <detail::encodable T>
   call_awaitable<T> call_with(std::uint32_t method, const T& request,
                               call_options options = {}) const noexcept {
@@ -81,7 +90,7 @@ public:
                                            options);
   }
 
-  /// Begins a call with parts in either direction. The bytes are copied. See `call_stream`.
+  /// Begins a call with parts in either direction (`call_stream`). The bytes are copied.
   call_stream open(std::uint32_t method, std::span<const std::byte> request = {},
                    call_options options = {}) const;
   call_stream open(std::uint32_t method, std::string_view request,
@@ -89,18 +98,20 @@ public:
     return open(method, detail::as_bytes(request), options);
   }
 
-  /// Ends the connection, in order; calls that are under way fail with `errc::closed`, and so do
+  /// Ends the connection in order. Calls that are under way fail with `errc::closed`, and so do
   /// later ones.
   void close() noexcept;
-  /// Who serves, by the kernel's word; nobody when not connected.
+  /// Returns the identity of the server by the kernel's word, or an empty one when the client is
+  /// not connected.
   sys::peer_identity peer() const noexcept;
   bool connected() const noexcept;
-  /// The longest message that the service takes: a request or a part with its frame, at most 24
-  /// bytes and the metadata; longer ones end with `errc::message_too_large`. 0 when not connected.
+  /// Returns the length, in bytes, of the longest message that the service takes; 0 when the client
+  /// is not connected. A message is a request or a part with its frame, which is at most 24 bytes
+  /// and the metadata. Longer ones fail with `errc::message_too_large`.
   std::size_t max_message() const noexcept;
-  /// Calls that are under way.
+  /// Returns how many calls are under way.
   std::size_t calls() const noexcept;
-  /// Of the present connection.
+  /// Returns the statistics of the present connection.
   channel_statistics statistics() const noexcept;
 
 private:
@@ -108,8 +119,11 @@ private:
   detail::client_ref core_;
 };
 
-/// Connects, calls, and closes. Throws as `client::connect` and `client::call`; the timeout is that
-/// of the call, beside the one of `options`.
+/// Connects, makes one call, and closes. The timeout in `call` limits the call; connecting has the
+/// limit in `options`.
+/// Errors: throws as `client::connect` and `client::call`.
+/// Thread-safety: the loop's thread.
+/// Cancellation: ends it at once, as for `client::connect` and `client::call`.
 task<payload> call_once(loop& lp, std::string name, std::uint32_t method, std::string request,
                         call_options call = {}, client_options options = {});
 

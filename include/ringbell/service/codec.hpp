@@ -15,40 +15,43 @@
 
 namespace ringbell {
 
-/// How a `T` becomes the bytes of a request or a reply, and comes back. Specialize it for types of
-/// your own, as examples/service/protobuf.cpp does for protobuf messages:
+/// Converts a `T` to the bytes of a request or a reply, and back. Specialize it for types of your
+/// own, as examples/service/protobuf.cpp does for protobuf messages:
 ///
 ///     template <> struct ringbell::codec<my_type> {
-///       static std::size_t size(const my_type&);                          // exactly how many bytes `encode` writes
-///       static void encode(const my_type&, std::span<std::byte> into);    // into shared memory: write each byte, read none
-///       static my_type decode(std::span<const std::byte>);                // throws std::system_error or call_error when they are none
+///       // Returns exactly how many bytes `encode` writes.
+///       static std::size_t size(const my_type&);
+///       // Writes each byte. `into` is shared memory: do not read from it.
+///       static void encode(const my_type&, std::span<std::byte> into);
+///       // Throws std::system_error or call_error when the bytes are not a my_type.
+///       static my_type decode(std::span<const std::byte>);
 ///     };
 ///
-/// `size` is called right before `encode`, on an unchanged value. What they throw leaves the call
-/// that they are called for.
+/// `size` is called right before `encode`, on an unchanged value. An exception that they throw is
+/// thrown by the call for which they were called.
 ///
-/// Here: strings, vectors of bytes, and trivially copyable types without pointers in them (both
-/// sides are on one machine: the bytes are sent as they are; give padding bytes and enumerators
-/// that matter a thought, since a hostile peer can send any value).
+/// There are codecs for strings, for vectors of bytes, and for trivially copyable types without
+/// pointers in them. Both sides are on one machine, so such a type is sent as its bytes. Take care
+/// of padding bytes, and of enumerators that matter, because a hostile peer can send any value.
 template <class T>
 struct codec;
 
 namespace detail {
 
-/// Whether there is a codec that writes it.
+/// Whether there is a codec that encodes a `T`.
 template <class T>
 concept encodable = requires(const T& value, std::span<std::byte> into) {
   { codec<T>::size(value) } -> std::convertible_to<std::size_t>;
   codec<T>::encode(value, into);
 };
 
-/// ... or reads it.
+/// Whether there is a codec that decodes a `T`.
 template <class T>
 concept decodable = requires(std::span<const std::byte> bytes) {
   { codec<T>::decode(bytes) } -> std::convertible_to<T>;
 };
 
-/// For containers of bytes.
+/// The encoding half of a codec for containers of bytes.
 template <class T>
 struct bytes_codec {
   static std::size_t size(const T& value) noexcept { return value.size(); }
@@ -74,7 +77,7 @@ struct codec<std::vector<std::byte>> : detail::bytes_codec<std::vector<std::byte
     return {bytes.begin(), bytes.end()};
   }
 };
-/// To be sent only: what is received must own its bytes.
+/// Can only be sent, because what is received must own its bytes.
 template <>
 struct codec<std::string_view> : detail::bytes_codec<std::string_view> {};
 template <>
@@ -86,7 +89,7 @@ struct codec<T> {
   static void encode(const T& value, std::span<std::byte> into) noexcept {
     std::memcpy(into.data(), &value, sizeof(T));
   }
-  /// `std::errc::invalid_argument` when the size is another.
+  /// Errors: throws `std::errc::invalid_argument` when the number of bytes is not `sizeof(T)`.
   static T decode(std::span<const std::byte> bytes) {
     if (bytes.size() != sizeof(T))
       throw std::system_error(std::make_error_code(std::errc::invalid_argument),

@@ -13,15 +13,16 @@
 namespace ringbell {
 
 /// The bytes of a request, of a reply, or of a part of either, and the metadata that came with
-/// them. In memory of this process: holding it holds up nobody, and the sender cannot change it any
-/// more.
+/// them. They are in memory of this process: holding a payload blocks nothing, and the sender
+/// cannot change it any more.
 ///
-/// Thread-safety: as an ordinary value's. Lifetime: independent of the call, the connection and the
-/// loop. Spans of its bytes end when it is moved.
+/// Thread-safety: that of an ordinary value.
+/// Lifetime: independent of the call, the connection and the loop. Spans of its bytes become
+/// invalid when the payload is moved.
 class payload {
 public:
   payload() noexcept = default;
-  /// Leaves the other one empty.
+  /// Leaves `other` empty.
   payload(payload&& other) noexcept
       : content_(std::move(other.content_)),
         skipped_(std::exchange(other.skipped_, 0)),
@@ -38,17 +39,18 @@ public:
   std::string_view text() const noexcept { return as_text(bytes()); }
   std::size_t size() const noexcept { return content_.size() - skipped_; }
   bool empty() const noexcept { return size() == 0; }
-  /// What the sender put beside the bytes; parts have none.
+  /// Returns the metadata that the sender added to the bytes. Parts have none.
   std::string_view metadata() const noexcept {
     return as_text(content_.bytes().subspan(skipped_ - metadata_, metadata_));
   }
-  /// The bytes as a `T`, by its `codec`. Throws what that throws when they are none.
+  /// Returns the bytes as a `T`, decoded by its `codec`.
+  /// Errors: throws what the codec throws when the bytes are not a `T`.
   template <detail::decodable T>
   T as() const {
     return codec<T>::decode(bytes());
   }
 
-  /// For the library's own use: takes the frame `f`, which was decoded from `content`.
+  /// Used by the library only: takes the frame `f`, which was decoded from `content`.
   payload(detail::owned_message&& content, const service_frame::frame& f) noexcept
       : content_(std::move(content)),
         skipped_(content_.size() - f.payload.size()),

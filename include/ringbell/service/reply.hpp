@@ -17,50 +17,52 @@
 
 namespace ringbell {
 
-/// What a handler answers: bytes, a value, or an error; with metadata if it likes. It is written
+/// What a handler answers: bytes, a value, or an error, and metadata if wanted. It is written
 /// straight into the ring once there is space.
 ///
-/// Thread-safety: the server's loop. Lifetime: owns what it was made of.
+/// Thread-safety: the loop that runs the handler.
+/// Lifetime: a reply owns what it was made of.
 class reply {
 public:
-  /// An empty one.
+  /// Makes an empty reply.
   reply() noexcept = default;
   explicit reply(std::string bytes);
   explicit reply(std::vector<std::byte> bytes);
-  /// Copies them.
+  /// Copies the bytes.
   explicit reply(std::string_view bytes);
   explicit reply(const char* text) : reply(std::string_view(text)) {}
   explicit reply(std::span<const std::byte> bytes);
   reply(reply&&) noexcept = default;
   reply& operator=(reply&&) noexcept = default;
 
-  /// `value` by its `codec`, encoded into the ring.
+  /// Makes a reply of `value`, which its `codec` encodes into the ring.
   template <class T>
     requires detail::encodable<std::remove_cvref_t<T>>
   static reply of(T&& value) {
     using value_type = std::remove_cvref_t<T>;
     return reply(detail::owned<value_type>(std::forward<T>(value)));
   }
-  /// Exactly `size` bytes, which `write(std::span<std::byte>)` puts there when the space is: into
-  /// shared memory that the client can read already, so write, and read nothing back. It must not
-  /// throw, nor touch the service.
+  /// Makes a reply of exactly `size` bytes, which `write(std::span<std::byte>)` writes once there
+  /// is space. They lie in shared memory that the client can read already: write them, and read
+  /// nothing back. `write` must not throw and must not call into the service.
   template <class F>
     requires std::invocable<F&, std::span<std::byte>>
   static reply in_place(std::size_t size, F write) {
     return reply(std::make_unique<written<F>>(size, std::move(write)));
   }
-  /// An error: `call_error` at the client, as if the handler had thrown one.
+  /// Makes an error: the client gets a `call_error`, as if the handler had thrown one.
   static reply failure(std::error_code code, const std::string& text);
   static reply failure(int code, const std::string& text) {
     return failure(std::error_code(code, handler_category()), text);
   }
-  /// What an exception that left a handler becomes.
+  /// Makes the error for an exception that left a handler.
   static reply failure(const std::exception_ptr& error);
 
-  /// For the client's eyes, beside the bytes; at most 4096 of them (`errc::message_too_large`).
+  /// Adds metadata for the client beside the bytes.
+  /// Errors: throws `errc::message_too_large` for more than 4096 bytes.
   reply&& with_metadata(std::string_view bytes) &&;
 
-  /// For the library's own use.
+  /// Used by the library only.
   bool failed() const noexcept { return failed_; }
   std::error_code code() const noexcept { return code_; }
   std::string_view metadata() const noexcept { return metadata_; }

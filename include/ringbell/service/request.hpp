@@ -23,19 +23,21 @@ class request;
 namespace detail {
 class server_call;
 class server_session;
-/// The connection that it came by; null once that has gone.
+/// The connection that the request came by; null once that has gone.
 const server_session* session_of(const request& r) noexcept;
 }  // namespace detail
 
-/// What a handler gets: the method, the bytes, the metadata, who asks and until when; and, for
-/// calls with parts, the ways to read those of the request and to write those of the reply.
+/// What a handler gets: the method, the bytes, the metadata, the identity of the client, and the
+/// deadline. For calls with parts, a handler reads the parts of the request and writes those of the
+/// reply here.
 ///
-/// The handler's stop token (`current_context()`, and so all that it awaits) fires when the client
-/// cancels or dies, when the deadline passes, and when the server is made to stop at once. What the
-/// handler then answers, nobody hears.
+/// The handler's stop token (`current_context()`), which all that it awaits observes, fires when
+/// the client cancels or dies, when the deadline passes, and when the server is made to stop at
+/// once. What the handler answers after that is normally dropped.
 ///
-/// Thread-safety: the loop that runs the handler. Lifetime: the bytes live as long as this object,
-/// which may outlive the handler; then `read` and `write` fail with `errc::closed`.
+/// Thread-safety: the loop that runs the handler.
+/// Lifetime: the bytes live as long as this object, which may outlive the handler. After the
+/// handler has ended, `read` and `write` fail with `errc::closed`.
 class request {
 public:
   request(request&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
@@ -46,21 +48,21 @@ public:
   ~request();
 
   std::uint32_t method() const noexcept;
-  /// The bytes with their metadata.
+  /// Returns the bytes with their metadata.
   const payload& content() const noexcept;
   std::span<const std::byte> bytes() const noexcept { return content().bytes(); }
   std::string_view text() const noexcept { return content().text(); }
   std::size_t size() const noexcept { return content().size(); }
   std::string_view metadata() const noexcept { return content().metadata(); }
-  /// The bytes as a `T`, by its `codec`. What that throws answers the call when the handler lets
-  /// it.
+  /// Returns the bytes as a `T`, decoded by its `codec`.
+  /// Errors: throws what the codec throws. If the handler lets that pass, it answers the call.
   template <detail::decodable T>
   T as() const {
     return content().as<T>();
   }
-  /// Who asks, by the kernel's word.
+  /// Returns the identity of the client by the kernel's word.
   const sys::peer_identity& peer() const noexcept;
-  /// When the client gives up; nothing when it set no limit.
+  /// Returns the time at which the client gives up; nothing when it set no limit.
   std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept;
   bool stop_requested() const noexcept;
 
@@ -68,11 +70,18 @@ public:
   template <class T>
   using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
 
-  /// The next part of a streaming request: `std::optional<payload>`, empty after the last, and at
-  /// once when the request has none.
+  /// Waits for the next part of a streaming request. The result is a `std::optional<payload>`; it
+  /// is empty after the last part, and at once when the request has no parts.
+  /// Errors: throws `errc::busy` when another read is pending, `errc::cancelled`, and the reason
+  /// why the call is over, such as `errc::closed`.
+  /// Cancellation: a stop ends the wait with `errc::cancelled`; no part is lost.
   read_awaitable read() noexcept { return read_awaitable(core()); }
-  /// Sends a part of the reply; waits for the client's credit and for space. The bytes must stay
-  /// until then; those of a temporary are kept. The reply itself ends the parts.
+  /// Sends a part of the reply. Waits for the client's credit and for space. The reply itself ends
+  /// the parts.
+  /// Errors: as `read`, and `errc::refused_bytes`, `errc::message_too_large`.
+  /// Cancellation: a stop ends the wait with `errc::cancelled`; the part was then not sent.
+  /// Lifetime: the bytes must stay valid until the part is sent. The operation keeps a temporary
+  /// that owns its bytes.
   write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
     return write_awaitable<std::span<const std::byte>>(core(), detail::borrowed_bytes(part));
   }
@@ -94,7 +103,7 @@ public:
     return detail::write_awaitable<content>(core(), content(std::forward<T>(temporary)));
   }
 
-  /// For the library's own use.
+  /// Used by the library only.
   explicit request(detail::server_call& call) noexcept;
 
 private:

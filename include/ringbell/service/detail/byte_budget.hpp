@@ -7,8 +7,10 @@
 
 namespace ringbell::detail {
 
-/// The bytes that one side of a service keeps for the other: what a peer can make it keep is
-/// bounded by `most`. One thread.
+/// The bytes that one side of a service keeps for the other side. `most` bounds what a peer can
+/// make it keep.
+///
+/// Thread-safety: one thread.
 struct byte_budget {
   std::size_t used = 0;
   std::size_t most = ~std::size_t{0};

@@ -22,14 +22,15 @@ namespace ringbell::detail {
 class read_awaiter;
 class write_wait;
 
-/// One call, at either side: its parts in both directions, and how many of them may be under way.
-/// One thread.
+/// One call, at either side: the parts that it sends and receives, and the limits on them.
 ///
-/// Parts are bounded by credit: a sender may begin a part while less than a window of bytes is
-/// under way, that is, was sent and not credited; a receiver gives credit for what was consumed,
-/// half a window at a time. So a receiver never keeps more than a window and one part, and a slow
-/// consumer stops its own call and no other. No deadlock: a sender that waits has a whole window
-/// under way; once that is consumed, credit is due.
+/// Credit bounds the parts. A sender may begin a part while less than a window of bytes is under
+/// way, that is, sent and not credited. A receiver gives credit for what was consumed, half a
+/// window at a time. So a receiver never keeps more than a window and one part, and a slow consumer
+/// delays its own call and no other. There is no deadlock: a sender that waits has a whole window
+/// under way, and once that is consumed, credit is due.
+///
+/// Thread-safety: one thread.
 class call_core {
 public:
   call_core(const call_core&) = delete;
@@ -37,37 +38,39 @@ public:
 
   std::uint32_t id() const noexcept { return id_; }
 
-  // What comes from the peer. False: it has broken the protocol.
+  // Frames from the peer. They return false when the peer has broken the protocol.
   bool part_arrived(payload p);
   void last_part_arrived() noexcept;
   bool credit_arrived(std::uint64_t bytes) noexcept;
-  /// Nothing more can be sent or received: who waits, and who comes later, gets `e`. Parts that
-  /// have arrived can still be read.
+  /// Ends both directions with `e`: reads and writes that wait end with it, and so do later ones.
+  /// Parts that have arrived can still be read.
   void close(errc e) noexcept;
-  /// No further parts are sent: who tries gets `errc::closed`.
+  /// Ends the sending of parts: a write that waits ends with `errc::closed`, and so do later ones.
   void close_sending() noexcept;
-  /// The same, but a write that is under way still is; the peer hears of the end after it.
+  /// As close_sending(), but a write that is under way is still sent. The peer is told of the end
+  /// after it.
   void finish_sending() noexcept;
   errc closed() const noexcept { return over_; }
-  /// Whether a coroutine of `context` may wait for it: `errc{}` or `errc::wrong_loop`.
+  /// Returns whether a coroutine of `context` may wait for the call: `errc{}` or
+  /// `errc::wrong_loop`.
   errc admits(const coroutine_context& context) const noexcept {
     return !home_ || at_home(context, *home_) ? errc{} : errc::wrong_loop;
   }
   bool receiving_parts() const noexcept { return more_to_come_; }
 
-  /// What a part takes while it waits to be read: its bytes, and at most so many for its header and
-  /// its place in the list.
+  /// The memory that a part takes while it waits to be read: its bytes, and at most `part_memory`
+  /// bytes for its header and its place in the list.
   static constexpr std::size_t part_memory = 320;
   static std::size_t memory_of_part(std::size_t size) noexcept { return size + part_memory; }
 
 protected:
-  /// `sending` says what the parts are sent as.
-  /// ... and `home` on whose loop; null when there is none.
+  /// `sending` is the kind of frame that parts are sent as. `home` is the loop of the call; null
+  /// when there is none.
   call_core(service_frame::kind sending, const scheduler* home) noexcept
       : home_(home), sends_(sending) {}
   ~call_core();
-  /// From now on frames go out through `out`, as the call `id`; with further parts of the peer's to
-  /// come or not.
+  /// From now on frames are sent through `out`, as those of the call `id`. `parts_will_come` says
+  /// whether the peer will send further parts.
   void open(outbox& out, std::uint32_t id, bool parts_will_come) noexcept {
     out_ = &out;
     id_ = id;
@@ -76,7 +79,7 @@ protected:
   outbox* out() const noexcept { return out_; }
   void lose_outbox() noexcept { out_ = nullptr; }
   void more_will_come() noexcept { more_to_come_ = true; }
-  /// What is kept for the call is part of `budget`; until count_no_more().
+  /// What is kept for the call is counted in `budget`, until count_no_more().
   void count_in(byte_budget& budget) noexcept { budget_ = &budget; }
   void count_no_more() noexcept {
     if (budget_) budget_->used -= kept_;
@@ -90,13 +93,13 @@ protected:
     kept_ -= bytes;
     if (budget_) budget_->used -= bytes;
   }
-  /// Whether so much more may be kept. A call that is alone may always keep what this side itself
-  /// makes.
+  /// Whether `bytes` more may be kept. When nothing else is counted in the budget, a call may
+  /// always keep what this side itself makes.
   bool may_keep(std::size_t bytes) const noexcept {
     return !budget_ || budget_->used == kept_ || budget_->has_room(bytes);
   }
   bool has_room(std::size_t bytes) const noexcept { return !budget_ || budget_->has_room(bytes); }
-  /// The request is sent, or queued: parts that were to be written before may follow.
+  /// The request was sent or queued: parts that were written before may follow.
   void begun() noexcept;
 
   payload take_part() noexcept;
@@ -115,13 +118,13 @@ private:
   // receiving
   bool more_to_come_ = false;
   std::list<payload> parts_;
-  std::size_t not_credited_ = 0;  // what was received, less what was credited
-  std::size_t consumed_ = 0;      // what was taken and not yet credited
+  std::size_t not_credited_ = 0;  // bytes that were received and not credited
+  std::size_t consumed_ = 0;      // bytes that were taken and not credited
   byte_budget* budget_ = nullptr;
-  std::size_t kept_ = 0;  // of the budget
+  std::size_t kept_ = 0;  // bytes counted in `budget_`
   read_awaiter* reader_ = nullptr;
   // sending
-  std::size_t under_way_ = 0;  // what was sent, or waits to be, less what was credited
+  std::size_t under_way_ = 0;  // bytes that were sent or queued, and not credited
   bool end_due_ = false;
   write_wait* writer_ = nullptr;
 };
@@ -182,7 +185,7 @@ private:
   void begin();
   void credited() noexcept;
   void push();
-  /// Ends the wait with `e`, unless the part was sent.
+  /// Ends the wait with `e`, unless the part was sent already.
   void give_up(errc e) noexcept;
   bool take_back() noexcept;
   void decide(errc e) noexcept {

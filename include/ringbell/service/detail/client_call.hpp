@@ -21,8 +21,9 @@ namespace ringbell::detail {
 class client_core;
 class client_connection;
 
-/// A reference to a client's core, which lives until the last one has gone. One thread, so a plain
-/// count.
+/// A reference to a client's core. The core lives until the last reference has gone.
+///
+/// Thread-safety: one thread; the count is not atomic.
 class client_ref {
 public:
   client_ref() noexcept = default;
@@ -42,14 +43,14 @@ private:
   client_core* core_ = nullptr;
 };
 
-/// A call as the client sees it: from its submission until the reply has come, or the reason why
-/// none will.
+/// A call on the client's side: from its submission until its reply has come, or until it is
+/// certain that none will come.
 class client_call : public call_core, public pending_frame, private timer {
 public:
-  /// The reply has come; or an error, with a text if the server sent one.
+  /// Whether the reply or an error has come.
   bool over() const noexcept { return over_; }
   std::error_code error() const noexcept { return error_; }
-  /// Throws what went wrong, or gives the reply.
+  /// Returns the reply, or throws the error.
   payload take_reply() {
     rethrow();
     return hand_over();
@@ -61,7 +62,8 @@ public:
   }
 
 protected:
-  /// `streaming`: parts of the request will follow, and parts of the reply are read one by one.
+  /// `streaming` says that parts of the request will follow and that parts of the reply are read
+  /// one by one.
   client_call(client_ref of, std::uint32_t method, const call_options& options,
               bool streaming) noexcept;
   ~client_call() override {
@@ -71,17 +73,17 @@ protected:
   client_call(const client_call&) = delete;
   client_call& operator=(const client_call&) = delete;
 
-  /// What is sent. Must stay until the call is over.
+  /// Sets what is sent. It must stay valid until the call is over.
   void set_request(const outgoing& request) noexcept { request_ = &request; }
   void set_metadata(std::string_view metadata) noexcept { metadata_ = metadata; }
-  /// Sends the request, or has it sent once there is a connection and space.
+  /// Sends the request now, or once there is a connection and space.
   void submit() noexcept;
-  /// Nobody waits any more: the server is told, and a reply that still comes is dropped. No effect
-  /// when it is over. Does not call `ended`.
+  /// Gives the call up with the error `why`: the server is told, and a reply that still comes is
+  /// dropped. Has no effect when the call is over. Does not call `ended`.
   void leave(errc why) noexcept;
-  /// It is over, but not by leave().
+  /// Called when the call is over, unless leave() ended it.
   virtual void ended() noexcept = 0;
-  /// The end of the request's parts.
+  /// Ends the parts of the request.
   void finish_request() noexcept;
   bool streaming() const noexcept { return streaming_; }
 
@@ -98,7 +100,7 @@ private:
   bool keep_reply(std::size_t bytes) noexcept;
   bool too_much();
   std::string advice() const;
-  // For the core.
+  // Called by client_core and client_connection.
   void begin(client_connection& on);
   bool reply_arrived(payload p, const service_frame::header& h);
   bool error_arrived(const payload& p);
@@ -109,25 +111,25 @@ private:
   void tell_begun() noexcept;
 
   client_ref core_;
-  client_connection* on_ = nullptr;  // while the call has a number there
+  client_connection* on_ = nullptr;  // set while the call has a number there
   std::uint32_t method_;
   const outgoing* request_ = nullptr;
   std::string_view metadata_;
   loop::clock::time_point deadline_{};
   loop::clock::time_point begun_{};
   payload reply_;
-  std::size_t reply_bytes_ = 0;  // kept: of the reply, or of its parts that have been joined
+  std::size_t reply_bytes_ = 0;  // bytes kept for the reply or its joined parts
   std::error_code error_;
   std::string text_;
   std::exception_ptr thrown_;
   std::unique_ptr<std::vector<std::byte>> joined_;  // parts of a reply that is not read as a stream
   bool streaming_;
-  bool answered_ = false;      // by the server, if only with an error
-  bool failed_there_ = false;  // with an error
-  bool at_server_ = false;
+  bool answered_ = false;      // the server has ended the call, with a reply or an error
+  bool failed_there_ = false;  // the server has ended the call with an error
+  bool at_server_ = false;     // the request was sent
   bool request_ended_ = false;
   bool over_ = false;
-  bool told_ = false;  // the observer
+  bool told_ = false;  // the observer was told that the call began
 };
 
 /// A call with one request and one reply.
@@ -171,7 +173,7 @@ public:
       : call_wait(std::move(of), method, options), value_(std::move(request)) {
     set_request(value_);
   }
-  // What is sent must still be there when the base takes the call back.
+  // Here, not only in the base: the request must still exist when the call is given up.
   ~call_awaiter() override { leave(errc::cancelled); }
 
 private:

@@ -12,19 +12,21 @@
 #include <span>
 #include <string_view>
 
-/// The frames in which a `client` and a `server` talk: one frame is one message of their channel.
-/// Specified in docs/protocol.md.
+/// The frames that a `client` and a `server` exchange. One frame is one message of their channel.
+/// docs/protocol.md specifies them.
 ///
-/// client -> server  REQUEST  begins a call: its number, the method, the deadline, metadata, the bytes
+/// client -> server  REQUEST  begins a call: its number, the method, the deadline, metadata, the
+/// bytes
 ///                   PART     a further part of a streaming request, or its end
-///                   CANCEL   nobody waits for the reply any more
+///                   CANCEL   the client does not wait for the reply any more
 ///                   CREDIT   that many bytes of the reply's parts were consumed
 /// server -> client  REPLY    a part of a streaming reply, or the reply, or why there is none
 ///                   CREDIT   that many bytes of the request's parts were consumed
 ///                   GOAWAY   no further request will be taken, and why
 ///
-/// Integers are little-endian. No I/O here; nothing allocates or throws. Thread-safety: functions
-/// from any thread.
+/// Integers are little-endian. There is no I/O here; nothing allocates or throws.
+///
+/// Thread-safety: functions from any thread.
 namespace ringbell::service_frame {
 
 enum class kind : std::uint8_t {
@@ -40,17 +42,18 @@ enum class kind : std::uint8_t {
 inline constexpr std::uint8_t more = 1;   ///< REQUEST, PART, REPLY: further parts follow
 inline constexpr std::uint8_t error = 2;  ///< REPLY: the bytes say what went wrong
 
-/// What every frame begins with, and what the longest one adds.
+/// The size of the header that every frame has, and of the longest header, in bytes.
 inline constexpr std::size_t header_size = 8;
 inline constexpr std::size_t max_header_size = 24;
 inline constexpr std::size_t max_metadata = 4096;
 
 /// How many bytes of parts may be under way, in each direction of a call, before credit comes. A
-/// part counts as its bytes and `part_cost`, and one part alone may always go.
+/// part counts as its bytes and `part_cost`. A part may begin while less than this is under way, so
+/// a single part may always be sent, whatever its size.
 inline constexpr std::size_t initial_window = 64 << 10;
 inline constexpr std::size_t part_cost = 64;
 
-/// Methods from here on are ringbell's own.
+/// Method numbers from here on are reserved for ringbell.
 inline constexpr std::uint32_t reserved_methods = 0x8000'0000;
 inline constexpr std::uint32_t method_statistics = reserved_methods + 1;
 
@@ -60,7 +63,7 @@ struct header {
   std::uint32_t call = 0;      ///< the number that the client gave the call; 0 in GOAWAY
   std::uint32_t method = 0;    ///< REQUEST
   std::uint64_t deadline = 0;  ///< REQUEST: as `sent_deadline` makes it; 0: none
-  std::uint64_t credit = 0;    ///< CREDIT
+  std::uint64_t credit = 0;    ///< CREDIT: how many bytes
   errc reason{};               ///< GOAWAY: errc::refused_stopping or errc::dropped_idle
   std::size_t metadata = 0;    ///< REQUEST, REPLY: bytes of metadata, at most `max_metadata`
   friend bool operator==(const header&, const header&) = default;
@@ -75,7 +78,7 @@ std::uint64_t sent_deadline(std::chrono::steady_clock::time_point deadline) noex
 /// client may send any number. None when `sent` is 0.
 std::optional<std::chrono::steady_clock::time_point> received_deadline(std::uint64_t sent) noexcept;
 
-/// A frame as it lies in a received message.
+/// A decoded frame. The spans refer to the received message.
 struct frame {
   header head;
   std::span<const std::byte> metadata;
@@ -90,12 +93,13 @@ struct encoded_header {
 
 encoded_header encode(const header& h) noexcept;
 
-/// Takes a message apart. `from_client` says which kinds may come. `errc::bad_peer` when it is no
-/// frame: too short, an unknown kind, flag or reason, or more metadata than bytes. The message must
-/// not change meanwhile: decode a copy.
+/// Decodes a message. `from_client` says which kinds of frame are allowed. The message must not
+/// change meanwhile, so decode a copy.
+/// Errors: `errc::bad_peer` when it is not a valid frame: it is too short, has an unknown kind,
+/// flag or reason, or has more metadata than bytes.
 result<frame> decode(std::span<const std::byte> message, bool from_client) noexcept;
 
-/// What an error REPLY carries: whose code it is, the code, and a text.
+/// What an error REPLY carries: the domain of the code, the code, and a text.
 enum class code_domain : std::uint32_t {
   handler = 0,  ///< the handler's own: `call_error`
   service = 1,  ///< the service's: one of `service_errors`
@@ -111,8 +115,8 @@ inline constexpr std::size_t failure_header_size = 8;
 std::array<std::byte, failure_header_size> encode(const failure& f) noexcept;
 result<failure> decode_failure(std::span<const std::byte> payload) noexcept;
 
-/// The number of an `errc` within `code_domain::service`, and back; 0 and `errc{}` for one that a
-/// service does not send.
+/// The number of an `errc` within `code_domain::service`, and the `errc` of a number. They return 0
+/// and `errc{}` for what a service does not send.
 std::int32_t number_of(errc e) noexcept;
 errc errc_of(std::int32_t number) noexcept;
 

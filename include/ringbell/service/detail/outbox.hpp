@@ -20,7 +20,7 @@
 
 namespace ringbell::detail {
 
-/// A frame to be sent. What it refers to must stay until it is sent.
+/// A frame to be sent. The metadata and the payload must stay valid until it is sent.
 struct outgoing_frame {
   service_frame::header head;
   std::string_view metadata;
@@ -29,62 +29,68 @@ struct outgoing_frame {
 
 class outbox;
 
-/// A frame that has to wait for space. Withdrawn when it is destroyed.
+/// A frame that has to wait for space. Destruction withdraws it.
 class pending_frame : public list_node<pending_frame> {
 public:
   outgoing_frame frame;
   bool linked_frame() const noexcept { return list_node<pending_frame>::linked(); }
 
-  /// It was sent, or cannot be: `e`, or what the payload's `write` threw. May destroy this object.
+  /// Called when the frame was sent (`errc{}`) or cannot be sent: `e`, or what the payload's
+  /// `write` threw. May destroy this object.
   virtual void sent(errc e, std::exception_ptr thrown) noexcept = 0;
 
 protected:
   pending_frame() noexcept = default;
-  virtual ~pending_frame();  // its heirs have friends, who could delete them
+  virtual ~pending_frame();  // virtual, because derived classes have friends that could delete them
 
 private:
   friend class outbox;
-  outbox* in_ = nullptr;   // where it waits; it may be linked into other lists, too
-  std::size_t bytes_ = 0;  // as it counts there
+  outbox* in_ = nullptr;   // where it waits; null when its list node is linked into another list
+  std::size_t bytes_ = 0;  // the size that `in_` counts for it
 };
 
-/// All that goes out on the channel of a service: at once while there is space and nobody waits,
-/// else in order of arrival, but small frames of the protocol itself (credit, cancel, goaway)
-/// first. One thread: the channel's loop.
+/// Everything that is sent on the channel of a service. A frame is sent at once while there is
+/// space and no other frame waits. Otherwise frames are sent in the order of arrival, except that
+/// small frames of the protocol itself (credit, cancel, goaway) go first.
 ///
-/// Nothing waits in it without bound: a server waits for room before it reads from the peer, a call
-/// has one pending frame at a time, and small frames answer those of a peer that is read only as
-/// long as this outbox is not stuck (server), or are as many as calls were cancelled (client).
+/// What waits here is bounded. A server waits for room before it reads from the peer. A call has
+/// one pending frame at a time. On a server, small frames answer those of a peer, which is read
+/// only while this outbox is not stuck; on a client, there are as many as calls were cancelled.
+///
+/// Thread-safety: the thread of the channel's loop.
 class outbox {
 public:
   outbox(loop& lp, sender& through) : loop_(lp), sender_(through) {}
   outbox(const outbox&) = delete;
   outbox& operator=(const outbox&) = delete;
-  /// What waits ends with `errc::closed`.
+  /// Frames that wait end with `errc::closed`.
   ~outbox();
 
-  /// The longest frame that the peer takes.
+  /// The length, in bytes, of the longest frame that the peer takes.
   std::size_t max_message() const noexcept { return sender_.max_message(); }
-  /// Sends now: `errc::would_block` when it has to wait, and so is to be pushed. Throws what the
-  /// payload throws.
+  /// Sends a frame now.
+  /// Errors: `errc::would_block` when it has to wait; the caller then has to push it. Throws what
+  /// the payload throws.
   errc try_send(const outgoing_frame& f);
-  /// Sends it in its turn, then calls `sent`, never from within this call. Throws `std::bad_alloc`.
+  /// Sends `p` when its turn comes, then calls `sent`. `sent` is never called within push().
+  /// Errors: throws `std::bad_alloc`.
   void push(pending_frame& p);
-  /// Nothing of it is sent. False when all of it was sent already, of which `sent` would have told
-  /// soon. No effect on one that does not wait here.
+  /// Withdraws `p`, so that nothing of it is sent. Returns false when all of it was sent already
+  /// and `sent` was not called yet. Has no effect on a frame that does not wait here.
   bool withdraw(pending_frame& p) noexcept;
-  /// A frame without a payload, that nobody waits for.
+  /// Sends a frame without a payload, whose sender does not wait for it.
   void send_small(const service_frame::header& h) noexcept;
 
-  /// How many bytes wait, in all.
+  /// How many bytes wait in all.
   std::size_t bytes() const noexcept { return bytes_; }
-  /// Waits until no more than `bytes` do, or nothing can be sent any more. One at a time.
+  /// Returns a gate that opens when no more than `bytes` wait, or when nothing can be sent any
+  /// more. One coroutine may wait at a time.
   gate& room_for(std::size_t bytes) noexcept;
   /// Whether frames are waiting.
   bool waiting() const noexcept { return flushing_; }
-  /// Nothing more can be sent: everything that waits ends with `e`.
+  /// Nothing more can be sent: all frames that wait end with `e`.
   void close(errc e) noexcept;
-  /// Is called when nothing waits any more.
+  /// Called when no frame waits any more.
   std::function<void()> on_drained;
 
 private:
@@ -109,11 +115,11 @@ private:
     if (room_ && (bytes_ <= room_at_ || closed_ != errc{})) room_->open();
   }
   std::size_t bytes_ = 0;
-  std::optional<gate> room_;  // of the coroutine that waits until no more than room_at_ bytes do
+  std::optional<gate> room_;  // opens when no more than room_at_ bytes wait
   std::size_t room_at_ = 0;
   pending_frame* current_ = nullptr;         // the first of the queue, being sent
-  bool in_fragments_ = false;                // it is longer than a record
-  std::optional<inplace_stop_source> stop_;  // of that
+  bool in_fragments_ = false;                // current_ is longer than a record
+  std::optional<inplace_stop_source> stop_;  // stops the sending of current_
   bool flushing_ = false;
   errc closed_{};
   std::optional<scope> flusher_;

@@ -12,7 +12,7 @@
 
 namespace ringbell::detail {
 
-/// Bytes to be sent, which are written where they are to be: into the ring, or into memory when
+/// Bytes to be sent. They are written where they are needed: into the ring, or into memory when
 /// they are too many for one record.
 class outgoing {
 public:
@@ -21,13 +21,13 @@ public:
   outgoing& operator=(const outgoing&) = default;
   virtual ~outgoing() = default;
   virtual std::size_t size() const = 0;
-  /// `into` has exactly `size()` bytes.
+  /// Writes the bytes. `into` has exactly `size()` bytes.
   virtual void write(std::span<std::byte> into) const = 0;
-  /// The bytes, if they lie in memory as they are to be sent; else none.
+  /// Returns the bytes if they lie in memory in the form in which they are sent, else none.
   virtual std::span<const std::byte> bytes() const noexcept { return {}; }
 };
 
-/// A value that somebody else keeps meanwhile.
+/// A value that the caller keeps valid.
 template <class T>
 class borrowed final : public outgoing {
 public:
@@ -39,7 +39,7 @@ private:
   const T* value_;
 };
 
-/// Bytes that somebody else keeps meanwhile.
+/// Bytes that the caller keeps valid.
 template <>
 class borrowed<std::span<const std::byte>> final : public outgoing {
 public:
@@ -55,7 +55,7 @@ private:
 };
 using borrowed_bytes = borrowed<std::span<const std::byte>>;
 
-/// A value of its own.
+/// A value that this object keeps.
 template <class T>
 class owned final : public outgoing {
 public:
@@ -73,7 +73,7 @@ private:
   T value_;
 };
 
-/// Bytes of its own.
+/// Bytes that this object keeps.
 template <owns_bytes Owner>
 class owned_bytes final : public outgoing {
 public:
@@ -88,7 +88,7 @@ private:
   Owner owner_;
 };
 
-/// What to send of a value that is given by `T&&`.
+/// A temporary, given by `T&&`, for which there is a codec.
 template <class T>
 concept temporary_value = !std::is_reference_v<T> && encodable<std::remove_const_t<T>>;
 

@@ -12,9 +12,9 @@
 
 namespace ringbell::detail {
 
-/// The bytes of a received message, in memory of our own: the ring's space goes back at once, and
-/// the peer cannot change what was checked. Short ones take no allocation; a long one that came in
-/// fragments is in memory of its own already, and is taken over.
+/// The bytes of a received message, in memory of this process. So the ring's space goes back at
+/// once, and the peer cannot change what was checked. Short messages need no allocation. A long
+/// message that came in fragments is in memory of this process already, and is taken over.
 class owned_message {
 public:
   owned_message() noexcept = default;
@@ -31,7 +31,8 @@ public:
     return *this;
   }
   ~owned_message() = default;
-  /// Throws `std::bad_alloc`; `m` is released in any case.
+  /// Takes the bytes of `m`, which is released in any case.
+  /// Errors: throws `std::bad_alloc`.
   explicit owned_message(message m) : size_(m.size()) {
     if (m.owns_bytes()) {
       joined_ = std::move(m);
@@ -40,13 +41,14 @@ public:
     }
   }
 
-  /// Copies them. Throws `std::bad_alloc`.
+  /// Copies the bytes.
+  /// Errors: throws `std::bad_alloc`.
   explicit owned_message(std::span<const std::byte> bytes) : size_(bytes.size()) {
     if (size_ > short_.size()) long_ = std::make_unique_for_overwrite<std::byte[]>(size_);
     if (size_ != 0) std::memcpy(long_ ? long_.get() : short_.data(), bytes.data(), size_);
   }
 
-  /// They move when a short message does.
+  /// Returns the bytes. Those of a short message lie in this object and move with it.
   std::span<const std::byte> bytes() const noexcept {
     if (long_) return {long_.get(), size_};
     return joined_.owns_bytes() ? joined_.bytes() : std::span(short_).first(size_);
