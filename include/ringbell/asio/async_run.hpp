@@ -19,7 +19,7 @@ template <>
 struct run_signature<void> {
   using type = void(net_error_code);
 };
-/// What a handler can be given, also when there was an error and no value.
+/// The types that a handler can be given even when there was an error and no value.
 template <class T>
 concept run_value = std::is_void_v<T> || (std::default_initializable<T> && std::movable<T>);
 
@@ -28,7 +28,7 @@ auto begin_run(const Executor& executor, run_start<T> start, Token&& token) {
   return net::async_initiate<Token, typename run_signature<T>::type>(
       initiate_run<T, Executor>(executor, executor), token, std::move(start));
 }
-/// `home`: what drives the loop, when the object is on another executor.
+/// `home` is the executor that drives the loop, when the object is on another one.
 template <class Executor, class T, class Token>
 auto begin_run(const Executor& executor, run_start<T> start, Token&& token,
                const net::any_io_executor& home) {
@@ -39,28 +39,31 @@ auto begin_run(const Executor& executor, run_start<T> start, Token&& token,
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// Runs a native task on `lp`, the loop that `executor` drives (by `run_in`; or `executor` is the
-/// loop's own `asio_executor`), as an Asio operation: `void(error_code, T)`, and `void(error_code)`
-/// for a `task<void>`. `T` moves and is default-constructible: that is what the handler gets with
-/// an error. The task has its loop from here, and begins on a coming turn of that.
+/// Runs a native task as an Asio operation. `lp` is the loop that `executor` drives by `run_in`, or
+/// `executor` is the loop's own `asio_executor`. The task belongs to that loop from then on, and
+/// begins on one of the loop's next turns.
+/// Completion signature: `void(error_code, T)`, and `void(error_code)` for a `task<void>`. `T` has
+/// to be movable and default-constructible, because with an error the handler gets a `T()`.
 ///
 /// Errors: the code of the `std::system_error` that left the task, in Asio's terms as those of
-/// `basic_asio_channel`; `no_memory` for `std::bad_alloc`, also when there is none to begin with.
-/// Any other exception is thrown in place of the handler's call, where that would have been made:
-/// it leaves the `run()` of the handler's context, as an exception of the handler's own would. Let
-/// the task catch what its caller shall hear of.
+/// `basic_asio_channel`. `no_memory` for `std::bad_alloc`, also when there is no memory to begin.
+/// Any other exception is thrown in place of the call of the handler: it leaves the `run()` of the
+/// handler's context, like an exception that the handler throws. So let the task catch what its
+/// caller has to know.
 ///
-/// Cancellation: by the handler's slot, of any type, requests a stop of the task; the task ends
-/// when and as it sees fit, with `operation_aborted` when it ends by `errc::cancelled`. How much it
-/// has done by then is the task's to say; a wait of this library that is stopped has done nothing.
+/// Cancellation: the handler's cancellation slot, of any type, requests a stop of the task. The
+/// task decides when and how it ends; `operation_aborted` means that it ended with
+/// `errc::cancelled`. How much it has done by then depends on the task; a wait of this library that
+/// is stopped has done nothing.
 ///
-/// Handlers are not called from within this function, nor from within the loop: they are deferred
+/// Handlers are not called from within this function, nor from within the loop. They are deferred
 /// to their executors, with memory of their allocators.
-/// Thread-safety: from any thread; the task runs on `executor`, the handler on its own, and its
-/// slot is emitted there.
+/// Thread-safety: any thread. The task runs on `executor`. The handler runs on its own executor,
+/// where its cancellation slot has to be emitted.
 /// Lifetime: the task keeps both contexts busy. When the loop is destroyed first, the operation
-/// ends with `operation_aborted`, as those of an I/O object that is destroyed; when the executor's
-/// context is, the handler is destroyed without being called, and the task goes on.
+/// ends with `operation_aborted`, like those of an I/O object that is destroyed. When the
+/// executor's context is destroyed first, the handler is destroyed without being called, and the
+/// task goes on.
 template <class Executor, class T, class Token = net::default_completion_token_t<Executor>>
   requires detail::is_executor<Executor>
 auto async_run(const Executor& executor, loop& lp, task<T> work,

@@ -17,10 +17,10 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// What does not depend on a channel's executor.
+/// The members that do not depend on a channel's executor.
 class asio_channel_base {
 public:
-  /// What `async_wait` waits for: one, or either with `wait_recv | wait_send`.
+  /// What `async_wait` waits for: one of these, or either of them with `wait_recv | wait_send`.
   enum class wait_type : unsigned { recv = towards_us, send = towards_peer };
   static constexpr wait_type wait_recv = wait_type::recv;
   static constexpr wait_type wait_send = wait_type::send;
@@ -36,37 +36,41 @@ protected:
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// The bytes of a message, or of claimed space, as an Asio buffer: found by their type, as in
-/// `ch.async_send(buffer(m), token)`.
+/// The bytes of a message, or of claimed space, as an Asio buffer. They are found by the type of
+/// their argument, as in `ch.async_send(buffer(m), token)`.
 inline net::const_buffer buffer(const message& m) noexcept { return {m.data(), m.size()}; }
 inline net::mutable_buffer buffer(const claim& c) noexcept {
   return {c.bytes().data(), c.bytes().size()};
 }
 
-/// A channel (see `channel`) as an Asio I/O object: its waits are asynchronous operations on an
-/// executor, with any completion token.
+/// A `channel` as an Asio I/O object: its waits are asynchronous operations on an executor, with
+/// any completion token.
 ///
-/// Errors, as `error_code`: `asio::error::eof` when the peer has closed in order and all was
-/// received, `connection_reset` when it died (after everything that it had published was received),
+/// Errors, as `error_code`:
+/// `asio::error::eof` when the peer has closed in order and everything was received;
+/// `connection_reset` when the peer has died, after everything that it had published was received;
 /// `operation_aborted` when cancelled, or when the channel was closed, moved or destroyed
-/// meanwhile, `bad_descriptor` on a channel that is not open, `timed_out` after a limit,
-/// `message_size`, `no_memory`; and of ringbell's own `errc::busy` for a second operation of the
-/// same direction (receiving: async_recv, async_recv_into, async_wait; sending: async_send,
-/// async_claim, async_wait), `errc::bad_peer`.
+/// meanwhile; `bad_descriptor` on a channel that is not open;
+/// `timed_out` after a time limit;
+/// `message_size`, `no_memory`;
+/// and ringbell's own `errc::bad_peer`, and `errc::busy` for a second operation in one direction
+/// (receiving: async_recv, async_recv_into, async_wait; sending: async_send, async_claim,
+/// async_wait).
 ///
 /// Cancellation: each operation by its handler's cancellation slot, of any type (terminal, partial,
-/// total); all of them by `cancel`. A cancelled receive has consumed nothing; a cancelled send has
+/// total); all of them by `cancel`. A cancelled receive has consumed nothing. A cancelled send has
 /// published nothing, and the peer sees nothing of it.
 ///
-/// Handlers are called by the executor, never from within the initiating function, except where
-/// there is no executor (a channel made by its default constructor), or no memory for a turn.
-/// Nothing throws when it is begun. Operations run in the handler's associated executor, and take
-/// their memory from its associated allocator.
+/// Handlers: they are called by the executor, and never from within the initiating function. The
+/// exceptions are a channel without an executor, made by its default constructor, and lack of
+/// memory for a turn. Initiating functions do not throw. Operations run on the handler's associated
+/// executor, and take their memory from its associated allocator.
 ///
-/// Thread-safety: as a socket's: distinct objects in distinct threads, one object in one strand
-/// (explicit, or implicit as in a chain of operations); messages and claims belong to the same
-/// strand. Lifetime: operations are begun while the execution context lives; the other members,
-/// closing and destruction may come after it. Messages and claims may outlive both.
+/// Thread-safety: that of a socket. Distinct objects may be used in distinct threads, one object
+/// only in one strand (explicit, or implicit as in a chain of operations). Messages and claims
+/// belong to the same strand.
+/// Lifetime: begin operations only while the execution context lives. The other members may be used
+/// after it has gone, and so may closing and destruction. Messages and claims may outlive both.
 template <class Executor = net::any_io_executor>
 class basic_asio_channel : public detail::asio_channel_base {
 public:
@@ -76,20 +80,21 @@ public:
     using other = basic_asio_channel<Other>;
   };
 
-  /// A channel that is not open, and on no executor: to be assigned to.
+  /// Makes a channel that is not open and has no executor; assign another one to it.
   basic_asio_channel() noexcept
     requires std::is_nothrow_default_constructible_v<Executor>
   = default;
-  /// A channel that is not open.
+  /// Makes a channel that is not open.
   explicit basic_asio_channel(const Executor& executor) noexcept : executor_(executor) {}
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
   explicit basic_asio_channel(ExecutionContext& context) : executor_(context.get_executor()) {}
-  /// For `async_connect` and `async_accept`: takes a started connection.
+  /// Used by `async_connect` and `async_accept`: takes a started connection.
   basic_asio_channel(const Executor& executor, detail::asio_connection* core) noexcept
       : executor_(executor), core_(core) {}
 
-  /// What is pending on `other` ends with `operation_aborted`, and can be started again here.
+  /// Moves the channel. Pending operations on `other` end with `operation_aborted`, and can be
+  /// started again here.
   basic_asio_channel(basic_asio_channel&& other) noexcept
       : executor_(other.executor_), core_(other.give()) {}
   template <class Other>
@@ -110,30 +115,34 @@ public:
     *this = basic_asio_channel(std::move(other));
     return *this;
   }
-  /// As `close`.
+  /// Closes the channel, as `close` does.
   ~basic_asio_channel() { close(); }
 
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return core_ != nullptr; }
 
-  /// Waits for the next message: `void(error_code, message)`.
+  /// Waits for the next message.
+  /// Completion signature: `void(error_code, message)`.
   template <class Token = net::default_completion_token_t<Executor>>
     requires(!std::is_convertible_v<Token, time_limit>)
   auto async_recv(Token&& token = net::default_completion_token_t<Executor>()) {
     return initiate<detail::recv_operation, void(net_error_code, message)>(
         std::forward<Token>(token), this);
   }
-  /// The same for at most `limit`: then `timed_out`, and what comes later is there for the next
-  /// receive. The peer's end and death are heard of as without a limit. Whatever is there already
-  /// is received, with a limit of zero or less as well.
+  /// As above, but ends with `timed_out` after `limit`. A message that comes later is there for the
+  /// next receive. The end and the death of the peer are seen as without a limit. A message that is
+  /// there already is received, also with a limit of zero or less.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_recv(time_limit limit, Token&& token = net::default_completion_token_t<Executor>()) {
     return initiate<detail::limited<detail::recv_operation>, void(net_error_code, message)>(
         std::forward<Token>(token), this, limit);
   }
-  /// Waits for the next message and copies it to `buffer`: `void(error_code, size_t)`, its length.
-  /// For bytes that a peer must not be able to change while they are looked at. `message_size` when
-  /// it does not fit; it is then still there.
+  /// Waits for the next message and copies it to `buffer`. The result is the length of the message
+  /// in bytes. Use it for bytes that the peer must not be able to change while you check them.
+  /// Completion signature: `void(error_code, size_t)`.
+  /// Errors: `message_size` when the message does not fit the buffer; it can then still be
+  /// received.
+  /// Lifetime: the buffer must stay valid until the operation has ended.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_recv_into(net::mutable_buffer buffer,
                        Token&& token = net::default_completion_token_t<Executor>()) {
@@ -141,32 +150,35 @@ public:
         std::forward<Token>(token), this,
         std::span(static_cast<std::byte*>(buffer.data()), buffer.size()));
   }
-  /// Sends the buffers as one message; waits only while the ring is full: `void(error_code)`. The
-  /// memory must stay until then. Any length up to `max_message()`: one longer than `max_claim()`
-  /// goes in fragments, which the peer joins.
+  /// Sends the buffers as one message. Waits only while the ring is full. The message may have up
+  /// to `max_message()` bytes; one that is longer than `max_claim()` is sent in fragments, which
+  /// the peer joins.
+  /// Completion signature: `void(error_code)`.
+  /// Lifetime: the memory must stay valid until the operation has ended.
   template <class Buffers, class Token = net::default_completion_token_t<Executor>>
     requires(!std::is_convertible_v<Token, time_limit>)
   auto async_send(const Buffers& buffers,
                   Token&& token = net::default_completion_token_t<Executor>()) {
     return initiate_send<detail::send_operation>(std::forward<Token>(token), buffers);
   }
-  /// The same for at most `limit`, for a peer that may not read: then `timed_out`, and nothing was
-  /// sent.
+  /// As above, but ends with `timed_out` after `limit`, for a peer that may not read. Nothing was
+  /// sent then.
   template <class Buffers, class Token = net::default_completion_token_t<Executor>>
   auto async_send(const Buffers& buffers, time_limit limit,
                   Token&& token = net::default_completion_token_t<Executor>()) {
     return initiate_send<detail::limited<detail::send_operation>>(std::forward<Token>(token),
                                                                   buffers, limit);
   }
-  /// Waits for space in the ring for one message of `size` bytes (at most `max_claim()`), to be
-  /// written in place: `void(error_code, claim)`.
+  /// Waits for space in the ring for one message of `size` bytes, at most `max_claim()`. The
+  /// message is written in place.
+  /// Completion signature: `void(error_code, claim)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_claim(std::size_t size, Token&& token = net::default_completion_token_t<Executor>()) {
     return initiate<detail::claim_operation, void(net_error_code, claim)>(
         std::forward<Token>(token), this, size);
   }
-  /// Waits until there is something to receive, or space to send, or an error to be had by trying:
-  /// `void(error_code)`.
+  /// Waits until there is something to receive, or space to send, or until an attempt would fail.
+  /// Completion signature: `void(error_code)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_wait(wait_type what, Token&& token = net::default_completion_token_t<Executor>()) {
     return initiate<detail::wait_operation, void(net_error_code)>(
@@ -174,54 +186,59 @@ public:
   }
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
-  /// As `async_recv` in a coroutine, and faster: it does not suspend while there is something to
-  /// receive, or is about to be. Gives an empty optional when the peer has closed in order; throws
-  /// the other errors. Every now and then it lets the executor's other work go first. Where
-  /// somebody can cancel the coroutine (as in `a || b`) it is an `async_recv`, so that no message
-  /// is lost.
+  /// Waits for the next message in a coroutine. It is faster than `async_recv`, because it does not
+  /// suspend while there is something to receive or is about to be. The result is empty when the
+  /// peer has closed in order. Now and then it lets the executor's other work go first. Where the
+  /// coroutine can be cancelled, as in `a || b`, it is an `async_recv`, so that no message is lost.
+  /// Errors: throws the other errors of `async_recv`.
   net::awaitable<std::optional<message>, Executor> recv();
-  /// The same for at most `limit`: throws `timed_out` when nothing has come by then.
+  /// As above, with a time limit.
+  /// Errors: throws also `timed_out` when nothing has come within `limit`.
   net::awaitable<std::optional<message>, Executor> recv(time_limit limit);
-  /// As `async_send` in a coroutine: does not suspend while there is space. Throws.
+  /// Sends the buffers in a coroutine. It does not suspend while there is space.
+  /// Errors: throws those of `async_send`.
   template <class Buffers>
   net::awaitable<void, Executor> send(Buffers buffers);
 #endif
 
-  /// The next message if there is one now; else an empty one, and `error` says why: `would_block`,
-  /// or as async_recv.
+  /// Returns the next message if there is one now, else an empty message.
+  /// Errors: `would_block`, and those of `async_recv`.
   message try_recv(net_error_code& error) noexcept;
-  /// Sends now or not at all: `would_block` when the ring is full, `message_size` beyond
-  /// `max_claim()`, else as `async_send`.
+  /// Sends one message without waiting, or not at all.
+  /// Errors: `would_block` when the ring is full, `message_size` when the message is longer than
+  /// `max_claim()`, else those of `async_send`.
   template <class Buffers>
   net_error_code try_send(const Buffers& buffers);
-  /// Space now or not at all; errors as those of `try_send`.
+  /// Claims space without waiting, or not at all.
+  /// Errors: those of `try_send`.
   claim try_claim(std::size_t size, net_error_code& error) noexcept;
 
-  /// The longest message that can be claimed, or sent by `try_send`, in bytes.
+  /// Returns the length, in bytes, of the longest message that can be claimed or sent by
+  /// `try_send`.
   std::size_t max_claim() const noexcept { return core_ ? core_->ring().max_claim() : 0; }
-  /// The longest message that the peer takes, in bytes.
+  /// Returns the length, in bytes, of the longest message that the peer takes.
   std::size_t max_message() const noexcept { return core_ ? core_->ring().max_message() : 0; }
 
   /// Ends all pending operations with `operation_aborted`.
   void cancel() noexcept {
     if (core_) core_->cancel(detail::towards_us | detail::towards_peer);
   }
-  /// Ends the stream to the peer, which receives what was sent, then the end. A pending send ends
-  /// with `operation_aborted`. Receiving goes on.
+  /// Ends the stream to the peer: it receives what was sent, then the end. A pending send ends with
+  /// `operation_aborted`. Receiving goes on.
   void close_send() noexcept;
-  /// Ends both directions, in order, and all pending operations with `operation_aborted`.
-  /// Idempotent.
+  /// Ends both directions in order, and all pending operations with `operation_aborted`. Further
+  /// calls have no effect.
   void close() noexcept {
     if (auto* core = std::exchange(core_, nullptr)) core->orphan();
   }
 
-  /// How operations poll before they sleep (see `spin_policy`); `adaptive` unless the environment
-  /// variable RINGBELL_SPIN says otherwise. Polling happens on the executor's threads, some
-  /// microseconds at a time between other handlers.
+  /// Sets how operations poll before they sleep (see `spin_policy`). The default is `adaptive`,
+  /// unless the environment variable RINGBELL_SPIN says otherwise. Polling happens on the
+  /// executor's threads, some microseconds at a time, between other handlers.
   void spin(spin_policy policy) {
     if (core_) core_->use_policy(policy);
   }
-  /// Who is at the other end, by the kernel's word, as of connecting.
+  /// Returns the identity of the peer, which the kernel recorded when the connection was made.
   sys::peer_identity peer() const noexcept {
     return core_ ? core_->parts().who : sys::peer_identity();
   }
@@ -229,7 +246,7 @@ public:
     return core_ ? detail::statistics_of(core_->ring().counters()) : channel_statistics();
   }
 
-  /// For the library's own use.
+  /// Used by the library only.
   detail::asio_connection* core() const noexcept { return core_; }
   detail::asio_connection* give() noexcept {
     cancel();

@@ -25,7 +25,7 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// What all copies of a client, and its streams, share: a native client, and its loop.
+/// What all copies of a client, and its streams, share: a native client and its loop.
 struct asio_client_state;
 /// Makes a new `state`.
 run_start<void> start_connect(const net::any_io_executor& executor,
@@ -37,21 +37,22 @@ sys::peer_identity peer_of(const asio_client_state& client) noexcept;
 run_start<payload> start_call(const std::shared_ptr<asio_client_state>& state, std::uint32_t method,
                               std::span<const std::byte> request,
                               const call_options& options) noexcept;
-/// `value`: null without the memory for it.
+/// `value` is null when there was no memory for it.
 run_start<payload> start_call_with(const std::shared_ptr<asio_client_state>& state,
                                    std::uint32_t method, std::unique_ptr<const outgoing> value,
                                    const call_options& options) noexcept;
-/// A reply, or the exception that came instead, with the text that an error code cannot carry.
+/// A reply, or the exception that came instead of it. The exception has a text, which an error code
+/// cannot carry.
 struct call_outcome {
   call_outcome() noexcept {}
-  /// Throws the exception in Asio's terms.
+  /// Returns the reply, or throws the exception in Asio's terms.
   payload take();
   payload reply;
   std::exception_ptr error;
 };
 run_start<call_outcome> start_call_to_outcome(run_start<payload> call) noexcept;
 
-/// A native stream, and its client.
+/// A native stream and its client.
 struct asio_stream_state;
 std::shared_ptr<asio_stream_state> open_stream(const std::shared_ptr<asio_client_state>& client,
                                                std::uint32_t method,
@@ -69,7 +70,7 @@ inline std::span<const std::byte> bytes_of(net::const_buffer b) noexcept {
   return {static_cast<const std::byte*>(b.data()), b.size()};
 }
 
-/// A value that stays where it is; null without memory.
+/// A value that the caller keeps valid; null when there is no memory.
 template <detail::encodable T>
 std::unique_ptr<const outgoing> borrow(const T& value) noexcept {
   return std::unique_ptr<const outgoing>(new (std::nothrow) borrowed<T>(value));
@@ -79,17 +80,19 @@ std::unique_ptr<const outgoing> borrow(const T& value) noexcept {
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// A call with parts (see `call_stream`), made by `basic_asio_client::open`. Operations take any
-/// completion token; errors and cancellation as there.
-/// Errors: `bad_descriptor` where there is no call: when it was moved from, and when its client was
-/// not open.
-/// Thread-safety: the client's strand. Lifetime: keeps the connection; destruction cancels the
-/// call.
+/// A call with parts, made by `basic_asio_client::open`; see `call_stream`. Operations take any
+/// completion token.
+///
+/// Errors: as `basic_asio_client`. `bad_descriptor` when there is no call, because the stream was
+/// moved from or its client was not open.
+/// Thread-safety: the strand of the client.
+/// Cancellation: as `basic_asio_client`.
+/// Lifetime: a stream keeps the connection alive. Destruction cancels the call.
 template <class Executor = net::any_io_executor>
 class basic_asio_call_stream {
 public:
   using executor_type = Executor;
-  /// For `basic_asio_client::open`.
+  /// Used by `basic_asio_client::open`.
   basic_asio_call_stream(const Executor& executor, std::shared_ptr<detail::asio_stream_state> state)
       : executor_(executor), state_(std::move(state)) {}
   basic_asio_call_stream(basic_asio_call_stream&& other) noexcept
@@ -103,31 +106,34 @@ public:
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return state_ != nullptr; }
 
-  /// Sends a part; waits for credit and space: `void(error_code)`. The memory must stay until then.
+  /// Sends a part of the request. Waits for credit and space.
+  /// Completion signature: `void(error_code)`.
+  /// Lifetime: the memory must stay valid until the operation has ended.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_write(net::const_buffer part,
                    Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(executor_, detail::start_write(state_, detail::bytes_of(part)),
                              std::forward<Token>(token));
   }
-  /// The same with a value, which its `codec` writes.
+  /// As `async_write`, with a value, which its `codec` writes.
   template <detail::encodable T, class Token = net::default_completion_token_t<Executor>>
   auto async_write_value(const T& part,
                          Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(executor_, detail::start_write_value(state_, detail::borrow(part)),
                              std::forward<Token>(token));
   }
-  /// No further parts of the request. Idempotent.
+  /// Ends the parts of the request. Further calls have no effect.
   void finish() noexcept {
     if (state_) detail::finish(*state_);
   }
-  /// The next part of the reply: `void(error_code, std::optional<payload>)`, empty when there are
-  /// no more.
+  /// Waits for the next part of the reply; it is empty when there are no more.
+  /// Completion signature: `void(error_code, std::optional<payload>)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_read(Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(executor_, detail::start_read(state_), std::forward<Token>(token));
   }
-  /// The reply that ends the call: `void(error_code, payload)`. Once.
+  /// Waits for the reply that ends the call. It can be taken once.
+  /// Completion signature: `void(error_code, payload)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_reply(Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(executor_, detail::start_reply(state_), std::forward<Token>(token));
@@ -140,19 +146,20 @@ private:
 using asio_call_stream = basic_asio_call_stream<>;
 
 /// A `client` as an Asio object: calls are asynchronous operations on an executor, with any
-/// completion token. The same wire format, limits and policies; the peer may be either kind of
-/// server. A handle, cheap to copy: all copies are one connection.
+/// completion token. It has the same wire format, limits and policies as `client`, and the peer may
+/// be a native or an Asio server. It is a handle and cheap to copy: all copies share one
+/// connection.
 ///
-/// Errors, as `error_code`: as `client`, in Asio's terms (`connection_reset` for a connection that
-/// ended, `timed_out`, `operation_aborted` when cancelled); what a handler answered as its code, of
-/// which `call` throws the text as well. `bad_descriptor` when it is not open: never connected,
-/// moved from, closed.
+/// Errors, as `error_code`: those of `client` in Asio's terms: `connection_reset` when the
+/// connection has ended, `timed_out`, `operation_aborted` when cancelled. An error that a handler
+/// answered is its code; `call` throws its text as well. `bad_descriptor` when the client is not
+/// open: it was never connected, was moved from, or was closed.
+/// Thread-safety: one strand. On a context with several threads, pass a strand as the executor.
 /// Cancellation: each operation by its handler's cancellation slot, of any type; the server is
 /// told.
-/// Thread-safety: one strand; on a context with several threads, pass a strand as the executor.
-/// Lifetime: the context outlives it, or ends it: the server sees the end. While a client is open
-/// the context has work, so that its connection is looked after: `close()` or destroy it, and the
-/// context's `run()` may return.
+/// Lifetime: the context must outlive the client, or ends it; the server then sees the connection
+/// end. While a client is open, the context has work, because the connection has to be served.
+/// After `close()` or destruction, the context's `run()` may return.
 template <class Executor = net::any_io_executor>
 class basic_asio_client {
 public:
@@ -179,8 +186,9 @@ public:
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return state_ && detail::is_open(*state_); }
 
-  /// Connects to a service, with retries until the options' timeout: `void(error_code)`. What this
-  /// object was connected to before, it lets go.
+  /// Connects to the service `name`, with retries until the options' timeout. A connection that
+  /// this object had before is given up.
+  /// Completion signature: `void(error_code)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_connect(std::string name, client_options options,
                      Token&& token = net::default_completion_token_t<Executor>()) {
@@ -195,8 +203,10 @@ public:
     return async_connect(std::move(name), client_options(), std::forward<Token>(token));
   }
 
-  /// Calls a method: `void(error_code, payload)`. The request's memory must stay until then. A time
-  /// limit may stand in place of the options: `timed_out` when the reply has not come by then.
+  /// Calls a method. A time limit may be given in place of the options: the call ends with
+  /// `timed_out` when the reply has not come by then.
+  /// Completion signature: `void(error_code, payload)`.
+  /// Lifetime: the memory of the request must stay valid until the operation has ended.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_call(std::uint32_t method, net::const_buffer request, call_options options,
                   Token&& token = net::default_completion_token_t<Executor>()) {
@@ -210,7 +220,8 @@ public:
                   Token&& token = net::default_completion_token_t<Executor>()) {
     return async_call(method, request, call_options(), std::forward<Token>(token));
   }
-  /// The same with a value, which its `codec` writes into the ring, and which must stay as well.
+  /// As `async_call`, with a value, which its `codec` writes into the ring.
+  /// Lifetime: the value must stay valid until the operation has ended.
   template <detail::encodable T, class Token = net::default_completion_token_t<Executor>>
   auto async_call_with(std::uint32_t method, const T& request, call_options options,
                        Token&& token = net::default_completion_token_t<Executor>()) {
@@ -225,34 +236,37 @@ public:
     return async_call_with(method, request, call_options(), std::forward<Token>(token));
   }
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
-  /// The same in a coroutine: `co_await c.call(method, buffer, 50ms)`. Throws `call_error` with the
-  /// service's text, else Asio's `system_error`.
+  /// As `async_call`, in a coroutine: `co_await c.call(method, buffer, 50ms)`.
+  /// Errors: throws `call_error` with the service's text, else Asio's `system_error`.
   net::awaitable<payload, Executor> call(std::uint32_t method, net::const_buffer request = {},
                                          call_options options = {}) {
     return finish_call(detail::start_call(state_, method, detail::bytes_of(request), options));
   }
-  /// `co_await c.call_with(add, pair)`, then `.as<int>()`. The value must stay until then.
+  /// As `call`, with a value: `(co_await c.call_with(add, pair)).as<int>()`.
+  /// Lifetime: the value must stay valid until the call has ended.
   template <detail::encodable T>
   net::awaitable<payload, Executor> call_with(std::uint32_t method, const T& request,
                                               call_options options = {}) {
     return finish_call(detail::start_call_with(state_, method, detail::borrow(request), options));
   }
 #endif
-  /// Begins a call with parts. The request is copied. When the client is not open, neither is the
-  /// stream. Throws for lack of memory.
+  /// Begins a call with parts. The request is copied. When the client is not open, the stream is
+  /// not open either.
+  /// Errors: throws for lack of memory.
   basic_asio_call_stream<Executor> open(std::uint32_t method, net::const_buffer request = {},
                                         call_options options = {}) {
     return basic_asio_call_stream<Executor>(
         executor_, detail::open_stream(state_, method, detail::bytes_of(request), options));
   }
 
-  /// Ends the connection, in order; calls that are under way end with `bad_descriptor`, an
-  /// `async_connect` with `operation_aborted`. For all copies. Idempotent.
+  /// Ends the connection in order, for all copies. Calls that are under way end with
+  /// `bad_descriptor`, an `async_connect` with `operation_aborted`. Further calls have no effect.
   void close() noexcept {
     if (state_) detail::close(*state_);
     state_.reset();
   }
-  /// The server's identity, by the kernel's word; an empty one when the client is not open.
+  /// Returns the identity of the server by the kernel's word; an empty one when the client is not
+  /// open.
   sys::peer_identity peer() const noexcept {
     return state_ ? detail::peer_of(*state_) : sys::peer_identity();
   }

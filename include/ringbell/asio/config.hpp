@@ -3,14 +3,14 @@
 
 #include <ringbell/detail/language.hpp>
 
-// Asio chooses how it allocates by what the standard library has said before (1.22): so something
-// of that comes first, in each source file.
+// Asio 1.22 decides how it allocates by macros of the standard library. So a header of the library
+// comes first, in each source file.
 #include <version>
 
-/// Which Asio the headers in this folder are built on: the standalone one, or with
-/// RINGBELL_BOOST_ASIO defined Boost's. `ringbell::net` names its namespace.
+/// Chooses the Asio that the headers in this folder use: the standalone one, or Boost's when
+/// RINGBELL_BOOST_ASIO is defined. `ringbell::net` is its namespace.
 
-// Qt's keyword, which Asio has for a member.
+// `emit` is a macro of Qt, and the name of a member function of Asio.
 #pragma push_macro("emit")
 #undef emit
 
@@ -58,16 +58,15 @@ ASIO_DISABLE_CO_AWAIT, to do without)"
 static_assert(RINGBELL_ASIO_VERSION >= 102200,
               "ringbell needs Asio 1.22 or newer, or Boost 1.78 or newer");
 #if defined(RINGBELL_ASIO_WAITS_FOR_OBJECTS) && !defined(RINGBELL_ASIO_HAS_THREADS)
-// What waits for objects are threads of the system's pool, also in a program without any of its
-// own.
+// Threads of the system's pool wait for objects, also in a program that starts no thread itself.
 #error \
     "ringbell: Asio does not see that there are threads (mingw: -pthread does not say so): define ASIO_HAS_THREADS, or Boost's"
 #endif
 
-// Names the Asio that a source file sees: whose it is, its version, and what changes the layout of
-// its classes. Everything that has to do with Asio is in an inline namespace of this name, so that
-// a program does not link when its Asio is not the one that ringbell's compiled part was built
-// with: <ringbell/asio/impl/src.hpp> says what to do then.
+// Names the Asio that a source file uses: standalone or Boost's, its version, and the settings that
+// change the layout of its classes. Everything that depends on Asio is in an inline namespace of
+// this name. So a program does not link when its Asio is not the one that ringbell's compiled part
+// was built with; <ringbell/asio/impl/src.hpp> says what to do then.
 #define RINGBELL_ASIO_JOIN_(a, b) a##b
 #define RINGBELL_ASIO_JOIN(a, b) RINGBELL_ASIO_JOIN_(a, b)
 #ifdef RINGBELL_BOOST_ASIO

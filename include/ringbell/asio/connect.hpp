@@ -10,13 +10,14 @@
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// Connects to the service `name` (a name, or a path when it contains a slash): `void(error_code,
-/// basic_asio_channel<Executor>)`. While nothing listens there it tries again, until the options'
-/// timeout.
-/// Errors: as `connect`, with `operation_aborted` when cancelled, and `timed_out`. Also for lack of
-/// descriptors or memory to begin with.
-/// Cancellation: by the handler's slot, of any type; nothing is left behind.
-/// Handlers, thread-safety: as `basic_asio_channel`.
+/// Connects to the service `name`: a name, or a path when it contains a slash. While no server
+/// listens there, it tries again until the options' timeout.
+/// Completion signature: `void(error_code, basic_asio_channel<Executor>)`.
+///
+/// Errors: those of `connect`, with `operation_aborted` when cancelled, and `timed_out`. Also lack
+/// of descriptors or memory at the beginning.
+/// Thread-safety, handlers: as `basic_asio_channel` says.
+/// Cancellation: by the handler's cancellation slot, of any type; nothing is left behind.
 template <class Executor, class Token = net::default_completion_token_t<Executor>>
   requires detail::is_executor<Executor>
 auto async_connect(const Executor& executor, std::string name, connect_options options,

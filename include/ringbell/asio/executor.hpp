@@ -16,22 +16,24 @@ class loop_context;
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// A native loop as an Asio executor: what is executed runs on the loop's thread. `co_spawn`,
+/// A native loop as an Asio executor: functions are executed on the loop's thread. `co_spawn`,
 /// strands, `asio::awaitable`, timers and channels run on it, beside the loop's own tasks.
 ///
-/// Timers, sockets and parked channels of Asio are waited for by a thread that Asio starts with the
-/// first of them, since its reactor cannot be driven by a foreign loop; they complete on the loop's
-/// thread. Where that costs too much, use the loop's own awaitables, or an io_context that drives
-/// the loop (`run_in`).
+/// A thread that Asio starts waits for its timers, sockets and parked channels, because a foreign
+/// loop cannot drive Asio's reactor. The thread starts with the first of these waits; they complete
+/// on the loop's thread. Where that costs too much, use the loop's own awaitables, or an io_context
+/// that drives the loop (`run_in`).
 ///
-/// Thread-safety: any thread. Lifetime: the loop outlives the executor, its copies, and all that
-/// uses them; the loop's destructor destroys what is pending on it.
+/// Thread-safety: any thread.
+/// Lifetime: the loop must outlive the executor, its copies, and everything that uses them. The
+/// loop's destructor destroys what is pending on it.
 class asio_executor {
 public:
   explicit asio_executor(loop& lp);
   asio_executor(const asio_executor& other) noexcept
       : asio_executor(other, other.tracked_, other.never_blocks_) {}
-  /// Takes the tracked work over: Asio's work guards do not destroy what they have moved from.
+  /// Takes over the tracked work, because Asio's work guards do not destroy an executor that they
+  /// have moved from.
   asio_executor(asio_executor&& other) noexcept
       : loop_(other.loop_),
         context_(other.context_),
@@ -52,15 +54,15 @@ public:
     return a.loop_ == b.loop_ && a.never_blocks_ == b.never_blocks_ && a.tracked_ == b.tracked_;
   }
 
-  /// Calls `f` on the loop's thread: at once when that is the calling one and blocking is possible,
-  /// else as `loop::post` does.
+  /// Calls `f` on the loop's thread: at once if this is that thread and blocking is possible, else
+  /// as `loop::post` does.
   template <class Function>
   void execute(Function&& f) const {
     if (!never_blocks_ && loop::current() == loop_) {
       std::decay_t<Function> local(std::forward<Function>(f));
       std::move(local)();
     } else {
-      // std::function copies; what Asio executes often only moves.
+      // std::function needs a copyable function; those that Asio executes often can only be moved.
       loop_->post([shared = std::make_shared<std::decay_t<Function>>(std::forward<Function>(f))] {
         std::move (*shared)();
       });
@@ -78,7 +80,7 @@ public:
   asio_executor require(net::execution::blocking_t::never_t) const noexcept {
     return asio_executor(*this, tracked_, true);
   }
-  /// A copy with tracked work keeps `loop::run_until_idle` from ending.
+  /// A copy with tracked work keeps `loop::run_until_idle` from returning.
   asio_executor require(net::execution::outstanding_work_t::tracked_t) const noexcept {
     return asio_executor(*this, true, never_blocks_);
   }

@@ -13,7 +13,7 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// To be awaited once in a native coroutine.
+/// What `from_asio` returns, to be awaited once in a native coroutine.
 template <class T, class CoroutineExecutor, class Executor>
 using from_asio_awaitable = awaitable<asio_call_awaiter<T, CoroutineExecutor, Executor>, Executor,
                                       net::awaitable<T, CoroutineExecutor>>;
@@ -22,21 +22,22 @@ using from_asio_awaitable = awaitable<asio_call_awaiter<T, CoroutineExecutor, Ex
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// `co_await from_asio(executor, coroutine())` in a native task: spawns an `asio::awaitable` on
-/// `executor`, as `asio::co_spawn` does, and suspends the task until that has ended; gives its
-/// value, or throws its exception. Asio's `system_error` is thrown as `std::system_error`, also
-/// Boost's.
+/// Awaits an Asio coroutine in a native task: `co_await from_asio(executor, coroutine())`. It
+/// spawns the `asio::awaitable` on `executor`, as `asio::co_spawn` does, and suspends the task
+/// until the coroutine has ended. The result is the coroutine's value. It allocates.
 ///
-/// Cancellation: a stop is passed on as terminal cancellation, and the task waits until the
-/// coroutine has ended: its value or exception counts; that it was aborted then is
-/// `errc::cancelled`. So what the coroutine refers to lives long enough. Only when the suspended
-/// task is destroyed, the coroutine is cancelled and left alone, and what it refers to must outlive
-/// it. When its execution context goes before the coroutine has ended: `errc::cancelled`.
-///
+/// Errors: throws the coroutine's exception. Asio's `system_error`, also Boost's, is thrown as
+/// `std::system_error`. Throws `errc::cancelled` when the execution context goes before the
+/// coroutine has ended.
 /// Thread-safety: `executor` may run in the thread that runs the task's loop (an io_context that
-/// drives the loop, or `asio_executor`), or in others; the coroutine runs there, the task here.
-/// Lifetime: the context outlives the coroutine or destroys it, the loop outlives the task.
-/// Allocates.
+/// drives the loop, or `asio_executor`) or in other threads. The coroutine runs there, the task on
+/// its loop.
+/// Cancellation: a stop is passed on as terminal cancellation. The task then waits until the
+/// coroutine has ended, so what the coroutine refers to lives long enough. The task gets the
+/// coroutine's value or exception; `operation_aborted` becomes `errc::cancelled`. When the
+/// suspended task is destroyed, the coroutine is cancelled and the task does not wait; only then
+/// must what the coroutine refers to outlive the task.
+/// Lifetime: the context outlives the coroutine or destroys it; the loop must outlive the task.
 template <class Executor, class T, class CoroutineExecutor>
   requires(detail::is_executor<Executor> && !std::is_reference_v<T>)
 detail::from_asio_awaitable<T, CoroutineExecutor, Executor> from_asio(

@@ -13,14 +13,16 @@
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// Accepts connections to a service, as `listener` does, as an Asio I/O object. Handshakes go on,
-/// side by side and each within its time, while an accept is pending; no handshake delays another.
+/// A `listener` as an Asio I/O object: accepts connections to a service. Handshakes proceed while
+/// an accept is pending. They run concurrently, each with its own time limit, and no handshake
+/// delays another.
 ///
-/// Errors, cancellation, handlers, thread-safety: as `basic_asio_channel` says; the authorizer is
-/// called on the strand of the accept. Lifetime: accepts are begun while the execution context
-/// lives, with which it is closed at the latest. Destruction removes the socket file, drops
-/// unfinished handshakes and channels not accepted, and ends a pending accept with
-/// `operation_aborted`. Accepted channels live on.
+/// Errors, cancellation, handlers, thread-safety: as `basic_asio_channel` says. The authorizer is
+/// called on the strand of the accept.
+/// Lifetime: begin accepts only while the execution context lives; when the context ends, the
+/// listener is closed. Destruction removes the socket file, drops unfinished handshakes and
+/// channels that were not accepted, and ends a pending accept with `operation_aborted`. Accepted
+/// channels live on.
 template <class Executor = net::any_io_executor>
 class basic_asio_listener {
 public:
@@ -30,8 +32,8 @@ public:
     using other = basic_asio_listener<Other>;
   };
 
-  /// Listens under `name` (a name, or a path when it contains a slash). Throws `std::system_error`
-  /// as `listener::bind` does.
+  /// Listens under `name`: a name, or a path when it contains a slash.
+  /// Errors: throws `std::system_error` as `listener::bind` does.
   basic_asio_listener(const Executor& executor, std::string_view name,
                       listener_options options = {})
       : executor_(executor),
@@ -42,7 +44,8 @@ public:
                       listener_options options = {})
       : basic_asio_listener(Executor(context.get_executor()), name, std::move(options)) {}
 
-  /// A pending accept on `other` ends with `operation_aborted`, and can be started again here.
+  /// Moves the listener. A pending accept on `other` ends with `operation_aborted`, and can be
+  /// started again here.
   basic_asio_listener(basic_asio_listener&& other) noexcept
       : executor_(other.executor_), core_(other.give()) {}
   template <class Other>
@@ -57,20 +60,21 @@ public:
     }
     return *this;
   }
-  /// As `close`.
+  /// Closes the listener, as `close` does.
   ~basic_asio_listener() { close(); }
 
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return core_ && core_->is_open(); }
 
-  /// Waits for the next client: `void(error_code, basic_asio_channel<Executor>)`. Cancellation: of
-  /// any type; no client is lost.
+  /// Waits for the next client.
+  /// Completion signature: `void(error_code, basic_asio_channel<Executor>)`.
+  /// Cancellation: of any type; no client is lost.
   template <class Token = net::default_completion_token_t<Executor>>
     requires(!detail::is_executor<Token>)
   auto async_accept(Token&& token = net::default_completion_token_t<Executor>()) {
     return accept_for(executor_, std::forward<Token>(token));
   }
-  /// The same, with a channel on another executor, for instance a strand of its own.
+  /// As above, with a channel on another executor, for instance on a strand of its own.
   template <class Other, class Token = net::default_completion_token_t<Executor>>
     requires detail::is_executor<Other>
   auto async_accept(const Other& executor,
@@ -82,18 +86,18 @@ public:
   void cancel() noexcept {
     if (core_) core_->cancel(detail::towards_us);
   }
-  /// Gives up the name. Idempotent.
+  /// Stops listening and gives up the name. Further calls have no effect.
   void close() noexcept {
     if (core_) core_->close();
     core_ = {};
   }
 
-  /// The socket's path, for messages; empty when the listener is not open.
+  /// Returns the path of the socket, for messages; empty when the listener is not open.
   const std::string& path() const noexcept { return detail::path_of(core_.get()); }
-  /// How many clients are connected, those not accepted yet included.
+  /// Returns how many clients are connected, including those that have not been accepted yet.
   std::size_t clients() const noexcept { return core_ ? core_->clients() : 0; }
 
-  /// For the library's own use.
+  /// Used by the library only.
   detail::asio_acceptor* core() const noexcept { return core_.get(); }
   detail::held<detail::asio_acceptor> give() noexcept {
     cancel();

@@ -13,14 +13,15 @@ class loop_driver;
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// While it lives, an Asio executor's thread runs a native loop. Made by `run_in`.
+/// Lets the thread of an Asio executor run a native loop as long as this object lives. Made by
+/// `run_in`.
 class [[nodiscard]] running_loop {
 public:
   explicit running_loop(detail::loop_driver& driver);
   running_loop(running_loop&& other) noexcept : driver_(std::exchange(other.driver_, nullptr)) {}
   running_loop& operator=(running_loop&& other) noexcept;
   ~running_loop() { stop(); }
-  /// Ends it now. Idempotent.
+  /// Stops running the loop now. Further calls have no effect.
   void stop() noexcept;
 
 private:
@@ -28,15 +29,18 @@ private:
 };
 
 /// Lets the thread that runs `executor` drive the native loop `lp` through its pollable handle,
-/// beside everything else that it does: the loop's tasks, channels and timers go on from there.
-/// Until the result is destroyed or stopped; so long the execution context has work, and its
-/// `run()` does not return. An exception out of a function posted to the loop leaves `run()`; run
-/// it again to go on. Before it sleeps the loop polls its rings as its `spin_policy` says, for 2 us
-/// at a time; in between the context's other handlers have their turn. Throws the system's error,
-/// for lack of descriptors.
+/// beside everything else that the thread does. The loop's tasks, channels and timers then run on
+/// that thread, until the result is destroyed or stopped. As long as that, the execution context
+/// has work, and its `run()` does not return.
 ///
-/// Thread-safety: with several threads give a strand, and touch the loop only there. Lifetime: `lp`
-/// outlives the result; the loop is driven until its execution context ends.
+/// Before it sleeps the loop polls its rings as its `spin_policy` says, for 2 us at a time. In
+/// between the context's other handlers have their turn. An exception out of a function that was
+/// posted to the loop leaves `run()`; call `run()` again to go on.
+///
+/// Errors: throws the system's error for lack of descriptors.
+/// Thread-safety: when several threads run the context, pass a strand, and use the loop only there.
+/// Lifetime: `lp` must outlive the result. The loop is driven at the latest until its execution
+/// context ends.
 running_loop run_in(loop& lp, const net::any_io_executor& executor);
 template <class ExecutionContext>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>

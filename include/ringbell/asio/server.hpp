@@ -33,7 +33,7 @@ class request;
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// A native request, which its server's loop frees, and that server.
+/// A native request, which the loop of its server frees, and that server.
 struct asio_request_state;
 using shared_request = std::shared_ptr<asio_request_state>;
 std::uint32_t method_of(const shared_request& r) noexcept;
@@ -41,7 +41,7 @@ const payload& content_of(const shared_request& r) noexcept;
 const sys::peer_identity& peer_of(const shared_request& r) noexcept;
 std::optional<std::chrono::steady_clock::time_point> deadline_of(const shared_request& r) noexcept;
 bool stop_requested(const shared_request& r) noexcept;
-/// Passes a stop on to a handler: first for its eyes, then as its cancellation.
+/// Passes a stop on to a handler: first `stop_requested()` becomes true, then it is cancelled.
 class stop_request {
 public:
   stop_request(const shared_request& r, inplace_stop_source& handler) noexcept
@@ -52,15 +52,15 @@ private:
   asio_request_state* request_;
   inplace_stop_source* handler_;
 };
-/// The executor of the server; none without a request.
+/// Returns the executor of the server; empty when there is no request.
 net::any_io_executor home_of(const shared_request& r);
 run_start<std::optional<payload>> start_read(const shared_request& r) noexcept;
 run_start<void> start_write(const shared_request& r, std::span<const std::byte> part) noexcept;
 
-/// A native server, and its loop.
+/// A native server and its loop.
 struct asio_server_state;
 using shared_request_handler = std::function<task<reply>(shared_request)>;
-/// It ends with the last reference.
+/// Makes a server, which ends with the last reference.
 std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor& executor,
                                                      std::string_view name,
                                                      shared_request_handler handler,
@@ -76,17 +76,19 @@ run_start<bool> start_stop(const std::shared_ptr<asio_server_state>& server,
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-/// What a handler of an Asio server gets: a `request`, whose parts are read and written by
-/// asynchronous operations with any completion token.
+/// What a handler of an Asio server gets: a `request` whose parts are read and written by
+/// asynchronous operations, with any completion token.
 ///
-/// Errors: `bad_descriptor` when it was moved from, and once its server has ended; the functions
-/// that give a value give an empty one then.
-/// Thread-safety: the handler's strand. Lifetime: as `request`.
+/// Errors: `bad_descriptor` when the request was moved from, and once its server has ended. The
+/// functions that return a value then return an empty one.
+/// Thread-safety: the strand of the handler.
+/// Cancellation: each operation by its handler's cancellation slot, of any type.
+/// Lifetime: as `request`.
 template <class Executor = net::any_io_executor>
 class basic_asio_request {
 public:
   using executor_type = Executor;
-  /// For `basic_asio_server`.
+  /// Used by `basic_asio_server`.
   basic_asio_request(const Executor& executor, detail::shared_request r)
       : executor_(executor), request_(std::move(r)) {}
   basic_asio_request(basic_asio_request&& other) noexcept
@@ -114,15 +116,16 @@ public:
   }
   bool stop_requested() const noexcept { return detail::stop_requested(request_); }
 
-  /// The next part of a streaming request: `void(error_code, std::optional<payload>)`, empty after
-  /// the last.
+  /// Waits for the next part of a streaming request; it is empty after the last.
+  /// Completion signature: `void(error_code, std::optional<payload>)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_read(Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(executor_, detail::start_read(request_), std::forward<Token>(token),
                              detail::home_of(request_));
   }
-  /// Sends a part of the reply; waits for the client's credit and for space: `void(error_code)`.
-  /// The memory must stay until then.
+  /// Sends a part of the reply. Waits for the client's credit and for space.
+  /// Completion signature: `void(error_code)`.
+  /// Lifetime: the memory must stay valid until the operation has ended.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_write(net::const_buffer part,
                    Token&& token = net::default_completion_token_t<Executor>()) {
@@ -138,18 +141,21 @@ private:
 using asio_request = basic_asio_request<>;
 
 /// A `server` as an Asio object: its handlers are `asio::awaitable`s on an executor, beside the
-/// sockets and timers there. The same wire format, limits and policies; the clients may be of
-/// either kind. Copies are one server, which ends with the last of them.
+/// sockets and timers there. It has the same wire format, limits and policies as `server`, and the
+/// clients may be native or Asio clients. All copies are one server, which ends with the last of
+/// them.
 ///
-/// Handlers: as `server::handler_type` says. They are cancelled (terminal) when `request` says that
-/// their stop token fires.
-/// Errors: what was moved from, closed or stopped is not open; its operations end with
+/// Handlers: as `server::handler_type` says. Where `request` says that the stop token of a handler
+/// fires, the handler is cancelled (terminal).
+/// Errors: a server that was moved from, closed or stopped is not open; its operations end with
 /// `bad_descriptor`.
-/// Thread-safety: one strand; on a context with several threads pass a strand as the executor. The
-/// handlers run there as well, or, where an executor was given for them, each on a strand of its
-/// own on that. Lifetime: the context outlives it, or ends it: clients see the end, and handlers
-/// are destroyed. While a server is open the context has work. Destruction ends it at once:
-/// handlers are cancelled, and end soon after; what they refer to must last until then.
+/// Thread-safety: one strand. On a context with several threads, pass a strand as the executor. The
+/// handlers run there as well. If a context was given for them, each handler runs on a strand of
+/// its own on that context.
+/// Cancellation: `async_stop` by its handler's cancellation slot, of any type; see `server::stop`.
+/// Lifetime: the context must outlive the server, or ends it; clients then see the connection end,
+/// and handlers are destroyed. While a server is open, the context has work. Destruction ends it at
+/// once: handlers are cancelled and end soon after. What they refer to must last until then.
 template <class Executor = net::any_io_executor>
 class basic_asio_server {
 public:
@@ -160,7 +166,8 @@ public:
     using other = basic_asio_server<Other>;
   };
 
-  /// Listens under `name`. Throws as `listener::bind`.
+  /// Listens under `name`.
+  /// Errors: throws as `listener::bind`.
   basic_asio_server(const Executor& executor, std::string_view name, handler_type handler,
                     server_options options = {})
       : basic_asio_server(
@@ -172,8 +179,8 @@ public:
                     server_options options = {})
       : basic_asio_server(Executor(context.get_executor()), name, std::move(handler),
                           std::move(options)) {}
-  /// The same with handlers that run on the threads of another context (or of the same one, if it
-  /// has several), at the same time. `executor` is a strand, or has one thread.
+  /// Listens under `name`, with handlers that run concurrently on the threads of another context,
+  /// or of the same one if it has several threads. `executor` must be a strand or have one thread.
   template <class HandlersContext>
     requires(
         std::is_convertible_v<HandlersContext&, net::execution_context&> &&
@@ -204,22 +211,23 @@ public:
 
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return state_ && detail::is_open(*state_); }
-  /// Stops in order, as `server::stop`: `void(error_code, bool)`, whether all ended by themselves.
+  /// Stops in order, as `server::stop` does. The `bool` says whether all handlers ended by
+  /// themselves. Completion signature: `void(error_code, bool)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_stop(time_limit grace, Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(executor_, detail::start_stop(state_, grace),
                              std::forward<Token>(token));
   }
-  /// Ends it at once; an `async_stop` that is pending ends with `operation_aborted`. For all
-  /// copies. Idempotent.
+  /// Ends the server at once, for all copies. A pending `async_stop` ends with `operation_aborted`.
+  /// Further calls have no effect.
   void close() noexcept {
     if (state_) detail::close(*state_);
     state_.reset();
   }
 
-  /// The socket's path, for messages; empty when it is not open.
+  /// Returns the path of the socket, for messages; empty when the server is not open.
   const std::string& path() const noexcept { return detail::path_of(state_.get()); }
-  /// Clients that are connected.
+  /// Returns how many clients are connected.
   std::size_t clients() const noexcept { return state_ ? detail::clients_of(*state_) : 0; }
 
 private:
@@ -232,8 +240,9 @@ private:
             executor, name, bridge(std::move(handler), std::move(executor_of_request), elsewhere),
             std::move(options))) {}
 
-  /// A handler that is cancelled because the server goes ends later than that: what it is stays
-  /// until then. `elsewhere`: it must not keep the thread that begins it.
+  /// Keeps the handler's function alive until the handler has ended. A handler that is cancelled
+  /// because the server goes ends later than the server. `elsewhere` says that the handler must not
+  /// run on the thread that begins it.
   static net::awaitable<reply, Executor> run_handler(shared_handler handler,
                                                      basic_asio_request<Executor> r,
                                                      bool elsewhere) {
@@ -242,7 +251,7 @@ private:
   }
   static task<reply> answer(Executor executor, shared_handler handler, detail::shared_request r,
                             bool elsewhere) {
-    // Its thread cannot ask a stop token, which is the loop's.
+    // The handler's thread must not use the stop token, which belongs to the loop.
     const coroutine_context here = co_await current_context();
     inplace_stop_source stop;
     const inplace_stop_callback<detail::stop_request> on_stop(here.stop,

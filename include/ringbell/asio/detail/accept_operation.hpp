@@ -20,10 +20,10 @@ struct accepted_connection;
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Listens under a name. Held by its listener and by a pending accept.
+/// Listens under a name. Its listener and a pending accept hold it.
 class asio_acceptor final : public driven_loop {
 public:
-  /// Throws as `listener::bind`.
+  /// Errors: throws as `listener::bind`.
   asio_acceptor(net::execution_context& context, std::string_view name, listener_options options);
 
   bool is_open() const noexcept { return core_ != nullptr; }
@@ -39,7 +39,7 @@ private:
   std::unique_ptr<listener_core> core_;
 };
 
-/// Empty when there is none.
+/// The path of the socket; empty when there is no open acceptor.
 const std::string& path_of(const asio_acceptor* acceptor) noexcept;
 
 class accept_operation : public operation {
@@ -49,7 +49,7 @@ public:
   asio_connection* take() noexcept { return std::exchange(connection_, nullptr); }
 
 protected:
-  /// `context`: of the channel that it makes; null when there is none to make it on.
+  /// `context` is that of the channel to be made; null when there is none.
   accept_operation(asio_acceptor* from, net::execution_context* context) noexcept
       : operation(context ? from : nullptr, towards_us),
         acceptor_(waits_on() ? from : nullptr),

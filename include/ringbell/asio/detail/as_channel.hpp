@@ -6,7 +6,7 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Gives a handler the connection that an operation has made, as a channel.
+/// Gives the handler a channel for the connection that the operation has made.
 template <class Executor>
 class as_channel {
 public:

@@ -23,13 +23,14 @@
 #include <type_traits>
 #include <utility>
 
-// Qt's keyword, which Asio has for a member.
+// `emit` is a macro of Qt, and the name of a member function of Asio.
 #pragma push_macro("emit")
 #undef emit
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Throws what left an Asio coroutine, in a native one's terms. `stopped`: it was asked to end.
+/// Throws an exception that left an Asio coroutine, in the form that native coroutines use.
+/// `stopped` says that the coroutine was asked to end.
 [[noreturn]] void throw_natively(const std::exception_ptr& e, bool stopped);
 
 /// An Asio coroutine that a native one waits for. Shared by both sides, which may be different threads, and may go in either order.
@@ -67,7 +68,7 @@ public:
       tell_loop();
     }
   }
-  /// Nobody waits any more.
+  /// The native coroutine does not wait any more.
   void detach() noexcept {
     waiter_ = nullptr;
     cancel();
@@ -145,7 +146,7 @@ private:
     if (again) cancel();  // the last try
   }
 
-  ready_node* waiter_;  // the loop's thread
+  ready_node* waiter_;  // used on the loop's thread
   std::mutex mutex_;
   loop* loop_;  // null once nobody waits; under the mutex, and written on the loop's thread
   std::optional<Executor> executor_;  // nothing once the coroutine has ended; under the mutex
@@ -159,7 +160,7 @@ private:
   std::optional<typename stored<T>::type> value_;
 };
 
-/// The handler of the `co_spawn`.
+/// The handler of `co_spawn`.
 template <class T, class Executor>
 class asio_call_end {
 public:
@@ -239,7 +240,7 @@ private:
   net::awaitable<T, CoroutineExecutor> coroutine_;
   inplace_stop_token stop_;
   std::shared_ptr<asio_call<T, Executor>> call_;
-  std::optional<inplace_stop_callback<cancel_call>> on_stop_;  // before `call_` goes
+  std::optional<inplace_stop_callback<cancel_call>> on_stop_;  // last, so it goes before `call_`
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

@@ -13,10 +13,10 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// How far one wait has come with polling before it sleeps.
+/// The state of the polling that one wait does before it sleeps.
 struct polling {
-  bool decided = false;  // whether this wait is to be polled for
-  bool polled = false;   // it was
+  bool decided = false;  // it was decided whether this wait polls
+  bool polled = false;   // this wait has polled
   spin current;
 };
 
@@ -27,40 +27,42 @@ public:
 
   asio_connection(net::execution_context& context, connection_parts parts, client_slot slot);
 
-  /// Errors: the system's; then orphan() the object.
+  /// Begins to watch for the bell.
+  /// Errors: the system's; the caller must then orphan() the object.
   void start(net_error_code& error);
   void use_policy(spin_policy policy);
 
-  /// Whether an awaitable may complete without suspending. False now and then, so that the
-  /// executor's other work has its turn; and when an operation is pending already.
+  /// Whether an awaitable may complete without suspending. It returns false now and then, so that
+  /// the executor's other work has its turn. It also returns false while an operation is pending.
   bool may_continue(directions d, std::size_t size) noexcept {
     const std::size_t price = 1 + size / bytes_per_turn_unit;
     if (pending(d) || budget_ < price) return false;
     budget_ -= price;
     return true;
   }
-  /// The executor has had its turn.
+  /// The executor's other work has had its turn.
   void turned() noexcept { budget_ = turn; }
 
-  /// For attempts outside of operations: whether the peer is there still is looked at only now and
-  /// then, because it is a system call.
+  /// Called for attempts outside of operations that found nothing. It checks only now and then
+  /// whether the peer is still there, because that is a system call.
   void attempted_in_vain() noexcept {
     if (++vain_attempts_ % attempts_per_look == 0) answer();
   }
 
-  /// This side was woken, or may have been: takes the rings. The other direction may be meant.
+  /// This side was woken, or may have been: takes the bells. Operations of both directions look
+  /// again, because either may be meant.
   void answer() noexcept;
 
   enum class found { something, nothing_yet, nothing };
-  /// Looks at the ring for a moment, if that has paid in the past: a slice at a time, until what a
-  /// park costs has passed.
+  /// Looks at the ring for a moment, if that has paid in the past. It polls one slice at a time,
+  /// until the cost of a park has passed.
   template <class Look>
   found poll(polling& p, Look look) noexcept;
-  /// As `poll`, for something to receive.
+  /// As `poll`, waiting for something to receive.
   found poll_to_receive(polling& p) noexcept;
 
-  /// Before sleeping: tells the peer to ring, then looks once more. True when the bell will wake
-  /// this side.
+  /// Called before sleeping: asks the peer to ring, then looks once more. Returns true when the
+  /// bell will wake this side.
   template <class Look>
   bool park(directions d, std::size_t to_send, bool polled, Look look) noexcept;
 
@@ -70,19 +72,19 @@ public:
   void cancel(directions d) noexcept override;
 
 private:
-  // How much may complete without suspending before the others have their turn: some 50 us of small
-  // messages, or of copying.
+  // How much may complete without suspending before other work has its turn. It is about 50 us of
+  // small messages, or of copying.
   static constexpr std::size_t turn = 512;
   static constexpr std::size_t bytes_per_turn_unit = 1024;
   static constexpr unsigned attempts_per_look = 64;
   static constexpr unsigned parks_per_cpu_look = 1024;
 
-  /// Of a message that was not sent to its end.
+  /// Withdraws the fragments of a message that was not sent to its end.
   void abandon_rest() noexcept;
   void compare_cpus() noexcept;
   // Space that was given back is published when a quarter of the ring has gathered, with the next
-  // message, and when this side polls or parks. Nothing waits for the rest: a record needs three
-  // quarters of the ring at most (ring_writer::max_record).
+  // message, and when this side polls or parks. No operation of the peer waits for the rest,
+  // because a record needs at most three quarters of the ring (ring_writer::max_record).
   void publish_later() noexcept override {}
   void hang_up() noexcept override;
 
@@ -93,8 +95,8 @@ private:
   std::size_t budget_ = turn;
   unsigned vain_attempts_ = 0;
   unsigned parks_ = 0;
-  bool same_cpu_ =
-      false;  // both sides are bound to one processor: the peer never runs while this polls
+  // Both sides are bound to one processor: the peer never runs while this side polls.
+  bool same_cpu_ = false;
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

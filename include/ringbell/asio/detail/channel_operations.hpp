@@ -14,8 +14,9 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// What the operations on a channel have in common. `Derived` adds `errc attempt()`
-/// (`errc::would_block`: not yet) and `bool look()`, whether an attempt would now get on.
+/// What the operations on a channel have in common. `Derived` adds `errc attempt()`, which returns
+/// `errc::would_block` when it has to wait, and `bool look()`, whether an attempt would now
+/// succeed.
 template <class Derived>
 class channel_operation : public operation {
 protected:
@@ -70,7 +71,7 @@ private:
   std::size_t size_ = 0;
 };
 
-/// Allocates for more than 16 pieces.
+/// More than 16 pieces need an allocation.
 class send_operation : public channel_operation<send_operation> {
 public:
   using value_type = void;
@@ -111,7 +112,7 @@ private:
   std::byte* payload_ = nullptr;
 };
 
-/// Waits until an attempt would get on, in one of two directions, and does nothing.
+/// Waits until an attempt in one of the given directions would not block, and does nothing.
 class wait_operation : public channel_operation<wait_operation> {
 public:
   using value_type = void;

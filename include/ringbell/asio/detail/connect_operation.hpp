@@ -21,7 +21,7 @@ public:
   asio_connection* take() noexcept { return std::exchange(connection_, nullptr); }
 
 protected:
-  /// `context`: null when there is none.
+  /// `context` is null when the executor has none.
   connect_operation(net::execution_context* context, std::string name,
                     const connect_options& options);
   ~connect_operation() override;

@@ -11,9 +11,9 @@ class loop;
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// The waits of a handshake (a socket, a time limit, a pause) as one descriptor: those of a private
-/// loop, which runs only while an operation looks at it, on the operation's thread. So a listener
-/// or a connector has the same handshakes as the native ones.
+/// Joins the waits of a handshake (a socket, a time limit, a pause) in one descriptor, that of a
+/// private loop. The loop runs only while an operation looks at it, on the operation's thread. So a
+/// listener or a connector does its handshakes with the same code as the native ones.
 class driven_loop : public waitable {
 public:
   void hold() noexcept override { ++holds_; }
@@ -22,14 +22,14 @@ public:
   }
 
 protected:
-  /// Throws as `loop` does, and for lack of descriptors.
+  /// Errors: throws as `loop` does, and for lack of descriptors.
   explicit driven_loop(net::execution_context& context);
   virtual ~driven_loop();
 
   loop& lp() noexcept { return *loop_; }
   /// Does what can be done now, and arms the descriptor for the rest.
   void run_ready();
-  /// What runs on the loop must have been destroyed.
+  /// Destroys the loop. What runs on it must have been destroyed before.
   void stop() noexcept;
 
 private:

@@ -6,23 +6,23 @@
 #include <type_traits>
 #include <utility>
 
-// What an operation wants of an executor. The functions for the executors that most programs have
-// are compiled once, as overloads; the templates are for all others.
+// What an operation needs from an executor. The functions for the executors that most programs use
+// are compiled once, as overloads; the templates are for all other executors.
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 using context_executor = net::io_context::executor_type;
 
-// A promise's executor, Asio's system executor and others whose type alone says how they run a
-// function, or that cannot run one later (any_completion_executor). They say nothing of a strand,
-// and to defer to them would be to run on threads that nobody asked for; to ask for their context
-// starts these.
+// Executors whose type alone fixes how they run a function (a promise's executor, Asio's system
+// executor and others), or that cannot run one later (any_completion_executor). They do not say
+// whether they are a strand. Deferring to them would run functions on threads that the program did
+// not ask for, and asking for their context would start these threads.
 template <class Executor>
 concept goes_anywhere = !net::can_require<Executor, net::execution::blocking_t::never_t>::value ||
                         requires { Executor::query(net::execution::blocking); };
 
-/// Whether an executor frees the memory for a function before it calls or destroys that: those of
-/// Asio's contexts do. (A strand does not: when its context ends, what it posts of its own outlives
-/// the function.)
+/// Whether an executor frees the memory for a function before it calls or destroys the function.
+/// The executors of Asio's contexts do. A strand does not: when its context ends, what the strand
+/// has posted for itself outlives the function.
 template <class Executor>
 inline constexpr bool frees_before_call = false;
 template <class Allocator, auto Bits>
@@ -49,7 +49,7 @@ void run_with_memory(const Executor& executor, turn&& t, const Allocator& alloca
     execute_on(net::prefer(executor, net::execution::allocator(allocator)), std::move(t));
 }
 
-/// Runs `t` later. `allocator` is for an executor of which it is not known when it frees memory.
+/// Runs `t` later. `allocator` is used when it is not known when the executor frees memory.
 template <class Executor, class Allocator>
 void run_later(const Executor& executor, turn&& t, const Allocator& allocator) {
   run_with_memory(net::prefer(net::require(executor, net::execution::blocking.never),
@@ -59,7 +59,7 @@ void run_later(const Executor& executor, turn&& t, const Allocator& allocator) {
 void run_later(const net::any_io_executor& executor, turn&& t, const std::allocator<void>&);
 void run_later(const context_executor& executor, turn&& t, const std::allocator<void>&);
 
-/// Runs `t` now where this is a thread of the executor's, else later.
+/// Runs `t` now if this is a thread of the executor, else later.
 template <class Executor, class Allocator>
 void run_soon(const Executor& executor, turn&& t, const Allocator& allocator) {
   run_with_memory(net::prefer(executor, net::execution::blocking.possibly), std::move(t),
@@ -68,7 +68,7 @@ void run_soon(const Executor& executor, turn&& t, const Allocator& allocator) {
 void run_soon(const net::any_io_executor& executor, turn&& t, const std::allocator<void>&);
 void run_soon(const context_executor& executor, turn&& t, const std::allocator<void>&);
 
-/// An executor whose context goes on running as long as this copy of it lives.
+/// Returns a copy of an executor that keeps its context running as long as the copy lives.
 template <class Executor>
 auto with_work(const Executor& executor) {
   return net::prefer(executor, net::execution::outstanding_work.tracked);
@@ -77,20 +77,21 @@ net::any_io_executor with_work(const net::any_io_executor& executor);
 template <class Executor>
 using working = std::decay_t<decltype(with_work(std::declval<const Executor&>()))>;
 
-/// Whether it is none: of an object made by its default constructor.
+/// Whether the executor is empty, as in an object that was made by its default constructor.
 template <class Executor>
 bool is_empty(const Executor&) noexcept {
   return false;
 }
 inline bool is_empty(const net::any_io_executor& executor) noexcept { return !executor; }
 
-/// Throws `bad_executor` for one that is none.
+/// Returns the context of an executor.
+/// Errors: throws `bad_executor` for an empty executor.
 template <class Executor>
 net::execution_context& context_of(const Executor& executor) {
   return net::query(executor, net::execution::context);
 }
 net::execution_context& context_of(const net::any_io_executor& executor);
-/// Null for one that is none.
+/// Returns the context of an executor; null for an empty executor.
 template <class Executor>
 net::execution_context* context_if_any(const Executor& executor) {
   return is_empty(executor) ? nullptr : &context_of(executor);

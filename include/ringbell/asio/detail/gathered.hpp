@@ -12,8 +12,9 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// An Asio buffer sequence in the endpoint's form. Allocates for more than 16 pieces. Must not
-/// outlive the buffers.
+/// An Asio buffer sequence in the form that endpoints take. More than 16 pieces need an allocation.
+///
+/// Lifetime: it must not outlive the buffers.
 template <class Buffers>
 class gathered {
 public:

@@ -26,21 +26,21 @@ concept has_immediate_executor = !requires {
 };
 #endif
 
-/// Gives a handler what an operation has taken.
+/// Gives the handler what the operation has taken.
 struct as_taken {
   template <class Operation>
   static auto of(Operation& o) {
     return o.take();
   }
-  /// What it gets when there is not even an operation.
+  /// What the handler gets when the operation itself could not be made.
   template <class Operation>
   static auto none() {
     return typename Operation::value_type();
   }
 };
 
-/// An operation with its handler, in memory of the handler's allocator. `Result` makes what the
-/// handler gets, beside the error, of what the operation has taken.
+/// An operation with its handler, in memory from the handler's allocator. `Result` converts what
+/// the operation has taken to what the handler gets beside the error.
 template <class Operation, class Result, class Handler, class Executor>
 class handled_operation final : public Operation {
 public:
@@ -65,7 +65,7 @@ public:
     if (o) return o->start(executor);
     refuse(std::move(owned), error, result);
   }
-  /// Calls the handler now, for lack of memory to do so later.
+  /// Calls the handler now, because there is no memory to call it later.
   static void refuse(Handler handler, net_error_code error, [[maybe_unused]] const Result& result) {
     if constexpr (std::is_void_v<typename Operation::value_type>)
       std::move(handler)(std::move(error));
@@ -100,7 +100,7 @@ public:
   }
 
 private:
-  /// Takes the handler when nothing can fail any more.
+  /// Takes the handler last, when nothing can fail any more.
   template <class... Arguments>
   handled_operation(Handler& handler, const Executor& executor, const Result& result,
                     Arguments&&... arguments)
@@ -109,11 +109,11 @@ private:
         result_(result),
         work_(work_for(executor, executor_)),
         handler_(std::move(handler)) {}
-  /// The object's context has to go on running while this is under way in another one.
+  /// The context of the object has to go on running while this operation runs in another context.
   static std::optional<working<Executor>> work_for(const Executor& executor,
                                                    const executor_type& handlers) {
     if (is_empty(handlers))
-      throw std::system_error(errc::closed);  // there is nothing that it could be called by
+      throw std::system_error(errc::closed);  // no executor could call the handler
     if (is_empty(executor)) return std::nullopt;
     if constexpr (!goes_anywhere<executor_type>)
       if (&context_of(handlers) == &context_of(executor)) return std::nullopt;
@@ -140,7 +140,7 @@ private:
     std::unique_ptr<operation, destroys> self(this);
     this->disconnect(net::get_associated_cancellation_slot(handler_));
     this->rethrow();
-    // The contexts have work until the handler has returned.
+    // The contexts keep running until the handler has returned.
     const auto work = std::move(work_);
     net_error_code outcome = this->outcome();
     if constexpr (std::is_void_v<typename Operation::value_type>) {
@@ -158,7 +158,8 @@ private:
   }
 
 #if RINGBELL_ASIO_VERSION >= 102700
-  /// Completes on the immediate executor, and from there in the handler's own, if it has one.
+  /// Completes on the immediate executor, and from there on the handler's own executor if it has
+  /// one.
   template <class Immediate>
   void complete_by(const Immediate& immediate) {
     net::dispatch(immediate, completion<Immediate>(*this, immediate));
@@ -232,8 +233,8 @@ private:
       executors_work_;
 };
 
-/// What `async_initiate` calls with the handler, now or (deferred) later: begins an operation on an
-/// I/O object.
+/// Begins an operation on an I/O object. `async_initiate` calls it with the handler, now or, for a
+/// deferred token, later.
 template <class Operation, class Result, class Executor>
 class initiate {
 public:

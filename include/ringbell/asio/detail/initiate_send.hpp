@@ -12,7 +12,7 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// As `initiate`, for `send_operation`, which copies what is in the buffers; perhaps with a time
+/// As `initiate`, but for `send_operation`, which copies the list of buffers. There may be a time
 /// limit.
 template <class Operation, class Executor>
 class initiate_send {

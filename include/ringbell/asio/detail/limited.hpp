@@ -69,7 +69,7 @@ protected:
   limited(Object* on, time_limit limit, Arguments&&... arguments)
       : Operation(on, std::forward<Arguments>(arguments)...), due_(from_now(limit)) {}
 
-  /// Begins to wait, once. The end of the time is dealt with on `executor`, where the operation is.
+  /// Starts the timer, once. Its handler runs on `executor`, like the operation.
   template <class Executor>
   void watch_time(const Executor& executor) {
     if (timer_ || due_ == std::chrono::steady_clock::time_point::max()) return;

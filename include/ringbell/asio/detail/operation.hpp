@@ -20,22 +20,22 @@
 //                                 `------------'
 //
 // Each advance() runs in the handler's executor. Nothing is taken or sent before that, and what was
-// taken goes to the handler in the same call. So there is no moment between the two at which
-// another completion could cancel it: a cancelled operation has done nothing.
+// taken goes to the handler in the same call. No other completion can run in between and cancel the
+// operation. So a cancelled operation has done nothing.
 //
-// Three classes, so that little is compiled for each type of handler:
+// There are three classes, so that little is compiled for each type of handler:
 //
 //   operation                       what is common: compiled once
 //   recv_operation, accept_...      what an operation does, and on which object: compiled once
 //   handled_operation<...>          the handler, its executor and its allocator (handled_operation.hpp)
 //
-// It lies in one piece of memory of the handler's allocator, which is free again when the handler
-// is called. What Asio allocates for each turn lies inside of it, where Asio's executors are known
-// to free that before they call.
+// An operation lies in one piece of memory from the handler's allocator, which is free again when
+// the handler is called. The memory that Asio allocates for each turn lies inside of it, if Asio's
+// executor is known to free that before it calls.
 //
-// Nothing that an initiation needs is missed without a word: when there is no memory, not even for
-// a turn, the handler is called at once, with `no_memory`. (An exception would end the program,
-// where the initiation is part of an `await_suspend`.)
+// Lack of memory is never silent. When there is none for an initiation, not even for a turn, the
+// handler is called at once with `no_memory`. (An exception would end the program where the
+// initiation is part of an `await_suspend`.)
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 enum class progress { finished, again, sleep };
@@ -46,45 +46,46 @@ public:
   operation(const operation&) = delete;
   operation& operator=(const operation&) = delete;
 
-  /// Takes it on by one turn, and away from its owner.
+  /// Takes the operation over from its owner, and gives it one turn.
   static void run(operation* o);
-  /// Lets it have its turn later (`defer`) or soon (`dispatch`). Without the memory for that it
-  /// completes now, with `no_memory`.
+  /// Lets the operation have its turn later (`defer`) or soon (`dispatch`). When there is no memory
+  /// for that, the operation completes now with `no_memory`.
   static void run_by(operation* o, void (operation::*how)());
-  /// The same, but false without the memory; the operation is then as it was.
+  /// As run_by(), but returns false when there is no memory; the operation is then unchanged.
   static bool try_run_by(operation* o, void (operation::*how)());
   /// Dispatches it from a thread that is not its executor's, where it is not to complete: for a
   /// tenth of a second it tries again while there is no memory for that.
   static void run_at_last(operation* o);
   /// Ends it without a call of its handler, and frees its memory.
   virtual void destroy() noexcept = 0;
-  /// Lets it have its turn where its handler runs: later, or now where that may be.
+  /// Let the operation have its turn where its handler runs: `defer` later, `dispatch` now if the
+  /// executor allows that.
   virtual void defer() = 0;
   virtual void dispatch() = 0;
-  /// As `dispatch`, on a thread of its object's.
+  /// As `dispatch`, when called on a thread of its object's executor.
   virtual void hop() = 0;
 
-  /// Memory for a turn: inside of this object when that is free.
+  /// Memory for a turn. It lies inside of this object if that part is free.
   void* allocate(std::size_t bytes);
   void deallocate(void* memory, std::size_t bytes) noexcept;
 
 protected:
   /// Begins an operation on `object`, which is null when that was closed.
   operation(waitable* object, directions d) noexcept;
-  /// One that waits for no object.
+  /// Makes an operation that waits for no object.
   operation() noexcept : directions_(0) {}
   virtual ~operation();
 
-  /// Goes on. Only while it is pending on its object.
+  /// Goes on with the operation. Called only while it is pending on its object.
   virtual progress advance(bool rung) = 0;
-  /// Calls the handler, and frees the memory before that.
+  /// Frees the memory, then calls the handler.
   virtual void complete() = 0;
-  /// The handler's executor has work while this sleeps.
+  /// Tells the handler's executor whether it has work because this operation sleeps.
   virtual void keep_executor_busy(bool busy) = 0;
   virtual void* allocate_elsewhere(std::size_t bytes) = 0;
   virtual void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept = 0;
 
-  /// Null when there is nothing to be done but to say why.
+  /// Null when the operation has nothing to do but to report why.
   waitable* waits_on() const noexcept { return object_.get(); }
   directions waits_for() const noexcept { return directions_; }
   const net_error_code& outcome() const noexcept { return outcome_; }
@@ -94,26 +95,27 @@ protected:
   }
   progress finish(errc outcome) noexcept { return finish(to_net(outcome)); }
 
-  /// Whether there is nothing to wait for, as far as can be told at the initiation.
+  /// Whether there is nothing to wait for, as far as is known at the initiation.
   virtual bool finished_at_once() { return !object_; }
-  /// Lets the slot cancel it. It ends without the memory for that.
+  /// Lets the slot cancel the operation. When there is no memory for that, the operation ends.
   void connect(net::cancellation_slot slot) noexcept;
-  /// Begins what goes on elsewhere. False when there is nothing of the kind: its turns follow each
-  /// other.
+  /// Begins what runs elsewhere. Returns false when nothing does: the turns then follow each other.
   bool launch() noexcept { return false; }
-  /// It has to wait. Throws for lack of memory. Gives what its executor's thread is to hear of,
-  /// which it goes on without.
+  /// Called when the operation has to wait. Returns an exception that the executor's thread is to
+  /// throw while the operation goes on, or null.
+  /// Errors: throws for lack of memory.
   virtual std::exception_ptr waits() { return nullptr; }
-  /// What its timer calls. Only while it waits.
+  /// The handler of the operation's timer. To be used only while the operation waits.
   end_at_limit at_limit() const noexcept;
-  /// Throws what has no code.
+  /// Throws an exception for which there is no error code.
   void rethrow() const noexcept {}
-  /// The slot may emit until the handler says that the operation is over: so it is cleared first. A
-  /// cancelled one leaves it alone: it may be the next operation's by now.
+  /// Clears the slot before the handler is called, because the slot may emit until then. A
+  /// cancelled operation leaves the slot alone, because it may belong to the next operation by
+  /// then.
   void disconnect(net::cancellation_slot slot) noexcept;
-  /// The object may have its next operation.
+  /// Ends the operation on its object, which may then have its next operation.
   void end() noexcept;
-  /// It ends with that.
+  /// Ends the operation with `why`.
   void fail(const net_error_code& why) noexcept {
     end();
     outcome_ = why;
@@ -130,10 +132,10 @@ private:
   friend class turn;
   friend class wake_up;
   class posting;
-  /// Of a turn that is not taken.
+  /// Called for a turn that was destroyed before its call.
   static void drop(operation* o) noexcept;
   void sleep_on_object();
-  /// Whether it was not cancelled. Otherwise the outcome is decided.
+  /// Returns whether the operation was not cancelled. If it was, the outcome is decided.
   bool goes_on() noexcept;
 
 protected:
@@ -154,7 +156,7 @@ private:
   alignas(std::max_align_t) std::byte room_[room];
 };
 
-/// Where the memory for one turn comes from.
+/// Allocates the memory for one turn.
 template <class T>
 class turn_allocator {
 public:
@@ -175,12 +177,12 @@ private:
   operation* of_;
 };
 
-/// An operation's turn, as executors get it. Destroys the operation when it is destroyed before its
-/// call.
+/// An operation's turn, in the form that executors get. When it is destroyed before its call, it
+/// destroys the operation.
 class turn {
 public:
   using allocator_type = turn_allocator<void>;
-  /// `hops`: on the executor of the object, from where it has to go on to that of the handler.
+  /// `hops` says that it runs on the executor of the object, and has to go on to the handler's.
   explicit turn(operation& of, bool hops = false) noexcept : of_(&of), hops_(hops) {}
   turn(turn&& other) noexcept : of_(std::exchange(other.of_, nullptr)), hops_(other.hops_) {}
   turn& operator=(turn&&) = delete;
@@ -195,7 +197,7 @@ private:
   bool hops_;
 };
 
-/// The handler of an operation's wait: sees to it that the operation has its turn.
+/// The handler of an operation's wait: lets the operation have its turn.
 class wake_up {
 public:
   using allocator_type = turn_allocator<void>;
@@ -212,8 +214,7 @@ private:
   operation* of_;
 };
 
-/// Ends a pending operation of one direction whose time has passed. It keeps the object alive as
-/// well.
+/// Ends a pending operation of one direction whose time has passed. It also keeps the object alive.
 class end_at_limit {
 public:
   end_at_limit(waitable& object, ticket t, directions d) noexcept : object_(&object), ticket_(t), directions_(d) {}
@@ -226,8 +227,8 @@ private:
   directions directions_;
 };
 
-/// Cancels a pending operation on behalf of its cancellation slot. It keeps the object alive, maybe
-/// for longer than the operation.
+/// Cancels a pending operation on behalf of its cancellation slot. It keeps the object alive, which
+/// may be for longer than the operation lives.
 class cancel_on_signal {
 public:
   cancel_on_signal(waitable& object, ticket t, directions d) noexcept

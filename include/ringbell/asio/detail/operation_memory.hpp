@@ -9,12 +9,12 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Memory for handlers that have no allocator of their own. Each thread keeps the last blocks that
-/// it has freed, as Asio does for its operations.
+/// Memory for handlers that have no allocator of their own. As Asio does for its operations, each
+/// thread keeps the last blocks that it has freed.
 void* allocate_recycled(std::size_t bytes);
 void free_recycled(void* memory, std::size_t bytes) noexcept;
 
-/// Memory of a handler's allocator, in units that fit everything.
+/// Memory from a handler's allocator, in units that are aligned for any type.
 template <class Allocator>
 struct handler_memory {
   using units = typename std::allocator_traits<Allocator>::template rebind_alloc<std::max_align_t>;
@@ -41,7 +41,7 @@ struct handler_memory<std::allocator<T>> {
   }
 };
 
-/// Memory for one `T`, freed with this.
+/// Memory for one `T`. The destructor frees it, unless it was released.
 template <class T, class Allocator>
 class memory_for {
 public:

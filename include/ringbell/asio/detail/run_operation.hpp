@@ -20,19 +20,19 @@
 #include <type_traits>
 #include <utility>
 
-// A native task as an Asio operation. There are two halves, which may be destroyed in either order:
+// A native task as an Asio operation. It has two halves, which may be destroyed in either order:
 //
 //   on the loop:      the frame of run_task, with the task in it, and a run_end
 //   on the contexts:  the run_operation, with the handler. The executor's context keeps it, and destroys it when it goes
 //
-// and between them a `running_task`, which both and the handler's cancellation slot share. Whoever
-// comes first of "the task has ended", "its frame is destroyed" and "the context is destroyed"
-// takes the operation away from the others.
+// Between them is a `running_task`, which both halves and the handler's cancellation slot share.
+// Three things may happen: the task ends, its frame is destroyed, the context is destroyed. The
+// first of them takes the operation away from the others.
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 class run_base;
 
-/// What an operation is to run; or why it cannot.
+/// What an operation runs, or why it cannot run.
 template <class T>
 class run_start {
 public:
@@ -48,13 +48,13 @@ private:
   net_error_code error_;
 };
 
-/// The two halves' common knowledge.
+/// What the two halves share.
 class running_task {
 public:
   explicit running_task(const net::any_io_executor& executor) noexcept : executor_(executor) {}
 
   // -- on the executor --
-  /// The operation, unless somebody else has taken it.
+  /// The operation; null when the other half has taken it.
   run_base* of() const noexcept { return operation_; }
   run_base* take() noexcept { return std::exchange(operation_, nullptr); }
   void give_back(run_base* of) noexcept { operation_ = of; }
@@ -62,11 +62,11 @@ public:
 
   // -- where the handler runs --
   static void cancel(const std::shared_ptr<running_task>& self);
-  /// Cancellation slots may keep this object for longer than there is a context.
+  /// Cancellation slots may keep this object alive for longer than the context lives.
   void leave_executor() noexcept { executor_.reset(); }
 
-  /// There may be no memory to begin with. Then, and only then, it is read by the thread that has
-  /// set it.
+  /// True while the task is being begun, for which there may be no memory. It matters only then,
+  /// and then the thread that has set it is the one that reads it.
   std::atomic<bool> beginning = false;
 
 private:
@@ -75,17 +75,17 @@ private:
   inplace_stop_source stop_;
 };
 
-/// What the operations for all types of values have in common.
+/// What the operations have in common, whatever the type of their value.
 class run_base : public operation, public pending_operation {
 public:
-  /// The task has ended with that.
+  /// Sets the result of the task.
   void ends(const net_error_code& error, std::exception_ptr exception) noexcept {
     finish(error);
     exception_ = std::move(exception);
   }
-  /// Calls the handler soon. False without the memory for it.
+  /// Calls the handler soon. Returns false when there is no memory for that.
   bool deliver();
-  /// The same, but calls it now then.
+  /// As deliver(), but calls the handler now when there is no memory.
   void deliver_anyhow();
   void destroy() noexcept override = 0;
 
@@ -118,7 +118,7 @@ private:
   std::exception_ptr exception_;
 };
 
-/// With the value that a task gives, which its handler gets.
+/// Adds the value that the task gives, for the handler.
 template <class T>
 class run_result : public run_base {
 public:
@@ -136,7 +136,7 @@ private:
   [[no_unique_address]] stored_type value_{};
 };
 
-/// Ends the operation, at the latest when it is destroyed.
+/// Ends the operation. If nothing else does, its destructor does.
 template <class T>
 class run_end {
 public:
@@ -159,7 +159,7 @@ public:
     of->ends(error, std::move(exception));
     static_cast<run_result<T>*>(of)->keep(std::move(value));
   }
-  /// False without the memory to call the handler: to be tried again.
+  /// Returns false when there is no memory to call the handler; call it again later.
   bool finish() {
     if (loop* const lp = loop::current()) loop_access::hand_over(*lp);
     const std::shared_ptr<running_task> running = running_;
@@ -198,11 +198,11 @@ task<void> run_task(task<T> work, run_end<T> end) {
   while (!end.finish()) co_await yield();
 }
 
-/// Runs a task, and ends with what that gives.
+/// Runs a task, and ends with the result of the task.
 template <class T>
 class run_operation : public run_result<T> {
 protected:
-  /// Throws without memory.
+  /// Errors: throws `std::bad_alloc`.
   run_operation(const net::any_io_executor& executor, run_start<T>&& start)
       : run_result<T>(executor, start.error()) {
     if (start.lp())
@@ -210,7 +210,7 @@ protected:
   }
 };
 
-/// What `async_initiate` calls.
+/// The initiation that `async_initiate` calls.
 template <class T, class Executor>
 class initiate_run {
 public:

@@ -12,7 +12,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// What operations on an object wait for, as a set of bits. One operation may be pending for each.
+/// The directions that an operation on an object waits for, as a set of bits. One operation may be
+/// pending in each direction.
 using directions = unsigned;
 inline constexpr directions towards_us = 1;    // receiving, accepting, connecting
 inline constexpr directions towards_peer = 2;  // sending
@@ -22,13 +23,12 @@ using ticket = std::uint64_t;
 
 class wake_up;
 
-/// An object that operations wait on: one descriptor, and which operations are pending. It lives as
-/// long as its owner or an operation holds it. When its execution context ends first, nothing waits
-/// on it any more.
+/// An object that operations wait on: one descriptor, and a record of the pending operations. It
+/// lives as long as its owner or an operation holds it. When its execution context ends first, no
+/// operation waits on it any more.
 ///
 /// Thread-safety: one thread, or one strand. An operation that has slept goes on in its own
-/// executor; the object's user has seen to it that this is the strand in which everything else
-/// happens.
+/// executor; the user of the object has to make that the strand in which everything else happens.
 class waitable : private context_object {
 public:
   explicit waitable(net::execution_context& context);
@@ -38,26 +38,26 @@ public:
   virtual void hold() noexcept = 0;
   virtual void let_go() noexcept = 0;
 
-  /// Begins an operation. 0 when one is pending in a direction of `d`.
+  /// Begins an operation. Returns 0 when one is pending in a direction of `d`.
   ticket begin(directions d) noexcept;
   bool pending(directions d) const noexcept {
     return ((d & towards_us) && receiving_) || ((d & towards_peer) && sending_);
   }
-  /// Whether `t`, begun in the directions `d`, is to go on. Once it is not, the next operation may
-  /// begin, even before its handler was called.
+  /// Returns whether the operation `t`, which was begun in the directions `d`, is to go on. Once it
+  /// is not, the next operation may begin, even before the handler of `t` was called.
   bool goes_on(ticket t, directions d) const noexcept {
     return (!(d & towards_us) || receiving_ == t) && (!(d & towards_peer) || sending_ == t);
   }
-  /// Ends an operation. No effect when it was cancelled.
+  /// Ends an operation. Has no effect when it was cancelled.
   virtual void end(ticket t) noexcept;
-  /// Ends an operation of one direction that has had its time.
+  /// Ends an operation of one direction whose time has passed.
   void time_out(ticket t, directions d) noexcept;
   bool timed_out(ticket t) const noexcept { return timed_out_[0] == t || timed_out_[1] == t; }
-  /// Ends all that is pending in these directions with `operation_aborted`.
+  /// Ends all pending operations in these directions with `operation_aborted`.
   virtual void cancel(directions d) noexcept;
 
-  /// An operation is woken when the descriptor is readable, or with an error when it is to look for
-  /// another reason. Its own executor may do so in another thread before this returns.
+  /// Lets an operation sleep. It is woken when the descriptor is readable, or with an error when it
+  /// has to look for another reason. Its executor may run it in another thread before this returns.
   void sleep(wake_up operation);
   void awake() noexcept { --sleeping_; }
 
@@ -67,13 +67,13 @@ protected:
   void watch(sys::native_handle h, net_error_code& error) { descriptor_->assign(h, error); }
   /// Makes all operations that sleep look again.
   void kick() noexcept;
-  /// Ends all that is pending, and gives the handle back unclosed. Nothing of the execution context
-  /// is touched afterwards.
+  /// Ends all pending operations, and gives the handle back without closing it. Nothing of the
+  /// execution context is used afterwards.
   void unwatch() noexcept;
-  /// As `sleep`, for the object's own use: `operation` is a handler without an executor.
+  /// As `sleep`, but for the object's own use: `operation` is a handler without an executor.
   template <class Operation>
   void wait_for_descriptor(Operation&& operation) {
-    ++sleeping_;  // before, because another thread may wake it at once
+    ++sleeping_;  // before the wait, because another thread may end it at once
     try {
       descriptor_->async_wait(std::forward<Operation>(operation));
     } catch (...) {
@@ -89,11 +89,11 @@ private:
   ticket last_ = 0;
   ticket receiving_ = 0;
   ticket sending_ = 0;
-  ticket timed_out_[2] = {};  // the last one of each direction
-  unsigned sleeping_ = 0;     // operations that wait for the descriptor, cancelled ones included
+  ticket timed_out_[2] = {};  // the last operation of each direction that has timed out
+  unsigned sleeping_ = 0;     // operations that wait for the descriptor, including cancelled ones
 };
 
-/// Keeps an object alive that counts what holds it.
+/// Keeps an object alive through its `hold` and `let_go`.
 template <class Object>
 class held {
 public:

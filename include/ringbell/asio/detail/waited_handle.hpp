@@ -9,7 +9,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Calls what it is given where it is told so: on the thread that waits for a context's handles.
+/// An executor that calls a function at once, on the calling thread. For the handler of a wait that
+/// is the thread that waits for the handles of a context.
 class reactor_executor {
 public:
   explicit reactor_executor(net::execution_context& context) noexcept : context_(&context) {}
@@ -25,13 +26,14 @@ private:
   net::execution_context* context_;
 };
 
-/// A handle that operations wait for, until it is readable (on Windows: signalled). It stays its
-/// owner's. What waits is called on the thread that has seen it, unless it has an executor.
+/// A handle that operations wait for until it is readable (on Windows: signalled). The handle still
+/// belongs to its owner. A waiting operation is called on the thread that has seen the event,
+/// unless it has an executor.
 ///
-/// On Windows Asio's object closes what it was given: so it gets a duplicate, of the same object.
-/// Each signal of an auto-reset event ends one wait, the oldest. A cancellation may take a signal
-/// and not tell: so a wait is begun after a look, and after asking the source of the signal whether
-/// there is news (`local_socket::native`).
+/// On Windows Asio's object closes the handle that it was given, so it gets a duplicate. Each
+/// signal of an auto-reset event ends one wait, the oldest. A cancellation may use up a signal
+/// without telling. So a wait begins after a look at the ring, and after asking the source of the
+/// signal whether there is something new (`local_socket::native`).
 class waited_handle {
 public:
 #ifdef RINGBELL_ASIO_WAITS_FOR_OBJECTS
@@ -51,7 +53,7 @@ public:
 #endif
   }
   void cancel(net_error_code& error) { (void)object_.cancel(error); }
-  /// Gives the handle back unclosed.
+  /// Gives the handle back without closing it.
   void release();
 
 private:

@@ -46,8 +46,8 @@ progress accept_operation::advance(bool) {
   }
 }
 
-/// A client that cannot be served for lack of memory or descriptors is hung up on; the next one may
-/// have more luck.
+/// A client that cannot be served for lack of memory or descriptors is hung up on. The accept goes
+/// on with the next client.
 bool accept_operation::start_channel(accepted_connection& client) {
   try {
     connection_ = new asio_connection(*context_, std::move(client.parts), std::move(client.slot));

@@ -47,7 +47,8 @@ asio_connection::found asio_connection::poll(polling& p, Look look) noexcept {
       p.current, &slice, [&] { return look() ? spinner::looked::found : spinner::looked::nothing; },
       [&](clock::time_point) {
         p.polled = true;
-        // While this side spins for long, the peer may be waiting for space, as when it parks.
+        // While this side spins for long, the peer may be waiting for space, as it may while this
+        // side parks.
         ring().publish();
         ring_if_due();
         return false;
@@ -69,14 +70,14 @@ asio_connection::found asio_connection::poll_to_receive(polling& p) noexcept {
 template <class Look>
 bool asio_connection::park(directions d, std::size_t to_send, bool polled, Look look) noexcept {
   if (++parks_ % parks_per_cpu_look == 0) compare_cpus();
-  // Where a wait takes signals: a wait that begins hears of a hang-up that came before.
+  // Makes a wait that begins now take signals, so that it sees a hang-up that came before.
   (void)parts_.control.native();
   ring().announce((d & towards_us) != 0, (d & towards_peer) != 0, to_send);
   park_fence();
   ring().after_fence();
   const bool something = look();
   ring_if_due();
-  // Fragments were taken in: the index that was announced is behind, and would ring no more.
+  // Fragments were received. The announced index has been passed and would not ring again.
   if (something || ((d & towards_us) && ring().interrupted())) return false;
   ring::count(ring().counters().parks);
   if (spinner_.limit().count() != 0 && !polled) parked_at_ = clock::now();

@@ -21,7 +21,7 @@ progress channel_operation<Derived>::advance(bool rung) {
     if (looked) return progress::again;
     const auto seen = c.poll(polling_, look);
     if (seen == asio_connection::found::nothing_yet) {
-      c.attempted_in_vain();  // one that polls for ever would not hear of a hang-up otherwise
+      c.attempted_in_vain();  // otherwise an operation that polls for ever would not see a hang-up
       return progress::again;
     }
     if (seen == asio_connection::found::nothing) break;

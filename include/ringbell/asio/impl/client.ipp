@@ -15,7 +15,7 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// A value of whatever type, for the typed calls.
+/// A value of any type, for the typed calls.
 struct any_value {
   const outgoing& of;
 };
@@ -35,13 +35,13 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 struct asio_client_state final : service_state {
   explicit asio_client_state(const net::any_io_executor& executor) : service_state(executor) {}
   ~asio_client_state() override = default;
-  /// Calls end with `errc::closed`: for that their tasks have to run once more.
+  /// Closes the connection. Calls end with `errc::closed`; for that their tasks have to run again.
   void close(bool may_run) noexcept override {
     connection.close();
     try {
       if (may_run) lp().run_ready();
     } catch (...) {
-      // What a codec or an observer has thrown is not reported.
+      // What a codec or an observer throws here is not reported.
     }
   }
   void drop() noexcept override { connection = {}; }
@@ -56,7 +56,7 @@ struct asio_stream_state {
 
 namespace {
 
-// Coroutines of their own, and not lambdas: what they work on is theirs.
+// Coroutines with parameters, and not lambdas, because a coroutine owns its parameters.
 task<void> run_connect(std::shared_ptr<asio_client_state> state, std::string name,
                        client_options options) {
   try {
@@ -100,7 +100,7 @@ task<payload> run_reply(std::shared_ptr<asio_stream_state> s) {
   co_return co_await s->stream.reply();
 }
 
-/// A stream's connection; null when there is none.
+/// The client of a stream; null when there is no stream.
 std::shared_ptr<asio_client_state> client_of(const std::shared_ptr<asio_stream_state>& s) noexcept {
   return s ? s->client : nullptr;
 }

@@ -15,7 +15,7 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// One attempt to connect, with its retries and its time limit.
+/// One `async_connect`, with its retries and its time limit.
 class asio_connector final : public driven_loop {
 public:
   asio_connector(net::execution_context& context, std::string name, const connect_options& options)
@@ -23,13 +23,13 @@ public:
     lp().spawn(connect(std::move(name), options));
   }
 
-  /// Goes on. True when it has ended: with `parts`, or with an `error`.
+  /// Goes on. Returns true when it has ended with `parts` or with an `error`.
   bool ended() {
     run_ready();
     return parts.has_value() || error;
   }
-  /// It has one operation only. A cancellation slot may hold it for longer than the context lives,
-  /// and does not use it.
+  /// A connector has one operation only. A cancellation slot may hold this object for longer than
+  /// the context lives, and does not use it then.
   void end(ticket t) noexcept override {
     waitable::end(t);
     stop();
@@ -50,7 +50,8 @@ private:
   }
 };
 
-/// Null without a context, and with an `error` for lack of descriptors. Throws without memory.
+/// Returns null when there is no context, and null with an `error` when descriptors are lacking.
+/// Errors: throws `std::bad_alloc`.
 static asio_connector* make_connector(net::execution_context* context, std::string name,
                                       const connect_options& options, net_error_code& error) {
   if (!context) return nullptr;

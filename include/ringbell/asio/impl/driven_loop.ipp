@@ -12,7 +12,7 @@ namespace {
 
 loop_options of_handshakes() noexcept {
   loop_options o;
-  o.backend = plain_backend();  // the cheapest to make, and works everywhere
+  o.backend = plain_backend();  // it is the cheapest to make, and works everywhere
   o.spin = spin_policy::none;
   return o;
 }

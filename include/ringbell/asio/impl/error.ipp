@@ -24,8 +24,9 @@ net_error_code to_net(errc e) noexcept {
 net_error_code to_net(std::error_code e) noexcept {
   if (same_category(e.category(), category())) return to_net(static_cast<errc>(e.value()));
   if (e == std::errc::not_enough_memory) return net::error::no_memory;
-  // As Asio's own operations give the system's errors: of a category that is not
-  // std::system_category(). Where there is errno, that is also what std::errc counts.
+  // Asio's own operations give the system's errors in a category that is not
+  // std::system_category(), so this does the same. Where there is errno, the values of std::errc
+  // are the system's as well.
   constexpr bool errno_is_the_systems = static_cast<int>(net::error::no_descriptors) == EMFILE;
   if (e.category() == std::system_category() ||
       (errno_is_the_systems && e.category() == std::generic_category()))

@@ -6,7 +6,7 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Where Asio keeps what belongs to a loop as an execution context.
+/// A loop as an execution context of Asio: it keeps the services of Asio for the loop.
 class loop_context final : public net::execution_context, public loop_attachment {
 public:
   ~loop_context() override = default;

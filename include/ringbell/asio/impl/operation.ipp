@@ -34,8 +34,8 @@ operation::operation(waitable* object, directions d) noexcept : directions_(d) {
 
 operation::~operation() { end(); }
 
-/// An operation that this thread hands to an executor or to a reactor. When these throw, they
-/// destroy what they were given; the operation is not to go with it.
+/// An operation that this thread is handing to an executor or to a reactor. If these throw, they
+/// destroy what they were given, and the operation must not be destroyed with it.
 class operation::posting {
 public:
   explicit posting(operation* o) noexcept : of_(o), outer_(std::exchange(innermost, this)) {}
@@ -45,12 +45,12 @@ public:
   bool dropped() const noexcept { return dropped_; }
   bool has_begun() const noexcept { return !of_; }
 
-  /// Its turn has begun, within the same call.
+  /// The operation's turn has begun within the same call.
   static void begun(const operation* o) noexcept {
     for (posting* p = innermost; p; p = p->outer_)
       if (p->of_ == o) p->of_ = nullptr;
   }
-  /// Whether it stays.
+  /// Returns whether the operation must be kept.
   static bool drop(const operation* o) noexcept {
     if (!innermost || innermost->of_ != o) return false;
     innermost->dropped_ = true;
@@ -196,11 +196,12 @@ void cancel_on_signal::operator()(net::cancellation_type_t type) noexcept {
                        net::cancellation_type::total;
   if (!object_ || (type & any) == net::cancellation_type::none) return;
   if (object_->goes_on(ticket_, directions_)) object_->cancel(directions_);
-  object_ = {};  // it stays in the slot, maybe for longer than the object should
+  object_ = {};  // this function may stay in the slot for longer than the object should live
 }
 
-/// The io_context's executor in an `any_io_executor`; null when it is another one. What an
-/// any_io_executor runs needs memory of its own, and for what a context runs the operation has it.
+/// Returns the io_context's executor in an `any_io_executor`, or null for another executor. What is
+/// run through an any_io_executor needs memory of its own. What a context runs can use the memory
+/// inside of the operation.
 static const context_executor* as_context_executor(
     [[maybe_unused]] const net::any_io_executor& executor) noexcept {
 #if defined(__cpp_rtti) || defined(_CPPRTTI)
@@ -237,10 +238,10 @@ net::execution_context& context_of(const net::any_io_executor& executor) {
 
 namespace {
 
-/// What a thread keeps of the blocks that it has freed: one for each direction of a channel.
+/// The blocks that a thread keeps after freeing them: one for each direction of a channel.
 class kept_blocks {
 public:
-  static constexpr std::size_t bytes = 768;  // an operation with a coroutine as its handler
+  static constexpr std::size_t bytes = 768;  // fits an operation with a coroutine as its handler
 
   kept_blocks() = default;
   kept_blocks(const kept_blocks&) = delete;
@@ -266,7 +267,7 @@ public:
 
 private:
   void* blocks_[2] = {};
-  bool gone_ = false;  // what has static storage may still be destroyed on this thread
+  bool gone_ = false;  // objects with static storage may still be destroyed on this thread later
 };
 
 thread_local kept_blocks blocks_of_thread;

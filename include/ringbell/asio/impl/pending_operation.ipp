@@ -29,7 +29,7 @@ public:
 
 private:
   void shutdown() override { clear(); }
-  /// What ends may begin and end others: one after the other, until none is left.
+  /// An entry that ends may add and remove others, so they are ended one by one until none is left.
   void clear() noexcept {
     for (;;) {
       if (pending_operation* const operation = take_first(operations_))
@@ -62,8 +62,8 @@ context_entries& entries_of(net::execution_context& context) {
 }
 void add(context_entries& to, pending_operation& operation) noexcept { to.add(operation); }
 void add(context_entries& to, context_object& object) noexcept { to.add(object); }
-// Only a context that ends takes out what others may still remove, and then nothing else of it is
-// at work: so there is no race.
+// Only a context that ends takes out entries that other code may still remove, and then nothing
+// else of that context is running. So there is no race.
 void remove(context_entries& from, pending_operation& operation) noexcept {
   if (operation.kept()) from.remove(operation);
 }

@@ -16,8 +16,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// Runs a loop whenever its handle says that there is something to do, and again and again while
-/// its rings are worth polling.
+/// Runs a loop whenever its handle says that there is something to do, and continually while its
+/// rings are worth polling.
 class loop_driver final : public waitable {
 public:
   loop_driver(loop& lp, const net::any_io_executor& executor)
@@ -31,13 +31,13 @@ public:
     if (--holds_ == 0) delete this;
   }
 
-  /// Null when it was stopped.
+  /// Null when the driver was stopped.
   loop* driven() const noexcept { return loop_; }
   void stop() noexcept {
     unwatch();
     loop_ = nullptr;
   }
-  /// Calls `what(of)` when the loop's turn is over, which this thread is in.
+  /// Calls `what(of)` when the present turn of the loop is over. Called from within that turn.
   void after_turn(void (*what)(void* of) noexcept, void* of) noexcept {
     after_turn_ = what;
     of_ = of;
@@ -56,7 +56,7 @@ private:
   void* of_ = nullptr;
 };
 
-/// What a driver does, until it is stopped: an operation, so that its turns take no memory on
+/// The work of a driver until it is stopped. It is an operation, so its turns take no memory on
 /// Asio's own executors.
 class drive_operation final : public operation {
 public:
@@ -84,7 +84,8 @@ private:
     }
   }
   std::exception_ptr waits() override { return std::exchange(thrown_, nullptr); }
-  /// It was stopped; or there was no memory for its next turn, which then is now.
+  /// Called when the driver was stopped, or when there is no memory for its next turn. In that case
+  /// the turn is now.
   void complete() override {
     while (driver_->driven()) {
       go_on_with(*driver_);
@@ -104,7 +105,7 @@ private:
     try {
       busy_.emplace(with_work(executor_));
     } catch (const std::bad_alloc&) {
-      // Its context may return from run() too early: better than to leave the loop alone.
+      // The context may return from run() too early. That is better than not running the loop.
     }
   }
   void* allocate_elsewhere(std::size_t bytes) override { return ::operator new(bytes); }
@@ -118,7 +119,7 @@ private:
   std::exception_ptr thrown_;
 };
 
-/// Runs a loop until the result is stopped.
+/// Runs a loop until the driver that is returned is stopped.
 held<loop_driver> drive(loop& lp, const net::any_io_executor& executor) {
   held<loop_driver> driver(new loop_driver(lp, executor));
   auto operation = std::make_unique<drive_operation>(*driver, executor);

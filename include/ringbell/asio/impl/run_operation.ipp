@@ -10,7 +10,7 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 namespace {
 
-/// Begins a task on the executor's thread.
+/// Begins a task on the thread of the executor.
 class spawn_on_loop {
 public:
   spawn_on_loop(loop& lp, task<void> t) noexcept : loop_(&lp), task_(std::move(t)) {}
@@ -21,7 +21,7 @@ private:
   task<void> task_;
 };
 
-/// What a cancellation slot gets.
+/// The function that a cancellation slot gets.
 class cancel_run {
 public:
   explicit cancel_run(std::shared_ptr<running_task> running) noexcept
@@ -49,7 +49,7 @@ run_base::run_base(const net::any_io_executor& executor, const net_error_code& e
 }
 
 run_base::~run_base() {
-  (void)running_->take();  // the frame, which may still be here, has no waiter to tell
+  (void)running_->take();  // the frame may still exist; it must not use this operation any more
   if (context_) remove(*context_, *this);
   running_->leave_executor();
 }
@@ -72,14 +72,14 @@ bool run_base::launch() noexcept {
     return false;
   }
   add(*context_, *this);
-  // This object may be gone before the call returns.
+  // These are copied, because this object may be gone before the call returns.
   const net::any_io_executor executor = executor_;
   const std::shared_ptr<running_task> running = running_;
   running->beginning = true;
   try {
     net::dispatch(executor, spawn_on_loop(*loop_, std::move(*all_)));
   } catch (...) {
-    // The task was destroyed, and its end has told.
+    // The task was destroyed, and its run_end has ended the operation.
   }
   running->beginning = false;
   return true;

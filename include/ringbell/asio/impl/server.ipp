@@ -49,8 +49,8 @@ struct asio_server_state final : service_state {
     free_requests();
   }
 
-  /// What a handler on another thread is the last to let go is freed by the loop's thread, where
-  /// the rest of the call is.
+  /// A handler on another thread may drop the last reference to a request. The request is then
+  /// freed by the loop's thread, where the rest of the call is.
   shared_request share(request r) {
     auto self = std::static_pointer_cast<asio_server_state>(shared_from_this());
     return shared_request(new asio_request_state(std::move(r), std::move(self)),
@@ -122,8 +122,8 @@ bool stop_requested(const shared_request& r) noexcept {
   return r && r->stopped.load(std::memory_order_relaxed);
 }
 void stop_request::operator()() noexcept {
-  request_->stopped.store(
-      true, std::memory_order_relaxed);  // the cancellation comes to the handler's thread by a lock
+  // relaxed: the cancellation reaches the handler's thread through a lock.
+  request_->stopped.store(true, std::memory_order_relaxed);
   handler_->request_stop();
 }
 net::any_io_executor home_of(const shared_request& r) {
@@ -159,7 +159,8 @@ std::shared_ptr<asio_server_state> make_server_state(const net::any_io_executor&
                                                      server_options options) {
   auto state =
       make_service_state<asio_server_state>(executor, name, std::move(handler), std::move(options));
-  // Requests refer to it, and so it goes with the last of its handles, not of its references.
+  // Requests refer to the server, so it has to end with its last handle, not with the last
+  // reference.
   asio_server_state* const server = state.get();
   return {server, [state = std::move(state)](asio_server_state*) { state->end(); }};
 }

@@ -14,19 +14,19 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// What the handles of an Asio client or server share with each other, and with the tasks on its
-/// loop: a native client or server, and that loop, which the executor runs.
+/// What the handles of an Asio client or server share with each other and with the tasks on its
+/// loop: the native client or server, and that loop, which the executor runs.
 ///
-/// It ends once: when a handle is closed, when the last one has gone, or when the execution context
-/// ends, whichever comes first. Then nothing is left on the loop, so that no task keeps this object
-/// alive (they all refer to it), and the context has no work from here. What comes later is told
-/// `errc::closed`.
+/// It ends once: when a handle is closed, when the last handle has gone, or when the execution
+/// context ends, whichever comes first. After that nothing is left on the loop, so no task keeps
+/// this object alive (all tasks refer to it), and the context has no work from here. Later
+/// operations end with `errc::closed`.
 class service_state : public context_object, public std::enable_shared_from_this<service_state> {
 public:
-  /// From any thread.
+  /// Thread-safety: any thread.
   bool ended() const noexcept { return ended_.load(std::memory_order_relaxed); }
   loop& lp() noexcept { return loop_; }
-  /// Ends it: now, or when the loop's turn is over that calls this.
+  /// Ends it: now, or after the loop's turn when it is called within that.
   void end() noexcept {
     if (ended()) return;
     if (loop::current() != &loop_) return end_now(shared_from_this(), true);
@@ -45,7 +45,8 @@ protected:
     remove(context_, *this);
     if (driver_) driver_->stop();
   }
-  /// What is under way fails. Its handlers can be called for as long as the loop may run.
+  /// Makes all calls that are under way fail. `may_run` says whether the loop may still run, so
+  /// that their handlers can be called.
   virtual void close(bool may_run) noexcept = 0;
   /// Destroys the native client or server.
   virtual void drop() noexcept = 0;
@@ -56,7 +57,7 @@ private:
 
   static loop_options quick_to_make() noexcept {
     loop_options o;
-    o.backend = plain_backend();  // works everywhere, and is waited for through one descriptor
+    o.backend = plain_backend();  // works everywhere; one descriptor is enough to wait for it
     return o;
   }
   static void turn_is_over(void* of) noexcept {
@@ -82,10 +83,10 @@ private:
   loop loop_;
   held<loop_driver> driver_;
   std::atomic<bool> ended_ = false;
-  std::shared_ptr<service_state> stays_;  // while it waits for the end of a turn
+  std::shared_ptr<service_state> stays_;  // set while it waits for the end of a turn
 };
 
-/// Deletes a state; when its loop is running, after the turn.
+/// Deletes a state; when its loop is running, after that turn.
 template <class State>
 class deletes_after_turn {
 public:
@@ -104,13 +105,13 @@ std::shared_ptr<State> make_service_state(Arguments&&... arguments) {
 
 namespace {
 
-/// Why something could not even begin. Not without an error, whatever was thrown.
+/// Returns why something could not begin. It is always an error, whatever was thrown.
 net_error_code why_not() noexcept {
   const net_error_code known = to_net(std::current_exception());
   return known ? known : to_net(errc::handler_failed);
 }
 
-/// What the call `make` gives, to be run on the loop of `state`; or why not.
+/// Returns the task that `make` returns, to be run on the loop of `state`, or why it cannot run.
 template <class T, class State, class F>
 run_start<T> start_on(const std::shared_ptr<State>& state, F make) noexcept {
   if (!state || state->ended()) return run_start<T>(to_net(errc::closed));

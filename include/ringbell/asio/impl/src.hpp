@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-/// The compiled part of the Asio front end. ringbell's library has it for the Asio that it was
-/// built with, or for both, where both were there. A program that sees another one (another
-/// version, another reactor) does not link: `undefined reference to ringbell::detail::asio_...`. It
-/// includes this header in one of its source files, and so compiles the part itself.
+/// The compiled part of the Asio front end. ringbell's library contains it for the Asio that it was
+/// built with, and for both Asios when both were found. A program that uses another one (another
+/// version, another reactor) does not link: `undefined reference to ringbell::detail::asio_...`.
+/// Such a program includes this header in one of its source files, and so compiles this part
+/// itself.
 
 #include <ringbell/asio/impl/accept_operation.ipp>
 #include <ringbell/asio/impl/asio_call.ipp>

@@ -60,7 +60,7 @@ void waitable::time_out(ticket t, directions d) noexcept {
 
 void waitable::cancel(directions d) noexcept {
   if (!pending(d)) return;
-  // One that waits for either direction ends in both.
+  // An operation that waits for either direction ends in both.
   if (d & towards_us) waitable::end(receiving_);
   if (d & towards_peer) waitable::end(sending_);
   kick();
