@@ -64,7 +64,7 @@ public:
   bool idle() const noexcept { return calls_.size() == 0; }
   /// Closes, even if the client has not read everything.
   void close() noexcept { ch_.close(); }
-  // The number of the shard's look (see drop_idle) during which a request began or ended last.
+  // The shard's look number (see drop_idle) when a request began or ended last.
   std::uint64_t active_in = 0;
 
   outbox& out() noexcept { return out_; }

@@ -13,8 +13,7 @@ namespace ringbell::detail {
 
 namespace {
 
-// An idle client is dropped at the first look that comes more than this many looks after the one
-// during which it was last active.
+// A client is idle when its last activity was more than this many looks ago.
 constexpr std::uint64_t looks_per_idle_timeout = 4;
 
 // How long handlers have to end after they were asked to stop, before they are destroyed.

@@ -49,8 +49,8 @@ inline net::mutable_buffer buffer(const claim& c) noexcept {
 /// Errors, as `error_code`:
 /// `asio::error::eof` when the peer has closed in order and everything was received;
 /// `connection_reset` when the peer has died, after everything that it had published was received;
-/// `operation_aborted` when cancelled, or when the channel was closed, moved or destroyed
-/// meanwhile; `bad_descriptor` on a channel that is not open;
+/// `operation_aborted` when cancelled, or when the channel was closed, moved or destroyed;
+/// `bad_descriptor` on a channel that is not open;
 /// `timed_out` after a time limit;
 /// `message_size`, `no_memory`;
 /// and ringbell's own `errc::bad_peer`, and `errc::busy` for a second operation in one direction

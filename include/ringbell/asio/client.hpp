@@ -157,7 +157,7 @@ using asio_call_stream = basic_asio_call_stream<>;
 /// Thread-safety: one strand. On a context with several threads, pass a strand as the executor.
 /// Cancellation: each operation by its handler's cancellation slot, of any type; the server is
 /// told.
-/// Lifetime: the context must outlive the client, or ends it; the server then sees the connection
+/// Lifetime: when the context ends first, it ends the client, and the server sees the connection
 /// end. While a client is open, the context has work, because the connection has to be served.
 /// After `close()` or destruction, the context's `run()` may return.
 template <class Executor = net::any_io_executor>

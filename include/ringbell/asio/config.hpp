@@ -3,8 +3,8 @@
 
 #include <ringbell/detail/language.hpp>
 
-// Asio 1.22 decides how it allocates by macros of the standard library. So a header of the library
-// comes first, in each source file.
+// Asio 1.22 decides how it allocates by macros of the standard library. So a header of the
+// standard library is included first, in each source file.
 #include <version>
 
 /// Chooses the Asio that the headers in this folder use: the standalone one, or Boost's when

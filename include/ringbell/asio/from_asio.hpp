@@ -34,9 +34,9 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 /// its loop.
 /// Cancellation: a stop is passed on as terminal cancellation. The task then waits until the
 /// coroutine has ended, so what the coroutine refers to lives long enough. The task gets the
-/// coroutine's value or exception; `operation_aborted` becomes `errc::cancelled`. When the
-/// suspended task is destroyed, the coroutine is cancelled and the task does not wait; only then
-/// must what the coroutine refers to outlive the task.
+/// coroutine's value or exception, with `errc::cancelled` in place of `operation_aborted`. Only
+/// when the suspended task is destroyed is the coroutine cancelled and left alone; what it refers
+/// to must then outlive it.
 /// Lifetime: the context outlives the coroutine or destroys it; the loop must outlive the task.
 template <class Executor, class T, class CoroutineExecutor>
   requires(detail::is_executor<Executor> && !std::is_reference_v<T>)

@@ -30,8 +30,8 @@ private:
 
 /// Lets the thread that runs `executor` drive the native loop `lp` through its pollable handle,
 /// beside everything else that the thread does. The loop's tasks, channels and timers then run on
-/// that thread, until the result is destroyed or stopped. As long as that, the execution context
-/// has work, and its `run()` does not return.
+/// that thread, until the result is destroyed or stopped. Until then the execution context has
+/// work, and its `run()` does not return.
 ///
 /// Before it sleeps the loop polls its rings as its `spin_policy` says, for 2 us at a time. In
 /// between the context's other handlers have their turn. An exception out of a function that was
@@ -39,8 +39,8 @@ private:
 ///
 /// Errors: throws the system's error for lack of descriptors.
 /// Thread-safety: when several threads run the context, pass a strand, and use the loop only there.
-/// Lifetime: `lp` must outlive the result. The loop is driven at the latest until its execution
-/// context ends.
+/// Lifetime: `lp` must outlive the result. When the execution context ends, the loop is no longer
+/// driven.
 running_loop run_in(loop& lp, const net::any_io_executor& executor);
 template <class ExecutionContext>
   requires std::is_convertible_v<ExecutionContext&, net::execution_context&>

@@ -153,8 +153,8 @@ using asio_request = basic_asio_request<>;
 /// handlers run there as well. If a context was given for them, each handler runs on a strand of
 /// its own on that context.
 /// Cancellation: `async_stop` by its handler's cancellation slot, of any type; see `server::stop`.
-/// Lifetime: the context must outlive the server, or ends it; clients then see the connection end,
-/// and handlers are destroyed. While a server is open, the context has work. Destruction ends it at
+/// Lifetime: when the context ends first, it ends the server: clients see the connection end, and
+/// handlers are destroyed. While a server is open, the context has work. Destruction ends it at
 /// once: handlers are cancelled and end soon after. What they refer to must last until then.
 template <class Executor = net::any_io_executor>
 class basic_asio_server {
@@ -211,8 +211,8 @@ public:
 
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return state_ && detail::is_open(*state_); }
-  /// Stops in order, as `server::stop` does. The `bool` says whether all handlers ended by
-  /// themselves. Completion signature: `void(error_code, bool)`.
+  /// Stops in order, as `server::stop` does. The `bool` says whether all ended by themselves.
+  /// Completion signature: `void(error_code, bool)`.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_stop(time_limit grace, Token&& token = net::default_completion_token_t<Executor>()) {
     return detail::begin_run(executor_, detail::start_stop(state_, grace),

@@ -23,7 +23,7 @@ namespace ringbell {
 class channel {
 public:
   channel() noexcept = default;
-  /// For `connect` and `listener`: takes a started connection.
+  /// Used by `connect` and `listener`: takes a started connection.
   explicit channel(detail::channel_core& core) noexcept : sender_(&core), receiver_(&core) {}
   channel(channel&&) noexcept = default;
   channel& operator=(channel&&) noexcept = default;

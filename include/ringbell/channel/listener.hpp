@@ -75,8 +75,8 @@ public:
   ~listener();
 
   /// Waits for the next client. The result is a `channel`.
-  /// Errors: throws `errc::cancelled`, `errc::busy`, `errc::closed`. `errc::wrong_loop` when it is
-  /// awaited on another loop than the listener's.
+  /// Errors: throws `errc::cancelled`, `errc::busy`, `errc::closed`. Throws `errc::wrong_loop`
+  /// when it is awaited on another loop than the listener's.
   /// Cancellation: ends with `errc::cancelled`; no client is lost.
   accept_awaitable accept() noexcept { return accept_awaitable(acceptor_.get()); }
 

@@ -34,8 +34,9 @@ struct listener_options {
   /// This is also the number of places for connections in their handshake: at least 5, and at most
   /// a quarter of the descriptors that this process may have when it begins to listen. A connection
   /// takes one place, and one more for each handle that it has sent. The connections of one user
-  /// may take a quarter of the places. When they take more, the oldest of them is closed: its
-  /// client sees a hang-up, after which `connect` tries again by itself.
+  /// may take a quarter of the places. When they take more, the oldest connection of that user is
+  /// closed; when all together take more than there are, the oldest of all. Its client sees a
+  /// hang-up, after which `connect` tries again by itself.
   std::size_t max_half_open = 256;
   /// How long the handshake with a client may take.
   time_limit handshake_timeout = std::chrono::seconds(5);

@@ -30,7 +30,7 @@ namespace ringbell {
 /// `errc::peer_closed` when the connection ended meanwhile; the request may have been carried out
 /// or not, and is not repeated;
 /// `errc::refused_stopping` or `errc::dropped_idle` when the server has said goodbye and the policy
-/// is not to connect again; those of `connect` when it is;
+/// is not to connect again; the errors of `connect` when the policy is to connect again;
 /// `errc::wrong_loop` when it is awaited on another loop than the client's;
 /// `errc::timed_out`, `errc::cancelled`, `errc::closed`, `errc::message_too_large`.
 /// Thread-safety: the loop's thread; any number of its coroutines.

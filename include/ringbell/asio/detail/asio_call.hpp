@@ -235,8 +235,7 @@ private:
     asio_call<T, Executor>& call_;
   };
 
-  std::optional<Executor>
-      executor_;  // nothing while the coroutine runs, after which the context may go
+  std::optional<Executor> executor_;  // empty once started: the context may go before this does
   net::awaitable<T, CoroutineExecutor> coroutine_;
   inplace_stop_token stop_;
   std::shared_ptr<asio_call<T, Executor>> call_;

@@ -9,8 +9,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// An executor that calls a function at once, on the calling thread. For the handler of a wait that
-/// is the thread that waits for the handles of a context.
+/// An executor that calls a function at once, on the calling thread. So the handler of a wait runs
+/// on the thread that waits for the handles of a context.
 class reactor_executor {
 public:
   explicit reactor_executor(net::execution_context& context) noexcept : context_(&context) {}

@@ -89,7 +89,7 @@ private:
   std::deque<accepted_connection> ready_;
   std::function<void()> on_ready_;
   watch_key key_;
-  bool more_ = true;  // the backlog was not found empty since the last event
+  bool more_ = true;  // the backlog has not been found empty since the last event
   bool closing_ = false;
   bool accepting_ = false;
 };

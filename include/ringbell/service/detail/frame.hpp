@@ -15,8 +15,7 @@
 /// The frames that a `client` and a `server` exchange. One frame is one message of their channel.
 /// docs/protocol.md specifies them.
 ///
-/// client -> server  REQUEST  begins a call: its number, the method, the deadline, metadata, the
-/// bytes
+/// client -> server  REQUEST  begins a call: its number, method, deadline, metadata and bytes
 ///                   PART     a further part of a streaming request, or its end
 ///                   CANCEL   the client does not wait for the reply any more
 ///                   CREDIT   that many bytes of the reply's parts were consumed

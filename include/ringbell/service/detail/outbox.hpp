@@ -45,7 +45,7 @@ protected:
 
 private:
   friend class outbox;
-  outbox* in_ = nullptr;   // where it waits; null when its list node is linked into another list
+  outbox* in_ = nullptr;   // the outbox where it waits; null when it waits elsewhere
   std::size_t bytes_ = 0;  // the size that `in_` counts for it
 };
 
