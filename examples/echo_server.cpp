@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Answers every message with itself, for any number of clients, until Ctrl-C or SIGTERM:
-// echo_server [NAME]
+//
+//     echo_server [NAME]
 #include <ringbell/ringbell.hpp>
 
 #include <csignal>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// Says hello to the echo server, and prints the answer: hello_client [NAME]
+// Says hello to the echo server, and prints the answer:
+//
+//     hello_client [NAME]
 #include <ringbell/ringbell.hpp>
 
 #include <cstdio>

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // A program with an event loop of its own, here poll(2), drives a ringbell loop through one handle:
-// own_event_loop [NAME] Says hello to the echo server once a second, three times.
+//
+//     own_event_loop [NAME]
+//
+// Says hello to the echo server once a second, three times.
 #include <ringbell/ringbell.hpp>
 
 #include <poll.h>

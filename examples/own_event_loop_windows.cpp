@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // own_event_loop.cpp where programs wait for objects: one with an event loop of its own drives a
-// ringbell loop through one handle: own_event_loop [NAME] Says hello to the echo server once a
-// second, three times.
+// ringbell loop through one handle:
+//
+//     own_event_loop [NAME]
+//
+// Says hello to the echo server once a second, three times.
 #include <ringbell/ringbell.hpp>
 
 #include <windows.h>

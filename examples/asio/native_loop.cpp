@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // One native loop, and on it side by side: an asio::awaitable with a timer and a channel of Asio's,
-// and a native task: native_loop [NAME] Both talk to an echo service; each prints what it hears.
-// There is no io_context.
+// and a native task:
+//
+//     native_loop [NAME]
+//
+// Both talk to an echo service; each prints what it hears. There is no io_context.
 #include <asio.hpp>
 #include <ringbell/asio.hpp>
 #include <ringbell/ringbell.hpp>

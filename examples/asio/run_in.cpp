@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// An io_context that was there before, and native tasks that run in it: run_in [NAME] The echo
-// service of examples/echo_server.cpp beside an Asio timer and Asio's signals, in one thread. Until
-// Ctrl-C or SIGTERM.
+// An io_context that was there before, and native tasks that run in it:
+//
+//     run_in [NAME]
+//
+// The echo service of examples/echo_server.cpp beside an Asio timer and Asio's signals, in one
+// thread. Until Ctrl-C or SIGTERM.
 #include <asio.hpp>
 #include <ringbell/asio.hpp>
 #include <ringbell/ringbell.hpp>

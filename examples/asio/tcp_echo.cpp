@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // An Asio echo service on TCP, as there are many, that now has an endpoint in shared memory as
-// well: tcp_echo [PORT [NAME]] Port 0, the default, lets the system choose; the port is printed.
-// Nine lines are new; they stand between "from here" and "to here".
+// well:
+//
+//     tcp_echo [PORT [NAME]]
+//
+// Port 0, the default, lets the system choose; the port is printed. Nine lines are new; they stand
+// between "from here" and "to here".
 #include <asio.hpp>
 
 #include <array>

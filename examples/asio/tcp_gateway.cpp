@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// Lets TCP clients of this machine reach a ringbell service: tcp_gateway [PORT [NAME]] Each
-// connection becomes a channel. Port 0, the default, lets the system choose; the port is printed.
+// Lets TCP clients of this machine reach a ringbell service:
+//
+//     tcp_gateway [PORT [NAME]]
+//
+// Each connection becomes a channel. Port 0, the default, lets the system choose; the port is
+// printed.
 //
 // It reads from the socket straight into the ring, and writes to it straight from the received
 // message. Whoever is slow slows down the other side: no space in the ring, and the socket is not

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// A service that Prometheus can watch: prometheus [NAME] It answers `greet` (hello_service call
-// NAME asks for it), and gives its metrics by the method `metrics` as well as by HTTP on 127.0.0.1;
-// where, it prints when it is ready.
+// A service that Prometheus can watch:
+//
+//     prometheus [NAME]
+//
+// It answers `greet` (hello_service call NAME asks for it), and gives its metrics by the method
+// `metrics` as well as by HTTP on 127.0.0.1; where, it prints when it is ready.
 #include <ringbell/ringbell.hpp>
 
 #include <fcntl.h>

@@ -29,7 +29,8 @@
 //   One that fails for want of memory may have done some of them: the list stays, and goes with the
 //   next call, because each change may be made twice.
 // - A watch that is refused for want of memory begins again, a millisecond later.
-// - A kqueue is not inherited by a forked child: its number may be another file there, and is not closed.
+// - A kqueue is not inherited by a forked child: its number may be another file there, and is not
+//   closed.
 // - Nothing tells without a system call that an event is there: see look_pace.hpp.
 // - Other threads do not touch this kqueue. To be woken from them, a loop watches a bell
 //   (sys/bell.hpp), which on these systems is an EVFILT_USER event in a small kqueue of its own.
@@ -146,7 +147,8 @@ private:
   void refuse(kqueue_slot& slot, unsigned error) noexcept;
   void finish(kqueue_slot& slot) noexcept;
   bool take_back(const kqueue_slot& slot) noexcept;
-  void change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data, std::uint64_t key) noexcept;
+  void change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags,
+              std::intptr_t data, std::uint64_t key) noexcept;
   bool make_room() noexcept;
   std::error_code flush() noexcept;
   std::size_t ask(nanoseconds limit);
@@ -240,8 +242,8 @@ bool kqueue_reactor::take_back(const kqueue_slot& slot) noexcept {
   return taken == (slot.events & event_write ? 2U : 1U);
 }
 
-void kqueue_reactor::change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags, std::intptr_t data,
-                            std::uint64_t key) noexcept {
+void kqueue_reactor::change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags,
+                            std::intptr_t data, std::uint64_t key) noexcept {
   if (changed_ == changes_.size() && !make_room()) {
     // A watch begins later. Of an end the kernel does not hear: what it still reports finds no
     // watch.
@@ -262,7 +264,8 @@ void kqueue_reactor::refuse(kqueue_slot& slot, unsigned error) noexcept {
 // Insists: there is no other place for a change.
 bool kqueue_reactor::make_room() noexcept {
   constexpr int attempts = 100;
-  for (int i = 1; flush() && changed_ == changes_.size() && i < attempts; ++i) sys::wait_for_memory();
+  for (int i = 1; flush() && changed_ == changes_.size() && i < attempts; ++i)
+    sys::wait_for_memory();
   return changed_ < changes_.size();
 }
 
@@ -277,16 +280,18 @@ std::error_code kqueue_reactor::flush() noexcept {
   batch handed = changes_;
   for (std::size_t i = 0; i < changed_; ++i) handed[i].flags |= EV_RECEIPT;
   batch receipts;
-  const int count =
-      ::kevent(queue_.get(), handed.data(), static_cast<int>(changed_), receipts.data(), static_cast<int>(receipts.size()), nullptr);
+  const int count = ::kevent(queue_.get(), handed.data(), static_cast<int>(changed_),
+                             receipts.data(), static_cast<int>(receipts.size()), nullptr);
   if (count < 0 && errno != EINTR) return sys::last_error();
   changed_ = 0;
   std::error_code error;
   for (int i = 0; i < count; ++i) {
     const struct kevent& receipt = receipts[static_cast<std::size_t>(i)];
     if (receipt.data == 0) continue;
-    if (key_in(receipt) == timer_key) error.assign(static_cast<int>(receipt.data), std::system_category());
-    if (kqueue_slot* const slot = watches_.find(key_in(receipt))) refuse(*slot, static_cast<unsigned>(receipt.data));
+    if (key_in(receipt) == timer_key)
+      error.assign(static_cast<int>(receipt.data), std::system_category());
+    if (kqueue_slot* const slot = watches_.find(key_in(receipt)))
+      refuse(*slot, static_cast<unsigned>(receipt.data));
   }
   return error;
 }
@@ -306,8 +311,9 @@ std::size_t kqueue_reactor::ask(nanoseconds limit) {
   timespec timeout{};
   timeout.tv_sec = static_cast<time_t>(time.count() / 1'000'000'000);
   timeout.tv_nsec = static_cast<long>(time.count() % 1'000'000'000);
-  const int count = ::kevent(queue_.get(), changes_.data(), static_cast<int>(changed_), batch_.data(), static_cast<int>(batch_.size()),
-                             limit == nanoseconds::max() ? nullptr : &timeout);
+  const int count =
+      ::kevent(queue_.get(), changes_.data(), static_cast<int>(changed_), batch_.data(),
+               static_cast<int>(batch_.size()), limit == nanoseconds::max() ? nullptr : &timeout);
   if (count >= 0 || errno == EINTR) {
     changed_ = 0;
   } else {
@@ -325,7 +331,8 @@ std::size_t kqueue_reactor::ask(nanoseconds limit) {
 
 bool kqueue_reactor::deliver(const struct kevent& event) {
   const bool is_error = (event.flags & EV_ERROR) != 0;
-  if (key_in(event) == timer_key) armed_ = is_error ? std::optional<time_point>() : time_point::max();
+  if (key_in(event) == timer_key)
+    armed_ = is_error ? std::optional<time_point>() : time_point::max();
   kqueue_slot* const slot = watches_.find(key_in(event));
   if (slot == nullptr) return false;
   if (is_error && sys::lacks_memory(static_cast<int>(event.data))) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // After: the service of thread_per_connection.cpp, with a coroutine for each client and no thread:
-// coroutine_per_connection [NAME] It answers every message with itself. SIGUSR1 prints how many
-// clients and threads there are; SIGINT and SIGTERM end it in order.
+//
+//     coroutine_per_connection [NAME]
+//
+// It answers every message with itself. SIGUSR1 prints how many clients and threads there are;
+// SIGINT and SIGTERM end it in order.
 //
 // What has gone: the threads, the list of them, the io_context that each slept in, waking one to
 // end it, and joining it. What a session keeps between two messages is its coroutine, some hundred

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 // Before: an Asio service whose channels know only blocking calls, so that each client takes a
-// thread: thread_per_connection [NAME] It answers every message with itself. SIGUSR1 prints how
-// many clients and threads there are; SIGINT and SIGTERM end it in order.
-// coroutine_per_connection.cpp is its replacement.
+// thread:
+//
+//     thread_per_connection [NAME]
+//
+// It answers every message with itself. SIGUSR1 prints how many clients and threads there are;
+// SIGINT and SIGTERM end it in order. coroutine_per_connection.cpp is its replacement.
 //
 // ringbell has no blocking calls. So that both programs speak with the same clients, recv() and
 // send() below make such calls out of its operations: the thread starts one, then sleeps in an

@@ -68,10 +68,10 @@ struct header {
   friend bool operator==(const header&, const header&) = default;
 };
 
-/// A deadline as a REQUEST carries it: nanoseconds of the system's clock since 1970. The steady clock
-/// would not do, because it differs between Linux's time namespaces. Between writing and reading a
-/// deadline neither clock is kept in mind, so a step of the system's clock is felt only by a request
-/// that is under way at that moment.
+/// A deadline as a REQUEST carries it: nanoseconds of the system's clock since 1970. The steady
+/// clock would not do, because it differs between Linux's time namespaces. Between writing and
+/// reading a deadline neither clock is kept in mind, so a step of the system's clock is felt only
+/// by a request that is under way at that moment.
 std::uint64_t sent_deadline(std::chrono::steady_clock::time_point deadline) noexcept;
 /// The same on this process's steady clock; never earlier than the client's. Saturates, because a
 /// client may send any number. None when `sent` is 0.

@@ -62,7 +62,8 @@ TEST_CASE("a watch whose call to the kernel fails as a whole goes with the next 
   r->unwatch(w.key);
 }
 
-TEST_CASE("a watch that is refused for want of memory begins again, and its sink hears of no error") {
+TEST_CASE(
+    "a watch that is refused for want of memory begins again, and its sink hears of no error") {
   const faults some;
   const auto r = kqueue_set::make();
   watched w(*r);
@@ -85,7 +86,8 @@ TEST_CASE("a watch that is refused for another reason is told so") {
   r->unwatch(w.key);
 }
 
-TEST_CASE("a foreign loop hears of a watch, and of a time, that could not be handed over at first") {
+TEST_CASE(
+    "a foreign loop hears of a watch, and of a time, that could not be handed over at first") {
   const faults some;
   const auto r = kqueue_set::make();
   watched w(*r);
@@ -130,7 +132,8 @@ TEST_CASE("more changes than a call takes survive that it fails") {
   CHECK(calls_to_fail == 0);
   calls_to_fail = 2;
   for (const auto& w : all) ring(w->event);
-  CHECK(wait_until(*r, [&] { return std::ranges::all_of(all, [](const auto& w) { return w->heard; }); }));
+  CHECK(wait_until(
+      *r, [&] { return std::ranges::all_of(all, [](const auto& w) { return w->heard; }); }));
   calls_to_fail = 2;
   for (const auto& w : all) r->unwatch(w->key);
 }
