@@ -159,9 +159,41 @@ void loop::run_until_ended(std::coroutine_handle<> main) {
   posted_->take_stop();
 }
 
+inline bool loop::something_to_run() const noexcept {
+  return !ready_.empty() || posted_->attention();
+}
+
+inline bool loop::begin_spin() {
+  if (!sources_.begin_spin()) return false;
+  ++statistics_.spins;
+  return true;
+}
+
+// Called after a turn. A loop that always has something ready neither spins nor parks. So this
+// function serves the coroutines that wait for a time, for a ring or for the kernel.
+inline void loop::look_up(int completions) {
+  const auto long_since = [this] {
+    const clock::time_point now = clock::now();
+    if (now - looked_.at < longest_blindness) return false;
+    looked_.at = now;
+    return true;
+  };
+  const bool much_was_done = looked_.resumes_since >= resumes_per_look;
+  if (much_was_done || statistics_.turns % turns_per_clock_read == 0 ||
+      (completions >= completions_per_clock_read && long_since())) {
+    looked_.resumes_since = 0;
+    expire_timers();
+    sources_.look_while_busy();
+  }
+  statistics_.events += much_was_done ? reactor_->wait(clock::time_point::min()) : reactor_->poll();
+}
+
 void loop::step() {
-  if (!something_to_run() && begin_spin()) spin(nullptr);
-  if (!something_to_run()) park();
+  if (!something_to_run()) {
+    const bool spun = begin_spin();
+    if (spun) spin(nullptr);
+    if (!spun || !something_to_run()) park();
+  }
   turn();
 }
 
@@ -198,35 +230,8 @@ void loop::turn() {
   look_up(completions);
 }
 
-// Called after a turn. A loop that always has something ready neither spins nor parks. So this
-// function serves the coroutines that wait for a time, for a ring or for the kernel.
-void loop::look_up(int completions) {
-  const auto long_since = [this] {
-    const clock::time_point now = clock::now();
-    if (now - looked_.at < longest_blindness) return false;
-    looked_.at = now;
-    return true;
-  };
-  const bool much_was_done = looked_.resumes_since >= resumes_per_look;
-  if (much_was_done || statistics_.turns % turns_per_clock_read == 0 ||
-      (completions >= completions_per_clock_read && long_since())) {
-    looked_.resumes_since = 0;
-    expire_timers();
-    sources_.look_while_busy();
-  }
-  statistics_.events += much_was_done ? reactor_->wait(clock::time_point::min()) : reactor_->poll();
-}
-
 void loop::expire_timers() {
   if (!timers_.empty()) timers_.expire(clock::now());
-}
-
-bool loop::something_to_run() const noexcept { return !ready_.empty() || posted_->attention(); }
-
-bool loop::begin_spin() {
-  if (!sources_.begin_spin()) return false;
-  ++statistics_.spins;
-  return true;
 }
 
 bool loop::spin(detail::spin_turn* within) {

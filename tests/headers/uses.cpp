@@ -55,7 +55,7 @@ task<> services(loop& lp) {
   client c = co_await client::connect(lp, "uses");
   c = co_await client::connect(lp, "uses", {.reconnect = reconnect_policy::with_backoff});
   channel ch = co_await connect(lp, "uses", {.ring_bytes = 1 << 20, .timeout = 1s});
-  ch.close_send();
+  ch.sender().close();
   const payload one = co_await c.call(1, "text", 50ms);
   const payload two = co_await c.call_with(1, 5);
   const payload three = co_await c.call(1, std::string("text"));

@@ -35,7 +35,7 @@ struct connect_options {
   /// The kinds of bell that may wake this side. Kinds that its loop cannot wait on are left out.
   /// When this is empty, a channel offers an eventfd and the socket, and a client of a service
   /// offers the socket only, which takes no further descriptor.
-  std::optional<sys::bell_set> bells;
+  std::optional<sys::bell_set> bells = {};
 };
 
 }  // namespace ringbell

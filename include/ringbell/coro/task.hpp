@@ -57,8 +57,7 @@ public:
     require_coroutine();
     return awaiter(std::move(*this));
   }
-  awaiter operator co_await() & =
-      delete;  // a task is awaited once, as an rvalue: co_await std::move(t)
+  awaiter operator co_await() & = delete;  // a task is awaited once: co_await std::move(t)
 
 private:
   friend promise_type;

@@ -166,10 +166,10 @@ private:
   bool discard();  // destroys what was spawned and posted; true when there was any
   void step();     // finds something that is ready, and sleeps if necessary; then turns
   void turn();     // runs the ready coroutines once, then due timers and waiting events
-  void look_up(int completions);
-  bool begin_spin();
+  inline void look_up(int completions);
+  inline bool begin_spin();
   bool spin(detail::spin_turn* within);  // returns whether the spin is to continue later
-  bool something_to_run() const noexcept;
+  inline bool something_to_run() const noexcept;
   bool drive();
   bool ready_turns();
   bool drive_turns();

@@ -127,7 +127,6 @@ inline detail::futex_awaitable futex_changed(const sys::futex_word& word,
                                              std::uint32_t expected) noexcept {
   return detail::futex_awaitable(&word, expected);
 }
-detail::futex_awaitable futex_changed(const sys::futex_word&& word, std::uint32_t expected) =
-    delete;  // a temporary word would not outlive the wait
+void futex_changed(const sys::futex_word&&, std::uint32_t) = delete;  // a word that would not stay
 
 }  // namespace ringbell

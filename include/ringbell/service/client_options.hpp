@@ -25,7 +25,7 @@ enum class reconnect_policy : unsigned char {
 /// `client::connect(lp, "kv", {.reconnect = reconnect_policy::with_backoff})`.
 struct client_options {
   /// Ring sizes, the longest message that is received, and how long to try to connect.
-  connect_options connection;
+  connect_options connection = {};
   reconnect_policy reconnect = reconnect_policy::give_up;
   /// The pause after the first attempt to reconnect that fails. Each further failure doubles it, up
   /// to `longest_pause`.

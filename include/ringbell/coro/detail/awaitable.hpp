@@ -23,8 +23,7 @@ public:
   Awaiter operator co_await() && {
     return std::apply([](Args&... args) { return Awaiter(std::move(args)...); }, args_);
   }
-  Awaiter operator co_await() & =
-      delete;  // an operation is awaited once, as an rvalue: co_await std::move(op)
+  Awaiter operator co_await() & = delete;  // it is awaited once: co_await std::move(op)
 
 private:
   std::tuple<Args...> args_;
