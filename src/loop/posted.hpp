@@ -3,9 +3,9 @@
 
 #include "reactor.hpp"
 
-#include <ringbell/detail/park_fence.hpp>
-#include <ringbell/detail/posted_call.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/loop/detail/posted_call.hpp>
+#include <ringbell/loop/loop.hpp>
+#include <ringbell/ring/detail/park_fence.hpp>
 #include <ringbell/sys/bell.hpp>
 #include <ringbell/sys/limit.hpp>
 

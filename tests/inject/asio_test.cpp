@@ -97,7 +97,9 @@ job accept_all(stage& on, asio_listener& l) {
   }
 }
 
-net::const_buffer text(const char* of) { return net::buffer(of, std::char_traits<char>::length(of)); }
+net::const_buffer text(const char* of) {
+  return net::buffer(of, std::char_traits<char>::length(of));
+}
 
 /// Lets no client in any more when it is destroyed: with a job that has ended, or whose timer could
 /// not tell it.
@@ -115,7 +117,8 @@ private:
 job exchange(stage& on, std::string path, asio_listener& accepting) {
   const closing at_end(accepting);
   try {
-    asio_channel ch = co_await begin<asio_channel>([&](auto h) { async_connect(on.executor, path, patient_connect(), std::move(h)); });
+    asio_channel ch = co_await begin<asio_channel>(
+        [&](auto h) { async_connect(on.executor, path, patient_connect(), std::move(h)); });
     for (int i = 0; i < 2; ++i) {
       co_await begin([&](auto h) { ch.async_send(text("hello"), std::move(h)); });
       const message m = co_await begin<message>([&](auto h) { ch.async_recv(std::move(h)); });
@@ -141,7 +144,8 @@ job exchange(stage& on, std::string path, asio_listener& accepting) {
     }
     co_await begin([&](auto h) { ch.async_wait(wait_recv, std::move(h)); });
     std::array<char, 7> into{};
-    const auto size = co_await begin<std::size_t>([&](auto h) { ch.async_recv_into(net::buffer(into), std::move(h)); });
+    const auto size = co_await begin<std::size_t>(
+        [&](auto h) { ch.async_recv_into(net::buffer(into), std::move(h)); });
     want(std::string_view(into.data(), size) == "claimed", "the message that was claimed");
     const std::string big(300'000, 'b');
     co_await begin([&](auto h) { ch.async_send(net::buffer(big), std::move(h)); });
@@ -183,7 +187,9 @@ public:
 private:
   stage* on_;
 };
-void spawn(stage& on, net::awaitable<void> what) { net::co_spawn(on.executor, std::move(what), spawned(on)); }
+void spawn(stage& on, net::awaitable<void> what) {
+  net::co_spawn(on.executor, std::move(what), spawned(on));
+}
 
 void meet(stage& on, asio_listener& l) {
   accept_all(on, l);
@@ -201,7 +207,8 @@ net::awaitable<reply> answer(asio_request r) {
     }
     case 3: {
       std::size_t bytes = 0;
-      while (const std::optional<payload> part = co_await r.async_read(net::use_awaitable)) bytes += part->size();
+      while (const std::optional<payload> part = co_await r.async_read(net::use_awaitable))
+        bytes += part->size();
       co_return reply(std::to_string(bytes));
     }
     case 4: {
@@ -222,8 +229,11 @@ job call_all(stage& on, asio_server& s) {
   asio_client c(on.executor);
   try {
     co_await begin([&](auto h) { c.async_connect(s.path(), patient_client(), std::move(h)); });
-    const auto call = [&](std::uint32_t method, const net::const_buffer& bytes, const call_options& options = {}) {
-      return begin<payload>([&c, method, bytes, options](auto h) { c.async_call(method, bytes, options, std::move(h)); });
+    const auto call = [&](std::uint32_t method, const net::const_buffer& bytes,
+                          const call_options& options = {}) {
+      return begin<payload>([&c, method, bytes, options](auto h) {
+        c.async_call(method, bytes, options, std::move(h));
+      });
     };
     payload p = co_await call(1, text("hello"));
     want(p.text() == "hello", "the bytes of the request");
@@ -236,7 +246,8 @@ job call_all(stage& on, asio_server& s) {
       asio_call_stream rows = c.open(2);
       std::size_t bytes = 0;
       for (;;) {
-        const auto part = co_await begin<std::optional<payload>>([&](auto h) { rows.async_read(std::move(h)); });
+        const auto part =
+            co_await begin<std::optional<payload>>([&](auto h) { rows.async_read(std::move(h)); });
         if (!part) break;
         bytes += part->size();
       }
@@ -246,7 +257,8 @@ job call_all(stage& on, asio_server& s) {
     {
       asio_call_stream parts = c.open(3);
       const std::string part(5000, 'p');
-      for (int i = 0; i < 30; ++i) co_await begin([&](auto h) { parts.async_write(net::buffer(part), std::move(h)); });
+      for (int i = 0; i < 30; ++i)
+        co_await begin([&](auto h) { parts.async_write(net::buffer(part), std::move(h)); });
       parts.finish();
       p = co_await begin<payload>([&](auto h) { parts.async_reply(std::move(h)); });
       want(p.text() == "150000", "the count of the bytes that were written");
@@ -338,7 +350,8 @@ task<void> wait_for_asio_in_vain_and_silence(net::any_io_executor executor) {
 template <class Make>
 job run_natively(stage& on, loop& lp, running_loop& driving, Make make, int expected) {
   try {
-    const int got = co_await begin<int>([&](auto h) { async_run(on.executor, lp, make(), std::move(h)); });
+    const int got =
+        co_await begin<int>([&](auto h) { async_run(on.executor, lp, make(), std::move(h)); });
     want(got == expected, "the value of the native task");
   } catch (...) {
     on.failed();
@@ -434,9 +447,12 @@ int sleep_untold(int error, std::uint64_t times) {
   return thrown;
 }
 
-TEST_CASE("a loop that the kernel has no memory to wake goes on by itself, and nothing is thrown") { CHECK(sleep_untold(ENOMEM, 20) == 0); }
+TEST_CASE("a loop that the kernel has no memory to wake goes on by itself, and nothing is thrown") {
+  CHECK(sleep_untold(ENOMEM, 20) == 0);
+}
 
-TEST_CASE("a loop that the kernel does not wake for another reason says so, and goes on all the same") {
+TEST_CASE(
+    "a loop that the kernel does not wake for another reason says so, and goes on all the same") {
   CHECK(sleep_untold(EPERM, 20) > 0);
 }
 

@@ -218,7 +218,15 @@ void start(const injected_call* call, std::uint64_t nth, int error, std::uint64_
 }
 
 /// What a function on the stack says of an allocation.
-enum class place : std::uintptr_t { unknown, elsewhere, ours, in_await_suspend, in_coroutine, in_thread_end, in_strand };
+enum class place : std::uintptr_t {
+  unknown,
+  elsewhere,
+  ours,
+  in_await_suspend,
+  in_coroutine,
+  in_thread_end,
+  in_strand
+};
 
 place place_by_name(const void* address) noexcept {
   Dl_info found;
@@ -228,11 +236,13 @@ place place_by_name(const void* address) noexcept {
   if (has("15await_transform") && has("13await_suspend")) return place::in_await_suspend;
   if (has("20awaitable_frame_base") && has("9set_error")) return place::in_coroutine;
   if (has("16awaitable_threadI") && has("4pumpEv")) return place::in_coroutine;
-  if (has("16awaitable_threadI") && name.size() > 4 && name.ends_with("Ev") && name.substr(name.size() - 5, 2) == "ED")
+  if (has("16awaitable_threadI") && name.size() > 4 && name.ends_with("Ev") &&
+      name.substr(name.size() - 5, 2) == "ED")
     return place::in_thread_end;
   for (const std::string_view part : {"21create_implementation", "10do_execute", "7invoker"})
     if (has("23strand_executor_service") && has(part)) return place::in_strand;
-  for (const std::string_view ours : {"_ZN8ringbell", "_ZNK8ringbell", "_ZZN8ringbell", "_ZZNK8ringbell"})
+  for (const std::string_view ours :
+       {"_ZN8ringbell", "_ZNK8ringbell", "_ZZN8ringbell", "_ZZNK8ringbell"})
     if (name.starts_with(ours)) return place::ours;
   return place::elsewhere;
 }
@@ -242,7 +252,8 @@ place place_by_name(const void* address) noexcept {
 class known_places {
 public:
   known_places() {
-    void* const shared = ::mmap(nullptr, sizeof(table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void* const shared =
+        ::mmap(nullptr, sizeof(table), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED) std::abort();
     table_ = new (shared) table{};
     void* warm[4];
@@ -299,7 +310,9 @@ known_places places;
   if (memory_fails(call_new)) return nullptr;
   if (size == 0) size = 1;
   static auto* const aligned = original<void*(std::size_t, std::size_t)>("aligned_alloc");
-  return alignment <= alignof(std::max_align_t) ? std::malloc(size) : aligned(alignment, (size + alignment - 1) / alignment * alignment);
+  return alignment <= alignof(std::max_align_t)
+             ? std::malloc(size)
+             : aligned(alignment, (size + alignment - 1) / alignment * alignment);
 }
 
 }  // namespace
@@ -328,10 +341,13 @@ extern "C" long injected_syscall(long number, long a, long b, long c, long d, lo
 }
 
 // By which Asio allocates.
-extern "C" void* injected_aligned_alloc(std::size_t alignment, std::size_t size) __asm__("aligned_alloc");
+extern "C" void* injected_aligned_alloc(std::size_t alignment,
+                                        std::size_t size) __asm__("aligned_alloc");
 extern "C" [[gnu::noinline]] void* injected_aligned_alloc(std::size_t alignment, std::size_t size) {
-  static auto* const real = ringbell::test::original<void*(std::size_t, std::size_t)>("aligned_alloc");
-  return ringbell::test::memory_fails(ringbell::test::call_aligned_alloc) ? nullptr : real(alignment, size);
+  static auto* const real =
+      ringbell::test::original<void*(std::size_t, std::size_t)>("aligned_alloc");
+  return ringbell::test::memory_fails(ringbell::test::call_aligned_alloc) ? nullptr
+                                                                          : real(alignment, size);
 }
 
 // Not inlined: g++ would take malloc and operator delete for a mismatched pair.

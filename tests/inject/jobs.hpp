@@ -100,7 +100,8 @@ begun<Value, Begin> begin(Begin f) {
 class stage {
 public:
   explicit stage(bool on_strand = false)
-      : executor(on_strand ? net::any_io_executor(net::make_strand(context)) : net::any_io_executor(context.get_executor())) {}
+      : executor(on_strand ? net::any_io_executor(net::make_strand(context))
+                           : net::any_io_executor(context.get_executor())) {}
   stage(const stage&) = delete;
   stage& operator=(const stage&) = delete;
 

@@ -3,14 +3,13 @@
 
 #include <ringbell/asio/config.hpp>
 #include <ringbell/asio/error.hpp>
-#include <ringbell/detail/awaitable.hpp>
-#include <ringbell/detail/loop_access.hpp>
-#include <ringbell/detail/posted_call.hpp>
-#include <ringbell/detail/ready.hpp>
-#include <ringbell/detail/wait_node.hpp>
-#include <ringbell/environment.hpp>
+#include <ringbell/coro/coroutine_context.hpp>
+#include <ringbell/coro/detail/awaitable.hpp>
+#include <ringbell/coro/detail/ready.hpp>
+#include <ringbell/coro/detail/wait_node.hpp>
 #include <ringbell/errors.hpp>
 #include <ringbell/loop/detail/loop_access.hpp>
+#include <ringbell/loop/detail/posted_call.hpp>
 #include <ringbell/loop/loop.hpp>
 
 #include <atomic>
@@ -33,13 +32,15 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 /// `stopped` says that the coroutine was asked to end.
 [[noreturn]] void throw_natively(const std::exception_ptr& e, bool stopped);
 
-/// An Asio coroutine that a native one waits for. Shared by both sides, which may be different threads, and may go in either order.
+/// An Asio coroutine that a native one waits for. Shared by both sides, which may be different
+/// threads, and may go in either order.
 ///
 /// Neither its end nor its cancellation is lost for lack of memory: the loop is told of the end by
 /// a call that needs none, and by the same call it tries a cancellation again for which the
 /// executor had no memory.
 template <class T, class Executor>
-class asio_call final : public std::enable_shared_from_this<asio_call<T, Executor>>, private posted_call {
+class asio_call final : public std::enable_shared_from_this<asio_call<T, Executor>>,
+                        private posted_call {
 public:
   asio_call(loop& lp, ready_node& waiter) noexcept : waiter_(&waiter), loop_(&lp) {}
 

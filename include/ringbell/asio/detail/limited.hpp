@@ -22,7 +22,8 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 template <class Executor>
 class limit_operation final : public operation {
 public:
-  limit_operation(const Executor& executor, end_at_limit end) noexcept : executor_(executor), end_(std::move(end)) {}
+  limit_operation(const Executor& executor, end_at_limit end) noexcept
+      : executor_(executor), end_(std::move(end)) {}
   void destroy() noexcept override { delete this; }
   void defer() override { dispatch(); }
   void dispatch() override { run_soon(executor_, turn(*this), std::allocator<void>()); }
@@ -36,7 +37,9 @@ private:
   }
   void keep_executor_busy(bool) override {}
   void* allocate_elsewhere(std::size_t bytes) override { return ::operator new(bytes); }
-  void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override { ::operator delete(memory, bytes); }
+  void deallocate_elsewhere(void* memory, std::size_t bytes) noexcept override {
+    ::operator delete(memory, bytes);
+  }
 
   Executor executor_;
   end_at_limit end_;
@@ -60,8 +63,8 @@ private:
   operation* of_;
 };
 
-/// An operation that ends with `timed_out` when its time has passed. The timer is made when it has to
-/// wait: one that has what it wants never touches it.
+/// An operation that ends with `timed_out` when its time has passed. The timer is made when it has
+/// to wait: one that has what it wants never touches it.
 template <class Operation>
 class limited : public Operation {
 protected:

@@ -217,7 +217,8 @@ private:
 /// Ends a pending operation of one direction whose time has passed. It also keeps the object alive.
 class end_at_limit {
 public:
-  end_at_limit(waitable& object, ticket t, directions d) noexcept : object_(&object), ticket_(t), directions_(d) {}
+  end_at_limit(waitable& object, ticket t, directions d) noexcept
+      : object_(&object), ticket_(t), directions_(d) {}
   /// No effect when the operation has ended.
   void operator()() noexcept { object_->time_out(ticket_, directions_); }
 

@@ -175,7 +175,9 @@ void operation::go_on_with(waitable& object) noexcept {
   object_ = held<waitable>(&object);
 }
 
-end_at_limit operation::at_limit() const noexcept { return end_at_limit(*object_, ticket_, directions_); }
+end_at_limit operation::at_limit() const noexcept {
+  return end_at_limit(*object_, ticket_, directions_);
+}
 
 void turn::operator()() {
   operation* const o = std::exchange(of_, nullptr);

@@ -3,12 +3,12 @@
 
 #include <ringbell/asio/impl/service_state.ipp>
 #include <ringbell/asio/server.hpp>
-#include <ringbell/detail/list.hpp>
-#include <ringbell/detail/loop_access.hpp>
-#include <ringbell/detail/posted_call.hpp>
-#include <ringbell/loop.hpp>
-#include <ringbell/request.hpp>
-#include <ringbell/server.hpp>
+#include <ringbell/coro/detail/list.hpp>
+#include <ringbell/loop/detail/loop_access.hpp>
+#include <ringbell/loop/detail/posted_call.hpp>
+#include <ringbell/loop/loop.hpp>
+#include <ringbell/service/request.hpp>
+#include <ringbell/service/server.hpp>
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
 

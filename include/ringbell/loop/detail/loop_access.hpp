@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/detail/event.hpp>
-#include <ringbell/detail/park_fence.hpp>
-#include <ringbell/detail/posted_call.hpp>
-#include <ringbell/detail/spin_history.hpp>
-#include <ringbell/loop.hpp>
+#include <ringbell/loop/detail/event.hpp>
+#include <ringbell/loop/detail/polled_sources.hpp>
+#include <ringbell/loop/detail/posted_call.hpp>
+#include <ringbell/loop/loop.hpp>
+#include <ringbell/ring/detail/park_fence.hpp>
 #include <ringbell/sys/futex.hpp>
 
 #include <cstdint>

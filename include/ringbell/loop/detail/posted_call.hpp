@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/detail/list.hpp>
+#include <ringbell/coro/detail/list.hpp>
 
 namespace ringbell::detail {
 
