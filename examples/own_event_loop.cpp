@@ -33,7 +33,7 @@ ringbell::task<> greet(ringbell::loop& lp, std::string name, bool& done) {
 }  // namespace
 
 int main(int argc, char** argv) try {
-  ringbell::loop lp;
+  ringbell::loop lp({.spin = ringbell::spin_policy::none});  // poll(2) has the thread
   bool done = false;
   lp.spawn(greet(lp, argc > 1 ? argv[1] : "echo", done));
 
