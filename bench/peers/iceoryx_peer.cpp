@@ -58,7 +58,7 @@ public:
   }
   void send(const std::byte* bytes, std::size_t size) {
     bool sent = false;
-    publisher_->loan(static_cast<std::uint32_t>(size)).and_then([&](void* chunk) {
+    publisher_->lease(static_cast<std::uint32_t>(size)).and_then([&](void* chunk) {
       std::memcpy(chunk, bytes, size);
       publisher_->publish(chunk);
       sent = true;

@@ -72,7 +72,7 @@ channel_statistics detail::statistics_of(const ring::channel_counters& c) noexce
 result<channel> detail::start_channel(loop& lp, connection_parts parts, client_slot slot) noexcept {
   auto* core = new (std::nothrow) channel_core(lp, std::move(parts), std::move(slot));
   if (!core) return std::make_error_code(std::errc::not_enough_memory);
-  channel ch(*core);
+  channel ch = access::make<channel>(*core);
   if (const std::error_code error = core->start()) return error;
   return ch;
 }

@@ -46,12 +46,12 @@
 //   price is that the foreign loop's sleep may end with EINTR.
 // - Sandboxes refuse io_uring in many ways: at set-up, when entering, or single operations. So a
 //   small ring is tried first, with the operation that everything depends on; see
-//   io_uring_trial.cpp. What works decides, not the kernel's version.
+//   io_uring_probe.cpp. What works decides, not the kernel's version.
 // - Debian 12's liburing (2.3) lacks some of what is used here; those numbers are repeated under
 //   their kernel names.
 
 #include "ask_until.hpp"
-#include "io_uring_trial.hpp"
+#include "io_uring_probe.hpp"
 #include "peer_set.hpp"
 #include "reactor.hpp"
 #include "sys/posix/syscall.hpp"

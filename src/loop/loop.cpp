@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/loop/loop.hpp>
 
-#include "posted.hpp"
 #include "reactors.hpp"
+#include "remote_queue.hpp"
 
 #include <ringbell/errors.hpp>
 #include <ringbell/loop/detail/loop_access.hpp>
@@ -66,7 +66,7 @@ public:
     outer_ = detail::scheduler_access::exchange_current(&lp);
     lp.place_.running = true;
     lp.armed_ = false;
-    lp.posted_->set_asleep(false);
+    lp.remote_->set_asleep(false);
   }
   running(const running&) = delete;
   running& operator=(const running&) = delete;
@@ -84,7 +84,7 @@ loop::loop(loop_options options)
     : place_{.process = sys::current_process()},
       sources_(options.spin),
       reactor_(detail::choose_reactor(options.backend, reason_)) {
-  posted_ = std::make_unique<posted>(*reactor_);
+  remote_ = std::make_unique<remote_queue>(*reactor_);
   roots_ = std::make_unique<roots>();
 }
 
@@ -105,7 +105,7 @@ loop::~loop() {
 bool loop::discard() {
   const bool any = !roots_->empty();
   roots_->clear();
-  return posted_->discard() || any;
+  return remote_->discard() || any;
 }
 
 void loop::come_to_this_thread() {
@@ -126,8 +126,8 @@ sys::native_handle loop::native_handle() {
   come_to_this_thread();
   return reactor_->pollable();
 }
-void loop::stop() noexcept { posted_->stop(); }
-void loop::post(std::function<void()> f) { posted_->push(std::move(f)); }
+void loop::stop() noexcept { remote_->stop(); }
+void loop::post(std::function<void()> f) { remote_->push(std::move(f)); }
 
 void loop::spawn(task<void> t) {
   detail::task_promise<void>& root = detail::task_access::release(t).promise();
@@ -137,16 +137,16 @@ void loop::spawn(task<void> t) {
 
 void loop::run() {
   const running guard(*this);
-  while (!posted_->take_stop()) step();
+  while (!remote_->take_stop()) step();
 }
 
 void loop::run_until_idle() {
   const running guard(*this);
   const auto idle = [this] {
-    return roots_->empty() && ready_.empty() && !posted_->attention() && !posted_->working();
+    return roots_->empty() && ready_.empty() && !remote_->attention() && !remote_->working();
   };
-  while (!posted_->stop_requested() && !idle()) step();
-  posted_->take_stop();
+  while (!remote_->stop_requested() && !idle()) step();
+  remote_->take_stop();
 }
 
 void loop::run_until_ended(std::coroutine_handle<> main) {
@@ -154,13 +154,13 @@ void loop::run_until_ended(std::coroutine_handle<> main) {
   detail::ready_node start;
   start.waiting = main;
   ready_.push_back(start);
-  while (!posted_->stop_requested() && !main.done()) step();
+  while (!remote_->stop_requested() && !main.done()) step();
   // Also when `main` has ended in the same turn: the stop was meant for this run.
-  posted_->take_stop();
+  remote_->take_stop();
 }
 
 inline bool loop::something_to_run() const noexcept {
-  return !ready_.empty() || posted_->attention();
+  return !ready_.empty() || remote_->attention();
 }
 
 inline bool loop::begin_spin() {
@@ -200,7 +200,7 @@ void loop::step() {
 void loop::turn() {
   ++statistics_.turns;
   budget_ = completions_per_resume;
-  posted_->run_all();
+  remote_->run_all();
 
   // Coroutines that become ready meanwhile wait for the next turn. When a coroutine type lets an
   // exception out of resume(), no other coroutine is lost: the rest goes back to the front of the
@@ -236,7 +236,7 @@ void loop::expire_timers() {
 
 bool loop::spin(detail::spin_turn* within) {
   const auto outcome = sources_.run_spin(
-      within, [this] { return posted_->attention(); },
+      within, [this] { return remote_->attention(); },
       [this](clock::time_point now) {
         statistics_.events += reactor_->poll();
         if (timers_.next() <= now) timers_.expire(now);
@@ -251,10 +251,10 @@ bool loop::prepare_to_sleep() noexcept {
   // publishes, then has its fence, then looks whether we sleep. At least one of the two that look
   // after their fences sees what the other has published. One fence serves all.
   sources_.announce_all();
-  posted_->set_asleep(true);
+  remote_->set_asleep(true);
   detail::park_fence();
 
-  const bool attention = posted_->attention();
+  const bool attention = remote_->attention();
   return sources_.recheck_all() && !attention && ready_.empty();
 }
 
@@ -264,16 +264,16 @@ void loop::park() {
     statistics_.events += reactor_->wait(timers_.next());
     expire_timers();
   }
-  posted_->set_asleep(false);
+  remote_->set_asleep(false);
 }
 
 // Arms the native handle, so that a foreign loop learns of the work that is left and of new events.
 void loop::arm() {
   try {
-    if (!ready_.empty() || !prepare_to_sleep()) posted_->ring();
+    if (!ready_.empty() || !prepare_to_sleep()) remote_->ring();
     reactor_->arm(timers_.next());
   } catch (...) {
-    posted_->ring();
+    remote_->ring();
     armed_ = true;
     throw;
   }
@@ -352,7 +352,7 @@ bool loop::drive_turns() {
 
 void loop::nudge() noexcept {
   armed_ = false;
-  posted_->ring();
+  remote_->ring();
 }
 
 std::error_code detail::loop_access::watch(loop& lp, sys::native_handle h, std::uint32_t events,
@@ -378,8 +378,8 @@ void detail::loop_access::unwatch(loop& lp, watch_key& key) noexcept {
   lp.changed();
 }
 
-void detail::loop_access::post(loop& lp, posted_call& call) noexcept { lp.posted_->push(call); }
-void detail::loop_access::work_started(loop& lp) noexcept { lp.posted_->work_started(); }
-void detail::loop_access::work_finished(loop& lp) noexcept { lp.posted_->work_finished(); }
+void detail::loop_access::post(loop& lp, posted_call& call) noexcept { lp.remote_->push(call); }
+void detail::loop_access::work_started(loop& lp) noexcept { lp.remote_->work_started(); }
+void detail::loop_access::work_finished(loop& lp) noexcept { lp.remote_->work_finished(); }
 
 }  // namespace ringbell

@@ -146,7 +146,7 @@ errc endpoint::next_slow(record& r) noexcept {
       return r.length <= max_receive_ ? errc{} : fail(errc::bad_peer);
     if (const errc e = join(r); e != errc{}) return fail(e);
     reader_.advance(r);
-    if (loans_ == 0) {
+    if (leases_ == 0) {
       reader_.release(reader_.read());
       if (reader_.publish_due()) publish();
     }

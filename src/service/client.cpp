@@ -115,9 +115,10 @@ errc client_connection::take(message m) {
       calls.answered(h.call);
     return errc{};
   }
-  const bool sound = h.kind == service_frame::kind::credit
-                         ? call->credit_arrived(h.credit)
-                         : call->reply_arrived(payload(std::move(content), *decoded), h);
+  const bool sound =
+      h.kind == service_frame::kind::credit
+          ? call->credit_arrived(h.credit)
+          : call->reply_arrived(access::make<payload>(std::move(content), *decoded), h);
   return sound ? errc{} : errc::bad_peer;
 }
 

@@ -141,7 +141,7 @@ bool client_call::reply_arrived(payload p, const service_frame::header& h) {
     service_frame::frame f;
     f.metadata = whole.bytes().first(metadata.size());
     f.payload = whole.bytes().subspan(metadata.size());
-    reply_ = payload(std::move(whole), f);
+    reply_ = access::make<payload>(std::move(whole), f);
   } else if (keep_reply(p.size() + p.metadata().size())) {
     reply_ = std::move(p);
   } else {

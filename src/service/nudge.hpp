@@ -35,7 +35,7 @@ public:
     if (!arm(h)) return false;
     of_.waiting_.push_back(*this);
     try {
-      loop_access::add_timer(armed_on(), *this, until_);
+      scheduler_access::add_timer(armed_on(), *this, until_);
     } catch (const std::bad_alloc&) {
       complete();
     }

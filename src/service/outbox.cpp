@@ -76,7 +76,8 @@ bool outbox::withdraw(pending_frame& p) noexcept {
   current_ = nullptr;
   // A message in fragments may have been sent completely before flush() has run again. A record is
   // written by flush() itself.
-  const bool sent = in_fragments_ && sender_.core() && sender_.core()->has_sent();
+  const bool sent =
+      in_fragments_ && access::core_of(sender_) && access::core_of(sender_)->has_sent();
   stop_->request_stop();
   return !sent;
 }

@@ -44,7 +44,7 @@ task<void> server_call::run(server_call& call, const request_handler& handler) {
   std::optional<reply> r;
   std::exception_ptr failed;
   try {
-    task<reply> answering = handler(request(call));
+    task<reply> answering = handler(access::make<request>(call));
     r.emplace(co_await std::move(answering));
   } catch (...) {
     failed = std::current_exception();
@@ -69,7 +69,7 @@ outgoing_frame server_call::frame_of(const reply& r) const {
   f.head.call = id();
   f.head.metadata = r.metadata().size();
   f.metadata = r.metadata();
-  f.payload = r.content();
+  f.payload = access::content_of(r);
   return f;
 }
 
@@ -99,7 +99,7 @@ task<void> server_call::answer(reply r) {
       const outgoing_frame frame = frame_of(r);
       e = out()->try_send(frame);
       if (e == errc::would_block) {
-        const std::size_t bytes = short_error ? 0 : r.size() + r.metadata().size();
+        const std::size_t bytes = short_error ? 0 : access::size_of(r) + r.metadata().size();
         if (may_keep(bytes)) {
           const keeping here(*this, bytes);
           e = co_await send_frame_awaiter(*out(), frame);
@@ -124,7 +124,7 @@ task<void> server_call::answer(reply r) {
                                       " bytes that the client takes");
   }
   error_ = r.failed() ? r.code() : std::error_code();
-  reply_bytes_ = r.size();
+  reply_bytes_ = access::size_of(r);
 }
 
 void server_call::tell_observer(server_session& session) const noexcept {

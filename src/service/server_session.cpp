@@ -140,7 +140,7 @@ errc server_session::take(message m) {
   const auto decoded = service_frame::decode(content.bytes(), true);
   if (!decoded) return errc::bad_peer;
   const service_frame::header h = decoded->head;
-  payload p(std::move(content), *decoded);
+  auto p = access::make<payload>(std::move(content), *decoded);
   server_call* const call = calls_.find(h.call);
   if (h.kind == service_frame::kind::request) return call ? errc::bad_peer : begin(std::move(p), h);
   if (!call) return errc{};  // the call was answered or refused meanwhile
@@ -228,7 +228,7 @@ task<void> server_session::send_refusal(refusal what) {
   f.head.kind = service_frame::kind::reply;
   f.head.flags = service_frame::error;
   f.head.call = what.call;
-  f.payload = r.content();
+  f.payload = access::content_of(r);
   (void)co_await send_frame_awaiter(out_, f);
 }
 
@@ -269,7 +269,7 @@ void server_session::cancel_all(errc why) noexcept {
 
 client_statistics server_session::statistics() noexcept {
   client_statistics s;
-  const connection_parts& parts = ch_.core()->parts();
+  const connection_parts& parts = access::core_of(ch_)->parts();
   s.process = static_cast<std::uint64_t>(peer_.process);
   s.user = sys::number_of(peer_.user);
   s.connected_ns =
@@ -281,8 +281,8 @@ client_statistics server_session::statistics() noexcept {
   s.bytes_in_flight = kept_.used;
   s.ring_to_server = parts.peer_ring_bytes;
   s.ring_to_client = parts.own_ring_bytes;
-  s.depth_to_server = std::min(ch_.core()->unread_bytes(), s.ring_to_server);
-  s.depth_to_client = std::min(ch_.core()->unconsumed_bytes(), s.ring_to_client);
+  s.depth_to_server = std::min(access::core_of(ch_)->unread_bytes(), s.ring_to_server);
+  s.depth_to_client = std::min(access::core_of(ch_)->unconsumed_bytes(), s.ring_to_client);
   s.channel = ch_.statistics();
   return s;
 }

@@ -77,14 +77,14 @@ public:
       step(in);
       check();
     }
-    while (!loans_.empty()) release(0);
+    while (!leases_.empty()) release(0);
     ring_.close_send();
     ring_.close_receive();
     check();
   }
 
 private:
-  struct loan {
+  struct lease {
     ring::position begin;
     const std::byte* data;
     std::size_t size;
@@ -134,7 +134,7 @@ private:
       case 16:
       case 17: receive(in.byte() % 2 == 0 ? max_receive_ : in.number(2)); break;
       case 18:
-        if (!loans_.empty()) release(in.byte() % loans_.size());
+        if (!leases_.empty()) release(in.byte() % leases_.size());
         break;
       case 19: look(); break;
       case 20: claim(in); break;
@@ -202,16 +202,16 @@ private:
     require(m.size <= max_receive_ && m.size <= longest,
             "no message is longer than was agreed, or than wanted");
     touch(m.data, m.size);
-    if (!m.joined) loans_.push_back({m.begin, m.data, m.size});
+    if (!m.joined) leases_.push_back({m.begin, m.data, m.size});
   }
   // Reads every byte, for the sanitizer's sake.
   void touch(const std::byte* from, std::size_t size) {
     for (std::size_t i = 0; i < size; ++i) sum_ = sum_ + static_cast<unsigned>(from[i]);
   }
   void release(std::size_t which) {
-    touch(loans_[which].data, loans_[which].size);
-    loans_.erase(loans_.begin() + static_cast<std::ptrdiff_t>(which));
-    ring_.release(loans_.empty() ? ring_.read_position() : loans_.front().begin);
+    touch(leases_[which].data, leases_[which].size);
+    leases_.erase(leases_.begin() + static_cast<std::ptrdiff_t>(which));
+    ring_.release(leases_.empty() ? ring_.read_position() : leases_.front().begin);
   }
   void look() {
     const ring::position before = ring_.read_position();
@@ -301,8 +301,8 @@ private:
     require(tail >= tail_seen_ && head >= head_seen_, "what this side publishes only grows");
     require(tail - ring_.known_head() <= own_.bytes,
             "this side never writes over what the peer has not released");
-    require(head <= (loans_.empty() ? ring_.read_position() : loans_.front().begin),
-            "the head does not pass a loan");
+    require(head <= (leases_.empty() ? ring_.read_position() : leases_.front().begin),
+            "the head does not pass a lease");
     require(own_.page->magic == ring::region_magic && own_.page->ring_bytes == 0,
             "the constant part of this side's page stays");
     require((ring_.take_due() & ~(ring::wake_receiver | ring::wake_sender)) == 0,
@@ -334,7 +334,7 @@ private:
   region peer_;
   std::size_t max_receive_;
   ring::endpoint ring_;
-  std::vector<loan> loans_;
+  std::vector<lease> leases_;
   std::vector<std::byte> bytes_ = std::vector<std::byte>(max_send + 100);
   std::vector<std::byte> sent_ = std::vector<std::byte>(own_.bytes);
   decltype(ring::control_page::express) slot_{};

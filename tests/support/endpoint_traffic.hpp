@@ -115,7 +115,7 @@ public:
   outcome result() const noexcept { return {received_, sleeps_, bells_}; }
 
 private:
-  struct loan {
+  struct lease {
     ring::position begin;
     bool held;
   };
@@ -193,7 +193,7 @@ private:
       if (m.size != expected.size() ||
           (m.size != 0 && std::memcmp(m.data, expected.data(), m.size) != 0))
         die("a message has changed", seed_);
-      if (!m.joined) loans_.push_back({m.begin, true});
+      if (!m.joined) leases_.push_back({m.begin, true});
       while (held_count() > below(5)) release_any();
     }
     ring_if_due();
@@ -201,15 +201,15 @@ private:
   }
 
   std::size_t held_count() const {
-    return static_cast<std::size_t>(std::ranges::count(loans_, true, &loan::held));
+    return static_cast<std::size_t>(std::ranges::count(leases_, true, &lease::held));
   }
   void release_any() {
-    std::size_t which = below(loans_.size());
-    while (!loans_[which].held) which = (which + 1) % loans_.size();
-    loans_[which].held = false;
-    const auto oldest = std::ranges::find(loans_, true, &loan::held);
-    loans_.erase(loans_.begin(), oldest);
-    ring_.release(loans_.empty() ? ring_.read_position() : loans_.front().begin);
+    std::size_t which = below(leases_.size());
+    while (!leases_[which].held) which = (which + 1) % leases_.size();
+    leases_[which].held = false;
+    const auto oldest = std::ranges::find(leases_, true, &lease::held);
+    leases_.erase(leases_.begin(), oldest);
+    ring_.release(leases_.empty() ? ring_.read_position() : leases_.front().begin);
   }
 
   void wait() {
@@ -244,7 +244,7 @@ private:
   std::uint64_t messages_;
   std::uint64_t seed_;
   std::mt19937_64 random_;
-  std::vector<loan> loans_;
+  std::vector<lease> leases_;
   std::uint64_t next_ = 0;
   std::uint64_t received_ = 0;
   std::uint64_t sleeps_ = 0;

@@ -7,6 +7,7 @@
 #include <ringbell/asio/detail/initiate_send.hpp>
 #include <ringbell/asio/detail/limited.hpp>
 #include <ringbell/channel/statistics.hpp>
+#include <ringbell/detail/access.hpp>
 #include <ringbell/time_limit.hpp>
 
 #include <cstddef>
@@ -89,23 +90,20 @@ public:
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
   explicit basic_asio_channel(ExecutionContext& context) : executor_(context.get_executor()) {}
-  /// Used by `async_connect` and `async_accept`: takes a started connection.
-  basic_asio_channel(const Executor& executor, detail::asio_connection* core) noexcept
-      : executor_(executor), core_(core) {}
 
   /// Moves the channel. Pending operations on `other` end with `operation_aborted`, and can be
   /// started again here.
   basic_asio_channel(basic_asio_channel&& other) noexcept
-      : executor_(other.executor_), core_(other.give()) {}
+      : executor_(other.executor_), core_(detail::access::take_core_of(other)) {}
   template <class Other>
     requires std::is_convertible_v<Other, Executor>
   basic_asio_channel(basic_asio_channel<Other>&& other)
-      : executor_(other.get_executor()), core_(other.give()) {}
+      : executor_(other.get_executor()), core_(detail::access::take_core_of(other)) {}
   basic_asio_channel& operator=(basic_asio_channel&& other) noexcept {
     if (this != &other) {
       close();
       executor_ = other.executor_;
-      core_ = other.give();
+      core_ = detail::access::take_core_of(other);
     }
     return *this;
   }
@@ -246,14 +244,15 @@ public:
     return core_ ? detail::statistics_of(core_->ring().counters()) : channel_statistics();
   }
 
-  /// Used by the library only.
+private:
+  friend struct detail::access;
+  basic_asio_channel(const Executor& executor, detail::asio_connection* core) noexcept
+      : executor_(executor), core_(core) {}
   detail::asio_connection* core() const noexcept { return core_; }
   detail::asio_connection* give() noexcept {
     cancel();
     return std::exchange(core_, nullptr);
   }
-
-private:
   template <class Operation, class Signature, class Token, class... Arguments>
   auto initiate(Token&& token, Arguments&&... arguments) {
     return net::async_initiate<Token, Signature>(
@@ -288,7 +287,7 @@ message basic_asio_channel<Executor>::try_recv(net_error_code& error) noexcept {
     if (e == errc::would_block) core_->attempted_in_vain();
   }
   error = detail::to_net(e);
-  return e == errc{} ? message(*core_, std::move(view)) : message();
+  return e == errc{} ? detail::access::make<message>(*core_, std::move(view)) : message();
 }
 
 template <class Executor>
@@ -313,7 +312,7 @@ claim basic_asio_channel<Executor>::try_claim(std::size_t size, net_error_code& 
     if (e == errc::would_block) core_->attempted_in_vain();
   }
   error = detail::to_net(e);
-  return e == errc{} ? claim(*core_, {payload, size}) : claim();
+  return e == errc{} ? detail::access::make<claim>(*core_, std::span(payload, size)) : claim();
 }
 
 template <class Executor>
@@ -338,7 +337,8 @@ net::awaitable<std::optional<message>, Executor> basic_asio_channel<Executor>::r
         core_->poll_to_receive(polled) == detail::asio_connection::found::something)
       e = ring.receive(view);
     core_->ring_if_due();
-    if (e == errc{}) co_return std::optional<message>(std::in_place, *core_, std::move(view));
+    if (e == errc{})
+      co_return std::optional<message>(detail::access::make<message>(*core_, std::move(view)));
     if (e == errc::end_of_stream) co_return std::nullopt;
     if (e != errc::would_block) throw net_system_error(detail::to_net(e));
   }

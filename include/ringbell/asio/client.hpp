@@ -3,6 +3,7 @@
 
 #include <ringbell/asio/async_run.hpp>
 #include <ringbell/coro/task.hpp>
+#include <ringbell/detail/access.hpp>
 #include <ringbell/service/call_error.hpp>
 #include <ringbell/service/client_options.hpp>
 #include <ringbell/service/codec.hpp>
@@ -92,9 +93,6 @@ template <class Executor = net::any_io_executor>
 class basic_asio_call_stream {
 public:
   using executor_type = Executor;
-  /// Used by `basic_asio_client::open`.
-  basic_asio_call_stream(const Executor& executor, std::shared_ptr<detail::asio_stream_state> state)
-      : executor_(executor), state_(std::move(state)) {}
   basic_asio_call_stream(basic_asio_call_stream&& other) noexcept
       : executor_(other.executor_), state_(std::move(other.state_)) {}
   basic_asio_call_stream& operator=(basic_asio_call_stream&& other) noexcept {
@@ -140,6 +138,9 @@ public:
   }
 
 private:
+  friend struct detail::access;
+  basic_asio_call_stream(const Executor& executor, std::shared_ptr<detail::asio_stream_state> state)
+      : executor_(executor), state_(std::move(state)) {}
   Executor executor_;
   std::shared_ptr<detail::asio_stream_state> state_;
 };
@@ -255,7 +256,7 @@ public:
   /// Errors: throws for lack of memory.
   basic_asio_call_stream<Executor> open(std::uint32_t method, net::const_buffer request = {},
                                         call_options options = {}) {
-    return basic_asio_call_stream<Executor>(
+    return detail::access::make<basic_asio_call_stream<Executor>>(
         executor_, detail::open_stream(state_, method, detail::bytes_of(request), options));
   }
 

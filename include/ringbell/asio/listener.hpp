@@ -4,6 +4,7 @@
 #include <ringbell/asio/channel.hpp>
 #include <ringbell/asio/detail/accept_operation.hpp>
 #include <ringbell/channel/listener_options.hpp>
+#include <ringbell/detail/access.hpp>
 
 #include <cstddef>
 #include <string>
@@ -47,16 +48,16 @@ public:
   /// Moves the listener. A pending accept on `other` ends with `operation_aborted`, and can be
   /// started again here.
   basic_asio_listener(basic_asio_listener&& other) noexcept
-      : executor_(other.executor_), core_(other.give()) {}
+      : executor_(other.executor_), core_(detail::access::take_core_of(other)) {}
   template <class Other>
     requires std::is_convertible_v<Other, Executor>
   basic_asio_listener(basic_asio_listener<Other>&& other)
-      : executor_(other.get_executor()), core_(other.give()) {}
+      : executor_(other.get_executor()), core_(detail::access::take_core_of(other)) {}
   basic_asio_listener& operator=(basic_asio_listener&& other) noexcept {
     if (this != &other) {
       close();
       executor_ = other.executor_;
-      core_ = other.give();
+      core_ = detail::access::take_core_of(other);
     }
     return *this;
   }
@@ -97,14 +98,13 @@ public:
   /// Returns how many clients are connected, including those that have not been accepted yet.
   std::size_t clients() const noexcept { return core_ ? core_->clients() : 0; }
 
-  /// Used by the library only.
+private:
+  friend struct detail::access;
   detail::asio_acceptor* core() const noexcept { return core_.get(); }
   detail::held<detail::asio_acceptor> give() noexcept {
     cancel();
     return std::move(core_);
   }
-
-private:
   template <class Other, class Token>
   auto accept_for(const Other& executor, Token&& token) {
     using result = detail::as_channel<Other>;

@@ -6,6 +6,7 @@
 #include <ringbell/coro/stop_token.hpp>
 #include <ringbell/coro/task.hpp>
 #include <ringbell/coro/timeout.hpp>
+#include <ringbell/detail/access.hpp>
 #include <ringbell/service/codec.hpp>
 #include <ringbell/service/detail/outgoing.hpp>
 #include <ringbell/service/payload.hpp>
@@ -88,9 +89,6 @@ template <class Executor = net::any_io_executor>
 class basic_asio_request {
 public:
   using executor_type = Executor;
-  /// Used by `basic_asio_server`.
-  basic_asio_request(const Executor& executor, detail::shared_request r)
-      : executor_(executor), request_(std::move(r)) {}
   basic_asio_request(basic_asio_request&& other) noexcept
       : executor_(other.executor_), request_(std::move(other.request_)) {}
   basic_asio_request& operator=(basic_asio_request&& other) noexcept {
@@ -135,6 +133,9 @@ public:
   }
 
 private:
+  friend struct detail::access;
+  basic_asio_request(const Executor& executor, detail::shared_request r)
+      : executor_(executor), request_(std::move(r)) {}
   Executor executor_;
   detail::shared_request request_;
 };
@@ -259,7 +260,8 @@ private:
     co_await detail::adopt_stop_token(stop.get_token());
     co_return co_await from_asio(
         executor,
-        run_handler(std::move(handler), basic_asio_request<Executor>(executor, r), elsewhere));
+        run_handler(std::move(handler),
+                    detail::access::make<basic_asio_request<Executor>>(executor, r), elsewhere));
   }
   template <class ExecutorOfRequest>
   static detail::shared_request_handler bridge(handler_type handler,

@@ -4,6 +4,7 @@
 #include <ringbell/channel/receiver.hpp>
 #include <ringbell/channel/sender.hpp>
 #include <ringbell/channel/statistics.hpp>
+#include <ringbell/detail/access.hpp>
 #include <ringbell/sys/local_socket.hpp>
 
 #include <span>
@@ -23,8 +24,6 @@ namespace ringbell {
 class channel {
 public:
   channel() noexcept = default;
-  /// Used by `connect` and `listener`: takes a started connection.
-  explicit channel(detail::channel_core& core) noexcept : sender_(&core), receiver_(&core) {}
   channel(channel&&) noexcept = default;
   channel& operator=(channel&&) noexcept = default;
   explicit operator bool() const noexcept {
@@ -85,12 +84,15 @@ public:
   sys::bell_kind wakes_peer_by() const noexcept;
   channel_statistics statistics() const noexcept;
 
-  /// Used by the library only.
-  detail::channel_core* core() const noexcept {
-    return sender_.core() ? sender_.core() : receiver_.core();
-  }
-
 private:
+  friend struct detail::access;
+  explicit channel(detail::channel_core& core) noexcept
+      : sender_(detail::access::make<ringbell::sender>(&core)),
+        receiver_(detail::access::make<ringbell::receiver>(&core)) {}
+  detail::channel_core* core() const noexcept {
+    auto* const sending = detail::access::core_of(sender_);
+    return sending ? sending : detail::access::core_of(receiver_);
+  }
   ringbell::sender sender_;
   ringbell::receiver receiver_;
 };

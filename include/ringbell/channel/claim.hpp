@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/channel/detail/connection.hpp>
+#include <ringbell/detail/access.hpp>
 
 #include <cstddef>
 #include <span>
@@ -48,12 +49,13 @@ public:
     bytes_ = {};
   }
 
-  /// For front ends: takes over what `endpoint::claim` gave.
+private:
+  friend struct detail::access;
+  // Takes over what `endpoint::claim` gave.
   claim(detail::connection& of, std::span<std::byte> bytes) noexcept : of_(&of), bytes_(bytes) {
     of.claimed();
   }
 
-private:
   detail::connection* of_ = nullptr;
   std::span<std::byte> bytes_;
 };

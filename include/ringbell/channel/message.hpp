@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/channel/detail/connection.hpp>
+#include <ringbell/detail/access.hpp>
 
 #include <cstddef>
 #include <cstring>
@@ -32,12 +33,12 @@ public:
       : data_(std::exchange(other.data_, nullptr)),
         size_(std::exchange(other.size_, 0)),
         joined_(std::move(other.joined_)),
-        loan_(std::move(other.loan_)) {}
+        lease_(std::move(other.lease_)) {}
   message& operator=(message&& other) noexcept {
     data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
     joined_ = std::move(other.joined_);
-    loan_ = std::move(other.loan_);
+    lease_ = std::move(other.lease_);
     return *this;
   }
   ~message() = default;
@@ -57,18 +58,19 @@ public:
   /// the reply then tells the peer of the space as well.
   void release() noexcept { *this = message(); }
 
-  /// For front ends: takes over what `endpoint::receive` gave, and its lease on the ring.
+private:
+  friend struct detail::access;
+  // Takes over what `endpoint::receive` gave, and its lease on the ring.
   message(detail::connection& from, ring::message_view&& view) noexcept
       : data_(view.data),
         size_(view.size),
         joined_(std::move(view.joined)),
-        loan_(joined_ ? nullptr : &from, view.begin) {}
+        lease_(joined_ ? nullptr : &from, view.begin) {}
 
-private:
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
   std::unique_ptr<std::byte[]> joined_;
-  detail::loan loan_;
+  detail::lease lease_;
 };
 
 namespace detail {

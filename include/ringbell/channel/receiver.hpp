@@ -3,6 +3,7 @@
 
 #include <ringbell/channel/detail/channel_core.hpp>
 #include <ringbell/channel/message.hpp>
+#include <ringbell/detail/access.hpp>
 #include <ringbell/result.hpp>
 
 #include <cstddef>
@@ -28,7 +29,8 @@ public:
     if (undecided()) outcome_ = errc::bad_peer;
     // The channel may go before this awaiter does.
     auto* const core = std::exchange(core_, nullptr);
-    if (outcome_ == errc{}) return std::optional<message>(message(*core, std::move(view_)));
+    if (outcome_ == errc{})
+      return std::optional<message>(access::make<message>(*core, std::move(view_)));
     if (outcome_ == errc::end_of_stream) return std::optional<message>();
     return outcome_;
   }
@@ -95,7 +97,6 @@ public:
       detail::awaitable<detail::recv_into_awaiter, detail::channel_core*, std::span<std::byte>>;
 
   receiver() noexcept = default;
-  explicit receiver(detail::channel_core* core) noexcept : core_(core) {}
   receiver(receiver&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
   receiver& operator=(receiver&& other) noexcept {
     if (this != &other) {
@@ -135,10 +136,10 @@ public:
     if (core_) core_->close_receive();
   }
 
-  /// Used by the library only.
-  detail::channel_core* core() const noexcept { return core_; }
-
 private:
+  friend struct detail::access;
+  explicit receiver(detail::channel_core* core) noexcept : core_(core) {}
+  detail::channel_core* core() const noexcept { return core_; }
   void reset() noexcept {
     if (auto* core = std::exchange(core_, nullptr)) core->drop_receiver();
   }
@@ -152,7 +153,7 @@ inline result<message> receiver::try_recv() noexcept {
   const errc e = core_->ring().receive(view);
   core_->ring_if_due();
   if (e != errc{}) return e;
-  return message(*core_, std::move(view));
+  return detail::access::make<message>(*core_, std::move(view));
 }
 
 }  // namespace ringbell

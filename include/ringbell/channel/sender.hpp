@@ -4,6 +4,7 @@
 #include <ringbell/channel/claim.hpp>
 #include <ringbell/channel/detail/channel_core.hpp>
 #include <ringbell/channel/detail/kept.hpp>
+#include <ringbell/detail/access.hpp>
 #include <ringbell/result.hpp>
 
 #include <cstddef>
@@ -106,7 +107,7 @@ private:
   errc attempt() noexcept override {
     std::byte* payload = nullptr;
     const errc e = core_->ring().claim(size_, payload);
-    if (e == errc{}) claim_ = claim(*core_, {payload, size_});
+    if (e == errc{}) claim_ = access::make<claim>(*core_, std::span(payload, size_));
     return e;
   }
   claim claim_;
@@ -141,7 +142,6 @@ public:
   class batch;
 
   sender() noexcept = default;
-  explicit sender(detail::channel_core* core) noexcept : core_(core) {}
   sender(sender&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
   sender& operator=(sender&& other) noexcept {
     if (this != &other) {
@@ -217,10 +217,10 @@ public:
     if (core_) core_->close_send();
   }
 
-  /// Used by the library only.
-  detail::channel_core* core() const noexcept { return core_; }
-
 private:
+  friend struct detail::access;
+  explicit sender(detail::channel_core* core) noexcept : core_(core) {}
+  detail::channel_core* core() const noexcept { return core_; }
   void reset() noexcept {
     if (auto* core = std::exchange(core_, nullptr)) core->drop_sender();
   }
@@ -267,7 +267,7 @@ inline result<claim> sender::try_claim(std::size_t size) noexcept {
   if (core_->sending()) return errc::busy;
   std::byte* payload = nullptr;
   if (const errc e = core_->ring().claim(size, payload); e != errc{}) return e;
-  return ringbell::claim(*core_, {payload, size});
+  return detail::access::make<ringbell::claim>(*core_, std::span(payload, size));
 }
 
 }  // namespace ringbell

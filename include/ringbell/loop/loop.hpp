@@ -158,9 +158,10 @@ public:
 
 private:
   friend struct detail::loop_access;
-  class posted;   // the part for other threads: the queue, the wake-up bell, and the sleeping flag
-  class roots;    // the frames of the spawned tasks
-  class running;  // lasts from the beginning of a run to its end
+  class
+      remote_queue;  // the part for other threads: the queue, the wake-up bell, and the sleeping flag
+  class roots;       // the frames of the spawned tasks
+  class running;     // lasts from the beginning of a run to its end
 
   void run_until_ended(std::coroutine_handle<> main);
   bool discard();  // destroys what was spawned and posted; true when there was any
@@ -201,7 +202,7 @@ private:
   detail::polled_sources sources_;
   std::string reason_;
   std::unique_ptr<detail::reactor> reactor_;
-  std::unique_ptr<posted> posted_;
+  std::unique_ptr<remote_queue> remote_;
   std::unique_ptr<roots> roots_;
   std::unique_ptr<detail::loop_attachment> attachment_;
   loop_statistics statistics_;

@@ -245,10 +245,10 @@ private:
   std::size_t max_receive_;
   std::size_t max_send_;
   /// The published positions that look() has compared with the peer's wake indexes.
-  position looked_tail_ = 0;
-  position looked_head_ = 0;
+  position checked_tail_ = 0;
+  position checked_head_ = 0;
   wake_set due_ = 0;
-  unsigned loans_ = 0;  // messages that were received and not released
+  unsigned leases_ = 0;  // messages that were received and not released
   errc failure_{};
   bool held_ = false;
   bool gone_ = false;
@@ -305,19 +305,19 @@ inline void endpoint::publish() noexcept {
 
 inline void endpoint::look() noexcept {
   const position tail = writer_.published();
-  if (tail != looked_tail_) {
+  if (tail != checked_tail_) {
     const position wake_at = peer_.data_wake_at.load(std::memory_order_relaxed);  // S2
-    if (tail - wake_at - 1 < tail - looked_tail_)
+    if (tail - wake_at - 1 < tail - checked_tail_)
       due_ |= wake_receiver;
     else
       count(own_.counters.bells_suppressed);
-    looked_tail_ = tail;
+    checked_tail_ = tail;
   }
   const position head = reader_.published();
-  if (head != looked_head_) {
+  if (head != checked_head_) {
     const position wake_at = peer_.space_wake_at.load(std::memory_order_relaxed);  // R4
-    if (head - wake_at - 1 < head - looked_head_) due_ |= wake_sender;
-    looked_head_ = head;
+    if (head - wake_at - 1 < head - checked_head_) due_ |= wake_sender;
+    checked_head_ = head;
   }
 }
 
@@ -345,7 +345,7 @@ inline errc endpoint::receive(message_view& message, std::size_t longest) noexce
     message.size = r.length;
     message.begin = reader_.read();
     reader_.advance(r);
-    ++loans_;
+    ++leases_;
   }
   count(own_.counters.messages_received);
   count(own_.counters.bytes_received, message.size);
@@ -358,7 +358,7 @@ inline bool endpoint::can_receive() noexcept {
 }
 
 inline void endpoint::release(position oldest) noexcept {
-  --loans_;
+  --leases_;
   reader_.release(oldest);
   if (reader_.publish_due()) publish();
 }

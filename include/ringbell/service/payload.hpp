@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/access.hpp>
 #include <ringbell/service/codec.hpp>
 #include <ringbell/service/detail/frame.hpp>
 #include <ringbell/service/detail/owned_message.hpp>
@@ -50,13 +51,14 @@ public:
     return codec<T>::decode(bytes());
   }
 
-  /// Used by the library only: takes the frame `f`, which was decoded from `content`.
+private:
+  friend struct detail::access;
+  // Takes the frame `f`, which was decoded from `content`.
   payload(detail::owned_message&& content, const service_frame::frame& f) noexcept
       : content_(std::move(content)),
         skipped_(content_.size() - f.payload.size()),
         metadata_(f.metadata.size()) {}
 
-private:
   static std::string_view as_text(std::span<const std::byte> bytes) noexcept {
     return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
   }

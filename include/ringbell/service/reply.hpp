@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/detail/access.hpp>
 #include <ringbell/service/call_error.hpp>
 #include <ringbell/service/codec.hpp>
 #include <ringbell/service/detail/outgoing.hpp>
@@ -62,14 +63,16 @@ public:
   /// Errors: throws `errc::message_too_large` for more than 4096 bytes.
   reply&& with_metadata(std::string_view bytes) &&;
 
-  /// Used by the library only.
+  /// Whether this is an error.
   bool failed() const noexcept { return failed_; }
+  /// The code of the error; none when this is not one.
   std::error_code code() const noexcept { return code_; }
   std::string_view metadata() const noexcept { return metadata_; }
-  std::size_t size() const { return content_ ? content_->size() : 0; }
-  const detail::outgoing* content() const noexcept { return content_.get(); }
 
 private:
+  friend struct detail::access;
+  std::size_t size() const { return content_ ? content_->size() : 0; }
+  const detail::outgoing* content() const noexcept { return content_.get(); }
   using content_type = detail::outgoing;
   template <class F>
   class written final : public content_type {

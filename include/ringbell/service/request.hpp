@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/coro/stop_token.hpp>
+#include <ringbell/detail/access.hpp>
 #include <ringbell/service/detail/call_core.hpp>
 #include <ringbell/service/payload.hpp>
 #include <ringbell/service/reply.hpp>
@@ -103,10 +104,9 @@ public:
     return detail::write_awaitable<content>(core(), content(std::forward<T>(temporary)));
   }
 
-  /// Used by the library only.
-  explicit request(detail::server_call& call) noexcept;
-
 private:
+  friend struct detail::access;
+  explicit request(detail::server_call& call) noexcept;
   friend const detail::server_session* detail::session_of(const request& r) noexcept;
   detail::call_core* core() noexcept;
   detail::server_call* call_;

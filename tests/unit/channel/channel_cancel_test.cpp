@@ -96,7 +96,7 @@ TEST_CASE(
     beside received(lp, p.server.recv());
     co_await settle();
     co_await p.client.send("ping");
-    REQUIRE(p.server.core()->poll());
+    REQUIRE(detail::access::core_of(p.server)->poll());
     received.request_stop();
     CHECK((co_await received.get()).error() == errc::cancelled);
     CHECK((co_await p.server.recv())->text() == "ping");
@@ -176,7 +176,7 @@ TEST_CASE("coroutines that are destroyed while they wait leave nothing behind") 
         // Woken, but not resumed.
         drain(p.server);
         co_await p.server.send("wakes both");
-        p.client.core()->poll();
+        detail::access::core_of(p.client)->poll();
       }
       CHECK((co_await p.client.recv())->text() == "wakes both");
       co_await ping(p.client, p.server);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Claims and messages: what is on loan of a ring, and what outlives its channel.
+// Claims and messages: what is on lease of a ring, and what outlives its channel.
 #include <ringbell/channel/channel.hpp>
 #include <ringbell/coro/timeout.hpp>
 
@@ -143,8 +143,8 @@ TEST_CASE(
       beside waiting(lp, p.client.claim(100));
       co_await settle();
       for (int i = 0; i < filled; ++i) CHECK(p.server.try_recv());
-      p.server.core()->ring().publish();
-      REQUIRE(p.client.core()->poll());
+      detail::access::core_of(p.server)->ring().publish();
+      REQUIRE(detail::access::core_of(p.client)->poll());
       CHECK(p.client.try_send("x") == errc::busy);
     }
     CHECK_FALSE(p.client.try_send("x"));

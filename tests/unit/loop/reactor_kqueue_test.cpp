@@ -55,7 +55,7 @@ TEST_CASE("a watch whose call to the kernel fails as a whole goes with the next 
   const auto r = kqueue_set::make();
   watched w(*r);
   calls_to_fail = 3;
-  ring(w.event);
+  signal_bell(w.event);
   CHECK(wait_until(*r, [&] { return w.heard; }));
   CHECK(calls_to_fail == 0);
   CHECK(w.sink.seen == event_read);
@@ -68,7 +68,7 @@ TEST_CASE(
   const auto r = kqueue_set::make();
   watched w(*r);
   changes_to_fail = 3;
-  ring(w.event);
+  signal_bell(w.event);
   CHECK(wait_until(*r, [&] { return w.heard; }));
   CHECK(changes_to_fail == 0);
   CHECK(w.sink.seen == event_read);
@@ -103,7 +103,7 @@ TEST_CASE(
   drain(*r);
   r->arm(reactor::time_point::max());
   CHECK_FALSE(readable_within(r->pollable(), 0ms));
-  ring(w.event);
+  signal_bell(w.event);
   CHECK(readable_within(r->pollable(), patience));
   r->unwatch(w.key);
 }
@@ -117,7 +117,7 @@ TEST_CASE("a foreign loop calls again for a watch that was refused for want of m
   CHECK(readable_within(r->pollable(), patience));
   while (r->wait(reactor::time_point::min()) != 0) {}
   r->arm(reactor::time_point::max());
-  ring(w.event);
+  signal_bell(w.event);
   CHECK(readable_within(r->pollable(), patience));
   CHECK(wait_until(*r, [&] { return w.heard; }));
   r->unwatch(w.key);
@@ -131,7 +131,7 @@ TEST_CASE("more changes than a call takes survive that it fails") {
   for (int i = 0; i < 300; ++i) all.push_back(std::make_unique<watched>(*r));
   CHECK(calls_to_fail == 0);
   calls_to_fail = 2;
-  for (const auto& w : all) ring(w->event);
+  for (const auto& w : all) signal_bell(w->event);
   CHECK(wait_until(
       *r, [&] { return std::ranges::all_of(all, [](const auto& w) { return w->heard; }); }));
   calls_to_fail = 2;
@@ -145,11 +145,11 @@ TEST_CASE("a watch that ends while it waits to begin again is not begun") {
   changes_to_fail = 1;
   r->arm(reactor::time_point::max());
   r->unwatch(w.key);
-  ring(w.event);
+  signal_bell(w.event);
   drain(*r);
   CHECK_FALSE(w.heard);
   watched next(*r);
-  ring(next.event);
+  signal_bell(next.event);
   CHECK(wait_until(*r, [&] { return next.heard; }));
   r->unwatch(next.key);
 }

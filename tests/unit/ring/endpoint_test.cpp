@@ -161,9 +161,9 @@ TEST_CASE("counters tell what went over the channel") {
   CHECK(pair.a.counters().ring_full_stalls.load() == 1);
 }
 
-// -- loans --
+// -- leases --
 
-TEST_CASE("loans released in any order free the space up to the oldest one held") {
+TEST_CASE("leases released in any order free the space up to the oldest one held") {
   std::vector<int> order = {0, 1, 2, 3};
   do {
     endpoint_pair pair;
@@ -188,7 +188,7 @@ TEST_CASE("loans released in any order free the space up to the oldest one held"
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
-TEST_CASE("the bytes of a loan stay while the sender fills the ring") {
+TEST_CASE("the bytes of a lease stay while the sender fills the ring") {
   endpoint_pair pair;
   const bytes kept = some_bytes(300);
   REQUIRE(send_all(pair.a, kept) == errc{});
@@ -206,7 +206,7 @@ TEST_CASE("the bytes of a loan stay while the sender fills the ring") {
   CHECK(std::memcmp(m.data, kept.data(), kept.size()) == 0);
 }
 
-TEST_CASE("fragments behind a loan are joined, and their space is kept until the loan ends") {
+TEST_CASE("fragments behind a lease are joined, and their space is kept until the lease ends") {
   endpoint_pair pair(65536, 65536);
   REQUIRE(send_text(pair.a, "held") == errc{});
   ring::message_view held;
@@ -440,7 +440,7 @@ TEST_CASE("close_receive makes a waiting sender fail") {
   CHECK(send_zeros(pair.a, 120) == errc::peer_closed);
 }
 
-TEST_CASE("loans may be given back after close_receive") {
+TEST_CASE("leases may be given back after close_receive") {
   endpoint_pair pair;
   REQUIRE(send_zeros(pair.a, 1500) == errc{});
   ring::message_view m;

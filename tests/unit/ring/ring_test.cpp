@@ -67,7 +67,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("the bytes of a pad are given back with the record before it when that is on loan") {
+TEST_CASE("the bytes of a pad are given back with the record before it when that is on lease") {
   one_way ring;
   ring.move_to(ring_size - 256);
   REQUIRE(ring.send(100) == errc{});
@@ -81,7 +81,7 @@ TEST_CASE("the bytes of a pad are given back with the record before it when that
   CHECK(ring.reader.released() == held);
 }
 
-TEST_CASE("the bytes of a pad are given back at once when nothing is on loan") {
+TEST_CASE("the bytes of a pad are given back at once when nothing is on lease") {
   one_way ring;
   ring.move_to(ring_size - 256);
   REQUIRE(ring.send(300) == errc{});

@@ -3,6 +3,7 @@
 
 #include <ringbell/asio/channel.hpp>
 #include <ringbell/asio/config.hpp>
+#include <ringbell/detail/access.hpp>
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
@@ -13,7 +14,7 @@ public:
   explicit as_channel(const Executor& executor) noexcept : executor_(executor) {}
   template <class Operation>
   basic_asio_channel<Executor> of(Operation& o) const {
-    return basic_asio_channel<Executor>(executor_, o.take());
+    return access::make<basic_asio_channel<Executor>>(executor_, o.take());
   }
   template <class Operation>
   basic_asio_channel<Executor> none() const {

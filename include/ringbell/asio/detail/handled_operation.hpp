@@ -6,6 +6,7 @@
 #include <ringbell/asio/detail/operation.hpp>
 #include <ringbell/asio/detail/operation_memory.hpp>
 #include <ringbell/asio/error.hpp>
+#include <ringbell/detail/access.hpp>
 
 #include <exception>
 #include <memory>
@@ -246,7 +247,7 @@ public:
   template <class Handler, class IoObject, class... Arguments>
   void operator()(Handler&& handler, IoObject* on, Arguments&&... arguments) const {
     handled_operation<Operation, Result, std::decay_t<Handler>, Executor>::begin(
-        std::forward<Handler>(handler), executor_, result_, on->core(),
+        std::forward<Handler>(handler), executor_, result_, access::core_of(*on),
         std::forward<Arguments>(arguments)...);
   }
 

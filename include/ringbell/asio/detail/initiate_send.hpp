@@ -4,6 +4,7 @@
 #include <ringbell/asio/detail/channel_operations.hpp>
 #include <ringbell/asio/detail/gathered.hpp>
 #include <ringbell/asio/detail/handled_operation.hpp>
+#include <ringbell/detail/access.hpp>
 
 #include <new>
 #include <optional>
@@ -30,8 +31,8 @@ public:
     } catch (const std::bad_alloc&) {
       return sending::refuse(std::forward<Handler>(handler), net::error::no_memory, as_taken());
     }
-    sending::begin(std::forward<Handler>(handler), executor_, as_taken(), on->core(), limit...,
-                   all->pieces(), net::buffer_size(buffers));
+    sending::begin(std::forward<Handler>(handler), executor_, as_taken(), access::core_of(*on),
+                   limit..., all->pieces(), net::buffer_size(buffers));
   }
 
 private:

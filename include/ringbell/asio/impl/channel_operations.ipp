@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/detail/channel_operations.hpp>
+#include <ringbell/detail/access.hpp>
 
 #include <algorithm>
 #include <utility>
@@ -50,7 +51,7 @@ template class channel_operation<wait_operation>;
 errc recv_operation::attempt() noexcept { return connection().ring().receive(view_); }
 bool recv_operation::look() noexcept { return connection().ring().can_receive(); }
 message recv_operation::take() noexcept {
-  return outcome() ? message() : message(connection(), std::move(view_));
+  return outcome() ? message() : access::make<message>(connection(), std::move(view_));
 }
 
 errc recv_into_operation::attempt() noexcept { return receive_into(connection(), buffer_, size_); }
@@ -74,7 +75,7 @@ bool send_operation::look() noexcept { return connection().ring().can_send(to_se
 errc claim_operation::attempt() noexcept { return connection().ring().claim(size_, payload_); }
 bool claim_operation::look() noexcept { return connection().ring().can_send(size_); }
 claim claim_operation::take() noexcept {
-  return outcome() ? claim() : claim(connection(), {payload_, size_});
+  return outcome() ? claim() : access::make<claim>(connection(), std::span(payload_, size_));
 }
 
 bool wait_operation::look() noexcept {

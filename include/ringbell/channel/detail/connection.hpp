@@ -16,22 +16,22 @@ class connection;
 
 /// A lease keeps ring space reserved while a received message uses it. The leases of a connection
 /// form a list in the order of receiving. Moving a message moves its lease.
-class loan {
+class lease {
 public:
-  loan() noexcept = default;
-  inline loan(connection* from, ring::position begin) noexcept;
-  inline loan(loan&& other) noexcept;
-  inline loan& operator=(loan&& other) noexcept;
-  inline ~loan();
+  lease() noexcept = default;
+  inline lease(connection* from, ring::position begin) noexcept;
+  inline lease(lease&& other) noexcept;
+  inline lease& operator=(lease&& other) noexcept;
+  inline ~lease();
 
 private:
   friend class connection;
-  inline void take_place_of(loan& other) noexcept;
+  inline void take_place_of(lease& other) noexcept;
   inline void give_back() noexcept;
 
   connection* from_ = nullptr;
-  loan* older_ = nullptr;
-  loan* newer_ = nullptr;
+  lease* older_ = nullptr;
+  lease* newer_ = nullptr;
   ring::position begin_ = 0;
 };
 
@@ -145,13 +145,13 @@ protected:
   client_slot slot_;
 
 private:
-  friend class loan;
-  void lent(loan& item) noexcept {
+  friend class lease;
+  void lent(lease& item) noexcept {
     item.older_ = newest_;
     (newest_ ? newest_->newer_ : oldest_) = &item;
     newest_ = &item;
   }
-  void returned(loan& item) noexcept {
+  void returned(lease& item) noexcept {
     (item.older_ ? item.older_->newer_ : oldest_) = item.newer_;
     (item.newer_ ? item.newer_->older_ : newest_) = item.older_;
     if (orphaned_) return delete_if_unused();  // no send waits for this space any more
@@ -161,26 +161,26 @@ private:
   void delete_if_unused() noexcept;
 
   ring::endpoint ring_;
-  loan* oldest_ = nullptr;
-  loan* newest_ = nullptr;
+  lease* oldest_ = nullptr;
+  lease* newest_ = nullptr;
   unsigned holds_ = 0;
   bool orphaned_ = false;
 };
 
-inline loan::loan(connection* from, ring::position begin) noexcept : from_(from), begin_(begin) {
+inline lease::lease(connection* from, ring::position begin) noexcept : from_(from), begin_(begin) {
   if (from_) from_->lent(*this);
 }
-inline loan::loan(loan&& other) noexcept { take_place_of(other); }
-inline loan& loan::operator=(loan&& other) noexcept {
+inline lease::lease(lease&& other) noexcept { take_place_of(other); }
+inline lease& lease::operator=(lease&& other) noexcept {
   if (this != &other) {
     give_back();
     take_place_of(other);
   }
   return *this;
 }
-inline loan::~loan() { give_back(); }
+inline lease::~lease() { give_back(); }
 
-inline void loan::take_place_of(loan& other) noexcept {
+inline void lease::take_place_of(lease& other) noexcept {
   from_ = std::exchange(other.from_, nullptr);
   if (!from_) return;
   begin_ = other.begin_;
@@ -189,7 +189,7 @@ inline void loan::take_place_of(loan& other) noexcept {
   (older_ ? older_->newer_ : from_->oldest_) = this;
   (newer_ ? newer_->older_ : from_->newest_) = this;
 }
-inline void loan::give_back() noexcept {
+inline void lease::give_back() noexcept {
   if (auto* from = std::exchange(from_, nullptr)) from->returned(*this);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include "io_uring_trial.hpp"
+#include "io_uring_probe.hpp"
 
 #include "sys/posix/syscall.hpp"
 

@@ -30,9 +30,9 @@ namespace ringbell {
 /// park_fence(); load asleep. Without either fence both may read the old value, and the function
 /// waits for an unrelated event. The thread that resets `asleep` rings, so only one of many posters
 /// does.
-class loop::posted final : public detail::event_sink {
+class loop::remote_queue final : public detail::event_sink {
 public:
-  explicit posted(detail::reactor& r) : reactor_(r) {
+  explicit remote_queue(detail::reactor& r) : reactor_(r) {
     std::error_code error;
     bell_ = sys::event_bell::create(error);
     if (!error)
@@ -40,7 +40,7 @@ public:
           reactor_.watch(bell_.native(), detail::event_read, detail::watch_mode::edge, *this, key_);
     if (error) throw sys::failure(error, "ringbell: no bell for the loop");
   }
-  ~posted() {
+  ~remote_queue() {
     // A thread that ended the loop's last run, by stop() or by a function, may not have left its
     // call yet.
     while (callers_.load(std::memory_order_acquire) != 0) std::this_thread::yield();
