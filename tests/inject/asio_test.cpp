@@ -142,7 +142,7 @@ job exchange(stage& on, std::string path, asio_listener& accepting) {
       std::memcpy(space.bytes().data(), "claimed", 7);
       space.commit();
     }
-    co_await begin([&](auto h) { ch.async_wait(wait_recv, std::move(h)); });
+    co_await begin([&](auto h) { ch.async_wait(asio_channel::wait_recv, std::move(h)); });
     std::array<char, 7> into{};
     const auto size = co_await begin<std::size_t>(
         [&](auto h) { ch.async_recv_into(net::buffer(into), std::move(h)); });
