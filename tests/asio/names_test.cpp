@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // A name leads to a server of the own user or of root, and to nobody else: see
-// tests/unit/connect_names_test.cpp.
+// tests/unit/channel/connect_names_test.cpp.
 #include <ringbell/channel/connect.hpp>
 
 #include <doctest/doctest.h>

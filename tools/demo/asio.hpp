@@ -11,7 +11,7 @@
 #include <string>
 
 // All that this program knows of Asio. It can be built without: RINGBELL_WITH_ASIO says which, to
-// demo_asio.cpp alone.
+// demo/asio.cpp alone.
 namespace ringbell::tool {
 
 /// The Asio that this program was built with, such as "Asio 1.22.1" or "Boost.Asio 1.81.0"; empty

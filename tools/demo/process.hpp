@@ -11,7 +11,7 @@
 #include <optional>
 #include <span>
 
-// What differs between the systems: demo_process_posix.cpp, demo_process_windows.cpp.
+// What differs between the systems: process_posix.cpp, process_windows.cpp.
 namespace ringbell::tool::demo {
 
 /// What is measured beside ringbell: a pair of Unix sockets, on Windows a named pipe. Both ends

@@ -25,7 +25,7 @@ struct trial {
   std::function<finding()> look;
 };
 
-// What differs between the systems: doctor_linux.cpp, doctor_bsd.cpp, doctor_windows.cpp.
+// What differs between the systems: linux.cpp, bsd.cpp, windows.cpp.
 
 /// Which system this was built for, and what has been tried of that (the words of
 /// docs/platforms.md).
@@ -35,7 +35,7 @@ std::vector<trial> trials_of_system();
 /// Whether the memory that a peer gets is safe from it.
 finding look_at_memory();
 findings look_at_limits();
-/// Of them, those that Linux and the BSDs share: doctor_posix.cpp.
+/// Of them, those that Linux and the BSDs share: posix.cpp.
 findings look_at_process_limits(const char* cost_of_channel);
 
 }  // namespace ringbell::tool

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-/// What the systems have under different names, or not at all: system_linux.cpp, system_bsd.cpp,
-/// what these two have in common in system_posix.cpp; system_windows.cpp.
+/// What the systems have under different names, or not at all: calls_linux.cpp, calls_bsd.cpp, what
+/// these two have in common in calls_posix.cpp; calls_windows.cpp.
 namespace ringbell::tool {
 
 /// What --help says of this platform, and of no other.

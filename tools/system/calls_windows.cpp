@@ -42,7 +42,7 @@ std::string core_of(int processor) {
   return {};
 }
 
-void end_with_parent() noexcept {}  // demo_process_windows.cpp: by a job
+void end_with_parent() noexcept {}  // demo/process_windows.cpp: by a job
 
 // The clock's ticks are milliseconds then, and not 15.
 void ask_for_exact_sleeps() noexcept { ::timeBeginPeriod(1); }

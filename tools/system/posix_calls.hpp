@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <span>
 
-/// What Linux and the BSDs have under different names: system_linux.cpp, system_bsd.cpp.
+/// What Linux and the BSDs have under different names: calls_linux.cpp, calls_bsd.cpp.
 namespace ringbell::tool {
 
 /// As send(2); raises no signal.

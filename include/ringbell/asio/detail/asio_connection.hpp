@@ -84,7 +84,7 @@ private:
   void compare_cpus() noexcept;
   // Space that was given back is published when a quarter of the ring has gathered, with the next
   // message, and when this side polls or parks. No operation of the peer waits for the rest,
-  // because a record needs at most three quarters of the ring (ring_writer::max_record).
+  // because a record needs at most three quarters of the ring (ring::writer::max_record).
   void publish_later() noexcept override {}
   void hang_up() noexcept override;
 
