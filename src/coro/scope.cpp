@@ -19,12 +19,11 @@ bool is_cancelled(const std::exception_ptr& error) noexcept {
 
 void print(std::string_view scope, const char* what) noexcept {
   const int size = static_cast<int>(scope.size());
-  std::fprintf(
-      stderr,
-      "ringbell: a task of the scope '%.*s' failed: %s (its further failures are counted, not printed; set scope::on_error to hear of "
-      "each)\n",
-      size, scope.data(),
-      what);  // NOLINT(bugprone-suspicious-stringview-data-usage): with its size
+  const char* const name = scope.data();  // NOLINT(bugprone-suspicious-stringview-data-usage)
+  std::fprintf(stderr,
+               "ringbell: a task of the scope '%.*s' failed: %s (its further failures are counted, "
+               "not printed; set scope::on_error to hear of each)\n",
+               size, name, what);
 }
 
 void print(std::string_view scope, const std::exception_ptr& error) noexcept {

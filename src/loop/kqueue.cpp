@@ -250,9 +250,11 @@ void kqueue_reactor::change(std::uintptr_t ident, short filter, unsigned flags, 
     if (kqueue_slot* const slot = watches_.find(key)) refuse(*slot, ENOMEM);
     return;
   }
+  // The key travels in a pointer, and is never one.
+  const auto number = static_cast<std::uintptr_t>(key);
+  void* const udata = reinterpret_cast<void*>(number);  // NOLINT(performance-no-int-to-ptr)
   EV_SET(&changes_[changed_], ident, filter, static_cast<unsigned short>(flags), fflags, data,
-         reinterpret_cast<void*>(static_cast<std::uintptr_t>(
-             key)));  // NOLINT(performance-no-int-to-ptr): never a pointer
+         udata);
   ++changed_;
 }
 

@@ -11,8 +11,9 @@ namespace ringbell::tool::top {
 /// A key: a character as it is, or one of those that a terminal sends as several bytes.
 enum class key : std::uint16_t { up = 256, down, page_up, page_down, home, end };
 constexpr key character(char c) noexcept {
-  return static_cast<key>(static_cast<unsigned char>(
-      c));  // NOLINT(clang-analyzer-optin.core.EnumCastOutOfRange): that is what it is for
+  // A character is a key as well, and not among the enumerators.
+  return static_cast<key>(  // NOLINT(clang-analyzer-optin.core.EnumCastOutOfRange)
+      static_cast<unsigned char>(c));
 }
 
 /// Takes keys out of what a terminal sends, which comes in any pieces.

@@ -103,7 +103,7 @@ public:
   loop& operator=(const loop&) = delete;
   /// Destroys the frames of spawned tasks that have not ended, and the posted functions that were
   /// not run.
-  ~loop();
+  ~loop() override;
 
   /// Runs until `main` has ended. Returns its value or throws its exception. Spawned tasks that
   /// have not ended stay suspended, and go on with the next run.
