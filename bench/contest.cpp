@@ -136,8 +136,8 @@ public:
   }
 
 private:
-  /// Those who cannot keep the pace get fewer messages, so that their slices last no longer than
-  /// others'.
+  /// A contender that cannot keep the pace gets fewer messages, so that its slices last no longer
+  /// than those of the others.
   void warm_up_paced(double wanted) {
     const auto fitting = [&](double each) {
       const double n = wanted / std::max(each, static_cast<double>(case_.gap));

@@ -86,7 +86,7 @@ inline constexpr std::int64_t calls_of_a_pacing_sleep = 3;
 
 /// Lets messages go at times that were fixed in advance, and counts from those: so a message that
 /// comes back late also makes those late that should have gone meanwhile, as it would with clients
-/// who do not wait for each other ("coordinated omission", G. Tene). A timer wakes some 60 us late
+/// that do not wait for each other ("coordinated omission", G. Tene). A timer wakes some 60 us late
 /// on a virtual machine, which would be in each figure: so the process sleeps until a little
 /// before, then looks at the clock until it is time. What that costs is measured, to be taken off.
 class paced_watch {

@@ -20,7 +20,7 @@ struct process_cost {
 };
 
 /// Times in nanoseconds, of one call after another, each on some connection and after a pause,
-/// while nobody else calls.
+/// while no other client calls.
 struct lone_calls {
   std::uint64_t calls = 0;
   std::uint64_t failed = 0;

@@ -49,14 +49,14 @@ public:
   /// Sends a request of at most `longest_message` bytes and gives the reply, which is valid until
   /// the next call.
   /// Throws `std::system_error`: `errc::peer_closed` when the server has ended in order or dropped
-  /// this client; `errc::message_too_large`. When the server is killed it never returns: nobody
+  /// this client; `errc::message_too_large`. When the server is killed it never returns: nothing
   /// rings, and the thread sleeps in read(2).
   std::span<const std::byte> call(std::span<const std::byte> request) {
     send(request);
     return receive();
   }
-  /// The two halves of `call`, for one who talks to several servers or connections at once. In
-  /// turn: one request at a time.
+  /// The two halves of `call`, for a thread that talks to several servers or connections at once.
+  /// In turn: one request at a time.
   void send(std::span<const std::byte> request);
   std::span<const std::byte> receive();
 

@@ -27,8 +27,8 @@ inline constexpr std::size_t longest_message = ring_bytes - 8;
 ///   tail   written by the writer, with release: the bytes before it are complete. Read by the reader, with acquire.
 ///   head   written by the reader, with release: it is done with the bytes before it. Read by the writer, with acquire, before it overwrites them.
 ///
-/// Nobody announces that he sleeps, so no fence is needed: whoever moves the tail rings always, and
-/// the eventfd's lock in the kernel orders the tail before the ring that is read.
+/// No side announces that it sleeps, so no fence is needed: the writer of the tail rings always,
+/// and the eventfd's lock in the kernel orders the tail before the ring that is read.
 struct shared_ring {
   alignas(64) std::atomic<std::uint64_t> tail;
   alignas(64) std::atomic<std::uint64_t> head;

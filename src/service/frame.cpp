@@ -166,10 +166,10 @@ errc errc_of(std::int32_t number) noexcept {
 
 namespace {
 
-// The distance of two times, which may be the ends of time.
+// Saturates.
 template <class Clock>
 std::int64_t nanoseconds_of(typename Clock::time_point t) noexcept {
-  return time_limit(t.time_since_epoch()).operator std::chrono::nanoseconds().count();
+  return std::chrono::nanoseconds(time_limit(t.time_since_epoch())).count();
 }
 std::int64_t saturated_sum(std::int64_t a, std::int64_t b) noexcept {
   constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
@@ -195,15 +195,12 @@ std::uint64_t sent_deadline(std::chrono::steady_clock::time_point deadline) noex
 
 std::optional<std::chrono::steady_clock::time_point> received_deadline(
     std::uint64_t sent) noexcept {
-  using std::chrono::steady_clock;
   using std::chrono::system_clock;
   if (sent == 0) return std::nullopt;
   constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();
   const auto at = static_cast<std::int64_t>(std::min(sent, static_cast<std::uint64_t>(most)));
-  const std::int64_t left = saturated_sum(at, -nanoseconds_of<system_clock>(system_clock::now()));
-  const std::int64_t due = saturated_sum(nanoseconds_of<steady_clock>(steady_clock::now()), left);
-  return steady_clock::time_point(
-      std::chrono::duration_cast<steady_clock::duration>(std::chrono::nanoseconds(due)));
+  return detail::from_now(
+      std::chrono::nanoseconds(at - nanoseconds_of<system_clock>(system_clock::now())));
 }
 
 }  // namespace ringbell::service_frame

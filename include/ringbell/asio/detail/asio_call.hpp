@@ -149,7 +149,7 @@ private:
 
   ready_node* waiter_;  // used on the loop's thread
   std::mutex mutex_;
-  loop* loop_;  // null once nobody waits; under the mutex, and written on the loop's thread
+  loop* loop_;  // null once nothing waits; under the mutex, and written on the loop's thread
   std::optional<Executor> executor_;  // nothing once the coroutine has ended; under the mutex
   std::shared_ptr<asio_call> told_;   // this, while the loop has not yet looked; under the mutex
   bool cancel_again_ = false;         // under the mutex
