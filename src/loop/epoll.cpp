@@ -17,11 +17,8 @@
 // - No event can be noticed without a system call. poll() is called on every turn of the loop, and
 //   must not make a system call each time; see look_pace.hpp for how long it may be blind.
 
-#include "ask_until.hpp"
-#include "look_pace.hpp"
-#include "reactor.hpp"
+#include "asking_reactor.hpp"
 #include "sys/posix/syscall.hpp"
-#include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/handle.hpp>
@@ -67,7 +64,8 @@ struct epoll_slot : watch_slot {
   sys::handle owned;        // the dup, when `handle` was already in the set
 };
 
-class epoll_reactor final : public reactor {
+// Queued are the watches that are always ready, and not yet delivered.
+class epoll_reactor final : public asking_reactor<epoll_slot> {
 public:
   explicit epoll_reactor(sys::handle set) noexcept : set_(std::move(set)) {}
 
@@ -76,17 +74,10 @@ public:
     return has_pwait2_ ? "epoll with nanosecond waits; no futex waits"
                        : "epoll with millisecond waits (kernel before 5.11); no futex waits";
   }
-  bool has_futex() const noexcept override { return false; }
 
   std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
                         event_sink& sink, watch_key& key) override;
-  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&,
-                              watch_key&) override {
-    return errc::not_supported;
-  }
   void unwatch(watch_key& key) noexcept override;
-  std::size_t poll() override;
-  std::size_t wait(time_point until) override;
   sys::native_handle pollable() override {
     if (!timer_) make_timer();
     return set_.get();
@@ -98,19 +89,17 @@ public:
 
 private:
   void make_timer();
-  std::size_t ask(nanoseconds limit);
   int sleep(nanoseconds limit) noexcept;
-  std::size_t deliver_always_ready();
-  void finish(epoll_slot& slot) noexcept;
+  std::size_t ask(nanoseconds limit) override;
+  std::uint32_t events_of_queued(epoll_slot& slot) override { return slot.events; }
+  void end_watch(epoll_slot& slot) noexcept override;
 
   sys::handle set_;
   sys::handle timer_;
   time_point armed_ = time_point::max();
-  watch_table<epoll_slot> watches_;  // queued: always ready, and not yet delivered
   std::array<epoll_event, 128> batch_;
   const std::uint64_t process_ = sys::current_process();
   bool has_pwait2_ = true;
-  look_pace pace_;
 };
 
 void epoll_reactor::probe() noexcept {
@@ -138,7 +127,7 @@ std::error_code epoll_reactor::watch(sys::native_handle h, std::uint32_t events,
     watches_.push(slot);
   } else {
     const std::error_code error = sys::last_error();
-    finish(slot);
+    end_watch(slot);
     return error;
   }
   key = watches_.key_of(slot);
@@ -146,11 +135,11 @@ std::error_code epoll_reactor::watch(sys::native_handle h, std::uint32_t events,
 }
 
 void epoll_reactor::unwatch(watch_key& key) noexcept {
-  if (epoll_slot* slot = watches_.find(key.value)) finish(*slot);
+  if (epoll_slot* slot = watches_.find(key.value)) end_watch(*slot);
   key = {};
 }
 
-void epoll_reactor::finish(epoll_slot& slot) noexcept {
+void epoll_reactor::end_watch(epoll_slot& slot) noexcept {
   // A forked child shares the set with its parent, and must not remove the parent's watches from
   // it.
   if (slot.registered && process_ == sys::current_process())
@@ -159,21 +148,12 @@ void epoll_reactor::finish(epoll_slot& slot) noexcept {
   if (!slot.queued) watches_.close(slot);
 }
 
-std::size_t epoll_reactor::poll() {
-  if (watches_.queued() == 0 && !pace_.look_now()) return 0;
-  return ask(nanoseconds(0));
-}
-
-std::size_t epoll_reactor::wait(time_point until) {
-  return ask_until(until, [this](nanoseconds limit) { return ask(limit); });
-}
-
 std::size_t epoll_reactor::ask(nanoseconds limit) {
-  const int count = sleep(watches_.queued() != 0 ? nanoseconds(0) : limit);
+  const int count = sleep(limit);
   if (count < 0 && errno != EINTR) throw std::system_error(sys::last_error(), "epoll_wait");
   pace_.looked(count == static_cast<int>(batch_.size()));
 
-  std::size_t delivered = deliver_always_ready();
+  std::size_t delivered = deliver_queued();
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = batch_[static_cast<std::size_t>(i)];
     if (event.data.u64 == timer_key) {
@@ -184,25 +164,7 @@ std::size_t epoll_reactor::ask(nanoseconds limit) {
     }
     epoll_slot* slot = watches_.find(event.data.u64);
     if (slot == nullptr) continue;
-    event_sink* const sink = slot->sink;
-    if (slot->mode == watch_mode::once) finish(*slot);
-    sink->on_event(from_epoll(event.events));
-    ++delivered;
-  }
-  return delivered;
-}
-
-std::size_t epoll_reactor::deliver_always_ready() {
-  std::size_t delivered = 0;
-  // Counted first, so that watches that the sinks add have their turn in the next call.
-  for (std::size_t left = watches_.queued(); left != 0; --left) {
-    epoll_slot& slot = watches_.front();
-    watches_.pop();
-    event_sink* const sink = slot.sink;
-    const std::uint32_t events = slot.events;
-    if (sink == nullptr || slot.mode == watch_mode::once) watches_.close(slot);
-    if (sink == nullptr) continue;
-    sink->on_event(events);
+    deliver(*slot, from_epoll(event.events));
     ++delivered;
   }
   return delivered;

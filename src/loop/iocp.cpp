@@ -33,12 +33,9 @@
 //   is up to 15.6 ms late where no program has asked for a higher rate (timeBeginPeriod).
 // - No event can be noticed without a system call: see look_pace.hpp.
 
-#include "ask_until.hpp"
-#include "look_pace.hpp"
+#include "asking_reactor.hpp"
 #include "object_wait.hpp"
-#include "reactor.hpp"
 #include "sys/windows/win32.hpp"
-#include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/handle.hpp>
@@ -83,7 +80,8 @@ struct watched_object {
   object_wait wait;
 };
 
-class iocp_reactor final : public reactor {
+// Queued are the watches whose object was signalled, and those to be told that it is not watched.
+class iocp_reactor final : public asking_reactor<iocp_slot> {
 public:
   iocp_reactor(sys::handle port, wait_means means) noexcept
       : port_(std::move(port)), means_(means) {
@@ -96,17 +94,10 @@ public:
                ? "iocp with wait completion packets; no futex waits"
                : "iocp with waits in the system's thread pool; no futex waits";
   }
-  bool has_futex() const noexcept override { return false; }
 
   std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
                         event_sink& sink, watch_key& key) override;
-  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&,
-                              watch_key&) override {
-    return errc::not_supported;
-  }
   void unwatch(watch_key& key) noexcept override;
-  std::size_t poll() override;
-  std::size_t wait(time_point until) override;
   sys::native_handle pollable() override;
   void arm(time_point due) override;
 
@@ -121,11 +112,15 @@ private:
   std::error_code join(iocp_slot& slot, std::uint64_t key);
   void leave(iocp_slot& slot, bool told) noexcept;
   void finish(iocp_slot& slot, bool told) noexcept;
-  std::size_t ask(nanoseconds limit);
+  // Called when the sink is about to be called.
+  void end_watch(iocp_slot& slot) noexcept override { finish(slot, true); }
+  std::size_t ask(nanoseconds limit) override;
   void collect(DWORD milliseconds);
   void take(std::uint64_t key) noexcept;
   void queue_watches(const watched_object& o, std::error_code failed) noexcept;
-  std::size_t deliver_queued();
+  std::uint32_t events_of_queued(iocp_slot& slot) override {
+    return slot.failed ? refused_with(slot.failed) : std::uint32_t{event_read};
+  }
 
   sys::handle port_;
   wait_means means_;
@@ -136,13 +131,11 @@ private:
   object_wait timer_wait_{target_};
   time_point armed_ = time_point::max();
 
-  watch_table<iocp_slot> watches_;  // queued: to be called
   std::vector<std::unique_ptr<watched_object>> objects_;
   std::vector<std::uint32_t> free_objects_;
   // The number of each object, by the index of its handle in the kernel's table.
   std::vector<std::uint32_t> by_place_;
   std::array<OVERLAPPED_ENTRY, batch_size> batch_;
-  look_pace pace_;
 };
 
 // -- objects --
@@ -257,18 +250,8 @@ void iocp_reactor::finish(iocp_slot& slot, bool told) noexcept {
 
 // -- events --
 
-std::size_t iocp_reactor::poll() {
-  if (watches_.queued() == 0 && !pace_.look_now()) return 0;
-  return ask(nanoseconds(0));
-}
-
-std::size_t iocp_reactor::wait(time_point until) {
-  return ask_until(until, [this](nanoseconds limit) { return ask(limit); });
-}
-
 std::size_t iocp_reactor::ask(nanoseconds limit) {
   DWORD milliseconds = INFINITE;
-  if (watches_.queued() != 0) limit = nanoseconds(0);
   if (limit != nanoseconds::max())
     milliseconds = static_cast<DWORD>(
         std::chrono::ceil<std::chrono::milliseconds>(std::min(limit, longest_wait)).count());
@@ -309,26 +292,6 @@ void iocp_reactor::queue_watches(const watched_object& o, std::error_code failed
     watches_.push(slot);
     key = slot.also;
   }
-}
-
-std::size_t iocp_reactor::deliver_queued() {
-  std::size_t delivered = 0;
-  // Counted first, so that watches that the sinks add have their turn in the next call.
-  for (std::size_t left = watches_.queued(); left != 0; --left) {
-    iocp_slot& slot = watches_.front();
-    watches_.pop();
-    event_sink* const sink = slot.sink;
-    if (sink == nullptr) {
-      watches_.close(slot);
-      continue;
-    }
-    const std::uint32_t events =
-        slot.failed ? refused_with(slot.failed) : std::uint32_t{event_read};
-    if (slot.mode == watch_mode::once) finish(slot, true);
-    sink->on_event(events);
-    ++delivered;
-  }
-  return delivered;
 }
 
 // -- for a foreign loop --

@@ -36,11 +36,8 @@
 //   (sys/bell.hpp), which on these systems is an EVFILT_USER event in a small kqueue of its own.
 //   That is one descriptor, and a thread that has only the bell can trigger it.
 
-#include "ask_until.hpp"
-#include "look_pace.hpp"
-#include "reactor.hpp"
+#include "asking_reactor.hpp"
 #include "sys/posix/syscall.hpp"
-#include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/handle.hpp>
@@ -118,23 +115,17 @@ struct kqueue_slot : watch_slot {
   sys::handle owned;         // the dup, when `handle` was watched already
 };
 
-class kqueue_reactor final : public reactor {
+// Queued are the watches that are always ready or were refused, and not yet delivered.
+class kqueue_reactor final : public asking_reactor<kqueue_slot> {
 public:
   explicit kqueue_reactor(kernel_queue queue) noexcept : queue_(std::move(queue)) {}
 
   std::string_view name() const noexcept override { return "kqueue"; }
   std::string_view reason() const noexcept override { return "kqueue; no futex waits"; }
-  bool has_futex() const noexcept override { return false; }
 
   std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
                         event_sink& sink, watch_key& key) override;
-  std::error_code watch_futex(const sys::futex_word&, std::uint32_t, event_sink&,
-                              watch_key&) override {
-    return errc::not_supported;
-  }
   void unwatch(watch_key& key) noexcept override;
-  std::size_t poll() override;
-  std::size_t wait(time_point until) override;
   sys::native_handle pollable() override { return queue_.get(); }
   void arm(time_point due) override;
 
@@ -145,25 +136,23 @@ private:
   std::error_code take_descriptor(kqueue_slot& slot) noexcept;
   void begin(kqueue_slot& slot) noexcept;
   void refuse(kqueue_slot& slot, unsigned error) noexcept;
-  void finish(kqueue_slot& slot) noexcept;
+  void end_watch(kqueue_slot& slot) noexcept override;
   bool take_back(const kqueue_slot& slot) noexcept;
   void change(std::uintptr_t ident, short filter, unsigned flags, unsigned fflags,
               std::intptr_t data, std::uint64_t key) noexcept;
   bool make_room() noexcept;
   std::error_code flush() noexcept;
-  std::size_t ask(nanoseconds limit);
-  bool deliver(const struct kevent& event);
-  std::size_t deliver_queued();
+  std::size_t ask(nanoseconds limit) override;
+  bool take(const struct kevent& event);
+  std::uint32_t events_of_queued(kqueue_slot& slot) override;
 
   kernel_queue queue_;
-  // Queued watches are always ready, or were refused, and are not yet delivered.
-  watch_table<kqueue_slot> watches_;
   std::vector<bool> watched_;  // by descriptor, without those that slots own
   batch changes_;
   std::size_t changed_ = 0;
   batch batch_;
   std::optional<time_point> armed_ = time_point::max();  // nothing: unknown, after an error
-  look_pace pace_;
+  bool waited_for_memory_ = false;                       // since the queue was last looked at
 };
 
 std::error_code kqueue_reactor::watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
@@ -209,11 +198,11 @@ void kqueue_reactor::begin(kqueue_slot& slot) noexcept {
 }
 
 void kqueue_reactor::unwatch(watch_key& key) noexcept {
-  if (kqueue_slot* slot = watches_.find(key.value)) finish(*slot);
+  if (kqueue_slot* slot = watches_.find(key.value)) end_watch(*slot);
   key = {};
 }
 
-void kqueue_reactor::finish(kqueue_slot& slot) noexcept {
+void kqueue_reactor::end_watch(kqueue_slot& slot) noexcept {
   const bool taken_back = slot.registered && take_back(slot);
   const bool told = slot.registered && (!taken_back || slot.begun_again);
   // What was watched by a descriptor of the slot's own ends with that.
@@ -298,17 +287,7 @@ std::error_code kqueue_reactor::flush() noexcept {
   return error;
 }
 
-std::size_t kqueue_reactor::poll() {
-  if (watches_.queued() == 0 && !pace_.look_now()) return 0;
-  return ask(nanoseconds(0));
-}
-
-std::size_t kqueue_reactor::wait(time_point until) {
-  return ask_until(until, [this](nanoseconds limit) { return ask(limit); });
-}
-
 std::size_t kqueue_reactor::ask(nanoseconds limit) {
-  if (watches_.queued() != 0) limit = nanoseconds(0);
   const nanoseconds time = std::min(limit, longest_wait);
   timespec timeout{};
   timeout.tv_sec = static_cast<time_t>(time.count() / 1'000'000'000);
@@ -325,13 +304,15 @@ std::size_t kqueue_reactor::ask(nanoseconds limit) {
   }
   pace_.looked(count == static_cast<int>(batch_.size()));
 
+  waited_for_memory_ = false;
   std::size_t delivered = deliver_queued();
   for (int i = 0; i < count; ++i)
-    if (deliver(batch_[static_cast<std::size_t>(i)])) ++delivered;
+    if (take(batch_[static_cast<std::size_t>(i)])) ++delivered;
   return delivered;
 }
 
-bool kqueue_reactor::deliver(const struct kevent& event) {
+// Returns whether a sink was called.
+bool kqueue_reactor::take(const struct kevent& event) {
   const bool is_error = (event.flags & EV_ERROR) != 0;
   if (key_in(event) == timer_key)
     armed_ = is_error ? std::optional<time_point>() : time_point::max();
@@ -344,37 +325,18 @@ bool kqueue_reactor::deliver(const struct kevent& event) {
   std::uint32_t events = from_kevent(event);
   if (!(events & event_refused)) events &= slot->events | event_hangup | event_error;
   if (events == 0) return false;
-  event_sink* const sink = slot->sink;
-  if (slot->mode == watch_mode::once) finish(*slot);
-  sink->on_event(events);
+  deliver(*slot, events);
   return true;
 }
 
-std::size_t kqueue_reactor::deliver_queued() {
-  std::size_t delivered = 0;
-  bool waited = false;
-  // Counted first: what the sinks add has its turn the next time.
-  for (std::size_t left = watches_.queued(); left != 0; --left) {
-    kqueue_slot& slot = watches_.front();
-    watches_.pop();
-    event_sink* const sink = slot.sink;
-    if (sink == nullptr) {
-      watches_.close(slot);
-      continue;
-    }
-    const unsigned refused = std::exchange(slot.refused, 0);
-    if (sys::lacks_memory(static_cast<int>(refused))) {
-      if (!std::exchange(waited, true)) sys::wait_for_memory();
-      slot.begun_again = true;
-      begin(slot);
-      continue;
-    }
-    const std::uint32_t events = refused ? refused_with(refused) : slot.events;
-    if (slot.mode == watch_mode::once) finish(slot);
-    sink->on_event(events);
-    ++delivered;
-  }
-  return delivered;
+std::uint32_t kqueue_reactor::events_of_queued(kqueue_slot& slot) {
+  const unsigned refused = std::exchange(slot.refused, 0);
+  if (!refused) return slot.events;
+  if (!sys::lacks_memory(static_cast<int>(refused))) return refused_with(refused);
+  if (!std::exchange(waited_for_memory_, true)) sys::wait_for_memory();
+  slot.begun_again = true;
+  begin(slot);
+  return 0;
 }
 
 void kqueue_reactor::arm(time_point due) {
