@@ -14,17 +14,17 @@ constexpr unsigned polls_before_publish = 64;
 // -- waits --
 
 void receive_wait::begin() noexcept {
-  core_->receiving_ = this;
-  if (core_->ring().can_receive())
+  of_->receiving_.put(*this);
+  if (of_->ring().can_receive())
     complete();  // it suspended only to let others have their turn
   else
-    core_->stay_awake();
-  core_->ring_if_due();
+    of_->stay_awake();
+  of_->ring_if_due();
 }
 
 void send_wait::undo() noexcept {
-  core_->ring().abandon_fragments();
-  core_->ring_if_due();
+  of_->ring().abandon_fragments();
+  of_->ring_if_due();
 }
 
 // -- the channel --
@@ -190,14 +190,14 @@ void channel_core::close_receive() noexcept {
 void channel_core::drop_sender() noexcept {
   if (halves_ == 1) slot_.leave();
   if (!in_forked_child()) close_send();
-  if (sending_) std::exchange(sending_, nullptr)->lose_channel();
+  sending_.lose_object();
   half_dropped();
 }
 
 void channel_core::drop_receiver() noexcept {
   if (halves_ == 1) slot_.leave();
   if (!in_forked_child()) close_receive();
-  if (receiving_) std::exchange(receiving_, nullptr)->lose_channel();
+  receiving_.lose_object();
   half_dropped();
 }
 

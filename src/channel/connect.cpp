@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/channel/connect.hpp>
 
+#include "channel/end_handshake.hpp"
+
 #include <ringbell/channel/detail/handshake.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/coro/timeout.hpp>
@@ -114,34 +116,21 @@ task<handshake::frame> read_answer(sys::local_socket& socket, sys::received_hand
   }
 }
 
-/// Checks what the server sent, because the server is not trusted either, and makes a connection of
-/// both sides' halves.
-detail::connection_parts finish(const connect_options& options, sys::local_socket socket,
-                                greeting g, const handshake::welcome& w,
+/// Makes a connection of both sides' halves.
+detail::connection_parts finish(sys::local_socket socket, greeting g, const handshake::welcome& w,
                                 sys::received_handles& handles, const sys::peer_identity& server) {
+  // The server is not trusted either.
   std::error_code error = handshake::check(w, g.hello);
-  if (!error && handles.count != handshake::expected_handles(w)) error = errc::bad_peer;
-  if (!error && w.wakes_server == sys::bell_kind::eventfd &&
-      !sys::event_bell::is_event(handles.items[1].get()))
-    error = errc::bad_peer;
-  if (!error && !socket.let_no_handles_in()) error = errc::bad_peer;
-  if (error) throw std::system_error(error, "ringbell: the server's answer");
-
   detail::connection_parts parts;
-  parts.peer = detail::map_ring_region(std::move(handles.items[0]), w.ring_bytes, error);
+  if (!error)
+    error =
+        detail::end_handshake(detail::handshake_side::client, g.hello, w, socket, handles, parts);
+  if (error == errc::bad_peer) throw std::system_error(error, "ringbell: the server's answer");
   if (error) throw sys::failure(error, "ringbell: the server's shared memory");
   parts.own = std::move(g.region);
   parts.own.close_handle();
   parts.control = std::move(socket);
   if (w.wakes_client == sys::bell_kind::eventfd) parts.own_bell = std::move(g.bell);
-  if (w.wakes_server == sys::bell_kind::eventfd)
-    parts.peer_bell = sys::event_bell(handles.items[1].trusted());
-  parts.wakes_this = w.wakes_client;
-  parts.wakes_peer = w.wakes_server;
-  parts.own_ring_bytes = options.ring_bytes;
-  parts.peer_ring_bytes = w.ring_bytes;
-  parts.max_receive = static_cast<std::size_t>(options.max_message);
-  parts.max_send = static_cast<std::size_t>(w.max_message);
   parts.who = server;
   return parts;
 }
@@ -183,7 +172,7 @@ task<detail::connection_parts> greet(loop& lp, const connect_options& options,
     throw std::system_error(no->reason, text_of(*no));
   const auto* yes = std::get_if<handshake::welcome>(&answer);
   if (!yes) throw std::system_error(errc::bad_peer, "ringbell: the server's answer");
-  co_return finish(options, std::move(socket), std::move(g), *yes, handles, server);
+  co_return finish(std::move(socket), std::move(g), *yes, handles, server);
 }
 
 }  // namespace

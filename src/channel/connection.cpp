@@ -60,16 +60,9 @@ void end_connection(connection_parts parts) noexcept {
 }
 
 void connection::commit(std::size_t size) noexcept {
-  if (!orphaned_) {
-    ring_.commit(size);
-    ring_if_due();
-  }
-  let_go();
-}
-
-void connection::abandon() noexcept {
-  ring_.abandon();
-  let_go();
+  if (orphaned_) return;
+  ring_.commit(size);
+  ring_if_due();
 }
 
 void connection::ring_bell(ring::wake_set due) noexcept {
@@ -107,7 +100,7 @@ void connection::orphan() noexcept {
 }
 
 void connection::delete_if_unused() noexcept {
-  if (!oldest_ && holds_ == 0) delete this;
+  if (!oldest_ && references_ == 0) delete this;
 }
 
 }  // namespace ringbell::detail

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/channel/listener.hpp>
 
+#include "channel/end_handshake.hpp"
+
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/detail/handshake.hpp>
 #include <ringbell/channel/detail/listener_core.hpp>
@@ -316,9 +318,6 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
     return refuse(errc::refused_too_many, 0, options.max_clients);
   if (of_user_->load(std::memory_order_relaxed) >= options.max_clients_per_user)
     return refuse(errc::refused_too_many_of_user, 0, options.max_clients_per_user);
-  if (handles_.count != handshake::expected_handles(hello)) return refuse(errc::refused_malformed);
-  // The client has sent everything that it may send, so no more handles are accepted.
-  if (!socket_.let_no_handles_in()) return refuse(errc::refused_malformed);
 
   handshake::server_terms terms;
   terms.min_ring_bytes = options.min_ring_bytes;
@@ -332,7 +331,7 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   if (const auto* no = std::get_if<handshake::refused>(&answer))
     return refuse(no->reason, no->limit_low, no->limit_high);
   const std::error_code error = welcome(hello, std::get<handshake::welcome>(answer));
-  // The region or the bell is not what the client said.
+  // The handles are not what the client said.
   if (error == errc::bad_region || error == errc::bad_peer) return refuse(errc::refused_malformed);
   if (error) refuse_for_lack(error);
 }
@@ -347,13 +346,9 @@ auto half_open::with_reserve(F make, std::error_code& error) noexcept {
 
 std::error_code half_open::welcome(const handshake::hello& hello,
                                    const handshake::welcome& answer) noexcept {
-  std::error_code error;
   connection_parts parts;
-  if (answer.wakes_client == sys::bell_kind::eventfd) {
-    if (!sys::event_bell::is_event(handles_.items[1].get())) return errc::bad_peer;
-    parts.peer_bell = sys::event_bell(handles_.items[1].trusted());
-  }
-  parts.peer = map_ring_region(std::move(handles_.items[0]), hello.ring_bytes, error);
+  std::error_code error =
+      end_handshake(handshake_side::server, hello, answer, socket_, handles_, parts);
   if (!error)
     parts.own = with_reserve(
         [&](std::error_code& e) { return create_ring_region(answer.ring_bytes, e); }, error);
@@ -361,12 +356,6 @@ std::error_code half_open::welcome(const handshake::hello& hello,
     parts.own_bell =
         with_reserve([](std::error_code& e) { return sys::event_bell::create(e); }, error);
   if (error) return error;
-  parts.wakes_this = answer.wakes_server;
-  parts.wakes_peer = answer.wakes_client;
-  parts.own_ring_bytes = answer.ring_bytes;
-  parts.peer_ring_bytes = hello.ring_bytes;
-  parts.max_receive = static_cast<std::size_t>(answer.max_message);
-  parts.max_send = static_cast<std::size_t>(hello.max_message);
   parts.who = who_;
 
   const sys::native_handle handles[] = {parts.own.shared_handle(), parts.own_bell.native()};
@@ -413,14 +402,14 @@ public:
   ~acceptor() { end_wait(); }
 
   void wait(accept_awaiter& a) noexcept {
-    waiting = &a;
+    waiting.put(a);
     offer();
   }
   channel take() noexcept { return std::move(next_); }
 
   std::unique_ptr<listener_core> core;  // null when the loop has gone
   const std::string path;
-  accept_awaiter* waiting = nullptr;
+  wait_slot<accept_awaiter> waiting;
 
 private:
   void loop_gone() noexcept override {
@@ -428,9 +417,8 @@ private:
     core.reset();
   }
   void end_wait() noexcept {
-    if (!waiting) return;
-    waiting->lose_listener();
-    std::exchange(waiting, nullptr)->complete();
+    if (waiting) waiting->complete();
+    waiting.lose_object();
   }
   void offer() noexcept {
     if (!waiting) return;
@@ -451,26 +439,26 @@ private:
   channel next_;
 };
 
-loop& accept_awaiter::owner() const noexcept { return from_->core->owner(); }
+loop& accept_awaiter::owner() const noexcept { return of_->core->owner(); }
 
 bool accept_awaiter::await_ready() noexcept {
-  if (!from_ || !from_->core)
+  if (!of_ || !of_->core)
     outcome_ = errc::closed;
-  else if (from_->waiting)
+  else if (of_->waiting)
     outcome_ = errc::busy;
   return outcome_ != errc::would_block;
 }
 
-void accept_awaiter::begin() noexcept { from_->wait(*this); }
+void accept_awaiter::begin() noexcept { of_->wait(*this); }
 
 void accept_awaiter::leave() noexcept {
-  if (from_ && from_->waiting == this) from_->waiting = nullptr;
+  if (of_) of_->waiting.remove(*this);
 }
 
 result<channel> accept_awaiter::take_result() noexcept {
   disarm();
   leave();
-  auto* const from = std::exchange(from_, nullptr);  // the listener may go before this awaiter does
+  auto* const from = std::exchange(of_, nullptr);  // the listener may go before this awaiter does
   if (outcome_ != errc::would_block) return outcome_;
   if (!from) return errc::closed;
   if (stop_requested() || !completed()) return errc::cancelled;

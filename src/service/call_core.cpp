@@ -13,11 +13,6 @@ static_assert(sizeof(payload) + 2 * sizeof(void*) + service_frame::max_header_si
                   std::size_t{2} * 16 <=
               call_core::part_memory);
 
-call_core::~call_core() {
-  if (reader_) reader_->call_ = nullptr;
-  if (writer_) writer_->call_ = nullptr;
-}
-
 bool call_core::part_arrived(payload p) {
   if (!more_to_come_ || not_credited_ >= initial_window) return false;
   const std::size_t cost = p.size() + part_cost;
@@ -98,18 +93,18 @@ payload call_core::take_part() noexcept {
 // -- reading --
 
 bool read_awaiter::await_ready() noexcept {
-  if (!call_) return true;
-  if (call_->reader_) {
+  if (!of_) return true;
+  if (of_->reader_) {
     outcome_ = errc::busy;
     return true;
   }
-  return !call_->parts_.empty() || !call_->more_to_come_;
+  return !of_->parts_.empty() || !of_->more_to_come_;
 }
 
 result<std::optional<payload>> read_awaiter::take_result() noexcept {
   disarm();
   leave();
-  call_core* const call = std::exchange(call_, nullptr);
+  call_core* const call = std::exchange(of_, nullptr);
   if (outcome_ != errc{}) return outcome_;
   if (!call) return errc::closed;
   if (stop_requested()) return errc::cancelled;
@@ -121,11 +116,11 @@ result<std::optional<payload>> read_awaiter::take_result() noexcept {
 // -- writing --
 
 bool write_wait::await_ready() {
-  if (!call_) {
+  if (!of_) {
     outcome_ = errc::closed;
     return true;
   }
-  call_core& call = *call_;
+  call_core& call = *of_;
   if (call.writer_) {
     outcome_ = errc::busy;
   } else if (call.sending_over_ != errc{}) {
@@ -152,19 +147,19 @@ std::size_t memory_of(const outgoing& what) { return call_core::memory_of_part(w
 void write_wait::begin() {
   // The part that a server's handler writes is kept until the client has made room. It is counted,
   // because the client may never do so.
-  const bool at_server = call_->sends_ == service_frame::kind::reply;
-  if (at_server && !call_->may_keep(memory_of(*what_))) return decide(errc::refused_bytes);
-  call_->writer_ = this;
-  if (at_server) call_->keep(kept_ = memory_of(*what_));
-  if (call_->out_ && may_go()) push();
+  const bool at_server = of_->sends_ == service_frame::kind::reply;
+  if (at_server && !of_->may_keep(memory_of(*what_))) return decide(errc::refused_bytes);
+  of_->writer_.put(*this);
+  if (at_server) of_->keep(kept_ = memory_of(*what_));
+  if (of_->out_ && may_go()) push();
 }
 
 /// A part that waits for space counts as under way, because the peer may consume it before this
 /// side sees that it was sent.
 void write_wait::push() {
-  frame.head.call = call_->id_;
-  call_->out_->push(*this);
-  call_->under_way_ += cost_;
+  frame.head.call = of_->id_;
+  of_->out_->push(*this);
+  of_->under_way_ += cost_;
 }
 
 void write_wait::credited() noexcept {
@@ -178,15 +173,15 @@ void write_wait::credited() noexcept {
 
 void write_wait::sent(errc e, std::exception_ptr thrown) noexcept {
   thrown_ = std::move(thrown);
-  if (e != errc{} && call_) call_->under_way_ -= std::min(cost_, call_->under_way_);
+  if (e != errc{} && of_) of_->under_way_ -= std::min(cost_, of_->under_way_);
   decide(e);
 }
 
 /// Returns false when the part was sent already.
 bool write_wait::take_back() noexcept {
   if (!linked_frame()) return true;
-  if (!call_->out_->withdraw(*this)) return false;
-  call_->under_way_ -= std::min(cost_, call_->under_way_);  // a hostile peer may have credited it
+  if (!of_->out_->withdraw(*this)) return false;
+  of_->under_way_ -= std::min(cost_, of_->under_way_);  // a hostile peer may have credited it
   return true;
 }
 
@@ -195,18 +190,17 @@ void write_wait::give_up(errc e) noexcept {
 }
 
 void write_wait::leave() noexcept {
-  if (!call_ || call_->writer_ != this) return;
-  call_->writer_ = nullptr;
-  call_->keep_no_more(std::exchange(kept_, 0));
+  if (!of_ || !of_->writer_.remove(*this)) return;
+  of_->keep_no_more(std::exchange(kept_, 0));
   if (!take_back()) outcome_ = errc{};
-  if (call_->end_due_) call_->send_end();
+  if (of_->end_due_) of_->send_end();
 }
 
 result<void> write_wait::take_result() noexcept {
   disarm();
   leave();
-  if (!call_ && outcome_ == errc::would_block) outcome_ = errc::closed;
-  call_ = nullptr;
+  if (!of_ && outcome_ == errc::would_block) outcome_ = errc::closed;
+  of_ = nullptr;
   if (outcome_ == errc::would_block) outcome_ = errc::cancelled;
   return outcome_ == errc{} ? result<void>() : result<void>(outcome_);
 }

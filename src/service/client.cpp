@@ -16,13 +16,8 @@ namespace detail {
 
 // -- references --
 
-client_ref::client_ref(client_core& core) noexcept : core_(&core) { core.hold(); }
-client_ref::client_ref(const client_ref& other) noexcept : core_(other.core_) {
-  if (core_) core_->hold();
-}
-client_ref::~client_ref() {
-  if (core_) core_->let_go();
-}
+void add_reference(client_core& core) noexcept { core.add_reference(); }
+void release_reference(client_core& core) noexcept { core.release_reference(); }
 
 // -- the calls of a connection --
 
@@ -84,8 +79,6 @@ client_connection::client_connection(client_core& of, channel through)
     if (leaving_) close_when_done();
   };
 }
-
-void client_connection::begin(client_call& call) { call.begin(*this); }
 
 void client_connection::forget(client_call& call, bool owed) noexcept {
   if (owed)
@@ -190,26 +183,27 @@ void client_core::begin_waiting(std::error_code failed) noexcept {
     if (failed)
       call.fail(failed);
     else
-      submit(call);
+      call.begin();
   }
 }
 
-void client_core::submit(client_call& call) noexcept {
-  try {
-    if (closed_) return call.fail(errc::closed);
-    if (current_) return current_->begin(call);
-    if (!connecting_) {
-      if (options_.reconnect == reconnect_policy::give_up) return call.fail(why_);
-      if (why_ && not_before_ > loop::clock::now()) return call.fail(why_);
-      tasks_.spawn(reconnect());
-      connecting_ = true;
-    }
-    waiting_.push_back(call);
-  } catch (const std::bad_alloc&) {
-    call.fail(std::make_error_code(std::errc::not_enough_memory));
-  } catch (...) {
-    call.sent(errc::handler_failed, std::current_exception());  // the codec threw
+client_connection* client_core::connection_for(client_call& call, std::error_code& error) {
+  if (closed_) {
+    error = errc::closed;
+    return nullptr;
   }
+  if (current_) return current_.get();
+  if (!connecting_) {
+    const bool pausing = why_ && not_before_ > loop::clock::now();
+    if (options_.reconnect == reconnect_policy::give_up || pausing) {
+      error = why_;
+      return nullptr;
+    }
+    tasks_.spawn(reconnect());
+    connecting_ = true;
+  }
+  waiting_.push_back(call);
+  return nullptr;
 }
 
 task<void> client_core::receive(client_connection& from) {
@@ -261,7 +255,7 @@ void client_core::lost(client_connection& which, std::error_code why) noexcept {
 
 void client_core::close() noexcept {
   if (std::exchange(closed_, true)) return;
-  const client_ref keep(*this);
+  const intrusive_ptr<client_core> keep(*this);
   why_ = errc::closed;
   begin_waiting(errc::closed);
   if (current_) {
@@ -275,7 +269,7 @@ void client_core::close() noexcept {
 }
 
 void client_core::loop_gone() noexcept {
-  const client_ref keep(*this);
+  const intrusive_ptr<client_core> keep(*this);
   close();
   current_.reset();
   leaving_.clear();
@@ -304,7 +298,7 @@ channel_statistics client_core::statistics() const noexcept {
 // -- client --
 
 task<client> client::connect(loop& lp, std::string name, client_options options) {
-  client made{detail::client_ref(*new detail::client_core(lp, std::move(name), options))};
+  client made{detail::intrusive_ptr(*new detail::client_core(lp, std::move(name), options))};
   task<void> connecting = made.core_->connect();
   co_await std::move(connecting);
   co_return made;

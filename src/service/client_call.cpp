@@ -31,8 +31,8 @@ std::error_code code_of(const service_frame::failure& f) noexcept {
 
 }  // namespace
 
-client_call::client_call(client_ref of, std::uint32_t method, const call_options& options,
-                         bool streaming) noexcept
+client_call::client_call(intrusive_ptr<client_core> of, std::uint32_t method,
+                         const call_options& options, bool streaming) noexcept
     : call_core(service_frame::kind::part, of && !of->closed() ? &of->owner() : nullptr),
       timer(&expired),
       core_(std::move(of)),
@@ -53,7 +53,21 @@ void client_call::submit() noexcept {
     return fail(std::make_error_code(std::errc::not_enough_memory));
   }
   if (core_->options().observer) begun_ = clock::now();
-  core_->submit(*this);
+  begin();
+}
+
+/// Sends the request, unless it has to wait for a connection.
+void client_call::begin() noexcept {
+  try {
+    std::error_code error;
+    client_connection* const on = core_->connection_for(*this, error);
+    if (error) return fail(error);
+    if (on) send_on(*on);
+  } catch (const std::bad_alloc&) {
+    fail(std::make_error_code(std::errc::not_enough_memory));
+  } catch (...) {
+    sent(errc::handler_failed, std::current_exception());  // the codec threw
+  }
 }
 
 observed_call client_call::seen() const noexcept {
@@ -64,18 +78,17 @@ observed_call client_call::seen() const noexcept {
 }
 
 void client_call::tell_begun() noexcept {
-  if (core_->options().observer && !std::exchange(told_, true))
-    core_->options().observer->call_began(seen());
+  if (core_->options().observer) core_->options().observer->call_began(seen());
 }
 
 void client_call::expired(timer& t) noexcept {
   auto& self = static_cast<client_call&>(t);
-  if (self.over_) return;
+  if (self.over()) return;
   self.leave(errc::timed_out);
   self.ended();
 }
 
-void client_call::begin(client_connection& on) {
+void client_call::send_on(client_connection& on) {
   open(on.out, on.calls.add(*this), true);
   on_ = &on;
   tell_begun();
@@ -103,13 +116,13 @@ void client_call::sent(errc e, std::exception_ptr thrown) noexcept {
   // that reason.
   if (e == errc::peer_closed) return;
   if (e != errc{}) return fail(e);
-  at_server_ = true;
+  stage_ = stage::at_server;
   if (request_ended_) finish_request();
 }
 
 void client_call::finish_request() noexcept {
   request_ended_ = true;
-  if (at_server_ && streaming_) finish_sending();
+  if (stage_ == stage::at_server && streaming_) finish_sending();
 }
 
 bool client_call::reply_arrived(payload p, const service_frame::header& h) {
@@ -128,7 +141,7 @@ bool client_call::reply_arrived(payload p, const service_frame::header& h) {
     }
     return true;
   }
-  answered_ = true;
+  stage_ = stage::answered;
   if (h.flags & service_frame::error) {
     failed_there_ = true;
     if (!error_arrived(p)) return false;
@@ -163,7 +176,7 @@ bool client_call::keep_reply(std::size_t bytes) noexcept {
 /// Fails the call, because more has come than this client may keep together with what was not taken
 /// yet. The connection goes on.
 bool client_call::too_much() {
-  if (answered_) return fail(errc::refused_bytes), true;
+  if (stage_ == stage::answered) return fail(errc::refused_bytes), true;
   leave(errc::refused_bytes);
   ended();
   return true;
@@ -209,7 +222,7 @@ void client_call::rethrow() {
 }
 
 void client_call::fail(std::error_code e) noexcept {
-  if (over_) return;
+  if (over()) return;
   error_ = e;
   close(static_cast<errc>(
       same_category(e.category(), category()) ? e.value() : static_cast<int>(errc::closed)));
@@ -218,16 +231,16 @@ void client_call::fail(std::error_code e) noexcept {
 }
 
 void client_call::leave(errc why) noexcept {
-  if (over_) return;
+  if (over()) return;
   error_ = why;
   close(why);
   if (linked_frame()) {
     if (!out())
       pending_frame::unlink();  // the call waits for a connection
-    else
-      at_server_ = !out()->withdraw(*this);
+    else if (!out()->withdraw(*this))
+      stage_ = stage::at_server;
   }
-  if (out() && at_server_) {
+  if (out() && stage_ == stage::at_server) {
     service_frame::header cancel;
     cancel.kind = service_frame::kind::cancel;
     cancel.call = id();
@@ -238,24 +251,23 @@ void client_call::leave(errc why) noexcept {
 
 /// Gives the call's number back. Whatever still comes for it is dropped.
 void client_call::forget() noexcept {
-  over_ = true;
+  const bool owed = std::exchange(stage_, stage::over) == stage::at_server;
   close_sending();
   lose_outbox();
   if (core_ && core_->options().observer && begun_ != clock::time_point()) {
-    tell_begun();
+    if (!on_) tell_begun();
     observed_call now = seen();
     now.duration = clock::now() - begun_;
     now.reply_bytes = reply_.size();
     now.error = error_;
     core_->options().observer->call_ended(now);
   }
-  if (client_connection* const on = std::exchange(on_, nullptr))
-    on->forget(*this, at_server_ && !answered_);
+  if (client_connection* const on = std::exchange(on_, nullptr)) on->forget(*this, owed);
 }
 
 // -- streams --
 
-streamed_call::streamed_call(client_ref of, std::uint32_t method,
+streamed_call::streamed_call(intrusive_ptr<client_core> of, std::uint32_t method,
                              std::span<const std::byte> request, const call_options& options)
     : client_call(std::move(of), method, options, true),
       request_(request.begin(), request.end()),
@@ -267,9 +279,7 @@ streamed_call::streamed_call(client_ref of, std::uint32_t method,
 
 streamed_call::~streamed_call() {
   leave(errc::cancelled);
-  if (!waiting_) return;
-  waiting_->complete();
-  waiting_->lose_call();
+  if (waiting_) waiting_->complete();
 }
 
 void streamed_call::ended() noexcept {

@@ -57,7 +57,6 @@ class client_connection {
 public:
   client_connection(client_core& of, channel through);
 
-  void begin(client_call& call);
   /// Removes a call. `owed` says that the server has still to end it.
   void forget(client_call& call, bool owed) noexcept;
   /// Handles a message. Any result but `errc{}` ends the connection.
@@ -97,7 +96,10 @@ public:
   /// Connects, the first time or again.
   /// Errors: throws what `connect` throws.
   task<void> connect();
-  void submit(client_call& call) noexcept;
+  /// Returns the connection on which a call is to be sent. Null when the call has to wait for one
+  /// (it then begins again by itself), and null with an `error` when there will be none.
+  /// Errors: throws `std::bad_alloc`.
+  client_connection* connection_for(client_call& call, std::error_code& error);
   /// The server of `which` takes no further calls.
   void said_goodbye(client_connection& which, errc why);
   void close() noexcept;
@@ -113,8 +115,8 @@ public:
   std::size_t max_message() const noexcept;
   channel_statistics statistics() const noexcept;
 
-  void hold() noexcept { ++references_; }
-  void let_go() noexcept {
+  void add_reference() noexcept { ++references_; }
+  void release_reference() noexcept {
     if (--references_ != 0) return;
     if (!in_own_task_) {
       delete this;
@@ -156,7 +158,6 @@ private:
   task<void> receive(client_connection& from);
   std::error_code take(client_connection& from, result<std::optional<message>>& m) noexcept;
   void lost(client_connection& which, std::error_code why) noexcept;
-  void begin(client_call& call) noexcept;
   void begin_waiting(std::error_code failed) noexcept;
 
   loop& loop_;

@@ -2,7 +2,6 @@
 #include "service/server_call.hpp"
 
 #include "service/server_session.hpp"
-#include "service/server_shard.hpp"
 
 #include <ringbell/service/observer.hpp>
 
@@ -10,11 +9,14 @@
 
 namespace ringbell::detail {
 
-server_call::server_call(server_session& of, payload content, const service_frame::header& h,
+server_call::server_call(server_session& of, loop& lp, server_observer* observer, payload content,
+                         const service_frame::header& h,
                          std::optional<timer::time_point> deadline) noexcept
-    : call_core(service_frame::kind::reply, &of.shard().owner()),
+    : call_core(service_frame::kind::reply, &lp),
       timer(&expired),
       session_(&of),
+      loop_(lp),
+      observer_(observer),
       peer_(of.peer()),
       method_(h.method),
       content_(std::move(content)),
@@ -22,21 +24,20 @@ server_call::server_call(server_session& of, payload content, const service_fram
   open(of.out(), h.call, (h.flags & service_frame::more) != 0);
 }
 
-void server_call::start(const request_handler& handler, bool own_method) {
-  server_shard& shard = session_->shard();
-  if (shard.observer()) {
+void server_call::start(const request_handler& handler) {
+  if (observer_) {
     begun_ = loop::clock::now();
     observed_call seen;
     seen.method = method_;
     seen.number = id();
     seen.request_bytes = content_.size();
-    shard.observer()->call_began(peer_, seen);
+    observer_->call_began(peer_, seen);
   }
-  if (deadline_) loop_access::add_timer(shard.owner(), *this, *deadline_);
-  task<void> begun = run(*this, own_method ? shard.own_methods() : handler);
+  if (deadline_) loop_access::add_timer(loop_, *this, *deadline_);
+  task<void> begun = run(*this, handler);
   running_ = &task_access::release(begun).promise();
   running_->set_owner(*this);
-  running_->set_context(coroutine_context(&shard.owner(), stop_.get_token()));
+  running_->set_context(coroutine_context(&loop_, stop_.get_token()));
   running_->frame().resume();
 }
 
@@ -127,9 +128,8 @@ task<void> server_call::answer(reply r) {
   reply_bytes_ = access::size_of(r);
 }
 
-void server_call::tell_observer(server_session& session) const noexcept {
-  server_observer* const observer = session.shard().observer();
-  if (!observer) return;
+void server_call::tell_observer() const noexcept {
+  if (!observer_) return;
   observed_call seen;
   seen.method = method_;
   seen.number = id();
@@ -137,7 +137,7 @@ void server_call::tell_observer(server_session& session) const noexcept {
   seen.reply_bytes = reply_bytes_;
   seen.duration = loop::clock::now() - begun_;
   seen.error = error_;
-  observer->call_ended(peer_, seen);
+  observer_->call_ended(peer_, seen);
 }
 
 void server_call::ended(task_promise<void>& frame) noexcept {
@@ -151,10 +151,10 @@ void server_call::ended(task_promise<void>& frame) noexcept {
   if (error) error_ = errc::handler_failed;  // for lack of memory not even an error could be sent
   if (session) {
     if (error) session->close();  // the client would wait for ever
-    tell_observer(*session);
+    tell_observer();
     session->call_ended(*this, static_cast<bool>(error_));
   }
-  let_go();
+  release_reference(*this);
 }
 
 void server_call::cancel(errc why) noexcept {
@@ -167,8 +167,7 @@ void server_call::cancel(errc why) noexcept {
 
 void server_call::drop() noexcept {
   error_ = errc::closed;
-  if (server_session* const session = std::exchange(session_, nullptr); session && running_)
-    tell_observer(*session);
+  if (std::exchange(session_, nullptr) && running_) tell_observer();
   count_no_more();
   close(errc::closed);
   if (running_) {
@@ -176,7 +175,7 @@ void server_call::drop() noexcept {
     task_list::destroy(*std::exchange(running_, nullptr));
   }
   lose_outbox();
-  let_go();
+  release_reference(*this);
 }
 
 }  // namespace ringbell::detail
@@ -187,17 +186,13 @@ const detail::server_session* detail::session_of(const request& r) noexcept {
   return r.call_ ? r.call_->session() : nullptr;
 }
 
-request::request(detail::server_call& call) noexcept : call_(&call) { call.hold(); }
-request::~request() {
-  if (call_) call_->let_go();
-}
 // A request that was moved from returns defaults.
 std::uint32_t request::method() const noexcept { return call_ ? call_->method() : 0; }
 const payload& request::content() const noexcept {
   static const payload none;
   return call_ ? call_->content() : none;
 }
-detail::call_core* request::core() noexcept { return call_; }
+detail::call_core* request::core() noexcept { return call_.get(); }
 const sys::peer_identity& request::peer() const noexcept {
   static const sys::peer_identity nobody;
   return call_ ? call_->peer() : nobody;

@@ -26,12 +26,12 @@ class server_session;
 /// where the handler waits when the session goes first.
 class server_call final : public call_core, private task_owner, private timer {
 public:
-  server_call(server_session& of, payload content, const service_frame::header& h,
-              std::optional<timer::time_point> deadline) noexcept;
+  server_call(server_session& of, loop& lp, server_observer* observer, payload content,
+              const service_frame::header& h, std::optional<timer::time_point> deadline) noexcept;
 
   /// Runs the handler until it first waits. The handler may have ended by then, and this object may
   /// be gone.
-  void start(const request_handler& handler, bool own_method);
+  void start(const request_handler& handler);
   /// The client does not wait for the reply any more: asks the handler to stop. What the handler
   /// answers is not sent, unless `why` is `errc::timed_out`.
   void cancel(errc why) noexcept;
@@ -50,9 +50,9 @@ public:
   /// Null once the session has gone.
   const server_session* session() const noexcept { return session_; }
 
-  void hold() noexcept { ++references_; }
-  void let_go() noexcept {
-    if (--references_ == 0) delete this;
+  friend void add_reference(server_call& call) noexcept { ++call.references_; }
+  friend void release_reference(server_call& call) noexcept {
+    if (--call.references_ == 0) delete &call;
   }
 
   server_call* next = nullptr;  // in its bucket of the session's table
@@ -65,9 +65,11 @@ private:
   task<void> answer(reply r);
   class keeping;
   outgoing_frame frame_of(const reply& r) const;
-  void tell_observer(server_session& session) const noexcept;
+  void tell_observer() const noexcept;
 
   server_session* session_;
+  loop& loop_;
+  server_observer* observer_;  // null when there is none
   sys::peer_identity peer_;
   unsigned references_ = 1;  // one is the session's
   std::uint32_t method_;

@@ -204,12 +204,14 @@ errc server_session::begin(payload content, const service_frame::header& h) {
   ++requests_;
   shard_.is_active(*this);
   const std::size_t memory = memory_of(content, h);
-  auto* const call = new server_call(*this, std::move(content), h, deadline);
+  auto* const call =
+      new server_call(*this, shard_.owner(), shard_.observer(), std::move(content), h, deadline);
   call->count_in(kept_);
   call->keep(memory);
   try {
     calls_.add(*call);
-    call->start(shard_.handler(), h.method >= service_frame::reserved_methods);
+    const bool own_method = h.method >= service_frame::reserved_methods;
+    call->start(own_method ? shard_.own_methods() : shard_.handler());
   } catch (...) {
     // Memory is lacking, and the handler has not begun.
     calls_.remove(*call);

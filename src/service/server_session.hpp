@@ -68,7 +68,6 @@ public:
   std::uint64_t active_in = 0;
 
   outbox& out() noexcept { return out_; }
-  server_shard& shard() noexcept { return shard_; }
   const sys::peer_identity& peer() const noexcept { return peer_; }
   /// Returns the error for a call that would take more memory than is kept for the client.
   reply too_many_bytes() const;

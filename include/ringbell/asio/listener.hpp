@@ -38,7 +38,7 @@ public:
   basic_asio_listener(const Executor& executor, std::string_view name,
                       listener_options options = {})
       : executor_(executor),
-        core_(new detail::asio_acceptor(detail::context_of(executor), name, std::move(options))) {}
+        core_(*new detail::asio_acceptor(detail::context_of(executor), name, std::move(options))) {}
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
   basic_asio_listener(ExecutionContext& context, std::string_view name,
@@ -101,7 +101,7 @@ public:
 private:
   friend struct detail::access;
   detail::asio_acceptor* core() const noexcept { return core_.get(); }
-  detail::held<detail::asio_acceptor> give() noexcept {
+  detail::intrusive_ptr<detail::asio_acceptor> give() noexcept {
     cancel();
     return std::move(core_);
   }
@@ -114,7 +114,7 @@ private:
   }
 
   Executor executor_;
-  detail::held<detail::asio_acceptor> core_;
+  detail::intrusive_ptr<detail::asio_acceptor> core_;
 };
 
 using asio_listener = basic_asio_listener<>;

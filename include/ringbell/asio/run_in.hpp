@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/config.hpp>
+#include <ringbell/detail/intrusive_ptr.hpp>
 #include <ringbell/loop/loop.hpp>
 
 #include <type_traits>
@@ -9,7 +10,9 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 class loop_driver;
-}
+void add_reference(loop_driver& driver) noexcept;
+void release_reference(loop_driver& driver) noexcept;
+}  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
@@ -18,14 +21,14 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 class [[nodiscard]] running_loop {
 public:
   explicit running_loop(detail::loop_driver& driver);
-  running_loop(running_loop&& other) noexcept : driver_(std::exchange(other.driver_, nullptr)) {}
+  running_loop(running_loop&& other) noexcept = default;
   running_loop& operator=(running_loop&& other) noexcept;
   ~running_loop() { stop(); }
   /// Stops running the loop now. Further calls have no effect.
   void stop() noexcept;
 
 private:
-  detail::loop_driver* driver_;
+  detail::intrusive_ptr<detail::loop_driver> driver_;
 };
 
 /// Lets the thread that runs `executor` drive the native loop `lp` through its pollable handle,

@@ -3,6 +3,7 @@
 
 #include <ringbell/channel/detail/connection.hpp>
 #include <ringbell/detail/access.hpp>
+#include <ringbell/detail/intrusive_ptr.hpp>
 
 #include <cstddef>
 #include <span>
@@ -20,11 +21,11 @@ class claim {
 public:
   claim() noexcept = default;
   claim(claim&& other) noexcept
-      : of_(std::exchange(other.of_, nullptr)), bytes_(std::exchange(other.bytes_, {})) {}
+      : of_(std::move(other.of_)), bytes_(std::exchange(other.bytes_, {})) {}
   claim& operator=(claim&& other) noexcept {
     if (this != &other) {
       abandon();
-      of_ = std::exchange(other.of_, nullptr);
+      of_ = std::move(other.of_);
       bytes_ = std::exchange(other.bytes_, {});
     }
     return *this;
@@ -33,30 +34,27 @@ public:
 
   /// Returns the space for the message: as many bytes as were asked for.
   std::span<std::byte> bytes() const noexcept { return bytes_; }
-  explicit operator bool() const noexcept { return of_ != nullptr; }
+  explicit operator bool() const noexcept { return static_cast<bool>(of_); }
 
   /// Sends all the bytes, or the first `size` of them, which is at most what was claimed. The claim
   /// is empty afterwards.
   void commit() noexcept { commit(bytes_.size()); }
   void commit(std::size_t size) noexcept {
-    if (auto* of = std::exchange(of_, nullptr))
-      of->commit(size < bytes_.size() ? size : bytes_.size());
+    if (const auto of = std::move(of_)) of->commit(size < bytes_.size() ? size : bytes_.size());
     bytes_ = {};
   }
   /// Gives the space back. Nothing is sent.
   void abandon() noexcept {
-    if (auto* of = std::exchange(of_, nullptr)) of->abandon();
+    if (const auto of = std::move(of_)) of->abandon();
     bytes_ = {};
   }
 
 private:
   friend struct detail::access;
   // Takes over what `endpoint::claim` gave.
-  claim(detail::connection& of, std::span<std::byte> bytes) noexcept : of_(&of), bytes_(bytes) {
-    of.claimed();
-  }
+  claim(detail::connection& of, std::span<std::byte> bytes) noexcept : of_(of), bytes_(bytes) {}
 
-  detail::connection* of_ = nullptr;
+  detail::intrusive_ptr<detail::connection> of_;
   std::span<std::byte> bytes_;
 };
 

@@ -4,7 +4,7 @@
 #include <ringbell/channel/channel.hpp>
 #include <ringbell/channel/listener_options.hpp>
 #include <ringbell/coro/detail/awaitable.hpp>
-#include <ringbell/coro/detail/wait_node.hpp>
+#include <ringbell/coro/detail/wait_slot.hpp>
 #include <ringbell/loop/loop.hpp>
 #include <ringbell/result.hpp>
 
@@ -19,9 +19,9 @@ namespace detail {
 
 class acceptor;
 
-class accept_awaiter final : public wait_node {
+class accept_awaiter final : public slot_wait<acceptor> {
 public:
-  explicit accept_awaiter(acceptor* from) noexcept : from_(from) {}
+  explicit accept_awaiter(acceptor* from) noexcept : slot_wait(from) {}
   ~accept_awaiter() { leave(); }
   bool await_ready() noexcept;
   template <class Promise>
@@ -38,13 +38,11 @@ public:
   channel await_resume() { return take_result().value(); }
 
   using wait_node::complete;
-  void lose_listener() noexcept { from_ = nullptr; }
 
 private:
   loop& owner() const noexcept;
   void begin() noexcept;
   void leave() noexcept;
-  acceptor* from_;
   errc outcome_ = errc::would_block;
 };
 

@@ -28,7 +28,7 @@ public:
     // awaiting coroutine must not be told to try again.
     if (undecided()) outcome_ = errc::bad_peer;
     // The channel may go before this awaiter does.
-    auto* const core = std::exchange(core_, nullptr);
+    auto* const core = std::exchange(of_, nullptr);
     if (outcome_ == errc{})
       return std::optional<message>(access::make<message>(*core, std::move(view_)));
     if (outcome_ == errc::end_of_stream) return std::optional<message>();
@@ -38,8 +38,8 @@ public:
 
 private:
   void take() noexcept {
-    outcome_ = core_->ring().receive(view_);
-    core_->ring_if_due();
+    outcome_ = of_->ring().receive(view_);
+    of_->ring_if_due();
   }
   ring::message_view view_;
 };
@@ -58,7 +58,7 @@ public:
   result<std::optional<std::size_t>> take_result() noexcept {
     if (may_take()) take();
     if (undecided()) outcome_ = errc::bad_peer;  // see recv_awaiter
-    core_ = nullptr;                             // the channel may go before this awaiter does
+    of_ = nullptr;                               // the channel may go before this awaiter does
     if (outcome_ == errc{}) return std::optional<std::size_t>(size_);
     if (outcome_ == errc::end_of_stream) return std::optional<std::size_t>();
     return outcome_;
@@ -71,8 +71,8 @@ public:
 
 private:
   void take() noexcept {
-    outcome_ = receive_into(*core_, buffer_, size_);
-    core_->ring_if_due();
+    outcome_ = receive_into(*of_, buffer_, size_);
+    of_->ring_if_due();
   }
   std::span<std::byte> buffer_;
   std::size_t size_ = 0;

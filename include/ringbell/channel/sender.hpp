@@ -33,7 +33,7 @@ public:
   bool await_ready() noexcept {
     if (may_try()) {
       outcome_ = attempt();
-      core_->ring_if_due();
+      of_->ring_if_due();
     }
     return !undecided();
   }
@@ -42,7 +42,7 @@ public:
     return e == errc{} ? result<void>() : result<void>(e);
   }
   void await_resume() {
-    channel_core* const core = core_;
+    channel_core* const core = of_;
     if (const errc e = finish(); e != errc{}) fail_to_send(e, size_, core);
   }
 
@@ -56,7 +56,7 @@ protected:
 private:
   errc attempt() noexcept final {
     const gather_list pieces = gathered_ ? many_ : gather_list(&one_, 1);
-    ring::endpoint& ring = core_->ring();
+    ring::endpoint& ring = of_->ring();
     return size_ <= ring.max_claim() ? ring.try_send(pieces, size_)
                                      : ring.send_fragments(pieces, size_, sent_);
   }
@@ -98,7 +98,7 @@ public:
     return std::move(claim_);
   }
   claim await_resume() {
-    channel_core* const core = core_;
+    channel_core* const core = of_;
     if (const errc e = finish(); e != errc{}) fail_to_claim(e, size_, core);
     return std::move(claim_);
   }
@@ -106,8 +106,8 @@ public:
 private:
   errc attempt() noexcept override {
     std::byte* payload = nullptr;
-    const errc e = core_->ring().claim(size_, payload);
-    if (e == errc{}) claim_ = access::make<claim>(*core_, std::span(payload, size_));
+    const errc e = of_->ring().claim(size_, payload);
+    if (e == errc{}) claim_ = access::make<claim>(*of_, std::span(payload, size_));
     return e;
   }
   claim claim_;

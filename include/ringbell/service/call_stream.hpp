@@ -18,8 +18,8 @@ class reply_awaiter;
 /// A call with parts. It lives in memory of its own and keeps a copy of its request.
 class streamed_call final : public client_call {
 public:
-  streamed_call(client_ref of, std::uint32_t method, std::span<const std::byte> request,
-                const call_options& options);
+  streamed_call(intrusive_ptr<client_core> of, std::uint32_t method,
+                std::span<const std::byte> request, const call_options& options);
   ~streamed_call() override;
   using client_call::finish_request;
   using client_call::submit;
@@ -30,49 +30,47 @@ private:
   std::vector<std::byte> request_;
   std::string metadata_;
   borrowed_bytes borrowed_;
-  reply_awaiter* waiting_ = nullptr;
+  wait_slot<reply_awaiter> waiting_;
 };
 
 /// Waits for the reply that ends a streamed call.
-class reply_awaiter final : public wait_node {
+class reply_awaiter final : public slot_wait<streamed_call> {
 public:
-  explicit reply_awaiter(streamed_call* of) noexcept : call_(of) {}
+  explicit reply_awaiter(streamed_call* of) noexcept : slot_wait(of) {}
   ~reply_awaiter() { leave(); }
   bool await_ready() noexcept {
-    if (!call_) outcome_ = errc::closed;
-    if (call_ && call_->waiting_) outcome_ = errc::busy;
-    return outcome_ != errc{} || call_->over();
+    if (!of_) outcome_ = errc::closed;
+    if (of_ && of_->waiting_) outcome_ = errc::busy;
+    return outcome_ != errc{} || of_->over();
   }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    outcome_ = call_->admits(coroutine_context_of(h));
+    outcome_ = of_->admits(coroutine_context_of(h));
     if (outcome_ != errc{} || !arm(h)) return false;
-    call_->waiting_ = this;
+    of_->waiting_.put(*this);
     return true;
   }
   result<payload> take_result() noexcept {
     if (const errc e = settle(); e != errc{}) return e;
-    return call_->take_result();
+    return of_->take_result();
   }
   payload await_resume() {
     if (const errc e = settle(); e != errc{}) throw std::system_error(e);
-    return call_->take_reply();
+    return of_->take_reply();
   }
   using wait_node::complete;
-  void lose_call() noexcept { call_ = nullptr; }
 
 private:
   errc settle() noexcept {
     disarm();
     leave();
     if (outcome_ != errc{}) return outcome_;
-    if (!call_) return errc::closed;
-    return call_->over() ? errc{} : errc::cancelled;
+    if (!of_) return errc::closed;
+    return of_->over() ? errc{} : errc::cancelled;
   }
   void leave() noexcept {
-    if (call_ && call_->waiting_ == this) call_->waiting_ = nullptr;
+    if (of_) of_->waiting_.remove(*this);
   }
-  streamed_call* call_;
   errc outcome_{};
 };
 }  // namespace detail

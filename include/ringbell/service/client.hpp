@@ -115,8 +115,9 @@ public:
   channel_statistics statistics() const noexcept;
 
 private:
-  explicit client(detail::client_ref core) noexcept : core_(std::move(core)) {}
-  detail::client_ref core_;
+  explicit client(detail::intrusive_ptr<detail::client_core> core) noexcept
+      : core_(std::move(core)) {}
+  detail::intrusive_ptr<detail::client_core> core_;
 };
 
 /// Connects, makes one call, and closes. The timeout in `call` limits the call; connecting has the

@@ -3,6 +3,7 @@
 
 #include <ringbell/coro/stop_token.hpp>
 #include <ringbell/detail/access.hpp>
+#include <ringbell/detail/intrusive_ptr.hpp>
 #include <ringbell/service/detail/call_core.hpp>
 #include <ringbell/service/payload.hpp>
 #include <ringbell/service/reply.hpp>
@@ -24,6 +25,8 @@ class request;
 namespace detail {
 class server_call;
 class server_session;
+void add_reference(server_call& call) noexcept;
+void release_reference(server_call& call) noexcept;
 /// The connection that the request came by; null once that has gone.
 const server_session* session_of(const request& r) noexcept;
 }  // namespace detail
@@ -41,12 +44,8 @@ const server_session* session_of(const request& r) noexcept;
 /// handler has ended, `read` and `write` fail with `errc::closed`.
 class request {
 public:
-  request(request&& other) noexcept : call_(std::exchange(other.call_, nullptr)) {}
-  request& operator=(request&& other) noexcept {
-    std::swap(call_, other.call_);
-    return *this;
-  }
-  ~request();
+  request(request&&) noexcept = default;
+  request& operator=(request&&) noexcept = default;
 
   std::uint32_t method() const noexcept;
   /// Returns the bytes with their metadata.
@@ -106,10 +105,10 @@ public:
 
 private:
   friend struct detail::access;
-  explicit request(detail::server_call& call) noexcept;
+  explicit request(detail::server_call& call) noexcept : call_(call) {}
   friend const detail::server_session* detail::session_of(const request& r) noexcept;
   detail::call_core* core() noexcept;
-  detail::server_call* call_;
+  detail::intrusive_ptr<detail::server_call> call_;
 };
 
 }  // namespace ringbell

@@ -66,8 +66,8 @@ public:
   template <class Look>
   bool park(directions d, std::size_t to_send, bool polled, Look look) noexcept;
 
-  void hold() noexcept override { connection::hold(); }
-  void let_go() noexcept override { connection::let_go(); }
+  void add_reference() noexcept override { connection::add_reference(); }
+  void release_reference() noexcept override { connection::release_reference(); }
   void end(ticket t) noexcept override;
   void cancel(directions d) noexcept override;
 

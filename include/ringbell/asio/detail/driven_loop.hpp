@@ -14,17 +14,11 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 /// Joins the waits of a handshake (a socket, a time limit, a pause) in one descriptor, that of a
 /// private loop. The loop runs only while an operation looks at it, on the operation's thread. So a
 /// listener or a connector does its handshakes with the same code as the native ones.
-class driven_loop : public waitable {
-public:
-  void hold() noexcept override { ++holds_; }
-  void let_go() noexcept override {
-    if (--holds_ == 0) delete this;
-  }
-
+class driven_loop : public counted_waitable {
 protected:
   /// Errors: throws as `loop` does, and for lack of descriptors.
   explicit driven_loop(net::execution_context& context);
-  virtual ~driven_loop();
+  ~driven_loop() override;
 
   loop& lp() noexcept { return *loop_; }
   /// Does what can be done now, and arms the descriptor for the rest.
@@ -34,7 +28,6 @@ protected:
 
 private:
   std::unique_ptr<loop> loop_;
-  unsigned holds_ = 0;
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

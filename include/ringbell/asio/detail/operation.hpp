@@ -146,7 +146,7 @@ private:
   // As large as what Asio's executors and descriptors need for a turn.
   static constexpr std::size_t room = 144;
 
-  held<waitable> object_;
+  intrusive_ptr<waitable> object_;
   ticket ticket_ = 0;
   directions directions_;
   bool asleep_ = false;
@@ -218,12 +218,12 @@ private:
 class end_at_limit {
 public:
   end_at_limit(waitable& object, ticket t, directions d) noexcept
-      : object_(&object), ticket_(t), directions_(d) {}
+      : object_(object), ticket_(t), directions_(d) {}
   /// No effect when the operation has ended.
   void operator()() noexcept { object_->time_out(ticket_, directions_); }
 
 private:
-  held<waitable> object_;
+  intrusive_ptr<waitable> object_;
   ticket ticket_;
   directions directions_;
 };
@@ -233,11 +233,11 @@ private:
 class cancel_on_signal {
 public:
   cancel_on_signal(waitable& object, ticket t, directions d) noexcept
-      : object_(&object), ticket_(t), directions_(d) {}
+      : object_(object), ticket_(t), directions_(d) {}
   void operator()(net::cancellation_type_t type) noexcept;
 
 private:
-  held<waitable> object_;
+  intrusive_ptr<waitable> object_;
   ticket ticket_;
   directions directions_;
 };

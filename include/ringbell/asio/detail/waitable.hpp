@@ -4,6 +4,7 @@
 #include <ringbell/asio/config.hpp>
 #include <ringbell/asio/detail/pending_operation.hpp>
 #include <ringbell/asio/detail/waited_handle.hpp>
+#include <ringbell/detail/intrusive_ptr.hpp>
 #include <ringbell/sys/handle.hpp>
 
 #include <cstdint>
@@ -24,7 +25,7 @@ using ticket = std::uint64_t;
 class wake_up;
 
 /// An object that operations wait on: one descriptor, and a record of the pending operations. It
-/// lives as long as its owner or an operation holds it. When its execution context ends first, no
+/// lives as long as its owner or an operation refers to it. When its execution context ends first, no
 /// operation waits on it any more.
 ///
 /// Thread-safety: one thread, or one strand. An operation that has slept goes on in its own
@@ -35,8 +36,8 @@ public:
   waitable(const waitable&) = delete;
   waitable& operator=(const waitable&) = delete;
 
-  virtual void hold() noexcept = 0;
-  virtual void let_go() noexcept = 0;
+  virtual void add_reference() noexcept = 0;
+  virtual void release_reference() noexcept = 0;
 
   /// Begins an operation. Returns 0 when one is pending in a direction of `d`.
   ticket begin(directions d) noexcept;
@@ -93,29 +94,23 @@ private:
   unsigned sleeping_ = 0;     // operations that wait for the descriptor, including cancelled ones
 };
 
-/// Keeps an object alive through its `hold` and `let_go`.
-template <class Object>
-class held {
+inline void add_reference(waitable& w) noexcept { w.add_reference(); }
+inline void release_reference(waitable& w) noexcept { w.release_reference(); }
+
+/// A waitable that is deleted when its last reference goes.
+class counted_waitable : public waitable {
 public:
-  held() noexcept = default;
-  explicit held(Object* object) noexcept : object_(object) {
-    if (object_) object_->hold();
+  using waitable::waitable;
+  void add_reference() noexcept final { ++references_; }
+  void release_reference() noexcept final {
+    if (--references_ == 0) delete this;
   }
-  held(held&& other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
-  held& operator=(held&& other) noexcept {
-    std::swap(object_, other.object_);
-    return *this;
-  }
-  ~held() {
-    if (object_) object_->let_go();
-  }
-  Object* get() const noexcept { return object_; }
-  Object* operator->() const noexcept { return object_; }
-  Object& operator*() const noexcept { return *object_; }
-  explicit operator bool() const noexcept { return object_ != nullptr; }
+
+protected:
+  virtual ~counted_waitable() = default;
 
 private:
-  Object* object_ = nullptr;
+  unsigned references_ = 0;
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

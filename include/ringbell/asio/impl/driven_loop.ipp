@@ -20,7 +20,7 @@ loop_options of_handshakes() noexcept {
 }  // namespace
 
 driven_loop::driven_loop(net::execution_context& context)
-    : waitable(context), loop_(std::make_unique<loop>(of_handshakes())) {
+    : counted_waitable(context), loop_(std::make_unique<loop>(of_handshakes())) {
   net_error_code error;
   watch(loop_->native_handle(), error);
   if (error) throw net_system_error(error, "ringbell: watching a loop");

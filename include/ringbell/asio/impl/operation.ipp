@@ -28,7 +28,7 @@ operation::operation(waitable* object, directions d) noexcept : directions_(d) {
   } else if ((ticket_ = object->begin(d)) == 0) {
     outcome_ = to_net(errc::busy);
   } else {
-    object_ = held<waitable>(object);
+    object_ = intrusive_ptr<waitable>(*object);
   }
 }
 
@@ -172,7 +172,7 @@ void operation::go_on_with(waitable& object) noexcept {
   if (std::exchange(asleep_, false)) keep_executor_busy(false);
   outcome_ = {};
   ticket_ = object.begin(directions_);
-  object_ = held<waitable>(&object);
+  object_ = intrusive_ptr<waitable>(object);
 }
 
 end_at_limit operation::at_limit() const noexcept {

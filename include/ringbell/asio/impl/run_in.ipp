@@ -18,17 +18,13 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 /// Runs a loop whenever its handle says that there is something to do, and continually while its
 /// rings are worth polling.
-class loop_driver final : public waitable {
+class loop_driver final : public counted_waitable {
 public:
   loop_driver(loop& lp, const net::any_io_executor& executor)
-      : waitable(context_of(executor)), loop_(&lp) {
+      : counted_waitable(context_of(executor)), loop_(&lp) {
     net_error_code error;
     watch(lp.native_handle(), error);
     if (error) throw net_system_error(error, "ringbell: watching a loop");
-  }
-  void hold() noexcept override { ++holds_; }
-  void let_go() noexcept override {
-    if (--holds_ == 0) delete this;
   }
 
   /// Null when the driver was stopped.
@@ -47,21 +43,25 @@ public:
   }
 
 private:
-  ~loop_driver() = default;
+  ~loop_driver() override = default;
   void context_ends() noexcept override { stop(); }
 
   loop* loop_;
-  unsigned holds_ = 0;
   void (*after_turn_)(void*) noexcept = nullptr;
   void* of_ = nullptr;
 };
+
+void add_reference(loop_driver& driver) noexcept { add_reference(static_cast<waitable&>(driver)); }
+void release_reference(loop_driver& driver) noexcept {
+  release_reference(static_cast<waitable&>(driver));
+}
 
 /// The work of a driver until it is stopped. It is an operation, so its turns take no memory on
 /// Asio's own executors.
 class drive_operation final : public operation {
 public:
   drive_operation(loop_driver& driver, net::any_io_executor executor)
-      : operation(&driver, towards_us), driver_(&driver), executor_(std::move(executor)) {}
+      : operation(&driver, towards_us), driver_(driver), executor_(std::move(executor)) {}
   void destroy() noexcept override { delete this; }
   void defer() override { run_later(executor_, turn(*this), std::allocator<void>()); }
   void dispatch() override { run_soon(executor_, turn(*this), std::allocator<void>()); }
@@ -113,15 +113,15 @@ private:
     ::operator delete(memory, bytes);
   }
 
-  held<loop_driver> driver_;
+  intrusive_ptr<loop_driver> driver_;
   net::any_io_executor executor_;
   std::optional<net::any_io_executor> busy_;
   std::exception_ptr thrown_;
 };
 
 /// Runs a loop until the driver that is returned is stopped.
-held<loop_driver> drive(loop& lp, const net::any_io_executor& executor) {
-  held<loop_driver> driver(new loop_driver(lp, executor));
+intrusive_ptr<loop_driver> drive(loop& lp, const net::any_io_executor& executor) {
+  intrusive_ptr<loop_driver> driver(*new loop_driver(lp, executor));
   auto operation = std::make_unique<drive_operation>(*driver, executor);
   operation.release()->defer();
   return driver;
@@ -131,21 +131,18 @@ held<loop_driver> drive(loop& lp, const net::any_io_executor& executor) {
 
 namespace ringbell::inline RINGBELL_ASIO_ABI {
 
-running_loop::running_loop(detail::loop_driver& driver) : driver_(&driver) { driver.hold(); }
+running_loop::running_loop(detail::loop_driver& driver) : driver_(driver) {}
 
 running_loop& running_loop::operator=(running_loop&& other) noexcept {
   if (this != &other) {
     stop();
-    driver_ = std::exchange(other.driver_, nullptr);
+    driver_ = std::move(other.driver_);
   }
   return *this;
 }
 
 void running_loop::stop() noexcept {
-  detail::loop_driver* const driver = std::exchange(driver_, nullptr);
-  if (!driver) return;
-  driver->stop();
-  driver->let_go();
+  if (const auto driver = std::move(driver_)) driver->stop();
 }
 
 running_loop run_in(loop& lp, const net::any_io_executor& executor) {

@@ -81,7 +81,7 @@ private:
 
   context_entries& context_;
   loop loop_;
-  held<loop_driver> driver_;
+  intrusive_ptr<loop_driver> driver_;
   std::atomic<bool> ended_ = false;
   std::shared_ptr<service_state> stays_;  // set while it waits for the end of a turn
 };

@@ -4,7 +4,7 @@
 #include <ringbell/channel/detail/connection.hpp>
 #include <ringbell/coro/detail/awaitable.hpp>
 #include <ringbell/coro/detail/resident.hpp>
-#include <ringbell/coro/detail/wait_node.hpp>
+#include <ringbell/coro/detail/wait_slot.hpp>
 #include <ringbell/loop/detail/loop_access.hpp>
 
 #include <coroutine>
@@ -17,11 +17,8 @@ class channel_core;
 
 /// The wait of a coroutine on a channel. The channel points to it from the suspension until the
 /// coroutine is resumed or destroyed.
-class channel_wait : public wait_node {
+class channel_wait : public slot_wait<channel_core> {
 public:
-  channel_wait(const channel_wait&) = delete;
-  channel_wait& operator=(const channel_wait&) = delete;
-
   bool undecided() const noexcept { return outcome_ == errc::would_block; }
   bool succeeded() const noexcept { return outcome_ == errc{}; }
   /// Ends the wait.
@@ -29,7 +26,6 @@ public:
     outcome_ = outcome;
     complete();
   }
-  void lose_channel() noexcept { core_ = nullptr; }
 
 protected:
   /// Sets the outcome when the coroutine is not suspended: before it suspends, or after it resumes.
@@ -37,10 +33,9 @@ protected:
     outcome_ = outcome;
     return false;
   }
-  explicit channel_wait(channel_core* core) noexcept : core_(core) {}
+  explicit channel_wait(channel_core* core) noexcept : slot_wait(core) {}
   ~channel_wait() = default;
 
-  channel_core* core_;  // null when there is no channel, or when it has gone
   errc outcome_ = errc::would_block;
 };
 
@@ -123,8 +118,8 @@ public:
     if (!loop_) return errc::closed;
     return at_home(context, *loop_) ? errc{} : errc::wrong_loop;
   }
-  bool receiving() const noexcept { return receiving_ != nullptr; }
-  bool sending() const noexcept { return sending_ != nullptr; }
+  bool receiving() const noexcept { return static_cast<bool>(receiving_); }
+  bool sending() const noexcept { return static_cast<bool>(sending_); }
   /// Whether the pending send has succeeded, and its coroutine has not run since.
   bool has_sent() const noexcept { return sending_ && sending_->succeeded(); }
 
@@ -182,8 +177,8 @@ private:
   loop* loop_;
   int* budget_;
   int no_budget_ = 0;  // what `budget_` points to when the loop has gone
-  receive_wait* receiving_ = nullptr;
-  send_wait* sending_ = nullptr;
+  wait_slot<receive_wait> receiving_;
+  wait_slot<send_wait> sending_;
   unsigned halves_ = 2;
   unsigned polls_in_vain_ = 0;
   bool parked_ = false;
@@ -198,13 +193,13 @@ private:
 };
 
 inline void receive_wait::leave() noexcept {
-  if (core_ && core_->receiving_ == this) core_->receiving_ = nullptr;
+  if (of_) of_->receiving_.remove(*this);
 }
 
 inline bool receive_wait::may_try() noexcept {
-  if (!core_) return fail(errc::closed);
-  if (core_->receiving()) return fail(errc::busy);
-  return core_->may_continue();
+  if (!of_) return fail(errc::closed);
+  if (of_->receiving()) return fail(errc::busy);
+  return of_->may_continue();
 }
 
 inline bool receive_wait::may_take() noexcept {
@@ -213,47 +208,47 @@ inline bool receive_wait::may_take() noexcept {
   if (!undecided()) return false;
   // Nothing has been taken yet, so a stop wins even if a message has come meanwhile.
   if (stop_requested()) return fail(errc::cancelled);
-  if (!core_) return fail(errc::closed);
+  if (!of_) return fail(errc::closed);
   return true;
 }
 
 template <class Promise>
 bool receive_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
-  if (const errc e = core_->admits(coroutine_context_of(h)); e != errc{}) return fail(e);
-  if (!arm(h, *core_->owner())) return false;
+  if (const errc e = of_->admits(coroutine_context_of(h)); e != errc{}) return fail(e);
+  if (!arm(h, *of_->owner())) return false;
   begin();
   return true;
 }
 
 inline void send_wait::leave() noexcept {
-  if (core_->sending_ == this) core_->sending_ = nullptr;
+  of_->sending_.remove(*this);
   if (undecided() && sent_ != 0) undo();
 }
 
 inline errc send_wait::finish() noexcept {
   disarm();
-  if (core_) leave();
-  core_ = nullptr;  // the channel may go before this awaiter does
+  if (of_) leave();
+  of_ = nullptr;  // the channel may go before this awaiter does
   if (undecided()) outcome_ = errc::cancelled;
   return outcome_;
 }
 
 inline bool send_wait::may_try() noexcept {
-  if (!core_) return fail(errc::closed);
-  if (core_->sending()) return fail(errc::busy);
-  return core_->may_continue();
+  if (!of_) return fail(errc::closed);
+  if (of_->sending()) return fail(errc::busy);
+  return of_->may_continue();
 }
 
 inline send_wait::~send_wait() {
-  if (core_) leave();
+  if (of_) leave();
 }
 
 template <class Promise>
 bool send_wait::await_suspend(std::coroutine_handle<Promise> h) noexcept {
-  if (const errc e = core_->admits(coroutine_context_of(h)); e != errc{}) return fail(e);
-  if (!arm(h, *core_->owner())) return false;
-  core_->sending_ = this;
-  core_->stay_awake();
+  if (const errc e = of_->admits(coroutine_context_of(h)); e != errc{}) return fail(e);
+  if (!arm(h, *of_->owner())) return false;
+  of_->sending_.put(*this);
+  of_->stay_awake();
   return true;
 }
 

@@ -85,11 +85,10 @@ public:
     if (ring_.publish_pending()) publish_later();
   }
 
-  /// Keeps this object alive for another user of it, such as a claim or an operation of a front
-  /// end, until let_go(). The user may outlive the channel.
-  void hold() noexcept { ++holds_; }
-  void let_go() noexcept {
-    --holds_;
+  /// A claim, or an operation of a front end, has a reference. It may outlive the channel.
+  void add_reference() noexcept { ++references_; }
+  void release_reference() noexcept {
+    --references_;
     if (orphaned_) delete_if_unused();
   }
 
@@ -112,9 +111,9 @@ public:
     if (ring_.release_pending()) publish_later();
   }
 
-  void claimed() noexcept { hold(); }
+  /// Ends the claim: sends the first `size` bytes of it, or nothing.
   void commit(std::size_t size) noexcept;
-  void abandon() noexcept;
+  void abandon() noexcept { ring_.abandon(); }
 
   /// The front end is gone: closes both directions, hangs up, and deletes this object as soon as
   /// nothing uses it. In a forked child it only gives up the child's copies.
@@ -163,9 +162,12 @@ private:
   ring::endpoint ring_;
   lease* oldest_ = nullptr;
   lease* newest_ = nullptr;
-  unsigned holds_ = 0;
+  unsigned references_ = 0;
   bool orphaned_ = false;
 };
+
+inline void add_reference(connection& c) noexcept { c.add_reference(); }
+inline void release_reference(connection& c) noexcept { c.release_reference(); }
 
 inline lease::lease(connection* from, ring::position begin) noexcept : from_(from), begin_(begin) {
   if (from_) from_->lent(*this);

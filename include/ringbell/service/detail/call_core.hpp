@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/coro/detail/awaitable.hpp>
-#include <ringbell/coro/detail/wait_node.hpp>
+#include <ringbell/coro/detail/wait_slot.hpp>
 #include <ringbell/result.hpp>
 #include <ringbell/service/detail/byte_budget.hpp>
 #include <ringbell/service/detail/outbox.hpp>
@@ -68,7 +68,7 @@ protected:
   /// when there is none.
   call_core(service_frame::kind sending, const scheduler* home) noexcept
       : home_(home), sends_(sending) {}
-  ~call_core();
+  ~call_core() = default;
   /// From now on frames are sent through `out`, as those of the call `id`. `parts_will_come` says
   /// whether the peer will send further parts.
   void open(outbox& out, std::uint32_t id, bool parts_will_come) noexcept {
@@ -122,24 +122,24 @@ private:
   std::size_t consumed_ = 0;      // bytes that were taken and not credited
   byte_budget* budget_ = nullptr;
   std::size_t kept_ = 0;  // bytes counted in `budget_`
-  read_awaiter* reader_ = nullptr;
+  wait_slot<read_awaiter> reader_;
   // sending
   std::size_t under_way_ = 0;  // bytes that were sent or queued, and not credited
   bool end_due_ = false;
-  write_wait* writer_ = nullptr;
+  wait_slot<write_wait> writer_;
 };
 
 /// Waits for the next part.
-class read_awaiter final : public wait_node {
+class read_awaiter final : public slot_wait<call_core> {
 public:
-  explicit read_awaiter(call_core* of) noexcept : call_(of) {}
+  explicit read_awaiter(call_core* of) noexcept : slot_wait(of) {}
   ~read_awaiter() { leave(); }
   bool await_ready() noexcept;
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    outcome_ = call_->admits(coroutine_context_of(h));
+    outcome_ = of_->admits(coroutine_context_of(h));
     if (outcome_ != errc{} || !arm(h)) return false;
-    call_->reader_ = this;
+    of_->reader_.put(*this);
     return true;
   }
   result<std::optional<payload>> take_result() noexcept;
@@ -148,19 +148,18 @@ public:
 private:
   friend class call_core;
   void leave() noexcept {
-    if (call_ && call_->reader_ == this) call_->reader_ = nullptr;
+    if (of_) of_->reader_.remove(*this);
   }
-  call_core* call_;
   errc outcome_{};
 };
 
 /// Waits for credit, then for space in the ring.
-class write_wait : public wait_node, public pending_frame {
+class write_wait : public slot_wait<call_core>, public pending_frame {
 public:
   bool await_ready();
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
-    if (const errc e = call_->admits(coroutine_context_of(h)); e != errc{}) {
+    if (const errc e = of_->admits(coroutine_context_of(h)); e != errc{}) {
       outcome_ = e;
       return false;
     }
@@ -176,7 +175,7 @@ public:
   }
 
 protected:
-  explicit write_wait(call_core* of) noexcept : call_(of) {}
+  explicit write_wait(call_core* of) noexcept : slot_wait(of) {}
   ~write_wait() override { leave(); }
   void send_what(const outgoing& what) noexcept { what_ = &what; }
 
@@ -194,9 +193,8 @@ private:
   }
   void sent(errc e, std::exception_ptr thrown) noexcept override;
   void leave() noexcept;
-  bool may_go() const noexcept { return call_->under_way_ < service_frame::initial_window; }
+  bool may_go() const noexcept { return of_->under_way_ < service_frame::initial_window; }
 
-  call_core* call_;
   const outgoing* what_ = nullptr;
   std::size_t cost_ = 0;
   std::size_t kept_ = 0;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/coro/detail/timer_heap.hpp>
+#include <ringbell/detail/intrusive_ptr.hpp>
 #include <ringbell/service/call_error.hpp>
 #include <ringbell/service/client_options.hpp>
 #include <ringbell/service/detail/call_core.hpp>
@@ -21,34 +22,15 @@ namespace ringbell::detail {
 class client_core;
 class client_connection;
 
-/// A reference to a client's core. The core lives until the last reference has gone.
-///
-/// Thread-safety: one thread; the count is not atomic.
-class client_ref {
-public:
-  client_ref() noexcept = default;
-  explicit client_ref(client_core& core) noexcept;
-  client_ref(const client_ref& other) noexcept;
-  client_ref(client_ref&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
-  client_ref& operator=(client_ref other) noexcept {
-    std::swap(core_, other.core_);
-    return *this;
-  }
-  ~client_ref();
-  explicit operator bool() const noexcept { return core_ != nullptr; }
-  client_core& operator*() const noexcept { return *core_; }
-  client_core* operator->() const noexcept { return core_; }
-
-private:
-  client_core* core_ = nullptr;
-};
+void add_reference(client_core& core) noexcept;
+void release_reference(client_core& core) noexcept;
 
 /// A call on the client's side: from its submission until its reply has come, or until it is
 /// certain that none will come.
 class client_call : public call_core, public pending_frame, private timer {
 public:
   /// Whether the reply or an error has come.
-  bool over() const noexcept { return over_; }
+  bool over() const noexcept { return stage_ == stage::over; }
   std::error_code error() const noexcept { return error_; }
   /// Returns the reply, or throws the error.
   payload take_reply() {
@@ -64,7 +46,7 @@ public:
 protected:
   /// `streaming` says that parts of the request will follow and that parts of the reply are read
   /// one by one.
-  client_call(client_ref of, std::uint32_t method, const call_options& options,
+  client_call(intrusive_ptr<client_core> of, std::uint32_t method, const call_options& options,
               bool streaming) noexcept;
   ~client_call() override {
     leave(errc::cancelled);
@@ -90,6 +72,19 @@ protected:
 private:
   friend class client_core;
   friend class client_connection;
+
+  /// How far the call has come.
+  ///
+  ///   stage      the server                                          goes on to
+  ///   waiting    has no request: it waits for a connection or space   at_server, over
+  ///   at_server  has the request, and owes an end of the call         answered, over
+  ///   answered   has ended the call, with a reply or an error         over
+  ///   over       cannot change anything any more
+  ///
+  /// A call that is over before it is answered leaves its number in use, because the server may
+  /// still send that end.
+  enum class stage : std::uint8_t { waiting, at_server, answered, over };
+
   static void expired(timer& t) noexcept;
   void sent(errc e, std::exception_ptr thrown) noexcept override;
   void rethrow();
@@ -101,7 +96,8 @@ private:
   bool too_much();
   std::string advice() const;
   // Called by client_core and client_connection.
-  void begin(client_connection& on);
+  void begin() noexcept;
+  void send_on(client_connection& on);
   bool reply_arrived(payload p, const service_frame::header& h);
   bool error_arrived(const payload& p);
   errc join(const payload& p);
@@ -110,7 +106,7 @@ private:
   void forget() noexcept;
   void tell_begun() noexcept;
 
-  client_ref core_;
+  intrusive_ptr<client_core> core_;
   client_connection* on_ = nullptr;  // set while the call has a number there
   std::uint32_t method_;
   const outgoing* request_ = nullptr;
@@ -124,12 +120,9 @@ private:
   std::exception_ptr thrown_;
   std::unique_ptr<std::vector<std::byte>> joined_;  // parts of a reply that is not read as a stream
   bool streaming_;
-  bool answered_ = false;      // the server has ended the call, with a reply or an error
-  bool failed_there_ = false;  // the server has ended the call with an error
-  bool at_server_ = false;     // the request was sent
-  bool request_ended_ = false;
-  bool over_ = false;
-  bool told_ = false;  // the observer was told that the call began
+  bool failed_there_ = false;   // the error is the server's
+  bool request_ended_ = false;  // the request has no further parts
+  stage stage_ = stage::waiting;
 };
 
 /// A call with one request and one reply.
@@ -157,7 +150,8 @@ public:
   }
 
 protected:
-  call_wait(client_ref of, std::uint32_t method, const call_options& options) noexcept
+  call_wait(intrusive_ptr<client_core> of, std::uint32_t method,
+            const call_options& options) noexcept
       : client_call(std::move(of), method, options, false) {}
 
 private:
@@ -169,7 +163,8 @@ private:
 template <std::derived_from<outgoing> Request>
 class call_awaiter final : public call_wait {
 public:
-  call_awaiter(client_ref of, std::uint32_t method, Request request, call_options options) noexcept
+  call_awaiter(intrusive_ptr<client_core> of, std::uint32_t method, Request request,
+               call_options options) noexcept
       : call_wait(std::move(of), method, options), value_(std::move(request)) {
     set_request(value_);
   }
@@ -181,7 +176,7 @@ private:
 };
 
 template <class Request>
-using call_awaitable =
-    awaitable<call_awaiter<Request>, client_ref, std::uint32_t, Request, call_options>;
+using call_awaitable = awaitable<call_awaiter<Request>, intrusive_ptr<client_core>, std::uint32_t,
+                                 Request, call_options>;
 
 }  // namespace ringbell::detail
