@@ -52,9 +52,9 @@
 
 #include "ask_until.hpp"
 #include "io_uring_probe.hpp"
+#include "kernel_ring.hpp"
 #include "peer_set.hpp"
 #include "reactor.hpp"
-#include "sys/posix/syscall.hpp"
 #include "watch_table.hpp"
 
 #include <ringbell/errors.hpp>
@@ -75,17 +75,10 @@ namespace {
 using std::chrono::nanoseconds;
 using clock = std::chrono::steady_clock;
 
-constexpr unsigned kernel_ioring_enter_no_iowait = 1u << 7;  // with ring_features::no_iowait
-
 // The keys of the reactor's own requests, besides nobodys_key. Timers count up from first_timer, so
 // that a completion of an earlier timer is not taken for that of the present one.
 constexpr std::uint64_t poll_of_peers = 1;
 constexpr std::uint32_t first_timer = 2;
-
-// The submission queue only has to hold one batch. The completion queue is larger because a burst
-// that overflows it costs each watch a new request.
-constexpr unsigned submission_entries = 128;
-constexpr unsigned completion_entries = 1024;
 
 unsigned to_poll(std::uint32_t events) noexcept {
   unsigned mask = POLLRDHUP;  // the kernel adds POLLHUP and POLLERR
@@ -103,13 +96,6 @@ std::uint32_t from_poll(unsigned mask) noexcept {
   return events;
 }
 
-__kernel_timespec to_timespec(nanoseconds time) noexcept {
-  __kernel_timespec result{};
-  result.tv_sec = time.count() / 1'000'000'000;
-  result.tv_nsec = time.count() % 1'000'000'000;
-  return result;
-}
-
 struct uring_slot : watch_slot {
   const sys::futex_word* word = nullptr;  // when set, `events` is its expected value
   bool in_kernel = false;                 // the ring has a request for it
@@ -120,16 +106,12 @@ struct uring_slot : watch_slot {
 
 class io_uring_reactor final : public reactor {
 public:
-  explicit io_uring_reactor(ring_features features);
-  ~io_uring_reactor() override {
-    if (made_) ::io_uring_queue_exit(&ring_);
-  }
-  /// Makes the ring, or says what failed.
-  std::error_code make(std::string& why_not);
+  /// Makes the ring and the set, or says what failed.
+  std::error_code make(ring_features features, std::string& why_not);
 
   std::string_view name() const noexcept override { return "io_uring"; }
   std::string_view reason() const noexcept override { return reason_; }
-  bool has_futex() const noexcept override { return features_.futex; }
+  bool has_futex() const noexcept override { return ring_.features().futex; }
 
   std::error_code watch(sys::native_handle h, std::uint32_t events, watch_mode mode,
                         event_sink& sink, watch_key& key) override;
@@ -141,77 +123,57 @@ public:
   sys::native_handle pollable() override;
   void arm(time_point due) override;
   void change_thread() override {
-    if (!plain()) make_anew(features_.flags);
+    if (!ring_.plain()) make_anew(ring_.features().flags);
   }
 
 private:
-  bool plain() const noexcept {
-    return (features_.flags & (IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_COOP_TASKRUN)) == 0;
-  }
   bool in_forked_child() const noexcept { return process_ != sys::current_process(); }
   bool has_requests() const noexcept;
-  bool kernel_has_work() const noexcept;
-  void enable();
   void make_anew(unsigned flags);
   bool set_timer(time_point due) noexcept;
-  void run_deferred_work() noexcept;
-  int submit() noexcept;
+  void submit_and_finish() noexcept { ring_.submit_and_finish(watches_.size()); }
   void enter();
-  static void entered(int result);
-  void sleep(nanoseconds limit);
-  io_uring_sqe* next_entry() noexcept;
   bool prepare(uring_slot& slot) noexcept;
   bool prepare_queued() noexcept;
   std::size_t deliver();
-  bool deliver(std::uint64_t key, int result, bool goes_on);
+  bool deliver(const kernel_ring::completion& c);
   bool deliver_peer(std::uint64_t key, std::uint32_t mask);
   void leave_peer_set(uring_slot& slot) noexcept;
   bool poll_peers() noexcept;
-  std::uint32_t events_of(uring_slot& slot, int result, bool goes_on) noexcept;
+  std::uint32_t events_of(uring_slot& slot, const kernel_ring::completion& c) noexcept;
 
-  io_uring ring_;
-  ring_features features_;
+  kernel_ring ring_;
   std::string reason_;
   // Queued watches are to be requested from the kernel, or cancelled there.
   watch_table<uring_slot> watches_;
   peer_set peers_;
   bool peers_polled_ = false;  // the ring has the request for the set
-  bool made_ = false;
-  bool enabled_;
   std::uint32_t timer_ = first_timer;
   __kernel_timespec timer_due_{};
   time_point armed_ = time_point::max();
   const std::uint64_t process_ = sys::current_process();
 };
 
-io_uring_reactor::io_uring_reactor(ring_features features)
-    : features_(features), enabled_((features.flags & IORING_SETUP_R_DISABLED) == 0) {
-  reason_ = "io_uring, ";
+std::string text_of(const ring_features& features) {
+  std::string text = "io_uring, ";
   if (features.flags & IORING_SETUP_DEFER_TASKRUN)
-    reason_ += "deferred completions";
+    text += "deferred completions";
   else if (features.flags & IORING_SETUP_COOP_TASKRUN)
-    reason_ += "cooperative completions (kernel before 6.1)";
+    text += "cooperative completions (kernel before 6.1)";
   else
-    reason_ += "plain (kernel before 5.19)";
-  reason_ +=
-      features.futex ? ", futex waits" : ", no futex waits (kernel before 6.7, or forbidden)";
+    text += "plain (kernel before 5.19)";
+  return text +
+         (features.futex ? ", futex waits" : ", no futex waits (kernel before 6.7, or forbidden)");
 }
 
-int make_ring(unsigned flags, io_uring& ring) noexcept {
-  io_uring_params params{};
-  params.flags = flags | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE;
-  params.cq_entries = completion_entries;
-  return ::io_uring_queue_init_params(submission_entries, &ring, &params);
-}
-
-std::error_code io_uring_reactor::make(std::string& why_not) {
+std::error_code io_uring_reactor::make(ring_features features, std::string& why_not) {
   const auto failed = [&](const char* call, std::error_code error) {
     why_not = std::string(call) + ": " + error.message();
     return error;
   };
-  if (const int result = make_ring(features_.flags, ring_); result < 0)
+  if (const int result = ring_.make(features); result < 0)
     return failed("io_uring_setup", system_error_of(result));
-  made_ = true;
+  reason_ = text_of(features);
   if (const std::error_code error = peers_.make()) return failed("epoll_create1", error);
   return {};
 }
@@ -246,7 +208,7 @@ void io_uring_reactor::leave_peer_set(uring_slot& slot) noexcept {
 
 std::error_code io_uring_reactor::watch_futex(const sys::futex_word& word, std::uint32_t expected,
                                               event_sink& sink, watch_key& key) {
-  if (!features_.futex) return errc::not_supported;
+  if (!has_futex()) return errc::not_supported;
   uring_slot& slot = watches_.open(sink);
   slot.word = &word;
   slot.events = expected;
@@ -272,52 +234,13 @@ void io_uring_reactor::unwatch(watch_key& key) noexcept {
     return;
   }
   watches_.close(*slot);
-  submit();
-  run_deferred_work();
-}
-
-// With DEFER_TASKRUN a cancelled request ends, and releases its file, in deferred work. The kernel
-// does at least 16 pieces of it in each call, the oldest first. Each watch has one piece at most,
-// so this many calls reach all that is there, however busy the watches are.
-void io_uring_reactor::run_deferred_work() noexcept {
-  for (std::size_t left = watches_.size() / 16 + 1; left != 0 && kernel_has_work(); --left)
-    ::io_uring_get_events(&ring_);
-}
-
-bool io_uring_reactor::kernel_has_work() const noexcept {
-  // A plain ring never has TASKRUN. There the kernel interrupts the thread to post completions, and
-  // only an overflow has to be asked for. Acquire, which pairs with the kernel's release: what the
-  // flag announces is there when this thread enters.
-  return (io_uring_smp_load_acquire(ring_.sq.kflags) &
-          (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
-}
-
-void io_uring_reactor::enable() {
-  if (enabled_) return;
-  if (const int result = enable_ring(ring_); result < 0)
-    throw std::system_error(system_error_of(result), "io_uring_register");
-  enabled_ = true;
-}
-
-// Submits the prepared entries, and lets the kernel post completions, in one call.
-int io_uring_reactor::submit() noexcept {
-  for (;;) {
-    const int result = ::io_uring_submit_and_get_events(&ring_);
-    if (result != -EINTR) return result;
-  }
-}
-
-io_uring_sqe* io_uring_reactor::next_entry() noexcept {
-  io_uring_sqe* entry = ::io_uring_get_sqe(&ring_);
-  if (entry != nullptr) return entry;
-  submit();
-  return ::io_uring_get_sqe(&ring_);
+  submit_and_finish();
 }
 
 // Prepares the request that a queued slot needs. Returns false when the submission queue is full
 // and the kernel accepts nothing.
 bool io_uring_reactor::prepare(uring_slot& slot) noexcept {
-  io_uring_sqe* const entry = next_entry();
+  io_uring_sqe* const entry = ring_.next_entry();
   if (entry == nullptr) return false;
   const std::uint64_t key = watches_.key_of(slot).value;
   if (slot.sink == nullptr) {
@@ -338,7 +261,7 @@ bool io_uring_reactor::prepare(uring_slot& slot) noexcept {
 }
 
 bool io_uring_reactor::poll_peers() noexcept {
-  io_uring_sqe* const entry = next_entry();
+  io_uring_sqe* const entry = ring_.next_entry();
   if (entry == nullptr) return false;
   ::io_uring_prep_poll_multishot(entry, peers_.handle(), POLLIN);
   ::io_uring_sqe_set_data64(entry, poll_of_peers);
@@ -358,54 +281,30 @@ bool io_uring_reactor::prepare_queued() noexcept {
   return true;
 }
 
-// Submits everything, and makes the kernel post completions. During an overflow it does only the
-// latter. A new request that has something to report could not report it then, and would end and be
-// queued again. With more ready watches than the queue holds, this would go on for ever.
+// Submits everything, and makes the kernel post completions. During an overflow it prepares nothing:
+// a new request that has something to report could not report it then, and would end and be queued
+// again. With more ready watches than the queue holds, this would go on for ever.
 void io_uring_reactor::enter() {
-  enable();
-  const bool overflow = (io_uring_smp_load_acquire(ring_.sq.kflags) & IORING_SQ_CQ_OVERFLOW) != 0;
-  if (!overflow) prepare_queued();
-  entered(overflow ? ::io_uring_get_events(&ring_) : submit());
-}
-
-// Handles the result of an enter. When the kernel has no memory for requests, or (before 5.19)
-// completions have overflowed, the rest goes with the next call, after a delivery.
-void io_uring_reactor::entered(int result) {
-  if (result >= 0 || result == -EBUSY || result == -EINTR || result == -ETIME) return;
-  if (result != -EAGAIN && result != -ENOMEM)
-    throw std::system_error(system_error_of(result), "ringbell: io_uring_enter");
-  sys::wait_for_memory();
-}
-
-void io_uring_reactor::sleep(nanoseconds limit) {
-  enable();
-  __kernel_timespec time = to_timespec(limit);
-  io_uring_getevents_arg argument{};
-  argument.ts = limit == nanoseconds::max() ? 0 : reinterpret_cast<std::uintptr_t>(&time);
-  // NO_IOWAIT: a thread that sleeps here is idle, and should not count as waiting for a disk.
-  const unsigned flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG |
-                         (features_.no_iowait ? kernel_ioring_enter_no_iowait : 0);
-  // This call does not submit. Only liburing knows how to submit, and its call cannot pass
-  // NO_IOWAIT in every version.
-  const unsigned completions = limit == nanoseconds(0) ? 0 : 1;  // 0: not even a timer is started
-  entered(::io_uring_enter2(static_cast<unsigned>(ring_.ring_fd), 0, completions, flags,
-                            reinterpret_cast<sigset_t*>(&argument), sizeof(argument)));
+  ring_.enable();
+  if (!ring_.overflowed()) prepare_queued();
+  ring_.enter();
 }
 
 bool io_uring_reactor::has_requests() const noexcept {
-  return !peers_polled_ || watches_.queued() != 0 || ::io_uring_sq_ready(&ring_) != 0;
+  return !peers_polled_ || watches_.queued() != 0 || ring_.has_entries();
 }
 
 std::size_t io_uring_reactor::poll() {
-  if (has_requests() || kernel_has_work()) enter();
+  if (has_requests() || ring_.kernel_has_work()) enter();
   return deliver();
 }
 
 std::size_t io_uring_reactor::wait(time_point until) {
   return ask_until(until, [this](nanoseconds limit) {
-    if (has_requests() || kernel_has_work()) enter();
+    if (has_requests() || ring_.kernel_has_work()) enter();
     if (const std::size_t events = deliver()) return events;
-    sleep(has_requests() || peers_.has_more() ? nanoseconds(0) : limit);
+    ring_.enable();
+    ring_.sleep(has_requests() || peers_.has_more() ? nanoseconds(0) : limit);
     return deliver();
   });
 }
@@ -414,17 +313,12 @@ std::size_t io_uring_reactor::deliver() {
   std::size_t delivered = 0;
   // Counted first: completions that come meanwhile (sinks write, and unwatch() enters the kernel)
   // have their turn in the next call.
-  for (unsigned left = ::io_uring_cq_ready(&ring_); left != 0; --left) {
-    io_uring_cqe* completion = nullptr;
-    if (::io_uring_peek_cqe(&ring_, &completion) != 0) break;
-    const std::uint64_t key = completion->user_data;
-    const int result = completion->res;
-    const bool goes_on = (completion->flags & IORING_CQE_F_MORE) != 0;
-    ::io_uring_cq_advance(&ring_, 1);
-    if (key == poll_of_peers) {
-      peers_polled_ = goes_on;
+  kernel_ring::completion c{};
+  for (unsigned left = ring_.completions(); left != 0 && ring_.take(c); --left) {
+    if (c.key == poll_of_peers) {
+      peers_polled_ = c.goes_on;
       peers_.notice();
-    } else if (deliver(key, result, goes_on)) {
+    } else if (deliver(c)) {
       ++delivered;
     }
   }
@@ -446,53 +340,53 @@ bool io_uring_reactor::deliver_peer(std::uint64_t key, std::uint32_t mask) {
   return true;
 }
 
-bool io_uring_reactor::deliver(std::uint64_t key, int result, bool goes_on) {
-  if (key == timer_) armed_ = time_point::max();
-  uring_slot* const slot = watches_.find(key);
+bool io_uring_reactor::deliver(const kernel_ring::completion& c) {
+  if (c.key == timer_) armed_ = time_point::max();
+  uring_slot* const slot = watches_.find(c.key);
   if (slot == nullptr) return false;
-  slot->in_kernel = goes_on;
-  if (!goes_on && (result == -ENOMEM || result == -ECANCELED)) {
+  slot->in_kernel = c.goes_on;
+  if (!c.goes_on && (c.result == -ENOMEM || c.result == -ECANCELED)) {
     watches_.push(*slot);
     return false;
   }
-  const std::uint32_t events = events_of(*slot, result, goes_on);
+  const std::uint32_t events = events_of(*slot, c);
   event_sink* const sink = slot->sink;
   if (slot->mode == watch_mode::once) watches_.close(*slot);
   sink->on_event(events);
   return true;
 }
 
-std::uint32_t io_uring_reactor::events_of(uring_slot& slot, int result, bool goes_on) noexcept {
-  if (slot.word != nullptr && (result == 0 || result == -EAGAIN)) return event_read;
-  if (result < 0) return refused_with(static_cast<unsigned>(-result));
-  if (!goes_on && slot.mode == watch_mode::edge && !slot.always_ready) watches_.push(slot);
-  return from_poll(static_cast<unsigned>(result));
+std::uint32_t io_uring_reactor::events_of(uring_slot& slot,
+                                          const kernel_ring::completion& c) noexcept {
+  if (slot.word != nullptr && (c.result == 0 || c.result == -EAGAIN)) return event_read;
+  if (c.result < 0) return refused_with(static_cast<unsigned>(-c.result));
+  if (!c.goes_on && slot.mode == watch_mode::edge && !slot.always_ready) watches_.push(slot);
+  return from_poll(static_cast<unsigned>(c.result));
 }
 
 sys::native_handle io_uring_reactor::pollable() {
-  if (!plain()) make_anew(features_.flags & IORING_SETUP_SUBMIT_ALL);
-  return ring_.ring_fd;
+  if (!ring_.plain()) make_anew(ring_.features().flags & IORING_SETUP_SUBMIT_ALL);
+  return ring_.descriptor();
 }
 
 // Moves the watches to another ring. What the old ring has not delivered is not lost, because new
 // polls report what is there.
 void io_uring_reactor::make_anew(unsigned flags) {
-  io_uring fresh;
-  if (const int result = make_ring(flags, fresh); result < 0)
+  kernel_ring fresh;
+  ring_features features = ring_.features();
+  features.flags = flags;
+  if (const int result = fresh.make(features); result < 0)
     throw std::system_error(system_error_of(result), "ringbell: io_uring_setup");
-  const bool in_use = std::exchange(enabled_, (flags & IORING_SETUP_R_DISABLED) == 0);
+  const bool in_use = ring_.enabled();
   const time_point due = std::exchange(armed_, time_point::max());
   // A closed ring ends its requests some time later, and would hold their files until then. A ring
   // that belongs to another thread refuses the cancellation.
-  if (io_uring_sqe* const entry = in_use ? next_entry() : nullptr) {
+  if (io_uring_sqe* const entry = in_use ? ring_.next_entry() : nullptr) {
     ::io_uring_prep_cancel64(entry, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
     ::io_uring_sqe_set_data64(entry, nobodys_key);
-    submit();
-    run_deferred_work();
+    submit_and_finish();
   }
-  ::io_uring_queue_exit(&ring_);
-  ring_ = fresh;
-  features_.flags = flags;
+  ring_ = std::move(fresh);
   peers_polled_ = false;
 
   // The old ring may have consumed the only wake of a futex word. So the new request gets a word
@@ -512,14 +406,14 @@ void io_uring_reactor::make_anew(unsigned flags) {
 }
 
 void io_uring_reactor::arm(time_point due) {
-  enable();
+  ring_.enable();
   if (peers_.has_more()) due = time_point::min();
   // The foreign loop is not told of anything that the kernel has not accepted. When there are
   // completions, it is told of these, and calls again.
   for (int attempts = 100;; --attempts) {
     const bool set = set_timer(due);
     if (has_requests()) enter();
-    if (set && (!has_requests() || ::io_uring_cq_ready(&ring_) != 0)) return;
+    if (set && (!has_requests() || ring_.completions() != 0)) return;
     if (attempts == 0)
       throw std::system_error(system_error_of(-EAGAIN), "ringbell: io_uring_enter");
   }
@@ -528,14 +422,14 @@ void io_uring_reactor::arm(time_point due) {
 // Returns false when the submission queue is full and the kernel accepts nothing.
 bool io_uring_reactor::set_timer(time_point due) noexcept {
   if (due != armed_ && armed_ != time_point::max()) {
-    io_uring_sqe* const entry = next_entry();
+    io_uring_sqe* const entry = ring_.next_entry();
     if (entry == nullptr) return false;
     ::io_uring_prep_timeout_remove(entry, timer_, 0);
     ::io_uring_sqe_set_data64(entry, nobodys_key);
     armed_ = time_point::max();
   }
   if (due == armed_) return true;
-  io_uring_sqe* const entry = next_entry();
+  io_uring_sqe* const entry = ring_.next_entry();
   if (entry == nullptr) return false;
   timer_due_ = to_timespec(time_left(due));
   if (++timer_ == nobodys_key) timer_ = first_timer;
@@ -552,8 +446,8 @@ std::unique_ptr<reactor> make_io_uring_reactor(std::error_code& error, std::stri
   ring_features features;
   error = try_io_uring(skip, features, why_not);
   if (error) return nullptr;
-  auto made = std::make_unique<io_uring_reactor>(features);
-  error = made->make(why_not);
+  auto made = std::make_unique<io_uring_reactor>();
+  error = made->make(features, why_not);
   if (error) return nullptr;
   return made;
 }
