@@ -246,18 +246,18 @@ private:
 };
 
 /// As in Asio's own echo servers.
-class socket_way {
+class asio_socket_way {
 public:
-  explicit socket_way(const link_options&) {
+  explicit asio_socket_way(const link_options&) {
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends_) != 0)
       throw std::system_error(errno, std::generic_category(), "making a pair of sockets");
   }
-  ~socket_way() {
+  ~asio_socket_way() {
     for (const int fd : ends_)
       if (fd >= 0) ::close(fd);
   }
-  socket_way(const socket_way&) = delete;
-  socket_way& operator=(const socket_way&) = delete;
+  asio_socket_way(const asio_socket_way&) = delete;
+  asio_socket_way& operator=(const asio_socket_way&) = delete;
   std::vector<int> descriptors() const { return {ends_[1]}; }
   static void listen(net::io_context&) {}
   void accept(net::io_context& io) { open(io, 1); }
@@ -321,7 +321,7 @@ std::vector<contender> asio_contenders() {
   socket.title = "Asio's Unix socket, coroutines";
   socket.what = contender::role::peer;
   socket.make = [](const link_options& options) {
-    return std::make_unique<asio_link<socket_way>>(options);
+    return std::make_unique<asio_link<asio_socket_way>>(options);
   };
   return {on_channel<channel_way>("always", "always", spin_policy::always),
           on_channel<channel_way>("adaptive", "adaptive", spin_policy::adaptive),

@@ -13,7 +13,7 @@ namespace ringbell::bench {
 
 namespace {
 
-enum class figure : std::uint8_t {
+enum class bar_figure : std::uint8_t {
   time,   ///< a message's, as a ratio
   speed,  ///< messages a second, as a ratio
   cpu,    ///< processor time of a message, as a ratio
@@ -23,7 +23,7 @@ enum class figure : std::uint8_t {
 
 struct bar {
   const char* what;
-  figure of_what;
+  bar_figure of_what;
   bool at_most;
   double limit;
   const char* in;
@@ -36,38 +36,38 @@ constexpr const char* adaptive = "native/io_uring/adaptive";
 constexpr const char* asleep = "native/io_uring/none";
 
 constexpr bar bars[] = {
-    {"hot, 32 B: native / cache line", figure::time, true, 1.2, "ping-pong/two/hot/32", native_hot,
-     "cache-line"},
-    {"hot, 64 B: native / cache line", figure::time, true, 1.25, "ping-pong/two/hot/64", native_hot,
-     "cache-line"},
-    {"hot, 64 B: in Asio / native", figure::time, true, 1.5, "ping-pong/two/hot/64", "asio/always",
-     native_hot},
-    {"hot, 64 B: Asio's Unix socket / ringbell in Asio", figure::time, false, 100,
+    {"hot, 32 B: native / cache line", bar_figure::time, true, 1.2, "ping-pong/two/hot/32",
+     native_hot, "cache-line"},
+    {"hot, 64 B: native / cache line", bar_figure::time, true, 1.25, "ping-pong/two/hot/64",
+     native_hot, "cache-line"},
+    {"hot, 64 B: in Asio / native", bar_figure::time, true, 1.5, "ping-pong/two/hot/64",
+     "asio/always", native_hot},
+    {"hot, 64 B: Asio's Unix socket / ringbell in Asio", bar_figure::time, false, 100,
      "ping-pong/two/hot/64", "asio-socket", "asio/always"},
-    {"each 1 ms, spin none, two processors: native / eventfd", figure::time, true, 1.1,
+    {"each 1 ms, spin none, two processors: native / eventfd", bar_figure::time, true, 1.1,
      "ping-pong/two/1ms/64", asleep, "eventfd"},
-    {"each 1 ms, spin none, one processor: native / eventfd", figure::time, true, 1.1,
+    {"each 1 ms, spin none, one processor: native / eventfd", bar_figure::time, true, 1.1,
      "ping-pong/one/1ms/64", asleep, "eventfd"},
-    {"each 1 ms, two processors: processor time, adaptive / none", figure::cpu, true, 1.1,
+    {"each 1 ms, two processors: processor time, adaptive / none", bar_figure::cpu, true, 1.1,
      "ping-pong/two/1ms/64", adaptive, asleep},
-    {"each 1 ms, one processor: processor time, adaptive / none", figure::cpu, true, 1.1,
+    {"each 1 ms, one processor: processor time, adaptive / none", bar_figure::cpu, true, 1.1,
      "ping-pong/one/1ms/64", adaptive, asleep},
-    {"each 10 us: adaptive / always", figure::time, true, 1.2, "ping-pong/two/10us/64", adaptive,
-     native_hot},
-    {"one way, 64 B: speed, native / bare ring", figure::speed, false, 0.85, "one-way/two/64",
+    {"each 10 us: adaptive / always", bar_figure::time, true, 1.2, "ping-pong/two/10us/64",
+     adaptive, native_hot},
+    {"one way, 64 B: speed, native / bare ring", bar_figure::speed, false, 0.85, "one-way/two/64",
      native_hot, "bare-ring"},
-    {"one way, 64 B: speed, batched / not", figure::speed, false, 2, "one-way/two/64",
+    {"one way, 64 B: speed, batched / not", bar_figure::speed, false, 2, "one-way/two/64",
      "native/io_uring/always/batched", native_hot},
-    {"one way, 64 B, batched, adaptive: bells a message", figure::bells, true, 0.001,
+    {"one way, 64 B, batched, adaptive: bells a message", bar_figure::bells, true, 0.001,
      "one-way/two/64", "native/io_uring/adaptive/batched"},
-    {"one way, 1 MiB, zero-copy: speed / memcpy", figure::speed, false, 0.8, "one-way/two/1048576",
-     "native/io_uring/always/zero-copy", "memcpy"},
-    {"one way, 64 B: speed, 1,000 clients / 1", figure::speed, false, 0.7, "fan-in/two/64",
+    {"one way, 1 MiB, zero-copy: speed / memcpy", bar_figure::speed, false, 0.8,
+     "one-way/two/1048576", "native/io_uring/always/zero-copy", "memcpy"},
+    {"one way, 64 B: speed, 1,000 clients / 1", bar_figure::speed, false, 0.7, "fan-in/two/64",
      "fan-in/io_uring/1000", "fan-in/io_uring/1"},
-    {"hot, 64 B, native: system calls a message", figure::calls, true, 0.001,
+    {"hot, 64 B, native: system calls a message", bar_figure::calls, true, 0.001,
      "ping-pong/two/hot/64", native_hot},
-    {"one way, 64 B, native: system calls a message", figure::calls, true, 0.001, "one-way/two/64",
-     native_hot},
+    {"one way, 64 B, native: system calls a message", bar_figure::calls, true, 0.001,
+     "one-way/two/64", native_hot},
 };
 
 /// Peers are compared hot and parked, at sizes up to 64 KiB; with spin adaptive, or always where
@@ -103,11 +103,11 @@ bool measure(const bar& b, const std::vector<case_result>& results, spread& out)
   const contender_figures* const other = in && b.over ? in->find(b.over) : nullptr;
   if (!one || (b.over && !other)) return false;
   switch (b.of_what) {
-    case figure::time: out = spread_of(ratios(one->each, other->each)); break;
-    case figure::speed: out = spread_of(ratios(other->each, one->each)); break;
-    case figure::cpu: out = spread_of(ratios(one->cpu, other->cpu)); break;
-    case figure::calls: out = constant(one->calls); return one->calls >= 0;
-    case figure::bells: out = constant(one->bells); return one->bells >= 0;
+    case bar_figure::time: out = spread_of(ratios(one->each, other->each)); break;
+    case bar_figure::speed: out = spread_of(ratios(other->each, one->each)); break;
+    case bar_figure::cpu: out = spread_of(ratios(one->cpu, other->cpu)); break;
+    case bar_figure::calls: out = constant(one->calls); return one->calls >= 0;
+    case bar_figure::bells: out = constant(one->bells); return one->bells >= 0;
   }
   return out.rounds != 0;
 }

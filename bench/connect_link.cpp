@@ -72,9 +72,10 @@ private:
   std::optional<listener> listener_;
 };
 
-class socket_way {
+/// A blocking Unix socket, by hand.
+class unix_socket_way {
 public:
-  explicit socket_way(const link_options& options) {
+  explicit unix_socket_way(const link_options& options) {
     address_.sun_family = AF_UNIX;
     if (options.path.size() >= sizeof address_.sun_path)
       throw std::runtime_error("the path of a socket is too long");
@@ -117,7 +118,7 @@ private:
 }  // namespace
 
 std::vector<contender> connect_contenders() {
-  std::vector<contender> all = {connect_contender<socket_way>(
+  std::vector<contender> all = {connect_contender<unix_socket_way>(
       "socket", "Unix socket by hand, blocking", contender::role::reference)};
   for (const auto& [backend, name] : native_backends())
     for (const auto& [bells, bells_name] :

@@ -28,7 +28,7 @@ namespace {
 using namespace ringbell::bench;
 namespace tool = ringbell::tool;
 
-struct options {
+struct command_options {
   std::vector<std::string> scenarios;
   std::vector<std::string> only;
   std::vector<std::string> contenders;
@@ -45,13 +45,13 @@ bool contains_one(const std::string& text, const std::vector<std::string>& parts
          });
 }
 
-bool wants(const options& o, const char* scenario) {
+bool wants(const command_options& o, const char* scenario) {
   return o.scenarios.empty() ||
          std::find(o.scenarios.begin(), o.scenarios.end(), scenario) != o.scenarios.end();
 }
 
 /// Those that were asked for; of each the reference, and the contenders that were asked for.
-std::vector<bench_case> chosen_cases(const options& o, const contender_list& contenders) {
+std::vector<bench_case> chosen_cases(const command_options& o, const contender_list& contenders) {
   const bool bars_alone = !o.scenarios.empty() && wants(o, "bars");
   case_choice choice;
   choice.sizes = o.sizes;
@@ -114,7 +114,7 @@ void write_document(const std::string& file, const std::string& text) {
   if (!out) throw std::runtime_error("cannot write '" + file + "'");
 }
 
-int run(const options& o) {
+int run(const command_options& o) {
   watch_for_signals();
   const contender_list contenders = all_contenders();
   const std::vector<bench_case> cases = chosen_cases(o, contenders);
@@ -175,7 +175,7 @@ std::vector<std::string> scenario_names() {
   return names;
 }
 
-void add_options(CLI::App& app, options& o) {
+void add_options(CLI::App& app, command_options& o) {
   app.add_option(
          "scenario", o.scenarios,
          "Which scenarios to run. All, unless given; 'bars' is what its table needs of the others")
@@ -230,7 +230,7 @@ int main(int argc, char** argv) {
       "system calls, bells rung and sleeps. late: sent after its time, since the one before had not come back.\n"
       "Times of one machine say little; the ratios say more. docs/performance.md has the method.\n\n"
       "Exit codes: 0 success; 1 failure; 2 usage; 128+N ended by signal N.");
-  options o;
+  command_options o;
   add_options(app, o);
   try {
     app.parse(argc, argv);

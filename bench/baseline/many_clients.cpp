@@ -2,19 +2,15 @@
 #include "many_clients.hpp"
 
 #include "common/histogram.hpp"
+#include "temporary_folder.hpp"
 #include "worker_process.hpp"
 
-#include <stdlib.h>
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <deque>
-#include <filesystem>
 #include <memory>
 #include <random>
-#include <stdexcept>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -22,8 +18,8 @@ namespace ringbell::bench {
 
 namespace {
 
-using clock_type = std::chrono::steady_clock;
 using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
 
 constexpr std::chrono::microseconds pause_between_lone_calls{500};
 constexpr int least_rounds = 8;
@@ -34,8 +30,8 @@ constexpr double longest_slice = 1;  // seconds
 nanoseconds duration(double seconds) {
   return std::chrono::duration_cast<nanoseconds>(std::chrono::duration<double>(seconds));
 }
-double seconds_since(clock_type::time_point begun) {
-  return std::chrono::duration<double>(clock_type::now() - begun).count();
+double seconds_since(steady_clock::time_point begun) {
+  return std::chrono::duration<double>(steady_clock::now() - begun).count();
 }
 
 // -- the client process: obeys one order after another --
@@ -68,7 +64,7 @@ public:
 private:
   report carry_out(const order& o) {
     report r{};
-    const auto begun = clock_type::now();
+    const auto begun = steady_clock::now();
     if (o.kind == order_kind::connect) {
       r.failed = clients_->connect_all(o.connections);
       r.done = clients_->connections();
@@ -83,18 +79,18 @@ private:
     return r;
   }
 
-  void call_alone(clock_type::time_point until, report& r) {
+  void call_alone(steady_clock::time_point until, report& r) {
     if (clients_->connections() == 0) return;
     std::uniform_int_distribution<std::size_t> any(0, clients_->connections() - 1);
     do {
       std::this_thread::sleep_for(pause_between_lone_calls);
       const std::size_t i = any(random_);
-      const auto begun = clock_type::now();
+      const auto begun = steady_clock::now();
       const bool answered = clients_->one_call(i);
-      const auto took = clock_type::now() - begun;
+      const auto took = steady_clock::now() - begun;
       if (answered) times_.add(static_cast<std::uint64_t>(nanoseconds(took).count()));
       ++(answered ? r.done : r.failed);
-    } while (clock_type::now() < until);
+    } while (steady_clock::now() < until);
     r.p50 = times_.quantile(0.5);
     r.p99 = times_.quantile(0.99);
     r.max = times_.max();
@@ -106,25 +102,6 @@ private:
 };
 
 // -- the process that commands --
-
-/// For the sockets; removed with what is in it.
-class temporary_folder {
-public:
-  temporary_folder()
-      : path_((std::filesystem::temp_directory_path() / "ringbell-bench-XXXXXX").string()) {
-    if (!::mkdtemp(path_.data())) throw std::runtime_error("cannot make a folder for the sockets");
-  }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-  ~temporary_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::string operator/(const std::string& name) const { return path_ + '/' + name; }
-
-private:
-  std::string path_;
-};
 
 /// A design's two processes, and what has been found out about them.
 class measured {
@@ -163,7 +140,7 @@ public:
   }
 
   void call_together(double seconds) {
-    traffic& t = found_.together;
+    concurrent_calls& t = found_.together;
     const report r =
         ask_and_charge({order_kind::call_together, 0, seconds}, t.server_cpu, t.client_cpu);
     t.calls.answered += r.done;
@@ -204,8 +181,8 @@ private:
 std::vector<outcome> measure(std::span<const design> designs, std::size_t clients, double seconds) {
   std::deque<measured> all;
   {
-    const temporary_folder folder;
-    for (const design& c : designs) all.emplace_back(c, folder / std::to_string(all.size()));
+    const temporary_folder folder;  // for the sockets
+    for (const design& c : designs) all.emplace_back(c, folder.new_name());
     // One after the other: the kernel's figures are everybody's.
     for (measured& m : all) m.connect(clients);
   }

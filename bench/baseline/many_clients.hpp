@@ -32,7 +32,7 @@ struct lone_calls {
 };
 
 /// All clients call at once, and again and again.
-struct traffic {
+struct concurrent_calls {
   call_count calls;
   std::vector<double> rates;  ///< of the slices: replies a second
   double server_cpu = 0;
@@ -49,7 +49,7 @@ struct outcome {
   kernel_figures kernel_before;
   kernel_figures kernel_connected;
   lone_calls alone;
-  traffic together;
+  concurrent_calls together;
 };
 
 /// Measures all designs with `clients` connections each, for `seconds` each, after connecting; they

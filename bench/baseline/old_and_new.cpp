@@ -61,7 +61,7 @@ std::string kib(double v) {
 std::string time(double nanoseconds) { return format_duration(nanoseconds); }
 std::string whole(double v) { return std::to_string(static_cast<long long>(v)); }
 
-struct figure {
+struct outcome_figure {
   const char* key;
   const char* label;
   std::function<double(const outcome&)> of;
@@ -69,8 +69,8 @@ struct figure {
   bool of_the_kernel = false;
 };
 
-const std::vector<figure>& figures() {
-  static const std::vector<figure> all = {
+const std::vector<outcome_figure>& figures() {
+  static const std::vector<outcome_figure> all = {
       {"connect_ns", "connecting all", [](const outcome& o) { return o.connect_seconds * 1e9; },
        time},
       {"connect_failures", "  failed",
@@ -154,7 +154,7 @@ const std::vector<figure>& figures() {
   return all;
 }
 
-bool tells(const figure& f, const outcome& o) {
+bool tells(const outcome_figure& f, const outcome& o) {
   return !f.of_the_kernel || o.clients >= least_clients_for_kernel_figures;
 }
 
@@ -162,7 +162,7 @@ void print(std::span<const outcome> outcomes) {
   std::printf("%-42s", (std::to_string(outcomes.front().clients) + " clients").c_str());
   for (const outcome& o : outcomes) std::printf(" %22s", o.design.c_str());
   std::printf("\n");
-  for (const figure& f : figures()) {
+  for (const outcome_figure& f : figures()) {
     std::printf("%-42s", f.label);
     for (const outcome& o : outcomes)
       std::printf(" %22s", tells(f, o) ? f.format(f.of(o)).c_str() : "-");
@@ -174,7 +174,7 @@ void print(std::span<const outcome> outcomes) {
 
 void add(json& to, const outcome& o) {
   to.begin_object().value("design", o.design).value("clients", o.clients);
-  for (const figure& f : figures())
+  for (const outcome_figure& f : figures())
     if (tells(f, o)) to.value(f.key, f.of(o));
   to.value("alone_calls", o.alone.calls).value("calls", o.together.calls.answered);
   to.end_object();
@@ -187,7 +187,7 @@ constexpr const char* usage =
     "       old_and_new --check\n"
     "N: 1 to 6000; 10,100,1000 unless given. S: 0.1 to 600 for each design and N; 4 unless given.\n";
 
-struct options {
+struct comparison_options {
   std::vector<std::size_t> clients{10, 100, 1000};
   double seconds = 4;
   bool as_json = false;
@@ -217,8 +217,8 @@ std::optional<std::vector<std::size_t>> numbers(std::string_view text) {
   }
 }
 
-std::optional<options> parse(std::span<char*> arguments) {
-  options o;
+std::optional<comparison_options> parse(std::span<char*> arguments) {
+  comparison_options o;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string_view name = arguments[i];
     const bool more = i + 1 < arguments.size();
@@ -259,7 +259,7 @@ void let_signals_interrupt() {
   ::sigaction(SIGTERM, &action, nullptr);
 }
 
-int run(const options& o) {
+int run(const comparison_options& o) {
   const design designs[] = {thread_per_connection(), service_design()};
   json text;
   text.begin_array();

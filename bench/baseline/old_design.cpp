@@ -19,7 +19,7 @@ namespace ringbell::bench::old_design {
 namespace {
 
 using namespace std::chrono_literals;
-using clock_type = std::chrono::steady_clock;
+using std::chrono::steady_clock;
 
 constexpr auto connect_limit = 10s;
 
@@ -36,14 +36,14 @@ bool hung_up(const sys::local_socket& socket) noexcept {
 }
 
 sys::local_socket connect_within_limit(const std::string& path) {
-  const auto deadline = clock_type::now() + connect_limit;
+  const auto deadline = steady_clock::now() + connect_limit;
   for (;;) {
     std::error_code error;
     sys::local_socket made = sys::local_socket::connect(path, error);
     if (!error) return made;
     // A full backlog: the server is busy accepting others.
     if (error != errc::would_block) throw std::system_error(error);
-    if (clock_type::now() > deadline) throw std::system_error(errc::timed_out);
+    if (steady_clock::now() > deadline) throw std::system_error(errc::timed_out);
     std::this_thread::sleep_for(1ms);
   }
 }
@@ -162,13 +162,13 @@ private:
   void serve() {
     auto idle = 0ms;
     for (;;) {
-      const bool rung = ours_.wait(owner_.options_.wait);
+      const bool rung = ours_.wait(owner_.timeouts_.wait);
       if (answer_all()) {
         idle = 0ms;
         continue;
       }
       if (hung_up(socket_)) return;
-      if (!rung && (idle += owner_.options_.wait) >= owner_.options_.idle) return;
+      if (!rung && (idle += owner_.timeouts_.wait) >= owner_.timeouts_.idle) return;
     }
   }
   /// False when there was nothing to answer.
@@ -194,8 +194,8 @@ private:
   pthread_t thread_{};
 };
 
-server::server(const std::string& path, handler answer, const options& o)
-    : answer_(std::move(answer)), options_(o), attention_(bell::create()) {
+server::server(const std::string& path, handler answer, const session_timeouts& timeouts)
+    : answer_(std::move(answer)), timeouts_(timeouts), attention_(bell::create()) {
   std::error_code error;
   listener_ = sys::local_listener::bind(path, false, error);
   if (error) throw std::system_error(error, path);

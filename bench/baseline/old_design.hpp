@@ -25,12 +25,13 @@ namespace ringbell::bench::old_design {
 /// touched of it takes memory.
 inline constexpr std::size_t stack_bytes = std::size_t{128} * 1024;
 
-/// Of a server.
-struct options {
-  options() {}
-  std::chrono::milliseconds wait{
-      5000};  ///< so long a thread sleeps before it looks whether its client still lives
-  std::chrono::milliseconds idle{30000};  ///< a client that asks nothing for so long is dropped
+/// How long the thread of a session waits.
+struct session_timeouts {
+  session_timeouts() {}
+  /// The thread sleeps for so long before it looks whether its client still lives.
+  std::chrono::milliseconds wait{5000};
+  /// A client that asks nothing for so long is dropped.
+  std::chrono::milliseconds idle{30000};
 };
 
 /// A connection, seen from the client. Every call blocks its thread.
@@ -84,7 +85,8 @@ public:
   using handler = std::function<std::span<const std::byte>(std::span<const std::byte> request)>;
 
   /// Clients can connect from now on, and are accepted by `run`. Throws `std::system_error`.
-  server(const std::string& path, handler answer, const options& o = options());
+  server(const std::string& path, handler answer,
+         const session_timeouts& timeouts = session_timeouts());
   server(const server&) = delete;
   server& operator=(const server&) = delete;
   ~server();
@@ -108,7 +110,7 @@ private:
   void end_all();
 
   handler answer_;
-  options options_;
+  session_timeouts timeouts_;
   sys::local_listener listener_;
   bell attention_;  // rung by stop() and by threads that end
   mutable std::mutex mutex_;

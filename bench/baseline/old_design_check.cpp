@@ -32,9 +32,10 @@ constexpr auto patience = 60s;
 /// A server that echoes, in a thread of this process.
 class echo_server {
 public:
-  explicit echo_server(const std::string& path, const options& o = options())
+  explicit echo_server(const std::string& path,
+                       const session_timeouts& timeouts = session_timeouts())
       : server_(
-            path, [](std::span<const std::byte> request) { return request; }, o),
+            path, [](std::span<const std::byte> request) { return request; }, timeouts),
         runs_([this] { server_.run(); }) {}
   echo_server(const echo_server&) = delete;
   echo_server& operator=(const echo_server&) = delete;
@@ -85,8 +86,8 @@ bool messages_of_all_sizes_come_back(const std::string& path) {
 }
 
 bool a_killed_client_ends_its_thread(const std::string& path) {
-  options o;
-  o.wait = 50ms;
+  session_timeouts timeouts;
+  timeouts.wait = 50ms;
   auto victim = std::make_unique<worker_process>("client", [&](const pipe_end& end) {
     char go = 0;
     if (!end.get(go)) return;
@@ -94,7 +95,7 @@ bool a_killed_client_ends_its_thread(const std::string& path) {
     end.put(c.call({}).empty());
     end.get(go);
   });
-  const echo_server s(path, o);
+  const echo_server s(path, timeouts);
   client other(path);
   victim->put('c');
   if (!victim->get<bool>() || !s.comes_to(2)) return false;
@@ -103,9 +104,9 @@ bool a_killed_client_ends_its_thread(const std::string& path) {
 }
 
 bool a_client_that_leaves_ends_its_thread_at_once(const std::string& path) {
-  options o;
-  o.wait = std::chrono::minutes(10);
-  const echo_server s(path, o);
+  session_timeouts timeouts;
+  timeouts.wait = std::chrono::minutes(10);
+  const echo_server s(path, timeouts);
   auto c = std::make_unique<client>(path);
   if (!echoes(*c, {}) || !s.comes_to(1)) return false;
   c.reset();
@@ -113,9 +114,9 @@ bool a_client_that_leaves_ends_its_thread_at_once(const std::string& path) {
 }
 
 bool a_server_that_ends_fails_the_next_call_at_once(const std::string& path) {
-  options o;
-  o.wait = std::chrono::minutes(10);
-  echo_server s(path, o);
+  session_timeouts timeouts;
+  timeouts.wait = std::chrono::minutes(10);
+  echo_server s(path, timeouts);
   client c(path);
   if (!echoes(c, {})) return false;
   s.end();
@@ -124,10 +125,11 @@ bool a_server_that_ends_fails_the_next_call_at_once(const std::string& path) {
 }
 
 bool a_client_that_asks_nothing_is_dropped(const std::string& path) {
-  options o;
-  o.wait = 20ms;
-  o.idle = 500ms;  // so that its first call comes in time, be the machine as busy as it likes
-  const echo_server s(path, o);
+  session_timeouts timeouts;
+  timeouts.wait = 20ms;
+  timeouts.idle =
+      500ms;  // so that its first call comes in time, be the machine as busy as it likes
+  const echo_server s(path, timeouts);
   client c(path);
   if (!echoes(c, {}) || !s.comes_to(0)) return false;
   return error_of([&] { c.call({}); }) == errc::peer_closed;
