@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSL-1.0
 # Sourced by the scripts beside it.
 
-# quiet LOG COMMAND...: the output of a command matters only when it fails. On a terminal its last line shows how far it is.
+# quiet LOG COMMAND...: runs the command with its output in LOG, and prints LOG only when it fails.
+# Meanwhile a terminal shows the last line of the output.
 quiet() {
   quiet_log=$1
   shift

@@ -1,7 +1,8 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: BSL-1.0
-# Sourced by .ci/check and .ci/run. Runs steps, goes on when one fails, adds up what they report.
-# A step that runs tests reports by appending to $RINGBELL_TALLY (tests/support/summary.py does); any other counts as one.
+# Sourced by .ci/check and .ci/run. Runs steps, goes on when one fails, and adds up their counts.
+# A step that runs tests appends its counts to $RINGBELL_TALLY, as tests/support/summary.py does.
+# Any other step counts as one.
 
 if [ "${RINGBELL_TALLY:-}" ]; then
   outermost=no
@@ -12,7 +13,7 @@ else
 fi
 steps_failed=0
 
-# Whether a count with failures has been added since the tally had `$1` lines.
+# reported_failure LINES: whether a count with failures has been added since the tally had so many.
 reported_failure() {
   tail -n "+$(($1 + 1))" "$RINGBELL_TALLY" | grep -q '^count [0-9]* [1-9]'
 }
@@ -38,13 +39,17 @@ step() {
   printf 'step %s\t%s\t%s\n' "$took" "$result" "$name" >>"$RINGBELL_TALLY"
 }
 
-# Prints what was skipped, and the sums as the last line; fails when a step did.
+# Prints what was skipped, a table of the steps, and the sums as the last line. The status is a
+# failure when a step failed.
 finish() {
   if [ "$outermost" = yes ]; then
     echo
     grep '^skipped: ' "$RINGBELL_TALLY" | sort | uniq -c | sed 's/^ *1 //; s/^ *\([0-9]*\) /\1 x /'
-    sed -n 's/^step //p' "$RINGBELL_TALLY" | awk -F '\t' '{ printf "%6d s  %-6s  %s\n", $1, $2, $3 }'
-    awk '$1 == "count" { p += $2; f += $3; s += $4 } END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$RINGBELL_TALLY"
+    sed -n 's/^step //p' "$RINGBELL_TALLY" |
+      awk -F '\t' '{ printf "%6d s  %-6s  %s\n", $1, $2, $3 }'
+    awk '
+      $1 == "count" { p += $2; f += $3; s += $4 }
+      END { printf "%d passed, %d failed, %d skipped\n", p, f, s }' "$RINGBELL_TALLY"
     rm -f "$RINGBELL_TALLY"
   fi
   exit "$steps_failed"

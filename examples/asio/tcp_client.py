@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: BSL-1.0
 """The TCP side of ./check.
 
-tcp_client.py echo PORT                  sends some megabytes, then its end; all of it has to come back, then the end
-tcp_client.py ends PORT PROCESS SIGNAL   ends the service while bytes are under way: a beginning of them has to come back, then the end
-tcp_client.py count PORT PROCESS OUTPUT  prints how many threads more a service has with 20 clients than with none
+tcp_client.py echo PORT
+    sends some megabytes and the end of its stream; all bytes must come back, then the end
+tcp_client.py ends PORT PROCESS SIGNAL
+    ends the service while bytes are under way; the first of them must come back, then the end
+tcp_client.py count PORT PROCESS OUTPUT
+    prints how many more threads the service has with 20 clients than with none
 """
 
 import os
@@ -48,7 +51,8 @@ def ends(port, process, name):
     back = b""
     while len(back) < len(first):
         back += client.recv(len(first))
-    # More than the ring and the sockets hold: nobody has read all of it when the service goes.
+    # These are more bytes than the ring and the sockets hold, so not all have been read when the
+    # service goes.
     sent = os.urandom(16_000_000)
 
     def send():
@@ -83,7 +87,7 @@ def counts(process, output):
 
 
 def count(port, process, output):
-    # Clients that have just gone may be counted still.
+    # The service may still count clients that have just gone.
     limit = time.monotonic() + TIMEOUT
     while (without := counts(process, output))[0] != 0:
         assert time.monotonic() < limit, "clients that have closed are still there"

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""Fetches a page of metrics, checks that it is in Prometheus' text format, and prints its samples: scrape.py URL"""
+"""Fetches a page of metrics, checks that it is in Prometheus' text format, and prints its samples:
+
+scrape.py URL
+"""
 import re
 import sys
 import urllib.error
@@ -13,7 +16,8 @@ TYPES = ('counter', 'gauge', 'histogram')
 url = sys.argv[1]
 with urllib.request.urlopen(url, timeout=60) as response:
     assert response.status == 200
-    assert response.headers['Content-Type'] == 'text/plain; version=0.0.4; charset=utf-8', response.headers
+    content_type = response.headers['Content-Type']
+    assert content_type == 'text/plain; version=0.0.4; charset=utf-8', response.headers
     page = response.read().decode()
 
 helped, types, samples = set(), {}, {}
@@ -51,8 +55,9 @@ for series, value in samples.items():
 assert last or 'histogram' not in types.values()
 
 for path, method, status in (('/', 'GET', 404), ('/metrics', 'POST', 405)):
+    request = urllib.request.Request(url.replace('/metrics', path), method=method)
     try:
-        urllib.request.urlopen(urllib.request.Request(url.replace('/metrics', path), method=method), timeout=60)
+        urllib.request.urlopen(request, timeout=60)
         sys.exit(f'{method} {path} was answered')
     except urllib.error.HTTPError as error:
         assert error.code == status, f'{method} {path}: {error}'

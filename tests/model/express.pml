@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// The express slot beside a data ring: one stream from a sender to a receiver. README.md says what is modelled, what is left
-// out, and what each negative control (-DNO_..., -DEXPRESS_...) takes away. Parking is the matter of park.pml: here both sides
-// poll, that is, they block until there is something to do.
+// The express slot beside a data ring: one stream from a sender to a receiver. README.md says what
+// is modelled, what is left out, and what each negative control (-DNO_..., -DEXPRESS_...) takes
+// away. Parking is the matter of park.pml: here both sides poll, that is, they block until there is
+// something to do.
 //
-// Stores go into a buffer, and `memory_system` lets them arrive one by one, later, in any order but that of a release.
+// Stores go into a buffer, and `memory_system` lets them arrive one by one, later, in any order but
+// that of a release.
 
 #ifndef RING
 #define RING 2        // records that the data ring holds
@@ -35,7 +37,7 @@ byte head;
 byte head_buffer;
 bool head_pending;
 
-bool unread[WORDS];   // ghost: the payload in this word belongs to a message that its reader has not finished with
+bool unread[WORDS];   // ghost: this word's payload is of a message that is still being read
 
 inline store(word, value) {
   !(pending & (1 << (word)));
@@ -104,7 +106,8 @@ proctype receiver() {
      atomic {
        if
        :: memory[EXPRESS_POSITION] == at ->
-          assert(told == at);                      // so a reader that holds its head back need not look at the slot
+          // So a reader that holds its head back need not look at the slot.
+          assert(told == at);
           word = EXPRESS
        :: else -> word = slot_of(at)
        fi
@@ -120,7 +123,9 @@ proctype receiver() {
        at++;
        word = 0
      };
-  :: atomic { told != at && !head_pending -> head_buffer = at; head_pending = true; told = at }   // sooner or later
+  :: atomic {                                      // sooner or later
+       told != at && !head_pending -> head_buffer = at; head_pending = true; told = at
+     }
   od
 }
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 //
-// The park protocol: two sides, one ring each way, one bell each. README.md says what is modelled, what is left out, and
-// what each negative control (-DNO_..., -DCLOSE_..., ...) takes away.
+// The park protocol: two sides, one ring each way, one bell each. README.md says what is modelled,
+// what is left out, and what each negative control (-DNO_..., -DCLOSE_..., ...) takes away.
 //
-// One atomic step makes at most one access of which the time matters: a load of a word that the other side may be writing, a
-// ring, a sleep, or the arrival of one buffered store. Stores go into the own buffer, and `memory_system` lets them arrive one by
-// one, later, in any order but that of a release; so a step may load and then store, but a load that follows a store is a step
-// of its own. Payload is read in the step that loads the tail: `unread` catches whoever writes there too early.
+// An atomic step makes at most one access whose time matters: a load of a word that the other side
+// may be writing, a ring of a bell, a sleep, or the arrival of one buffered store. The stores of a
+// side go into its buffer, and `memory_system` lets them arrive one by one, later, in any order but
+// that of a release. So a step may load and then store, but a load that follows a store is a step
+// of its own. Payload is read in the step that loads the tail: `unread` catches a side that
+// overwrites it too early.
 
 #ifndef RING
 #define RING 2        // records that a ring holds: 1 or 2
@@ -15,7 +17,7 @@
 #define MESSAGES_A 3  // sent by side 0
 #endif
 #ifndef MESSAGES_B
-#define MESSAGES_B 0  // sent by side 1; 0: its direction is closed from the start, and only one stream runs
+#define MESSAGES_B 0  // sent by side 1; with 0 its direction is closed from the start
 #endif
 #ifndef CANCELS
 #define CANCELS 0     // waits that may be cancelled, over both sides
@@ -24,12 +26,13 @@
 #define BATCH 1       // records that a receiver waits for before it wants to be woken
 #endif
 
-// Indices are free-running and unsigned. A record is two units long, so that "wake me at" can fall inside a record, and
-// the run starts just short of the wrap.
+// Indices are free-running and unsigned. A record is two units long, so that "wake me at" can fall
+// inside a record, and the run starts just short of the wrap.
 #define UNIT 2
 #define CAPACITY (RING * UNIT)
 #define MASK 63
-#define CLOSED 64     // in the tail word: the stream ends at this position; in the head word: nothing more is read
+// In the tail word: the stream ends at this position. In the head word: nothing more is read.
+#define CLOSED 64
 #define START 60
 #define plus(a, b) (((a) + (b)) & MASK)
 #define minus(a, b) (((a) - (b)) & MASK)
@@ -63,7 +66,8 @@ bool unread[2 * 2];   // ghost: this place holds a record that its reader has no
 #define peer(word) ((1 - me) * WORDS + (word))
 
 inline store(word, value) {
-  // Between two stores to one word there is always a fence, so one place per word is an exact buffer.
+  // Between two stores to one word there is always a fence, so a buffer with one place for each
+  // word is exact.
   !(pending[me] & (1 << (word)));
   buffer[own(word)] = value;
   pending[me] = pending[me] | (1 << (word))
@@ -71,7 +75,8 @@ inline store(word, value) {
 
 #define drained(s) (pending[s] == 0)
 
-// The other side's bell. The system call orders what came before it (the kernel takes and gives up a lock).
+// Rings the other side's bell. The system call orders what came before it, because the kernel takes
+// and gives up a lock.
 inline ring() { atomic { drained(me) -> bell[1 - me] = true } }
 
 #define passed(wake_at, old, new) (minus(minus(new, wake_at), 1) < minus(new, old))
@@ -83,16 +88,18 @@ inline ring() { atomic { drained(me) -> bell[1 - me] = true } }
 #define must_tell_tail (told_tail != tail)
 #define must_tell_head (told_head != head)
 
-// The index at which a sender without room wants to be woken: once the head has passed it, a record fits.
+// The index at which a sender without room wants to be woken: once the head has passed it, a record
+// fits.
 #ifdef WAKE_INDEX_LATE
 #define space_wake_index minus(plus(tail, UNIT), CAPACITY)
 #else
 #define space_wake_index minus(plus(tail, UNIT), CAPACITY + 1)
 #endif
 
-// Which operations the program has outstanding. Normally both: one thread waits for data or space, whichever comes first.
-// ECHO: side 1 receives, then sends what it got, then receives; side 0 sends everything before it receives. Each waits for one
-// thing at a time and owes the other one nothing but a published head.
+// Which operations the program has outstanding. Normally both are: one thread waits for data or
+// space, whichever comes first.
+// ECHO: side 1 receives, then sends what it got, then receives; side 0 sends everything before it
+// receives. Each waits for one thing at a time, and owes the other nothing but a published head.
 #ifdef ECHO
 #define wants_recv (!rx_done && (tx_done || (me == 1 && tail == head)))
 #define wants_send (!tx_done && (me == 0 || tail != head || rx_done))
@@ -101,10 +108,13 @@ inline ring() { atomic { drained(me) -> bell[1 - me] = true } }
 #define wants_send (!tx_done)
 #endif
 
-// After a fence: has what was published since the last look passed the index at which the peer wants to be woken?
+// After a fence: finds out whether what was published since the last look has passed the index at
+// which the peer wants to be woken.
 inline look(told, index, wake_word) {
   if
-  :: atomic { told != index && passed(memory[peer(wake_word)], told, index) -> told = index; due = true }
+  :: atomic {
+       told != index && passed(memory[peer(wake_word)], told, index) -> told = index; due = true
+     }
   :: atomic { else -> told = index }
   fi
 }
@@ -134,7 +144,7 @@ inline publish_head() {
   ring_if_due()
 }
 
-// A message takes what is known of the head along, for it lies in the same line: one fence for both.
+// The head is in the same cache line as the tail, so a message publishes both with one fence.
 inline publish_both() {
   atomic { store(HEAD, head); store(TAIL, tail) };
 #if !defined(NO_F2) || !defined(NO_F4)
@@ -164,7 +174,7 @@ inline send() {
      look(told_tail, tail, DATA_WAKE_AT);
      look(told_head, head, SPACE_WAKE_AT);
 #ifndef CLOSE_WITHOUT_BELL
-     due = true;                                   // closing moves no index, so no wake index can ask for it
+     due = true;                                   // closing moves no index: no wake index asks
 #endif
      ring_if_due()
   :: atomic {
@@ -178,7 +188,7 @@ inline send() {
      :: publish_tail()
      :: must_tell_head -> publish_both()
 #ifdef HOLD_TAIL
-     :: skip                                       // a batch: one publication, one fence, for several records
+     :: skip                                       // a batch: several records, published at once
 #endif
      fi
   :: atomic { else -> tx_idle = true }
@@ -247,7 +257,8 @@ inline sleep_until_hint() {
        cancels--;
 #ifdef CANCEL_CONSUMES
        if
-       :: wants_recv && position(memory[peer(TAIL)]) != head -> unread[peers_record(head)] = false; head = plus(head, UNIT)
+       :: wants_recv && position(memory[peer(TAIL)]) != head ->
+          unread[peers_record(head)] = false; head = plus(head, UNIT)
        :: else
        fi
 #endif
@@ -261,7 +272,7 @@ inline sleep_until_hint() {
 #define must_tell_head_in_park must_tell_head
 #endif
 
-// The four words leave together, one fence orders them all before the four loads.
+// The four words leave together, and one fence orders them all before the four loads.
 inline park() {
   atomic {
 #ifndef TAIL_HELD_IN_PARK
@@ -315,7 +326,8 @@ inline park() {
 
   if
 #ifndef NO_RECHECK_DATA
-  :: wants_recv && (minus(position(memory[peer(TAIL)]), head) >= BATCH * UNIT || (memory[peer(TAIL)] & CLOSED)) -> skip
+  :: wants_recv && (minus(position(memory[peer(TAIL)]), head) >= BATCH * UNIT ||
+                    (memory[peer(TAIL)] & CLOSED)) -> skip
 #endif
   :: else ->
      if
@@ -335,13 +347,13 @@ inline park() {
 proctype side(bit me; byte count; byte peer_count) {
   byte tail = START;
   byte head = START;
-  byte got;                                        // ghost: messages that the program has been given
-  byte told_tail = START;                          // the tail and the head that were published, and looked after
-  byte told_head = START;
+  byte got;                                        // ghost: messages given to the program
+  byte told_tail = START;                          // the tail that `look` saw last
+  byte told_head = START;                          // the head that `look` saw last
   bool due;                                        // the peer's bell
   bool tx_done = (count == 0);
   bool rx_done;
-  bool tx_idle = (count == 0);                     // looked since the last wake-up, and found nothing to do
+  bool tx_idle = (count == 0);                     // found nothing to do since the last wake-up
   bool rx_idle;
   bool gone;                                       // has learned that the peer hung up
 
@@ -356,7 +368,8 @@ proctype side(bit me; byte count; byte peer_count) {
     killed == 1 + me
   };
 
-  // Buffered stores of a dead process still arrive. A process that closed in good order may also live on, its socket open.
+  // Buffered stores of a dead process still arrive. A process that closed in good order may also
+  // live on, with its socket open.
   if
   :: atomic { drained(me) -> hung_up[1 - me] = true }
   :: killed != 1 + me -> skip
@@ -397,7 +410,7 @@ end:
 }
 
 #ifdef DEATH
-// At most one side dies: with both gone there is nobody left to look after.
+// At most one side dies, because with both gone no side is left for which the model holds anything.
 active proctype killer() {
   if
   :: killed = 1
@@ -421,7 +434,8 @@ init {
     :: MESSAGES_B == 0 -> memory[WORDS + TAIL] = START | CLOSED
     :: else
     fi;
-    // Fewer cancellations than allowed is a choice made here, so that one left over cannot rescue a sleeper.
+    // How many waits are cancelled is chosen here, so that a cancellation that is left over cannot
+    // wake a side that should never have slept.
     do
     :: cancels < CANCELS -> cancels++
     :: break

@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: BSL-1.0
 """Counts the test cases of a meson test run: summary.py BUILD_FOLDER
 
-Prints what was skipped and why, then `N passed, N failed, N skipped` as the last line; fails when a case failed or none ran.
-A doctest program counts with each of its cases, any other program as one. A case that prints a line with `skipped: REASON`
-counts as skipped. With RINGBELL_TALLY set, the numbers are also appended to that file, for whoever adds up several runs.
+Prints what was skipped and why, then `N passed, N failed, N skipped` as the last line. Fails when a
+case failed or none ran.
+
+A doctest program counts with each of its cases, any other program as one. A case that prints a line
+with `skipped: REASON` counts as skipped. RINGBELL_TALLY, when set, names a file to which the counts
+are also appended, so that the counts of several runs can be added up.
 """
 
 import json
@@ -12,7 +15,9 @@ import os
 import re
 import sys
 
-CASES = re.compile(r"^\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed", re.MULTILINE)
+CASES = re.compile(
+    r"^\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed", re.MULTILINE
+)
 SKIPPED = re.compile(r"\bskipped: (.*)", re.IGNORECASE)
 
 
@@ -27,8 +32,8 @@ def count(test):
     summaries = CASES.findall(output)
     if not summaries:
         return int(good), int(not good), 0, []
-    passed, failed = map(int, summaries[-1])  # those before it are of programs that a case ran
-    if not good and failed == 0:  # died after its last case, or a sanitizer complained
+    passed, failed = map(int, summaries[-1])  # the others are of programs that a case ran
+    if not good and failed == 0:  # it died after its last case, or a sanitizer complained
         failed = 1
     skipped = min(len(reasons), passed)
     return passed - skipped, failed, skipped, reasons
@@ -38,7 +43,7 @@ def main():
     totals = [0, 0, 0]
     skips = []
     log = os.path.join(sys.argv[1], "meson-logs", "testlog.json")
-    if os.path.exists(log):  # not when no test has the name asked for
+    if os.path.exists(log):  # there is none when no test has the name asked for
         for line in open(log, encoding="utf-8"):
             test = json.loads(line)
             *numbers, reasons = count(test)
