@@ -1,79 +1,29 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include "loop/reactors.hpp"
+// Each has the list of its system's reactors, RINGBELL_REACTORS, and what they can watch.
+#ifdef _WIN32
+#include "support/windows/reactors.hpp"
+#else
+#include "support/linux/reactors.hpp"
+#endif
 
-#include <ringbell/sys/handle.hpp>
-
-#include <doctest/doctest.h>
-
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
-#include <algorithm>
-#include <cerrno>
+#include <atomic>
 #include <chrono>
-#include <csignal>
+#include <cstddef>
+#include <cstdint>
 #include <functional>
-#include <memory>
-#include <string>
-#include <vector>
+#include <thread>
+#include <utility>
 
-#include "support/process.hpp"
+#include "support/patience.hpp"
 
+/// What the tests of reactors have in common. Each case of reactor_test.cpp and
+/// reactor_wait_test.cpp runs on all reactors of the system.
 namespace ringbell::test {
 
-using namespace ringbell::detail;
 using namespace std::chrono_literals;
 using clock_type = std::chrono::steady_clock;
-
-// The reactors of Linux: io_uring as new, middle-aged and old kernels have it, and epoll; and that
-// of macOS and the BSDs.
-template <std::size_t Skip>
-struct io_uring_ring {
-  static std::unique_ptr<reactor> make() {
-    std::error_code error;
-    std::string why_not;
-    auto made = make_io_uring_reactor(error, why_not, Skip);
-    if (!made) MESSAGE("skipped: " << why_not);
-    return made;
-  }
-};
-using io_uring_deferred = io_uring_ring<0>;
-using io_uring_cooperative = io_uring_ring<1>;
-using io_uring_plain = io_uring_ring<2>;
-
-struct epoll_set {
-  static std::unique_ptr<reactor> make() {
-    std::error_code error;
-    auto made = make_epoll_reactor(error);
-    REQUIRE_MESSAGE(made, error.message());
-    return made;
-  }
-};
-
-// Over the shim, where the library was built with it.
-struct kqueue_set {
-  static std::unique_ptr<reactor> make() {
-    for (const reactor_kind& kind : reactor_kinds()) {
-      std::error_code error;
-      std::string why_not;
-      if (kind.backend != loop_backend::kqueue) continue;
-      auto made = kind.make(error, why_not);
-      REQUIRE_MESSAGE(made, error.message());
-      return made;
-    }
-    MESSAGE("skipped: built without -Dkqueue_shim=loop");
-    return nullptr;
-  }
-};
-
-#define RINGBELL_IO_URINGS io_uring_deferred, io_uring_cooperative, io_uring_plain
-#define RINGBELL_REACTORS RINGBELL_IO_URINGS, epoll_set, kqueue_set
 
 struct recorder final : event_sink {
   recorder() = default;
@@ -99,6 +49,19 @@ bool wait_until(reactor& r, Condition holds) {
   return true;
 }
 
+// Delivers as a foreign loop does: sleeps on the pollable handle, and then asks the reactor.
+template <class Condition>
+bool poll_until(reactor& r, Condition holds) {
+  const auto deadline = clock_type::now() + patience;
+  while (!holds()) {
+    if (clock_type::now() >= deadline) return false;
+    r.arm(deadline);
+    is_readable(r.pollable(), patience);
+    r.poll();
+  }
+  return true;
+}
+
 // Delivers what is there, until nothing is.
 inline std::size_t drain(reactor& r) {
   std::size_t events = 0;
@@ -106,74 +69,48 @@ inline std::size_t drain(reactor& r) {
   return events;
 }
 
-inline sys::handle make_event(unsigned count = 0) {
-  sys::handle h(::eventfd(count, EFD_CLOEXEC | EFD_NONBLOCK));
-  REQUIRE(h);
-  return h;
-}
-
-inline void signal_bell(const sys::handle& h) {
-  const std::uint64_t one = 1;
-  [[maybe_unused]] const ssize_t n = ::write(h.get(), &one, sizeof(one));
-}
-
-struct socket_pair {
-  socket_pair() {
-    int fds[2];
-    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) == 0);
-    near = sys::handle(fds[0]);
-    far = sys::handle(fds[1]);
+// Likewise, and waits for signals that are on their way: one that was given before is there when
+// another one has come back.
+inline void settle(reactor& r) {
+  if constexpr (signals_take_a_moment) {
+    const auto last = make_event(true);
+    recorder sink;
+    watch_key key;
+    REQUIRE_FALSE(r.watch(last.get(), event_read, watch_mode::once, sink, key));
+    REQUIRE(wait_until(r, [&] { return sink.count == 1; }));
   }
-  sys::handle near, far;
+  drain(r);
+}
+
+// How far a thread has come with its rings, and how far they were heard.
+struct rings {
+  std::atomic<int> rung{0}, heard{0};
+  std::atomic<bool> over{false};
+  void hear() { heard = rung.load(); }
 };
 
-inline short poll_now(sys::native_handle h, short events, int milliseconds = 0) {
-  pollfd p{h, events, 0};
-  int result;
-  do result = ::poll(&p, 1, milliseconds);
-  while (result < 0 && errno == EINTR);
-  return result > 0 ? p.revents : short{0};
-}
-
-// A child process that is killed and reaped at the end of the test.
-class child {
+// A thread that rings so many times, each time after the last ring was heard. It yields meanwhile:
+// on one processor there would be nobody else to hear.
+class ringer {
 public:
-  explicit child(const std::function<void()>& body) : pid_(fork_patiently()) {
-    if (pid_ == 0) {
-      body();
-      ::syscall(SYS_exit_group, 0);
-    }
-    REQUIRE(pid_ > 0);
+  ringer(const sys::handle& bell, rings& r, int times)
+      : rings_(r), thread_([&bell, &r, times] {
+          for (int i = 1; i <= times && !r.over; ++i) {
+            r.rung = i;
+            signal_bell(bell);
+            while (r.heard != i && !r.over) std::this_thread::yield();
+          }
+        }) {}
+  ringer(const ringer&) = delete;
+  ringer& operator=(const ringer&) = delete;
+  ~ringer() {
+    rings_.over = true;
+    thread_.join();
   }
-  ~child() {
-    if (pid_ > 0) {
-      ::kill(pid_, SIGKILL);
-      join();
-    }
-  }
-  int join() {
-    int status = -1;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
-    pid_ = -1;
-    return status;
-  }
-  void kill() { ::kill(pid_, SIGKILL); }
 
 private:
-  pid_t pid_;
+  rings& rings_;
+  std::thread thread_;
 };
-
-// As many eventfds as the process may have, up to `wanted`.
-inline std::vector<sys::handle> many_events(std::size_t wanted) {
-  rlimit limit{};
-  ::getrlimit(RLIMIT_NOFILE, &limit);
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-  const std::size_t allowed = std::min<std::size_t>(wanted, limit.rlim_cur - 64);
-  std::vector<sys::handle> events;
-  events.reserve(allowed);
-  while (events.size() < allowed) events.push_back(make_event());
-  return events;
-}
 
 }  // namespace ringbell::test
