@@ -3,7 +3,7 @@
 
 #include <ringbell/sys/handle.hpp>
 
-#include "support/handle_count.hpp"
+#include "support/windows/handle_count.hpp"
 
 #include <tlhelp32.h>
 #include <windows.h>

@@ -3,8 +3,8 @@
 
 #include <ringbell/sys/handle.hpp>
 
-#include "support/handle_count.hpp"
 #include "support/patience.hpp"
+#include "support/windows/handle_count.hpp"
 
 #include <doctest/doctest.h>
 
