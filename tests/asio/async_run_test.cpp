@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 
-// Native tasks as Asio operations.
+// Native tasks as Asio operations. async_run_cancel_test.cpp has what cancels them.
 
 #include <ringbell/ringbell.hpp>
 
-#include "support/asio.hpp"
+#include "support/asio_driven.hpp"
+#include "support/asio_outcome.hpp"
 
 #include <doctest/doctest.h>
 
@@ -14,13 +15,9 @@
 #include <memory>
 #include <new>
 #include <optional>
-#include <ostream>
 #include <stdexcept>
-#include <string>
 #include <system_error>
 #include <thread>
-#include <utility>
-#include <vector>
 
 TEST_SUITE("asio async_run") {
 
@@ -29,11 +26,6 @@ using namespace ringbell::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-task<std::unique_ptr<int>> make(int value, std::chrono::milliseconds after) {
-  co_await sleep_for(after);
-  co_return std::make_unique<int>(value);
-}
 
 task<void> fail(std::error_code with) {
   co_await sleep_for(1ms);
@@ -50,29 +42,7 @@ task<void> run_out_of_memory() {
   throw std::bad_alloc();
 }
 
-task<void> sleep_long() { co_await sleep_for(1h); }
-
 task<void> nothing() { co_return; }
-
-/// A loop that a context drives.
-struct driven {
-  net::io_context context;
-  loop lp;
-  running_loop driving = run_in(lp, context);
-};
-
-/// What a handler was called with.
-struct outcome {
-  int calls = 0;
-  net_error_code error;
-  auto handler() {
-    return [this](net_error_code e) {
-      ++calls;
-      error = e;
-    };
-  }
-  bool aborted() const { return calls == 1 && error == net::error::operation_aborted; }
-};
 
 /// Says whether a handler that it is part of is alive.
 using guard = std::shared_ptr<int>;
@@ -123,7 +93,7 @@ TEST_CASE("an Asio coroutine awaits a native task, and gets its value") {
   int value = 0;
   const auto body = [&]() -> net::awaitable<void> {
     const std::unique_ptr<int> made =
-        co_await async_run(d.context, d.lp, make(7, 1ms), net::use_awaitable);
+        co_await async_run(d.context, d.lp, value_after(7, 1ms), net::use_awaitable);
     value = *made;
     co_await async_run(d.context, d.lp, nothing(), net::use_awaitable);
     d.driving.stop();
@@ -137,9 +107,9 @@ TEST_CASE(
     "a callback, as_tuple, redirect_error, deferred and bind_executor are tokens for a task") {
   driven d;
   int calls = 0;
-  async_run(d.context, d.lp, make(1, 0ms),
+  async_run(d.context, d.lp, value_after(1, 0ms),
             [&](net_error_code error, std::unique_ptr<int> p) { calls += !error && *p == 1; });
-  async_run(d.context, d.lp, make(2, 0ms), deferred)(
+  async_run(d.context, d.lp, value_after(2, 0ms), deferred)(
       [&](net_error_code error, std::unique_ptr<int> p) { calls += !error && *p == 2; });
   const auto strand = net::make_strand(d.context);
   bool on_strand = false;
@@ -147,7 +117,7 @@ TEST_CASE(
               on_strand = strand.running_in_this_thread();
             }));
   const auto body = [&]() -> net::awaitable<void> {
-    auto [error, p] = co_await async_run(d.context.get_executor(), d.lp, make(3, 0ms),
+    auto [error, p] = co_await async_run(d.context.get_executor(), d.lp, value_after(3, 0ms),
                                          as_tuple(net::use_awaitable));
     calls += !error && *p == 3;
     net_error_code failed;
@@ -163,7 +133,7 @@ TEST_CASE("a future, got in another thread than the one that runs the context") 
   driven d;
   std::thread runner([&] { d.context.run(); });
   std::future<std::unique_ptr<int>> value =
-      async_run(d.context, d.lp, make(9, 1ms), net::use_future);
+      async_run(d.context, d.lp, value_after(9, 1ms), net::use_future);
   std::future<void> failure =
       async_run(d.context, d.lp, fail(errc::end_of_stream), net::use_future);
   REQUIRE(value.wait_for(patience) == std::future_status::ready);
@@ -235,89 +205,6 @@ TEST_CASE("a handler may destroy the loop that its task has run on") {
   });
   context.run();
   CHECK_FALSE(lp);
-}
-
-TEST_CASE("cancellation of any type stops the task, and the operation is aborted") {
-  for (const auto type : {net::cancellation_type::terminal, net::cancellation_type::partial,
-                          net::cancellation_type::total}) {
-    driven d;
-    net::cancellation_signal signal;
-    outcome o;
-    async_run(d.context, d.lp, sleep_long(),
-              net::bind_cancellation_slot(signal.slot(), o.handler()));
-    for (int i = 0; i < 10; ++i) d.context.poll_one();
-    CHECK(o.calls == 0);
-    signal.emit(type);
-    CHECK(o.calls == 0);
-    CHECK(run_until(d.context, [&] { return o.calls == 1; }));
-    CHECK(o.aborted());
-    CHECK_FALSE(signal.slot().has_handler());
-  }
-}
-
-TEST_CASE("an operation that is cancelled before its task has begun does not begin to wait") {
-  driven d;
-  net::cancellation_signal signal;
-  outcome o;
-  async_run(d.context, d.lp, sleep_long(), net::bind_cancellation_slot(signal.slot(), o.handler()));
-  signal.emit(net::cancellation_type::total);
-  CHECK(run_until(d.context, [&] { return o.calls == 1; }));
-  CHECK(o.aborted());
-}
-
-TEST_CASE("a task that has a value in spite of the cancellation gives it") {
-  driven d;
-  net::cancellation_signal signal;
-  const auto stubborn = []() -> task<int> {
-    try {
-      co_await sleep_for(1h);
-    } catch (const std::system_error&) {}
-    co_return 5;
-  };
-  int value = 0;
-  async_run(d.context, d.lp, stubborn(),
-            net::bind_cancellation_slot(signal.slot(), [&](net_error_code error, int v) {
-              CHECK_FALSE(error);
-              value = v;
-            }));
-  for (int i = 0; i < 10; ++i) d.context.poll_one();
-  signal.emit(net::cancellation_type::terminal);
-  CHECK(run_until(d.context, [&] { return value == 5; }));
-}
-
-TEST_CASE("a race with a timer cancels the task, and waits until it has ended") {
-  driven d;
-  bool ended = false;
-  const auto work = [&]() -> task<void> {
-    struct at_end {
-      bool& set;
-      ~at_end() { set = true; }
-    } const noted{ended};
-    co_await sleep_for(1h);
-  };
-  bool timer_won = false;
-  const auto body = [&]() -> net::awaitable<void> {
-    net::steady_timer timer(d.context, 2ms);
-    const auto first = co_await (async_run(d.context, d.lp, work(), net::use_awaitable) ||
-                                 timer.async_wait(net::use_awaitable));
-    CHECK(ended);
-    timer_won = first.index() == 1;
-    d.driving.stop();
-  };
-  net::co_spawn(d.context, body, rethrow);
-  d.context.run();
-  CHECK(timer_won);
-}
-
-TEST_CASE("an emission that comes after the context and the loop have gone does nothing") {
-  net::cancellation_signal signal;
-  {
-    driven d;
-    async_run(net::make_strand(d.context), d.lp, sleep_long(),
-              net::bind_cancellation_slot(signal.slot(), [](net_error_code) {}));
-    d.context.poll();
-  }
-  signal.emit(net::cancellation_type::terminal);
 }
 
 TEST_CASE("the operation is aborted when the loop is destroyed") {
@@ -416,34 +303,6 @@ TEST_CASE("a handler of another context runs there, and its slot is emitted ther
   runner.join();
 }
 
-TEST_CASE(
-    "operations that are begun and cancelled in one thread while another runs the loop lose nothing") {
-  driven d;
-  std::thread runner([&] { d.context.run(); });
-  net::io_context other;
-  int ended = 0;
-  const int rounds = 300;
-  for (int i = 0; i < rounds; ++i) {
-    net::cancellation_signal signal;
-    bool done = false;
-    async_run(d.context, d.lp, make(i, i % 2 ? 0ms : 1h),
-              net::bind_cancellation_slot(
-                  signal.slot(),
-                  net::bind_executor(other, [&](net_error_code error, std::unique_ptr<int> p) {
-                    done = true;
-                    if (error ? error == net::error::operation_aborted : *p == i) ++ended;
-                  })));
-    if (i % 3)
-      net::post(other, [&] { signal.emit(net::cancellation_type::total); });
-    else if (i % 2 == 0)
-      signal.emit(net::cancellation_type::terminal);
-    REQUIRE(run_until(other, [&] { return done; }));
-  }
-  CHECK(ended == rounds);
-  net::post(d.context, [&] { d.driving.stop(); });
-  runner.join();
-}
-
 TEST_CASE("the handler's allocator is used, and has everything back when the handler is called") {
   driven d;
   std::ptrdiff_t in_use = 0, when_called = -1;
@@ -505,7 +364,7 @@ TEST_CASE("many tasks at the same time, on a strand of a thread_pool") {
   net::post(strand, [&] {
     driving.emplace(run_in(lp, net::any_io_executor(strand)));
     for (int i = 0; i < 200; ++i)
-      async_run(strand, lp, make(i, std::chrono::milliseconds(i % 5)),
+      async_run(strand, lp, value_after(i, std::chrono::milliseconds(i % 5)),
                 net::bind_executor(strand, [&, i](net_error_code error, std::unique_ptr<int> p) {
                   if (!error && *p == i && --left == 0) over.set_value();
                 }));

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/asio.hpp"
+#include "support/asio_outcome.hpp"
 #include "support/child_process.hpp"
 #include "support/pattern.hpp"
 
@@ -129,25 +130,6 @@ private:
   std::shared_ptr<asio_pair> owned_;
   asio_pair* ends_;
 };
-
-/// What a handler was called with, and how often.
-struct outcome {
-  int calls = 0;
-  net_error_code error;
-  void operator()(net_error_code e) {
-    ++calls;
-    error = e;
-  }
-  /// A handler that fills this object. (Not std::ref, which Boost 1.81 cannot take.)
-  auto handler() {
-    return [this](net_error_code e) { (*this)(e); };
-  }
-  bool aborted() const { return calls == 1 && error == net::error::operation_aborted; }
-  bool succeeded() const { return calls == 1 && !error; }
-};
-inline std::ostream& operator<<(std::ostream& to, const outcome& o) {
-  return to << o.calls << " calls, " << o.error.message();
-}
 
 /// One kind of operation on a scene's client. The handler checks that a value comes exactly when
 /// there is no error.

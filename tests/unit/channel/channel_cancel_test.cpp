@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/channel_pair.hpp"
+#include "support/full_ring.hpp"
 #include "support/pattern.hpp"
 
 TEST_SUITE("channel_cancel") {
@@ -21,10 +22,6 @@ using namespace std::chrono_literals;
 
 namespace {
 
-void fill_ring(channel& ch, std::size_t size) {
-  const auto bytes = patterned(size, 1);
-  while (!ch.try_send(bytes)) continue;
-}
 void drain(channel& ch) {
   while (ch.try_recv()) continue;
 }
