@@ -2,10 +2,12 @@
 #pragma once
 
 // Each has the list of its system's reactors, RINGBELL_REACTORS, and what they can watch.
-#ifdef _WIN32
+#if defined(_WIN32)
 #include "support/windows/reactors.hpp"
-#else
+#elif defined(__linux__) && !defined(RINGBELL_TEST_OVER_SHIM)
 #include "support/linux/reactors.hpp"
+#else
+#include "support/bsd/reactors.hpp"
 #endif
 
 #include <atomic>
@@ -93,7 +95,7 @@ struct rings {
 // on one processor there would be nobody else to hear.
 class ringer {
 public:
-  ringer(const sys::handle& bell, rings& r, int times)
+  ringer(const event_handle& bell, rings& r, int times)
       : rings_(r), thread_([&bell, &r, times] {
           for (int i = 1; i <= times && !r.over; ++i) {
             r.rung = i;

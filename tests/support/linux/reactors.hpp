@@ -86,6 +86,8 @@ inline constexpr int handles_of_pools = 0;
 /// A number that no open handle has.
 inline constexpr sys::native_handle no_handle = 1'000'000'000;
 
+using event_handle = sys::handle;
+
 /// A handle that can be made ready, and that is from the beginning when it is `set`. It stays so:
 /// no watch takes the signal.
 inline sys::handle make_event(bool set = false) {

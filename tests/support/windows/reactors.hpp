@@ -56,6 +56,8 @@ inline constexpr int handles_of_pools = 24;
 inline const sys::native_handle no_handle =
     reinterpret_cast<sys::native_handle>(std::uintptr_t{0x3fffff0});
 
+using event_handle = sys::handle;
+
 /// An object that can be signalled, and that is from the beginning when it is `set`. A watch takes
 /// the signal.
 inline sys::handle make_event(bool set = false) {
