@@ -5,7 +5,7 @@
 
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/detail/handshake.hpp>
-#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/channel/detail/handshake_listener.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/service_path.hpp>

@@ -5,7 +5,7 @@
 #include <ringbell/coro/as_result.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/service/observer.hpp>
-#include "service/client_core.hpp"
+#include "service/client_impl.hpp"
 
 #include <algorithm>
 #include <new>

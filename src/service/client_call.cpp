@@ -2,7 +2,7 @@
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/service/call_stream.hpp>
 #include <ringbell/service/observer.hpp>
-#include "service/client_core.hpp"
+#include "service/client_impl.hpp"
 
 #include <algorithm>
 #include <new>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/service/server.hpp>
 
-#include "service/server_core.hpp"
+#include "service/server_impl.hpp"
 
 #include <ringbell/coro/as_result.hpp>
 #include <ringbell/coro/sleep.hpp>

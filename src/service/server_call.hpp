@@ -4,7 +4,7 @@
 #include <ringbell/coro/detail/task_promise.hpp>
 #include <ringbell/coro/detail/timer_heap.hpp>
 #include <ringbell/coro/stop_token.hpp>
-#include <ringbell/service/detail/call_core.hpp>
+#include <ringbell/service/detail/call_flow.hpp>
 #include <ringbell/service/reply.hpp>
 #include <ringbell/service/request.hpp>
 #include <ringbell/service/server.hpp>

@@ -4,7 +4,7 @@
 #include "service/server_call.hpp"
 
 #include <ringbell/channel/channel.hpp>
-#include <ringbell/coro/detail/gate.hpp>
+#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/coro/detail/list.hpp>
 #include <ringbell/service/detail/outbox.hpp>
 #include <ringbell/service/statistics.hpp>

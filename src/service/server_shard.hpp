@@ -3,7 +3,7 @@
 
 #include "service/server_session.hpp"
 
-#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/channel/detail/handshake_listener.hpp>
 #include <ringbell/coro/detail/timer_heap.hpp>
 #include <ringbell/coro/scope.hpp>
 #include <ringbell/service/server.hpp>

@@ -2,7 +2,7 @@
 // The recipes of docs/asio.md, as printed there, against a peer that closes, dies, and stays
 // silent.
 #include <ringbell/asio.hpp>
-#include <ringbell/coro/detail/gate.hpp>
+#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/ringbell.hpp>
 
 #include <doctest/doctest.h>

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/coro/as_result.hpp>
-#include <ringbell/coro/detail/gate.hpp>
+#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/coro/when_all.hpp>
 #include <ringbell/loop/loop.hpp>

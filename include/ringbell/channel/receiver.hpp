@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/channel/detail/channel_core.hpp>
+#include <ringbell/channel/detail/channel_impl.hpp>
 #include <ringbell/channel/message.hpp>
 #include <ringbell/detail/access.hpp>
 #include <ringbell/result.hpp>

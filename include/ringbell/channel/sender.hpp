@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/channel/claim.hpp>
-#include <ringbell/channel/detail/channel_core.hpp>
+#include <ringbell/channel/detail/channel_impl.hpp>
 #include <ringbell/channel/detail/kept.hpp>
 #include <ringbell/detail/access.hpp>
 #include <ringbell/result.hpp>

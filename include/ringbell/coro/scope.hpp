@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/coro/detail/awaitable.hpp>
-#include <ringbell/coro/detail/nursery.hpp>
+#include <ringbell/coro/detail/task_group.hpp>
 #include <ringbell/coro/detail/resident.hpp>
 #include <ringbell/errors.hpp>
 

@@ -3,7 +3,7 @@
 
 #include <ringbell/coro/coroutine_context.hpp>
 #include <ringbell/coro/detail/awaitable.hpp>
-#include <ringbell/coro/detail/nursery.hpp>
+#include <ringbell/coro/detail/task_group.hpp>
 #include <ringbell/coro/task.hpp>
 
 #include <cstddef>

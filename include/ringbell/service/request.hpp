@@ -4,7 +4,7 @@
 #include <ringbell/coro/stop_token.hpp>
 #include <ringbell/detail/access.hpp>
 #include <ringbell/detail/intrusive_ptr.hpp>
-#include <ringbell/service/detail/call_core.hpp>
+#include <ringbell/service/detail/call_flow.hpp>
 #include <ringbell/service/payload.hpp>
 #include <ringbell/service/reply.hpp>
 #include <ringbell/sys/local_socket.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // Loops in threads of their own: how they run and end, and one listener that spreads its clients
 // over them.
-#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/channel/detail/handshake_listener.hpp>
 #include <ringbell/coro/timeout.hpp>
 #include <ringbell/loop/loop_pool.hpp>
 #include <ringbell/sys/cpu.hpp>

@@ -3,7 +3,7 @@
 // own one.
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
-#include <ringbell/coro/detail/gate.hpp>
+#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/service/client.hpp>
 #include <ringbell/service/server.hpp>
 #include <ringbell/service/statistics.hpp>

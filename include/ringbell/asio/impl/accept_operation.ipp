@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/detail/accept_operation.hpp>
-#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/channel/detail/handshake_listener.hpp>
 #include <ringbell/loop/loop.hpp>
 
 #include <new>

@@ -5,7 +5,7 @@
 #include <ringbell/detail/intrusive_ptr.hpp>
 #include <ringbell/service/call_error.hpp>
 #include <ringbell/service/client_options.hpp>
-#include <ringbell/service/detail/call_core.hpp>
+#include <ringbell/service/detail/call_flow.hpp>
 #include <ringbell/service/observer.hpp>
 
 #include <concepts>

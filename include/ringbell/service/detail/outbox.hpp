@@ -2,7 +2,7 @@
 #pragma once
 
 #include <ringbell/channel/channel.hpp>
-#include <ringbell/coro/detail/gate.hpp>
+#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/coro/detail/list.hpp>
 #include <ringbell/coro/scope.hpp>
 #include <ringbell/coro/stop_token.hpp>

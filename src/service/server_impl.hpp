@@ -4,7 +4,7 @@
 #include "service/nudge.hpp"
 #include "service/server_shard.hpp"
 
-#include <ringbell/channel/detail/listener_core.hpp>
+#include <ringbell/channel/detail/handshake_listener.hpp>
 #include <ringbell/loop/loop_pool.hpp>
 #include <ringbell/service/server.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/coro/detail/gate.hpp>
+#include <ringbell/coro/detail/one_shot_event.hpp>
 
 #include <ringbell/coro/as_result.hpp>
 #include <ringbell/coro/sleep.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/channel/detail/channel_core.hpp>
+#include <ringbell/channel/detail/channel_impl.hpp>
 #include <ringbell/loop/detail/futex_half.hpp>
 
 namespace ringbell::detail {

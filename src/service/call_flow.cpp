@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/service/detail/call_core.hpp>
+#include <ringbell/service/detail/call_flow.hpp>
 
 #include <algorithm>
 
