@@ -70,8 +70,8 @@ private:
   /// Throws when the peer hangs up before all is sent. What comes on the control socket is the
   /// channel's to take: it hears of it as this does, and knows.
   task<> until_hangup() {
-    while (!ringbell::detail::access::core_of(channel_)->ring().gone()) {
-      co_await readable(ringbell::detail::access::core_of(channel_)->parts().control.native());
+    while (!ringbell::detail::access::impl_of(channel_)->ring().gone()) {
+      co_await readable(ringbell::detail::access::impl_of(channel_)->parts().control.native());
       co_await yield();
     }
     if (!sent_all_) throw std::system_error(errc::peer_closed);

@@ -20,14 +20,14 @@ namespace {
 
 }  // namespace
 
-void detail::fail_to_send(errc e, std::size_t size, channel_core* core) {
-  if (e != errc::message_too_large || !core) throw std::system_error(e);
-  fail_with(e, "a message", size, core->ring().max_message(), " (the peer's max_message)");
+void detail::fail_to_send(errc e, std::size_t size, channel_impl* impl) {
+  if (e != errc::message_too_large || !impl) throw std::system_error(e);
+  fail_with(e, "a message", size, impl->ring().max_message(), " (the peer's max_message)");
 }
 
-void detail::fail_to_claim(errc e, std::size_t size, channel_core* core) {
-  if (e != errc::message_too_large || !core) throw std::system_error(e);
-  fail_with(e, "a claim", size, core->ring().max_claim(),
+void detail::fail_to_claim(errc e, std::size_t size, channel_impl* impl) {
+  if (e != errc::message_too_large || !impl) throw std::system_error(e);
+  fail_with(e, "a claim", size, impl->ring().max_claim(),
             " (send() takes longer messages, and a larger ring longer claims)");
 }
 
@@ -39,17 +39,17 @@ void detail::fail_to_receive_into(const std::error_code& error, std::size_t buff
 }
 
 sys::peer_identity channel::peer() const noexcept {
-  return core() ? core()->parts().who : sys::peer_identity();
+  return impl() ? impl()->parts().who : sys::peer_identity();
 }
 sys::bell_kind channel::woken_by() const noexcept {
-  return core() ? core()->parts().wakes_this : sys::bell_kind::socket;
+  return impl() ? impl()->parts().wakes_this : sys::bell_kind::socket;
 }
 sys::bell_kind channel::wakes_peer_by() const noexcept {
-  return core() ? core()->parts().wakes_peer : sys::bell_kind::socket;
+  return impl() ? impl()->parts().wakes_peer : sys::bell_kind::socket;
 }
 
 channel_statistics channel::statistics() const noexcept {
-  return core() ? detail::statistics_of(core()->ring().counters()) : channel_statistics();
+  return impl() ? detail::statistics_of(impl()->ring().counters()) : channel_statistics();
 }
 
 channel_statistics detail::statistics_of(const ring::channel_counters& c) noexcept {
@@ -70,10 +70,10 @@ channel_statistics detail::statistics_of(const ring::channel_counters& c) noexce
 }
 
 result<channel> detail::start_channel(loop& lp, connection_parts parts, client_slot slot) noexcept {
-  auto* core = new (std::nothrow) channel_core(lp, std::move(parts), std::move(slot));
-  if (!core) return std::make_error_code(std::errc::not_enough_memory);
-  channel ch = access::make<channel>(*core);
-  if (const std::error_code error = core->start()) return error;
+  auto* impl = new (std::nothrow) channel_impl(lp, std::move(parts), std::move(slot));
+  if (!impl) return std::make_error_code(std::errc::not_enough_memory);
+  channel ch = access::make<channel>(*impl);
+  if (const std::error_code error = impl->start()) return error;
   return ch;
 }
 

@@ -29,7 +29,7 @@ void send_wait::undo() noexcept {
 
 // -- the channel --
 
-channel_core::channel_core(loop& lp, connection_parts parts, client_slot slot) noexcept
+channel_impl::channel_impl(loop& lp, connection_parts parts, client_slot slot) noexcept
     : connection(std::move(parts), std::move(slot)),
       loop_(&lp),
       budget_(&loop_access::budget_of(lp)),
@@ -40,7 +40,7 @@ channel_core::channel_core(loop& lp, connection_parts parts, client_slot slot) n
   loop_access::add_resident(lp, *this);
 }
 
-std::error_code channel_core::start() noexcept {
+std::error_code channel_impl::start() noexcept {
   compare_cpus();
   const bool by_socket = parts_.wakes_this == sys::bell_kind::socket;
   const std::uint32_t interest = by_socket ? event_read | event_hangup : event_hangup;
@@ -52,12 +52,12 @@ std::error_code channel_core::start() noexcept {
   return error;
 }
 
-void channel_core::hang_up() noexcept {
+void channel_impl::hang_up() noexcept {
   if (loop_ && !in_forked_child()) stop_watching();
   polled_source::unlink();
 }
 
-void channel_core::stop_watching() noexcept {
+void channel_impl::stop_watching() noexcept {
   loop_access::unwatch(*loop_, control_key_);
   loop_access::unwatch(*loop_, bell_key_);
   loop_access::unwatch(*loop_, data_futex_.key);
@@ -65,7 +65,7 @@ void channel_core::stop_watching() noexcept {
 }
 
 // The peer sees that this side has closed. Messages and claims that are still held stay valid.
-void channel_core::loop_gone() noexcept {
+void channel_impl::loop_gone() noexcept {
   if (!in_forked_child()) {
     close_send();
     close_receive();
@@ -76,7 +76,7 @@ void channel_core::loop_gone() noexcept {
   budget_ = &no_budget_;
 }
 
-void channel_core::on_control(std::uint32_t events) noexcept {
+void channel_impl::on_control(std::uint32_t events) noexcept {
   bool hung_up = (events & (event_hangup | event_error | event_refused)) != 0;
   // Drained before the look at the ring, so that a bell rung after the look is a new event. A
   // socket that is not the bell is drained as well, where its handle does not tell a hang-up from
@@ -89,14 +89,14 @@ void channel_core::on_control(std::uint32_t events) noexcept {
   look_again();
 }
 
-void channel_core::look_again() noexcept {
+void channel_impl::look_again() noexcept {
   poll();
   // A wait that goes on must be announced again before the next sleep, because the look may have
   // received or sent a part of a message.
   if (waiting_to_receive() || waiting_to_send()) stay_awake();
 }
 
-bool channel_core::poll() noexcept {
+bool channel_impl::poll() noexcept {
   bool any = false;
   if (waiting_to_receive() && ring().can_receive()) {
     receiving_->complete();
@@ -119,13 +119,13 @@ bool channel_core::poll() noexcept {
   return any;
 }
 
-void channel_core::announce() noexcept {
+void channel_impl::announce() noexcept {
   compare_cpus();
   const bool for_space = waiting_to_send();
   ring().announce(waiting_to_receive(), for_space, for_space ? sending_->remaining() : 0);
 }
 
-bool channel_core::recheck() noexcept {
+bool channel_impl::recheck() noexcept {
   ring().after_fence();
   ring_if_due();
   const ring::position sent_before = ring().sent_position();
@@ -140,7 +140,7 @@ bool channel_core::recheck() noexcept {
   return false;
 }
 
-bool channel_core::wait_on_futexes() noexcept {
+bool channel_impl::wait_on_futexes() noexcept {
   // The kernel compares the word again when the wait begins. If the index has moved by then, the
   // wait ends at once.
   std::error_code error;
@@ -155,13 +155,13 @@ bool channel_core::wait_on_futexes() noexcept {
   return !error;
 }
 
-void channel_core::compare_cpus() noexcept {
+void channel_impl::compare_cpus() noexcept {
   const int own = loop_access::only_cpu(*loop_);
   own_page().only_cpu.store(own, std::memory_order_relaxed);
   same_cpu_ = own >= 0 && peer_page().only_cpu.load(std::memory_order_relaxed) == own;
 }
 
-void channel_core::publish_later() noexcept {
+void channel_impl::publish_later() noexcept {
   if (!loop_) return ring().publish();  // no loop will do it later
   if (polled_source::linked()) return;
   pollable = false;  // no coroutine waits; the loop only has to publish before it sleeps
@@ -170,7 +170,7 @@ void channel_core::publish_later() noexcept {
 
 // -- the halves --
 
-void channel_core::close_send() noexcept {
+void channel_impl::close_send() noexcept {
   if (waiting_to_send()) {
     if (sending_->begun()) ring().abandon_fragments();
     sending_->decide(errc::closed);
@@ -179,7 +179,7 @@ void channel_core::close_send() noexcept {
   ring_if_due();
 }
 
-void channel_core::close_receive() noexcept {
+void channel_impl::close_receive() noexcept {
   if (waiting_to_receive()) receiving_->decide(errc::closed);
   ring().close_receive();
   ring_if_due();
@@ -187,21 +187,21 @@ void channel_core::close_receive() noexcept {
 
 // The slot is given back with the second half, because messages and claims that are still held do
 // not count as a client.
-void channel_core::drop_sender() noexcept {
-  if (halves_ == 1) slot_.leave();
+void channel_impl::drop_sender() noexcept {
+  if (halves_ == 1) slot_.release();
   if (!in_forked_child()) close_send();
   sending_.lose_object();
   half_dropped();
 }
 
-void channel_core::drop_receiver() noexcept {
-  if (halves_ == 1) slot_.leave();
+void channel_impl::drop_receiver() noexcept {
+  if (halves_ == 1) slot_.release();
   if (!in_forked_child()) close_receive();
   receiving_.lose_object();
   half_dropped();
 }
 
-void channel_core::half_dropped() noexcept {
+void channel_impl::half_dropped() noexcept {
   if (--halves_ == 0) orphan();
 }
 

@@ -85,7 +85,7 @@ void connection::ring_bell(ring::wake_set due) noexcept {
 }
 
 void connection::orphan() noexcept {
-  slot_.leave();
+  slot_.release();
   // A forked child must not write to the shared memory, because that would end its parent's
   // channel. It must not ring either, because there is nothing to tell.
   if (!in_forked_child()) {

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/channel/listener.hpp>
+#include <ringbell/channel/detail/handshake_listener.hpp>
 
 #include "channel/end_handshake.hpp"
 
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/detail/handshake.hpp>
-#include <ringbell/channel/detail/handshake_listener.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/sys/limit.hpp>
 #include <ringbell/sys/service_path.hpp>
@@ -65,7 +64,7 @@ namespace detail {
 /// A connection of a client that may connect, and whose handshake has not ended.
 class half_open final : public event_sink, public timer, public list_node<half_open> {
 public:
-  half_open(listener_core& owner, sys::local_socket socket, const sys::peer_identity& who,
+  half_open(handshake_listener& owner, sys::local_socket socket, const sys::peer_identity& who,
             client_count of_user) noexcept
       : timer(&expired),
         owner_(owner),
@@ -89,7 +88,7 @@ private:
   void refuse(errc reason, std::uint64_t low = 0, std::uint64_t high = 0) noexcept;
   void refuse_for_lack(const std::error_code& of) noexcept;
 
-  listener_core& owner_;
+  handshake_listener& owner_;
   sys::local_socket socket_;
   sys::peer_identity who_;
   client_count of_user_;
@@ -100,8 +99,8 @@ private:
 
 // -- accepting connections --
 
-std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view name,
-                                                   listener_options options) {
+std::unique_ptr<handshake_listener> handshake_listener::bind(loop& lp, std::string_view name,
+                                                             listener_options options) {
   const auto wrong = [&](std::error_code error, const std::string& more = {}) {
     throw sys::failure(error, "ringbell: listening on " + sys::describe_service(name) + more);
   };
@@ -121,11 +120,12 @@ std::unique_ptr<listener_core> listener_core::bind(loop& lp, std::string_view na
   if (error) wrong(error);
   sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
   if (error) wrong(error, sys::local_listener::obstacles(*path));
-  return std::unique_ptr<listener_core>(
-      new listener_core(lp, std::move(socket), std::move(options)));
+  return std::unique_ptr<handshake_listener>(
+      new handshake_listener(lp, std::move(socket), std::move(options)));
 }
 
-listener_core::listener_core(loop& lp, sys::local_listener socket, listener_options options)
+handshake_listener::handshake_listener(loop& lp, sys::local_listener socket,
+                                       listener_options options)
     : timer(&again),
       loop_(lp),
       socket_(std::move(socket)),
@@ -140,14 +140,14 @@ listener_core::listener_core(loop& lp, sys::local_listener socket, listener_opti
   reserve_.fill();
 }
 
-listener_core::~listener_core() {
+handshake_listener::~handshake_listener() {
   loop_access::unwatch(loop_, key_);
   closing_ = true;
   handshakes_.for_each([](half_open& unfinished) { delete &unfinished; });
   for (accepted_connection& not_taken : ready_) end_connection(std::move(not_taken.parts));
 }
 
-std::optional<accepted_connection> listener_core::take() noexcept {
+std::optional<accepted_connection> handshake_listener::take() noexcept {
   std::optional<accepted_connection> first;
   if (ready_.empty()) return first;
   first.emplace(std::move(ready_.front()));
@@ -158,7 +158,7 @@ std::optional<accepted_connection> listener_core::take() noexcept {
   return first;
 }
 
-void listener_core::accepted(connection_parts parts, client_count of_user) noexcept {
+void handshake_listener::accepted(connection_parts parts, client_count of_user) noexcept {
   try {
     ready_.push_back({std::move(parts), client_slot(clients_, std::move(of_user))});
   } catch (const std::bad_alloc&) {
@@ -167,13 +167,13 @@ void listener_core::accepted(connection_parts parts, client_count of_user) noexc
   if (on_ready_) on_ready_();
 }
 
-void listener_core::ended() noexcept {
+void handshake_listener::ended() noexcept {
   if (!closing_) accept_all();
 }
 
-void listener_core::accept_soon() noexcept { accept_at(loop::clock::now()); }
+void handshake_listener::accept_soon() noexcept { accept_at(loop::clock::now()); }
 
-void listener_core::accept_at(loop::clock::time_point when) noexcept {
+void handshake_listener::accept_at(loop::clock::time_point when) noexcept {
   try {
     loop_access::add_timer(loop_, *this, when);
   } catch (const std::bad_alloc&) {
@@ -181,7 +181,7 @@ void listener_core::accept_at(loop::clock::time_point when) noexcept {
   }
 }
 
-void listener_core::accept_all() noexcept {
+void handshake_listener::accept_all() noexcept {
   // A handshake that fails at its first step ends within begin(), and calls this function again.
   if (std::exchange(accepting_, true)) return;
   // While handles are still to be closed, the descriptors are left for looking at them.
@@ -208,7 +208,7 @@ void listener_core::accept_all() noexcept {
   accepting_ = false;
 }
 
-bool listener_core::allowed(const sys::peer_identity& who) noexcept {
+bool handshake_listener::allowed(const sys::peer_identity& who) noexcept {
   try {
     return !options_.authorize || options_.authorize(who);
   } catch (...) {
@@ -216,7 +216,7 @@ bool listener_core::allowed(const sys::peer_identity& who) noexcept {
   }
 }
 
-void listener_core::begin(sys::local_socket socket) noexcept {
+void handshake_listener::begin(sys::local_socket socket) noexcept {
   const auto who = socket.peer();
   if (!who) return;  // the client has gone already
   // A client that may not connect is told so at once, whatever it sends. It takes no place, and
@@ -238,7 +238,7 @@ void listener_core::begin(sys::local_socket socket) noexcept {
 
 /// Closes connections until the limits are kept: the oldest connection of `user` while the user has
 /// more than its share of the places, and the oldest of all while all together have too many.
-void listener_core::make_room_for(const sys::user_id& user) noexcept {
+void handshake_listener::make_room_for(const sys::user_id& user) noexcept {
   const std::size_t share = std::max(places_ / part_of_user, most_of_one);
   for (;;) {
     std::size_t all = 0;
@@ -388,104 +388,6 @@ void half_open::refuse_for_lack(const std::error_code& of) noexcept {
     refuse(errc::refused_no_resources);
 }
 
-// -- accept --
-
-/// Makes channels of a listener's clients, one at a time, and only while an accept waits for one.
-class acceptor final : private resident {
-public:
-  explicit acceptor(std::unique_ptr<listener_core> of) : core(std::move(of)), path(core->path()) {
-    core->on_ready([this] { offer(); });
-    loop_access::add_resident(core->owner(), *this);
-  }
-  acceptor(const acceptor&) = delete;
-  acceptor& operator=(const acceptor&) = delete;
-  ~acceptor() { end_wait(); }
-
-  void wait(accept_awaiter& a) noexcept {
-    waiting.put(a);
-    offer();
-  }
-  channel take() noexcept { return std::move(next_); }
-
-  std::unique_ptr<listener_core> core;  // null when the loop has gone
-  const std::string path;
-  wait_slot<accept_awaiter> waiting;
-
-private:
-  void loop_gone() noexcept override {
-    end_wait();
-    core.reset();
-  }
-  void end_wait() noexcept {
-    if (waiting) waiting->complete();
-    waiting.lose_object();
-  }
-  void offer() noexcept {
-    if (!waiting) return;
-    while (!next_) {
-      std::optional<accepted_connection> client = core->take();
-      if (!client) return;
-      // An error concerns this client only (no memory, no more watches). It sees a hang-up, and the
-      // accept goes on waiting.
-      if (auto started =
-              start_channel(core->owner(), std::move(client->parts), std::move(client->slot)))
-        next_ = std::move(*started);
-    }
-    waiting->complete();
-  }
-
-  // Kept for the next accept when the accept that it was made for is cancelled before it has taken
-  // the channel.
-  channel next_;
-};
-
-loop& accept_awaiter::owner() const noexcept { return of_->core->owner(); }
-
-bool accept_awaiter::await_ready() noexcept {
-  if (!of_ || !of_->core)
-    outcome_ = errc::closed;
-  else if (of_->waiting)
-    outcome_ = errc::busy;
-  return outcome_ != errc::would_block;
-}
-
-void accept_awaiter::begin() noexcept { of_->wait(*this); }
-
-void accept_awaiter::leave() noexcept {
-  if (of_) of_->waiting.remove(*this);
-}
-
-result<channel> accept_awaiter::take_result() noexcept {
-  disarm();
-  leave();
-  auto* const from = std::exchange(of_, nullptr);  // the listener may go before this awaiter does
-  if (outcome_ != errc::would_block) return outcome_;
-  if (!from) return errc::closed;
-  if (stop_requested() || !completed()) return errc::cancelled;
-  return from->take();
-}
-
 }  // namespace detail
-
-// -- listener --
-
-listener listener::bind(loop& lp, std::string_view name, listener_options options) {
-  return listener(std::make_unique<detail::acceptor>(
-      detail::listener_core::bind(lp, name, std::move(options))));
-}
-
-listener::listener(std::unique_ptr<detail::acceptor> clients) noexcept
-    : acceptor_(std::move(clients)) {}
-listener::listener(listener&&) noexcept = default;
-listener& listener::operator=(listener&&) noexcept = default;
-listener::~listener() = default;
-
-const std::string& listener::path() const noexcept {
-  static const std::string none;
-  return acceptor_ ? acceptor_->path : none;
-}
-std::size_t listener::clients() const noexcept {
-  return acceptor_ && acceptor_->core ? acceptor_->core->clients() : 0;
-}
 
 }  // namespace ringbell

@@ -206,13 +206,13 @@ void loop::turn() {
   // exception out of resume(), no other coroutine is lost: the rest goes back to the front of the
   // list.
   struct batch {
-    explicit batch(detail::ready_list& from) noexcept : all(from) { now.append(all); }
+    explicit batch(detail::run_queue& from) noexcept : all(from) { now.append(all); }
     ~batch() {
       now.append(all);
       all.append(now);
     }
-    detail::ready_list& all;
-    detail::ready_list now;
+    detail::run_queue& all;
+    detail::run_queue now;
   } batch(ready_);
   int completions = 0;
   while (!batch.now.empty()) {

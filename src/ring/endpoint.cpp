@@ -135,14 +135,14 @@ errc endpoint::nothing_there(errc e, bool moved) noexcept {
 errc endpoint::next_slow(record& r) noexcept {
   const position begun_at = reader_.read();
   interrupted_ = false;
-  while (!joiner_.complete()) {
+  while (!reassembly_.complete()) {
     if (reader_.read() - begun_at >= slice) {
       interrupted_ = true;
       return errc::would_block;
     }
     if (const errc e = reader_.peek(r); e != errc{})
       return nothing_there(e, reader_.read() != begun_at);
-    if (r.flags == 0 && !joiner_.active)
+    if (r.flags == 0 && !reassembly_.active)
       return r.length <= max_receive_ ? errc{} : fail(errc::bad_peer);
     if (const errc e = join(r); e != errc{}) return fail(e);
     reader_.advance(r);
@@ -156,12 +156,12 @@ errc endpoint::next_slow(record& r) noexcept {
 
 errc endpoint::join(const record& r) noexcept {
   if ((r.flags & record_header::abandon) != 0) {
-    joiner_ = {};
+    reassembly_ = {};
     return r.length == 0 && r.flags == record_header::abandon ? errc{} : errc::bad_peer;
   }
   const std::byte* from = r.payload;
   std::size_t length = r.length;
-  if (!joiner_.active) {
+  if (!reassembly_.active) {
     std::uint64_t total = 0;
     if (length < total_bytes) return errc::bad_peer;
     std::memcpy(&total, from, total_bytes);
@@ -170,17 +170,17 @@ errc endpoint::join(const record& r) noexcept {
     if (total > max_receive_ || total <= length) return errc::bad_peer;
     // The memory is not touched before bytes come for it, so a false length costs only address
     // space.
-    joiner_.bytes.reset(new (std::nothrow) std::byte[total]);
-    if (!joiner_.bytes) return errc::message_too_large;
-    joiner_.total = static_cast<std::size_t>(total);
-    joiner_.have = 0;
-    joiner_.active = true;
+    reassembly_.bytes.reset(new (std::nothrow) std::byte[total]);
+    if (!reassembly_.bytes) return errc::message_too_large;
+    reassembly_.total = static_cast<std::size_t>(total);
+    reassembly_.have = 0;
+    reassembly_.active = true;
   }
-  if (length > joiner_.total - joiner_.have) return errc::bad_peer;
-  if (length != 0) std::memcpy(joiner_.bytes.get() + joiner_.have, from, length);
-  joiner_.have += length;
+  if (length > reassembly_.total - reassembly_.have) return errc::bad_peer;
+  if (length != 0) std::memcpy(reassembly_.bytes.get() + reassembly_.have, from, length);
+  reassembly_.have += length;
   const bool last = (r.flags & record_header::more) == 0;
-  return last == (joiner_.have == joiner_.total) ? errc{} : errc::bad_peer;
+  return last == (reassembly_.have == reassembly_.total) ? errc{} : errc::bad_peer;
 }
 
 void endpoint::close_receive() noexcept {

@@ -11,9 +11,9 @@ using service_frame::part_cost;
 // The links of the list, the frame's header, and the overhead of two allocations are included.
 static_assert(sizeof(payload) + 2 * sizeof(void*) + service_frame::max_header_size +
                   std::size_t{2} * 16 <=
-              call_core::part_memory);
+              call_flow::part_memory);
 
-bool call_core::part_arrived(payload p) {
+bool call_flow::part_arrived(payload p) {
   if (!more_to_come_ || not_credited_ >= initial_window) return false;
   const std::size_t cost = p.size() + part_cost;
   const std::size_t memory = memory_of_part(p.size());
@@ -24,19 +24,19 @@ bool call_core::part_arrived(payload p) {
   return true;
 }
 
-void call_core::last_part_arrived() noexcept {
+void call_flow::last_part_arrived() noexcept {
   more_to_come_ = false;
   if (reader_) reader_->complete();
 }
 
-bool call_core::credit_arrived(std::uint64_t bytes) noexcept {
+bool call_flow::credit_arrived(std::uint64_t bytes) noexcept {
   if (bytes > under_way_) return false;
   under_way_ -= static_cast<std::size_t>(bytes);
   if (writer_) writer_->credited();
   return true;
 }
 
-void call_core::close(errc e) noexcept {
+void call_flow::close(errc e) noexcept {
   if (over_ != errc{}) return;
   over_ = e;
   more_to_come_ = false;
@@ -45,12 +45,12 @@ void call_core::close(errc e) noexcept {
   if (writer_) writer_->give_up(e);
 }
 
-void call_core::close_sending() noexcept {
+void call_flow::close_sending() noexcept {
   if (sending_over_ == errc{}) sending_over_ = errc::closed;
   if (writer_) writer_->give_up(errc::closed);
 }
 
-void call_core::finish_sending() noexcept {
+void call_flow::finish_sending() noexcept {
   if (sending_over_ != errc{} || !out_) return;
   sending_over_ = errc::closed;
   if (writer_)
@@ -59,7 +59,7 @@ void call_core::finish_sending() noexcept {
     send_end();
 }
 
-void call_core::send_end() noexcept {
+void call_flow::send_end() noexcept {
   end_due_ = false;
   if (over_ != errc{} || !out_) return;
   service_frame::header h;
@@ -68,11 +68,11 @@ void call_core::send_end() noexcept {
   out_->send_small(h);
 }
 
-void call_core::begun() noexcept {
+void call_flow::begun() noexcept {
   if (writer_) writer_->credited();
 }
 
-payload call_core::take_part() noexcept {
+payload call_flow::take_part() noexcept {
   payload first = std::move(parts_.front());
   parts_.pop_front();
   const std::size_t cost = first.size() + part_cost;
@@ -104,7 +104,7 @@ bool read_awaiter::await_ready() noexcept {
 result<std::optional<payload>> read_awaiter::take_result() noexcept {
   disarm();
   leave();
-  call_core* const call = std::exchange(of_, nullptr);
+  call_flow* const call = std::exchange(of_, nullptr);
   if (outcome_ != errc{}) return outcome_;
   if (!call) return errc::closed;
   if (stop_requested()) return errc::cancelled;
@@ -120,7 +120,7 @@ bool write_wait::await_ready() {
     outcome_ = errc::closed;
     return true;
   }
-  call_core& call = *of_;
+  call_flow& call = *of_;
   if (call.writer_) {
     outcome_ = errc::busy;
   } else if (call.sending_over_ != errc{}) {
@@ -140,7 +140,7 @@ bool write_wait::await_ready() {
 
 namespace {
 
-std::size_t memory_of(const outgoing& what) { return call_core::memory_of_part(what.size()); }
+std::size_t memory_of(const outgoing& what) { return call_flow::memory_of_part(what.size()); }
 
 }  // namespace
 

@@ -31,28 +31,28 @@ std::error_code code_of(const service_frame::failure& f) noexcept {
 
 }  // namespace
 
-client_call::client_call(intrusive_ptr<client_core> of, std::uint32_t method,
+client_call::client_call(intrusive_ptr<client_impl> of, std::uint32_t method,
                          const call_options& options, bool streaming) noexcept
-    : call_core(service_frame::kind::part, of && !of->closed() ? &of->owner() : nullptr),
+    : call_flow(service_frame::kind::part, of && !of->closed() ? &of->owner() : nullptr),
       timer(&expired),
-      core_(std::move(of)),
+      impl_(std::move(of)),
       method_(method),
       metadata_(options.metadata),
       streaming_(streaming) {
   more_will_come();
-  if (core_) count_in(core_->kept());
+  if (impl_) count_in(impl_->kept());
   if (options.timeout != std::chrono::nanoseconds(0)) deadline_ = from_now(options.timeout);
 }
 
 void client_call::submit() noexcept {
-  if (!core_ || core_->closed()) return fail(errc::closed);
+  if (!impl_ || impl_->closed()) return fail(errc::closed);
   if (metadata_.size() > service_frame::max_metadata) return fail(errc::message_too_large);
   try {
-    if (deadline_ != clock::time_point()) loop_access::add_timer(core_->owner(), *this, deadline_);
+    if (deadline_ != clock::time_point()) loop_access::add_timer(impl_->owner(), *this, deadline_);
   } catch (const std::bad_alloc&) {
     return fail(std::make_error_code(std::errc::not_enough_memory));
   }
-  if (core_->options().observer) begun_ = clock::now();
+  if (impl_->options().observer) begun_ = clock::now();
   begin();
 }
 
@@ -60,7 +60,7 @@ void client_call::submit() noexcept {
 void client_call::begin() noexcept {
   try {
     std::error_code error;
-    client_connection* const on = core_->connection_for(*this, error);
+    client_connection* const on = impl_->connection_for(*this, error);
     if (error) return fail(error);
     if (on) send_on(*on);
   } catch (const std::bad_alloc&) {
@@ -78,13 +78,13 @@ observed_call client_call::seen() const noexcept {
 }
 
 void client_call::tell_begun() noexcept {
-  if (core_->options().observer) core_->options().observer->call_began(seen());
+  if (impl_->options().observer) impl_->options().observer->call_began(seen());
 }
 
 void client_call::expired(timer& t) noexcept {
   auto& self = static_cast<client_call&>(t);
   if (self.over()) return;
-  self.leave(errc::timed_out);
+  self.cancel(errc::timed_out);
   self.ended();
 }
 
@@ -136,7 +136,7 @@ bool client_call::reply_arrived(payload p, const service_frame::header& h) {
     if (streaming_) return true;
     const errc e = join(take_part());
     if (e != errc{}) {
-      leave(e);
+      cancel(e);
       ended();
     }
     return true;
@@ -177,7 +177,7 @@ bool client_call::keep_reply(std::size_t bytes) noexcept {
 /// yet. The connection goes on.
 bool client_call::too_much() {
   if (stage_ == stage::answered) return fail(errc::refused_bytes), true;
-  leave(errc::refused_bytes);
+  cancel(errc::refused_bytes);
   ended();
   return true;
 }
@@ -192,7 +192,7 @@ bool client_call::error_arrived(const payload& p) {
 
 errc client_call::join(const payload& p) {
   if (!joined_) joined_ = std::make_unique<std::vector<std::byte>>();
-  if (joined_->size() + p.size() > core_->options().connection.max_message)
+  if (joined_->size() + p.size() > impl_->options().connection.max_message)
     return errc::message_too_large;
   if (!keep_reply(p.size())) return errc::refused_bytes;
   joined_->insert(joined_->end(), p.bytes().begin(), p.bytes().end());
@@ -201,15 +201,15 @@ errc client_call::join(const payload& p) {
 
 /// Returns what the message of the error itself does not say.
 std::string client_call::advice() const {
-  if (!core_) return {};
+  if (!impl_) return {};
   if (error_ == errc::bad_peer)
-    return '\'' + core_->name() +
+    return '\'' + impl_->name() +
            "' does not answer as a service does: a ringbell::server, or a bare listener?";
   if (error_ != errc::message_too_large) return {};
-  return "a request may have " + std::to_string(core_->max_message()) +
+  return "a request may have " + std::to_string(impl_->max_message()) +
          " bytes here, its metadata " + std::to_string(service_frame::max_metadata) +
          ", a reply with its parts joined " +
-         std::to_string(core_->options().connection.max_message);
+         std::to_string(impl_->options().connection.max_message);
 }
 
 void client_call::rethrow() {
@@ -230,7 +230,7 @@ void client_call::fail(std::error_code e) noexcept {
   ended();
 }
 
-void client_call::leave(errc why) noexcept {
+void client_call::cancel(errc why) noexcept {
   if (over()) return;
   error_ = why;
   close(why);
@@ -254,20 +254,20 @@ void client_call::forget() noexcept {
   const bool owed = std::exchange(stage_, stage::over) == stage::at_server;
   close_sending();
   lose_outbox();
-  if (core_ && core_->options().observer && begun_ != clock::time_point()) {
+  if (impl_ && impl_->options().observer && begun_ != clock::time_point()) {
     if (!on_) tell_begun();
     observed_call now = seen();
     now.duration = clock::now() - begun_;
     now.reply_bytes = reply_.size();
     now.error = error_;
-    core_->options().observer->call_ended(now);
+    impl_->options().observer->call_ended(now);
   }
   if (client_connection* const on = std::exchange(on_, nullptr)) on->forget(*this, owed);
 }
 
 // -- streams --
 
-streamed_call::streamed_call(intrusive_ptr<client_core> of, std::uint32_t method,
+streamed_call::streamed_call(intrusive_ptr<client_impl> of, std::uint32_t method,
                              std::span<const std::byte> request, const call_options& options)
     : client_call(std::move(of), method, options, true),
       request_(request.begin(), request.end()),
@@ -278,7 +278,7 @@ streamed_call::streamed_call(intrusive_ptr<client_core> of, std::uint32_t method
 }
 
 streamed_call::~streamed_call() {
-  leave(errc::cancelled);
+  cancel(errc::cancelled);
   if (waiting_) waiting_->complete();
 }
 

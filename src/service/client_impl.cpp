@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/service/client.hpp>
+#include "service/client_impl.hpp"
 
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/coro/as_result.hpp>
 #include <ringbell/coro/sleep.hpp>
 #include <ringbell/service/observer.hpp>
-#include "service/client_impl.hpp"
 
 #include <algorithm>
 #include <new>
 
-namespace ringbell {
-
-namespace detail {
+namespace ringbell::detail {
 
 // -- references --
 
-void add_reference(client_core& core) noexcept { core.add_reference(); }
-void release_reference(client_core& core) noexcept { core.release_reference(); }
+void add_reference(client_impl& impl) noexcept { impl.add_reference(); }
+void release_reference(client_impl& impl) noexcept { impl.release_reference(); }
 
 // -- the calls of a connection --
 
@@ -73,8 +70,8 @@ client_call* client_calls::find(std::uint32_t number) const noexcept {
 
 // -- one connection --
 
-client_connection::client_connection(client_core& of, channel through)
-    : core(of), ch(std::move(through)), out(of.owner(), ch.sender()) {
+client_connection::client_connection(client_impl& of, channel through)
+    : impl(of), ch(std::move(through)), out(of.owner(), ch.sender()) {
   out.on_drained = [this] {
     if (leaving_) close_when_done();
   };
@@ -99,7 +96,7 @@ errc client_connection::take(message m) {
   if (!decoded) return errc::bad_peer;
   const service_frame::header h = decoded->head;
   if (h.kind == service_frame::kind::goaway) {
-    core.said_goodbye(*this, h.reason);
+    impl.said_goodbye(*this, h.reason);
     return errc{};
   }
   client_call* const call = calls.find(h.call);
@@ -120,9 +117,9 @@ void client_connection::fail_all(std::error_code why) noexcept {
   calls.for_each([&](client_call& call) { call.fail(why); });
 }
 
-// -- the core --
+// -- the client --
 
-client_core::client_core(loop& lp, std::string name, const client_options& options)
+client_impl::client_impl(loop& lp, std::string name, const client_options& options)
     : loop_(lp),
       name_(std::move(name)),
       options_(options),
@@ -133,9 +130,9 @@ client_core::client_core(loop& lp, std::string name, const client_options& optio
   loop_access::add_resident(lp, *this);
 }
 
-client_core::~client_core() = default;
+client_impl::~client_impl() = default;
 
-task<void> client_core::connect() {
+task<void> client_impl::connect() {
   connect_options how = options_.connection;
   if (!how.bells) how.bells = sys::frugal_bells();
   task<channel> connecting = ringbell::connect(loop_, name_, how);
@@ -144,7 +141,7 @@ task<void> client_core::connect() {
   use(std::move(ch));
 }
 
-void client_core::use(channel ch) {
+void client_impl::use(channel ch) {
   auto made = std::make_unique<client_connection>(*this, std::move(ch));
   task<void> receiving = receive(*made);
   current_ = std::move(made);
@@ -155,7 +152,7 @@ void client_core::use(channel ch) {
   if (options_.observer) options_.observer->connected(current_->ch.peer());
 }
 
-task<void> client_core::reconnect() {
+task<void> client_impl::reconnect() {
   std::error_code failed;
   try {
     task<void> connecting = connect();
@@ -176,7 +173,7 @@ task<void> client_core::reconnect() {
   begin_waiting(failed);
 }
 
-void client_core::begin_waiting(std::error_code failed) noexcept {
+void client_impl::begin_waiting(std::error_code failed) noexcept {
   while (!waiting_.empty()) {
     auto& call = static_cast<client_call&>(waiting_.front());
     static_cast<pending_frame&>(call).unlink();
@@ -187,7 +184,7 @@ void client_core::begin_waiting(std::error_code failed) noexcept {
   }
 }
 
-client_connection* client_core::connection_for(client_call& call, std::error_code& error) {
+client_connection* client_impl::connection_for(client_call& call, std::error_code& error) {
   if (closed_) {
     error = errc::closed;
     return nullptr;
@@ -206,7 +203,7 @@ client_connection* client_core::connection_for(client_call& call, std::error_cod
   return nullptr;
 }
 
-task<void> client_core::receive(client_connection& from) {
+task<void> client_impl::receive(client_connection& from) {
   std::error_code why;
   while (!why) {
     // Gives coroutines whose replies have come their turn to take them, before too much is kept.
@@ -219,7 +216,7 @@ task<void> client_core::receive(client_connection& from) {
 }
 
 /// Returns why the connection has ended, or success.
-std::error_code client_core::take(client_connection& from,
+std::error_code client_impl::take(client_connection& from,
                                   result<std::optional<message>>& m) noexcept {
   if (!m) return m.error();
   if (!*m) return errc::peer_closed;
@@ -231,7 +228,7 @@ std::error_code client_core::take(client_connection& from,
   }
 }
 
-void client_core::said_goodbye(client_connection& which, errc why) {
+void client_impl::said_goodbye(client_connection& which, errc why) {
   if (current_.get() != &which)
     return which.fail_all(why);  // the second goodbye: what was not answered was not begun
   leaving_.push_back(nullptr);
@@ -241,7 +238,7 @@ void client_core::said_goodbye(client_connection& which, errc why) {
   which.close_when_done();
 }
 
-void client_core::lost(client_connection& which, std::error_code why) noexcept {
+void client_impl::lost(client_connection& which, std::error_code why) noexcept {
   which.fail_all(why);
   if (options_.observer) options_.observer->disconnected(why);
   if (current_.get() == &which) {
@@ -253,9 +250,9 @@ void client_core::lost(client_connection& which, std::error_code why) noexcept {
   }
 }
 
-void client_core::close() noexcept {
+void client_impl::close() noexcept {
   if (std::exchange(closed_, true)) return;
-  const intrusive_ptr<client_core> keep(*this);
+  const intrusive_ptr<client_impl> keep(*this);
   why_ = errc::closed;
   begin_waiting(errc::closed);
   if (current_) {
@@ -268,67 +265,29 @@ void client_core::close() noexcept {
   }
 }
 
-void client_core::loop_gone() noexcept {
-  const intrusive_ptr<client_core> keep(*this);
+void client_impl::loop_gone() noexcept {
+  const intrusive_ptr<client_impl> keep(*this);
   close();
   current_.reset();
   leaving_.clear();
 }
 
-std::size_t client_core::calls() const noexcept {
+std::size_t client_impl::calls() const noexcept {
   std::size_t n = current_ ? current_->calls.size() : 0;
   for (const auto& each : leaving_) n += each->calls.size();
   return n;
 }
 
-sys::peer_identity client_core::peer() const noexcept {
+sys::peer_identity client_impl::peer() const noexcept {
   return current_ ? current_->ch.peer() : sys::peer_identity();
 }
 
-std::size_t client_core::max_message() const noexcept {
+std::size_t client_impl::max_message() const noexcept {
   return current_ ? current_->ch.max_message() : 0;
 }
 
-channel_statistics client_core::statistics() const noexcept {
+channel_statistics client_impl::statistics() const noexcept {
   return current_ ? current_->ch.statistics() : channel_statistics();
 }
 
-}  // namespace detail
-
-// -- client --
-
-task<client> client::connect(loop& lp, std::string name, client_options options) {
-  client made{detail::intrusive_ptr(*new detail::client_core(lp, std::move(name), options))};
-  task<void> connecting = made.core_->connect();
-  co_await std::move(connecting);
-  co_return made;
-}
-
-call_stream client::open(std::uint32_t method, std::span<const std::byte> request,
-                         call_options options) const {
-  auto call = std::make_unique<detail::streamed_call>(core_, method, request, options);
-  call->submit();
-  return call_stream(std::move(call));
-}
-
-void client::close() noexcept {
-  if (core_) core_->close();
-}
-sys::peer_identity client::peer() const noexcept {
-  return core_ ? core_->peer() : sys::peer_identity();
-}
-bool client::connected() const noexcept { return core_ && core_->connected(); }
-std::size_t client::max_message() const noexcept { return core_ ? core_->max_message() : 0; }
-std::size_t client::calls() const noexcept { return core_ ? core_->calls() : 0; }
-channel_statistics client::statistics() const noexcept {
-  return core_ ? core_->statistics() : channel_statistics();
-}
-
-task<payload> call_once(loop& lp, std::string name, std::uint32_t method, std::string request,
-                        call_options call, client_options options) {
-  task<client> connecting = client::connect(lp, std::move(name), options);
-  client c = co_await std::move(connecting);
-  co_return co_await c.call(method, std::string_view(request), call);
-}
-
-}  // namespace ringbell
+}  // namespace ringbell::detail

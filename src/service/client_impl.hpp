@@ -55,7 +55,7 @@ private:
 /// One connection of a client, and the calls on it.
 class client_connection {
 public:
-  client_connection(client_core& of, channel through);
+  client_connection(client_impl& of, channel through);
 
   /// Removes a call. `owed` says that the server has still to end it.
   void forget(client_call& call, bool owed) noexcept;
@@ -65,7 +65,7 @@ public:
   /// The server has said goodbye: closes once the last call has ended.
   void close_when_done() noexcept;
 
-  client_core& core;
+  client_impl& impl;
   channel ch;
   outbox out;
   client_calls calls;
@@ -75,7 +75,7 @@ private:
 };
 
 /// What all copies of a `client` share: the connection, and what to do when it has ended. It is
-/// deleted with the last reference. When an observer drops that within one of the core's own tasks,
+/// deleted with the last reference. When an observer drops that within one of the client's own tasks,
 /// it is deleted on the loop's next turn.
 ///
 ///   state        a call                                     goes on to
@@ -86,12 +86,12 @@ private:
 ///
 /// After a goodbye the old connection goes on until its last call has ended. Later calls use the
 /// next connection.
-class client_core final : private resident {
+class client_impl final : private resident {
 public:
-  client_core(loop& lp, std::string name, const client_options& options);
-  client_core(const client_core&) = delete;
-  client_core& operator=(const client_core&) = delete;
-  ~client_core();
+  client_impl(loop& lp, std::string name, const client_options& options);
+  client_impl(const client_impl&) = delete;
+  client_impl& operator=(const client_impl&) = delete;
+  ~client_impl();
 
   /// Connects, the first time or again.
   /// Errors: throws what `connect` throws.
@@ -128,28 +128,28 @@ public:
 
 private:
   void loop_gone() noexcept override;
-  /// Exists while one of the core's own tasks calls what may call an observer. The core is not
+  /// Exists while one of the client's own tasks calls what may call an observer. The object is not
   /// deleted meanwhile, even without a reference.
   class own_task {
   public:
-    explicit own_task(client_core& core) noexcept : core_(core) { core.in_own_task_ = true; }
+    explicit own_task(client_impl& impl) noexcept : impl_(impl) { impl.in_own_task_ = true; }
     own_task(const own_task&) = delete;
     own_task& operator=(const own_task&) = delete;
-    ~own_task() { core_.in_own_task_ = false; }
+    ~own_task() { impl_.in_own_task_ = false; }
 
   private:
-    client_core& core_;
+    client_impl& impl_;
   };
-  /// Deletes the core on the loop's next turn, or with the loop. It is made beforehand, because
+  /// Deletes the object on the loop's next turn, or with the loop. It is made beforehand, because
   /// dropping a reference must not fail.
   struct reaper {
-    explicit reaper(client_core* core) noexcept : of(core) {}
+    explicit reaper(client_impl* impl) noexcept : of(impl) {}
     reaper(const reaper&) = delete;
     reaper& operator=(const reaper&) = delete;
     ~reaper() {
       if (due) delete of;
     }
-    client_core* of;
+    client_impl* of;
     bool due = false;
   };
   static task<void> reap(std::unique_ptr<reaper>) { co_return; }

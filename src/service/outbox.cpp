@@ -62,7 +62,7 @@ void outbox::push(pending_frame& p) {
   bytes_ += p.bytes_;
 }
 
-gate& outbox::room_for(std::size_t bytes) noexcept {
+one_shot_event& outbox::room_for(std::size_t bytes) noexcept {
   room_.emplace();
   room_at_ = bytes;
   tell_room();
@@ -77,7 +77,7 @@ bool outbox::withdraw(pending_frame& p) noexcept {
   // A message in fragments may have been sent completely before flush() has run again. A record is
   // written by flush() itself.
   const bool sent =
-      in_fragments_ && access::core_of(sender_) && access::core_of(sender_)->has_sent();
+      in_fragments_ && access::impl_of(sender_) && access::impl_of(sender_)->has_sent();
   stop_->request_stop();
   return !sent;
 }

@@ -12,7 +12,7 @@ namespace ringbell::detail {
 server_call::server_call(server_session& of, loop& lp, server_observer* observer, payload content,
                          const service_frame::header& h,
                          std::optional<timer::time_point> deadline) noexcept
-    : call_core(service_frame::kind::reply, &lp),
+    : call_flow(service_frame::kind::reply, &lp),
       timer(&expired),
       session_(&of),
       loop_(lp),
@@ -165,7 +165,7 @@ void server_call::cancel(errc why) noexcept {
   stop_.request_stop();
 }
 
-void server_call::drop() noexcept {
+void server_call::abort() noexcept {
   error_ = errc::closed;
   if (std::exchange(session_, nullptr) && running_) tell_observer();
   count_no_more();
@@ -192,7 +192,7 @@ const payload& request::content() const noexcept {
   static const payload none;
   return call_ ? call_->content() : none;
 }
-detail::call_core* request::core() noexcept { return call_.get(); }
+detail::call_flow* request::impl() noexcept { return call_.get(); }
 const sys::peer_identity& request::peer() const noexcept {
   static const sys::peer_identity nobody;
   return call_ ? call_->peer() : nobody;

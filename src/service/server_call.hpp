@@ -24,7 +24,7 @@ class server_session;
 ///
 /// This object owns the frame of the handler. It destroys the frame when the handler has ended, or
 /// where the handler waits when the session goes first.
-class server_call final : public call_core, private task_owner, private timer {
+class server_call final : public call_flow, private task_owner, private timer {
 public:
   server_call(server_session& of, loop& lp, server_observer* observer, payload content,
               const service_frame::header& h, std::optional<timer::time_point> deadline) noexcept;
@@ -36,11 +36,11 @@ public:
   /// answers is not sent, unless `why` is `errc::timed_out`.
   void cancel(errc why) noexcept;
   /// The session goes: destroys the handler if it still runs.
-  void drop() noexcept;
-  using call_core::count_in;
-  using call_core::count_no_more;
-  using call_core::has_room;
-  using call_core::keep;
+  void abort() noexcept;
+  using call_flow::count_in;
+  using call_flow::count_no_more;
+  using call_flow::has_room;
+  using call_flow::keep;
 
   std::uint32_t method() const noexcept { return method_; }
   const payload& content() const noexcept { return content_; }

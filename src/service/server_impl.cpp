@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <ringbell/service/server.hpp>
-
 #include "service/server_impl.hpp"
 
 #include <ringbell/coro/as_result.hpp>
@@ -15,9 +13,7 @@
 #include <system_error>
 #include <thread>
 
-namespace ringbell {
-
-namespace detail {
+namespace ringbell::detail {
 
 namespace {
 
@@ -74,12 +70,12 @@ server_options sound(server_options o) noexcept {
 }
 
 /// Handles the methods that every server has: its statistics, for its own user and root.
-task<reply> answer_own(server_core& core, request r) {
+task<reply> answer_own(server_impl& impl, request r) {
   if (r.method() != service_frame::method_statistics) throw std::system_error(errc::no_such_method);
   if (!sys::is_current_user(r.peer().user) && !sys::is_superuser(r.peer().user))
     throw call_error(make_error_code(errc::refused_unauthorized),
                      "statistics are for the service's own user and root");
-  task<std::vector<client_statistics>> asking = core.statistics(session_of(r));
+  task<std::vector<client_statistics>> asking = impl.statistics(session_of(r));
   const std::vector<client_statistics> rows = co_await std::move(asking);
   for (std::size_t at = 0; at < rows.size(); at += rows_per_part)
     co_await r.write(
@@ -89,14 +85,14 @@ task<reply> answer_own(server_core& core, request r) {
 
 }  // namespace
 
-server_core::server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler h,
+server_impl::server_impl(loop& lp, loop_pool* pool, std::string_view name, request_handler h,
                          server_options o)
     : options(sound(std::move(o))),
       handler(std::move(h)),
       own_methods([this](request r) { return answer_own(*this, std::move(r)); }),
       loop_(lp),
       pool_(pool),
-      listener_(listener_core::bind(lp, name, options.listening)) {
+      listener_(handshake_listener::bind(lp, name, options.listening)) {
   path_ = listener_->path();
   if (pool_)
     for (std::size_t i = 0; i < pool_->size(); ++i)
@@ -109,17 +105,17 @@ server_core::server_core(loop& lp, loop_pool* pool, std::string_view name, reque
   loop_access::add_resident(lp, *this);
 }
 
-server_core::~server_core() { end(); }
+server_impl::~server_impl() { end(); }
 
-void server_core::end() noexcept {
-  ending_->core = nullptr;
+void server_impl::end() noexcept {
+  ending_->impl = nullptr;
   listener_.reset();
-  drop_shards();
+  abort_shards();
   pool_ = nullptr;
   ending_->changed.give();
 }
 
-void server_core::spread() noexcept {
+void server_impl::spread() noexcept {
   while (auto client = listener_->take()) {
     server_shard& shard = *shards_[next_++ % shards_.size()];
     if (&shard.owner() == &loop_) {
@@ -137,16 +133,16 @@ void server_core::spread() noexcept {
 
 /// Static, because the server may be gone before the stop ends, as when one of its handlers awaits
 /// it.
-task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit grace) {
+task<bool> server_impl::stop(std::shared_ptr<server_ending> ending, time_limit grace) {
   const coroutine_context context = co_await current_context();
-  if (!ending || !ending->core) co_return true;
-  require_home(context, ending->core->loop_);
-  ending->core->listener_.reset();
+  if (!ending || !ending->impl) co_return true;
+  require_home(context, ending->impl->loop_);
+  ending->impl->listener_.reset();
   if (ending->over()) co_return true;
   auto until = from_now(grace);
   bool asked = false;
   bool hurried = false;
-  while (ending->core && !ending->over() && !ending->core->pool_stopped()) {
+  while (ending->impl && !ending->over() && !ending->impl->pool_stopped()) {
     const auto now = loop::clock::now();
     if (!hurried && context.stop.stop_requested()) {
       hurried = true;
@@ -154,16 +150,16 @@ task<bool> server_core::stop(std::shared_ptr<server_ending> ending, time_limit g
       until = std::min(until, now);
       co_await adopt_stop_token(inplace_stop_token());
     }
-    if (!asked) asked = ending->core->ask_to_stop(until);
+    if (!asked) asked = ending->impl->ask_to_stop(until);
     if (now - after_the_grace >= until) break;
-    if (ending->core && !ending->over())
+    if (ending->impl && !ending->over())
       co_await nudge::awaiter(ending->changed, from_now(look_again_after));
   }
   co_return ending->over() && !ending->forced.load(std::memory_order_relaxed);
 }
 
 /// Returns false when memory was lacking; the caller then has to ask again.
-bool server_core::ask_to_stop(loop::clock::time_point until) noexcept {
+bool server_impl::ask_to_stop(loop::clock::time_point until) noexcept {
   try {
     if (pool_)
       for (const auto& shard : shards_)
@@ -176,7 +172,7 @@ bool server_core::ask_to_stop(loop::clock::time_point until) noexcept {
   }
 }
 
-void server_core::shard_ended(bool forced) noexcept {
+void server_impl::shard_ended(bool forced) noexcept {
   if (forced) ending_->forced.store(true, std::memory_order_relaxed);
   if (ending_->shards_left.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
   if (pool_)
@@ -188,12 +184,12 @@ void server_core::shard_ended(bool forced) noexcept {
 /// Calls `f` for each shard on the thread of its loop, soon. Without a pool that is this thread,
 /// and `f` is called at once, because the server may be gone when a posted function runs.
 template <class F>
-void server_core::on_each_shard(const F& f) {
+void server_impl::on_each_shard(const F& f) {
   if (!pool_) return f(*shards_.front());
   for (const auto& shard : shards_) shard->owner().post([&s = *shard, f] { f(s); });
 }
 
-task<std::vector<client_statistics>> server_core::statistics(const server_session* asking) {
+task<std::vector<client_statistics>> server_impl::statistics(const server_session* asking) {
   const coroutine_context context = co_await current_context();
   const auto gathered = std::make_shared<gathering>(shards_.size());
   on_each_shard([gathered, &back = *loop::current(), asking](server_shard& s) {
@@ -211,9 +207,9 @@ task<std::vector<client_statistics>> server_core::statistics(const server_sessio
 /// takes two rounds. Until all handlers on all loops have gone, which the first round achieves,
 /// they may ask any shard for its statistics. What they posted has run when the second round is
 /// over.
-void server_core::drop_shards() noexcept {
-  if (pool_) drop_each_shard();
-  if (pool_) drop_each_shard();
+void server_impl::abort_shards() noexcept {
+  if (pool_) abort_each_shard();
+  if (pool_) abort_each_shard();
   // Functions that were posted to a stopped pool may never run. Once its threads have ended, this
   // thread may touch all shards.
   if (pool_stopped()) pool_->join();
@@ -222,22 +218,22 @@ void server_core::drop_shards() noexcept {
 
 /// Drops each shard on its thread, and waits for that, but not longer than until the pool is
 /// stopped. Tries again when memory is lacking.
-void server_core::drop_each_shard() noexcept {
+void server_impl::abort_each_shard() noexcept {
   {
     const std::lock_guard lock(ending_->mutex);
     ending_->not_dropped = shards_.size();
   }
   // It captures one pointer, so the posted function has two and needs no allocation of its own.
-  const auto drop = [this](server_shard& shard) {
+  const auto abort = [this](server_shard& shard) {
     const std::shared_ptr<server_ending> told = ending_;
-    shard.drop();
+    shard.abort();
     const std::lock_guard lock(told->mutex);
     if (--told->not_dropped == 0) told->dropped.notify_all();
   };
   for (std::size_t asked = 0; asked < shards_.size() && !pool_stopped();) {
     server_shard& shard = *shards_[asked];
     try {
-      shard.owner().post([drop, &shard] { drop(shard); });
+      shard.owner().post([abort, &shard] { abort(shard); });
       ++asked;
     } catch (const std::bad_alloc&) {
       std::this_thread::sleep_for(look_again_after);
@@ -249,26 +245,4 @@ void server_core::drop_each_shard() noexcept {
   }) && !pool_->stopped()) {}
 }
 
-}  // namespace detail
-
-server::server(loop& lp, std::string_view name, handler_type handler, server_options options)
-    : core_(std::make_unique<detail::server_core>(lp, nullptr, name, std::move(handler),
-                                                  std::move(options))) {}
-server::server(loop& lp, loop_pool& pool, std::string_view name, handler_type handler,
-               server_options options)
-    : core_(std::make_unique<detail::server_core>(lp, &pool, name, std::move(handler),
-                                                  std::move(options))) {}
-server::server(server&&) noexcept = default;
-server& server::operator=(server&&) noexcept = default;
-server::~server() = default;
-
-task<bool> server::stop(time_limit grace) {
-  return detail::server_core::stop(core_ ? core_->ending() : nullptr, grace);
-}
-const std::string& server::path() const noexcept {
-  static const std::string none;
-  return core_ ? core_->path() : none;
-}
-std::size_t server::clients() const noexcept { return core_ ? core_->clients() : 0; }
-
-}  // namespace ringbell
+}  // namespace ringbell::detail

@@ -21,13 +21,13 @@ namespace ringbell::detail {
 /// The progress of a server's stop. The shards report it from their threads, and the coroutine that
 /// awaits the stop reads it. It outlives the server if one of these does.
 struct server_ending {
-  explicit server_ending(server_core* of) noexcept : core(of) {}
+  explicit server_ending(server_impl* of) noexcept : impl(of) {}
   // Null when the server is gone. Only the thread of the server's loop uses it and `changed`.
-  server_core* core;
+  server_impl* impl;
   nudge changed;
   std::atomic<std::size_t> shards_left{0};
   std::atomic<bool> forced{false};  // some sessions did not end by themselves
-  // For drop_each_shard(). A thread of the pool that has dropped the last shard may still be using
+  // For abort_each_shard(). A thread of the pool that has dropped the last shard may still be using
   // these when the server is gone.
   std::mutex mutex;
   std::condition_variable dropped;
@@ -37,13 +37,13 @@ struct server_ending {
 };
 
 /// A server: its listener, and the shards on the loops over which its connections are distributed.
-class server_core final : private resident {
+class server_impl final : private resident {
 public:
-  server_core(loop& lp, loop_pool* pool, std::string_view name, request_handler handler,
+  server_impl(loop& lp, loop_pool* pool, std::string_view name, request_handler handler,
               server_options options);
-  server_core(const server_core&) = delete;
-  server_core& operator=(const server_core&) = delete;
-  ~server_core();
+  server_impl(const server_impl&) = delete;
+  server_impl& operator=(const server_impl&) = delete;
+  ~server_impl();
 
   static task<bool> stop(std::shared_ptr<server_ending> ending, time_limit grace);
   const std::shared_ptr<server_ending>& ending() const noexcept { return ending_; }
@@ -76,13 +76,13 @@ private:
   void on_each_shard(const F& f);
   bool ask_to_stop(loop::clock::time_point until) noexcept;
   bool pool_stopped() const noexcept { return pool_ && pool_->stopped(); }
-  void drop_shards() noexcept;
-  void drop_each_shard() noexcept;
+  void abort_shards() noexcept;
+  void abort_each_shard() noexcept;
 
   loop& loop_;
   loop_pool* pool_;
   std::string path_;
-  std::unique_ptr<listener_core> listener_;
+  std::unique_ptr<handshake_listener> listener_;
   std::atomic<std::size_t> clients_{0};
   std::vector<std::unique_ptr<server_shard>> shards_;
   std::size_t next_ = 0;

@@ -89,7 +89,7 @@ server_session::server_session(server_shard& of, channel ch)
 server_session::~server_session() {
   while (server_call* const call = calls_.any()) {
     calls_.remove(*call);
-    call->drop();
+    call->abort();
   }
   // The session is made to end, by the end of its server or of the grace that a stop gives.
   if (shard_.observer() && connected_)
@@ -149,7 +149,7 @@ errc server_session::take(message m) {
     case service_frame::kind::part:
       if (call->closed() != errc{}) break;  // no handler will read it
       if ((h.flags & service_frame::more) && call->receiving_parts() &&
-          !call->has_room(call_core::memory_of_part(p.size())))
+          !call->has_room(call_flow::memory_of_part(p.size())))
         call->cancel(errc::refused_bytes);
       else if (h.flags & service_frame::more)
         sound = call->part_arrived(std::move(p));
@@ -215,7 +215,7 @@ errc server_session::begin(payload content, const service_frame::header& h) {
   } catch (...) {
     // Memory is lacking, and the handler has not begun.
     calls_.remove(*call);
-    call->drop();
+    call->abort();
     throw;
   }
   return errc{};
@@ -240,10 +240,10 @@ void server_session::call_ended(server_call& call, bool failed) noexcept {
   if (failed) ++failed_;
   calls_.remove(call);
   close_when_done();
-  if (gone_ && calls_.size() == 0) done_.open();
+  if (gone_ && calls_.size() == 0) done_.set();
 }
 
-void server_session::leave(errc why) noexcept {
+void server_session::say_goodbye(errc why) noexcept {
   if (leaving_ != errc{} || gone_) return;
   leaving_ = why;
   send_goaway();
@@ -271,7 +271,7 @@ void server_session::cancel_all(errc why) noexcept {
 
 client_statistics server_session::statistics() noexcept {
   client_statistics s;
-  const connection_parts& parts = access::core_of(ch_)->parts();
+  const connection_parts& parts = access::impl_of(ch_)->parts();
   s.process = static_cast<std::uint64_t>(peer_.process);
   s.user = sys::number_of(peer_.user);
   s.connected_ns =
@@ -283,8 +283,8 @@ client_statistics server_session::statistics() noexcept {
   s.bytes_in_flight = kept_.used;
   s.ring_to_server = parts.peer_ring_bytes;
   s.ring_to_client = parts.own_ring_bytes;
-  s.depth_to_server = std::min(access::core_of(ch_)->unread_bytes(), s.ring_to_server);
-  s.depth_to_client = std::min(access::core_of(ch_)->unconsumed_bytes(), s.ring_to_client);
+  s.depth_to_server = std::min(access::impl_of(ch_)->unread_bytes(), s.ring_to_server);
+  s.depth_to_client = std::min(access::impl_of(ch_)->unconsumed_bytes(), s.ring_to_client);
   s.channel = ch_.statistics();
   return s;
 }

@@ -4,8 +4,8 @@
 #include "service/server_call.hpp"
 
 #include <ringbell/channel/channel.hpp>
-#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/coro/detail/list.hpp>
+#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/service/detail/outbox.hpp>
 #include <ringbell/service/statistics.hpp>
 
@@ -56,7 +56,7 @@ public:
   /// Takes requests until the connection ends, then waits until their handlers have ended.
   task<void> run();
   /// Says goodbye and takes no further request. Closes once those under way have ended.
-  void leave(errc why) noexcept;
+  void say_goodbye(errc why) noexcept;
   bool leaving() const noexcept { return leaving_ != errc{}; }
   /// Asks the handlers to stop.
   void cancel_all(errc why) noexcept;
@@ -102,7 +102,7 @@ private:
   bool last_word_ = false;  // the second goodbye was sent; see close_when_done
   bool connected_ = false;  // observers were told of the connection, and not of its end
   bool gone_ = false;
-  gate done_;                       // opens when the connection and the last handler have ended
+  one_shot_event done_;             // set when the connection and the last handler have ended
   std::optional<refusal> refusal_;  // to be sent before anything else is taken
   timer::time_point since_;
 };

@@ -21,19 +21,19 @@ constexpr std::chrono::milliseconds last_moment{100};
 
 }  // namespace
 
-server_shard::server_shard(loop& lp, server_core& core)
-    : timer(&look), loop_(lp), core_(core), stop_timer_(*this), tasks_(std::in_place, lp) {
+server_shard::server_shard(loop& lp, server_impl& impl)
+    : timer(&look), loop_(lp), impl_(impl), stop_timer_(*this), tasks_(std::in_place, lp) {
   // Out of memory: the connection of that client has ended.
   tasks_->on_error([](const std::exception_ptr&) {});
   loop_access::add_resident(lp, *this);
 }
 
-server_shard::~server_shard() { drop(); }
+server_shard::~server_shard() { abort(); }
 
-const server_options& server_shard::options() const noexcept { return core_.options; }
-std::size_t server_shard::clients() const noexcept { return core_.clients(); }
-const request_handler& server_shard::handler() const noexcept { return core_.handler; }
-const request_handler& server_shard::own_methods() const noexcept { return core_.own_methods; }
+const server_options& server_shard::options() const noexcept { return impl_.options; }
+std::size_t server_shard::clients() const noexcept { return impl_.clients(); }
+const request_handler& server_shard::handler() const noexcept { return impl_.handler; }
+const request_handler& server_shard::own_methods() const noexcept { return impl_.own_methods; }
 
 void server_shard::accept(accepted_connection client) noexcept {
   if (!tasks_ || stopping_) return end_connection(std::move(client.parts));
@@ -46,7 +46,7 @@ void server_shard::accept(accepted_connection client) noexcept {
     auto session = std::make_unique<server_session>(*this, std::move(*started));
     sessions_.push_back(*session);
     session->active_in = look_number_;
-    core_.client_came();
+    impl_.client_came();
     tasks_->spawn(serve(std::move(session)));
     if (!timer::pending()) look_later();
   } catch (const std::bad_alloc&) {}
@@ -60,7 +60,7 @@ task<void> server_shard::serve(std::unique_ptr<server_session> session) {
 void server_shard::session_ended(server_session& session) noexcept {
   if (!session.linked()) return;
   session.unlink();
-  core_.client_left();
+  impl_.client_left();
   if (stopping_ && sessions_.empty()) ended();
 }
 
@@ -86,7 +86,7 @@ void server_shard::drop_idle() noexcept {
     if (s.leaving())
       s.close();  // the client has not read the goodbye
     else
-      s.leave(errc::dropped_idle);
+      s.say_goodbye(errc::dropped_idle);
   }
   if (!sessions_.empty()) look_later();
 }
@@ -104,7 +104,7 @@ void server_shard::cancel_all(errc why) noexcept {
 
 void server_shard::begin_stop(loop::clock::time_point until) noexcept {
   if (!std::exchange(stopping_, true))
-    sessions_.for_each([](server_session& s) { s.leave(errc::refused_stopping); });
+    sessions_.for_each([](server_session& s) { s.say_goodbye(errc::refused_stopping); });
   if (sessions_.empty()) return ended();
   if (asked_ || until >= stop_at_) return;
   stop_at_ = until;
@@ -114,7 +114,7 @@ void server_shard::begin_stop(loop::clock::time_point until) noexcept {
 /// Asks the handlers to stop. When it is called again a moment later, destroys those still there.
 void server_shard::grace_is_over() noexcept {
   if (!stopping_ || sessions_.empty()) return;
-  if (std::exchange(asked_, true)) return drop();
+  if (std::exchange(asked_, true)) return abort();
   forced_ = true;
   set_stop_timer(from_now(last_moment));
   cancel_all(errc::refused_stopping);
@@ -126,12 +126,12 @@ void server_shard::set_stop_timer(loop::clock::time_point due) noexcept {
 }
 
 void server_shard::ended() noexcept {
-  if (!std::exchange(told_, true)) core_.shard_ended(forced_);
+  if (!std::exchange(told_, true)) impl_.shard_ended(forced_);
 }
 
-void server_shard::loop_gone() noexcept { core_.loops_gone(); }
+void server_shard::loop_gone() noexcept { impl_.loops_gone(); }
 
-void server_shard::drop() noexcept {
+void server_shard::abort() noexcept {
   stopping_ = true;
   forced_ |= !sessions_.empty();
   tasks_.reset();

@@ -17,14 +17,14 @@
 
 namespace ringbell::detail {
 
-class server_core;
+class server_impl;
 
 /// The part of a server that is on one loop: the sessions of the connections there.
 ///
 /// Thread-safety: the thread of that loop.
 class server_shard final : private timer, private resident {
 public:
-  server_shard(loop& lp, server_core& core);
+  server_shard(loop& lp, server_impl& impl);
   ~server_shard();
 
   /// Makes a session of a client that has passed the handshake.
@@ -36,10 +36,10 @@ public:
   }
 
   /// Says goodbye to all clients, ends the sessions that are still there at `until`, and tells the
-  /// core when none is left. When it is called again, the earlier time holds. Takes no memory.
+  /// server when none is left. When it is called again, the earlier time holds. Takes no memory.
   void begin_stop(loop::clock::time_point until) noexcept;
   /// Ends all sessions at once, and destroys their handlers where they wait.
-  void drop() noexcept;
+  void abort() noexcept;
 
   std::vector<client_statistics> statistics(const server_session* asking);
 
@@ -70,11 +70,11 @@ private:
   void cancel_all(errc why) noexcept;
 
   loop& loop_;
-  server_core& core_;
+  server_impl& impl_;
   list<server_session> sessions_;  // sorted: the one that was active longest ago comes first
   std::uint64_t look_number_ = 0;
   bool stopping_ = false;
-  bool told_ = false;    // the core was told that no client is left
+  bool told_ = false;    // the server was told that no client is left
   bool asked_ = false;   // the handlers were asked to stop
   bool forced_ = false;  // some sessions did not end by themselves
   loop::clock::time_point stop_at_ = loop::clock::time_point::max();

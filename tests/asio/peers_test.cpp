@@ -291,8 +291,8 @@ void expect_sleep(const channel_statistics& s) {
 }
 
 net::awaitable<void> expect_echoes(asio_channel ch, way w, terms t) {
-  expect(detail::access::core_of(ch)->parts().wakes_this == t.bell &&
-             detail::access::core_of(ch)->parts().wakes_peer == t.bell,
+  expect(detail::access::impl_of(ch)->parts().wakes_this == t.bell &&
+             detail::access::impl_of(ch)->parts().wakes_peer == t.bell,
          "the bell that was asked for, both ways");
   std::uint64_t seed = 0;
   for (const std::size_t size : sizes_around_every_limit(t.ring, ch.max_claim())) {

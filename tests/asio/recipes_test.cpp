@@ -62,10 +62,10 @@ int be_service(const std::string& path, int does, const milestone& listening,
   loop lp;
   const auto serve = [](loop& on, std::string at, int what, const milestone& there,
                         const milestone& begun) -> task<void> {
-    detail::gate question;
+    detail::one_shot_event question;
     server s(on, at, [&](request) -> task<reply> {
       begun.reach();
-      question.open();
+      question.set();
       co_await sleep_for(std::chrono::hours(1));
       co_return reply();
     });

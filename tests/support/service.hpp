@@ -62,11 +62,11 @@ task<std::pair<std::error_code, std::string>> error_of(A call) {
 /// Set once; whoever waits for it then goes on.
 class event_flag {
 public:
-  void set() noexcept { gate_.open(); }
-  auto wait() noexcept { return gate_.wait(); }
+  void set() noexcept { event_.set(); }
+  auto wait() noexcept { return event_.wait(); }
 
 private:
-  detail::gate gate_;
+  detail::one_shot_event event_;
 };
 
 /// Counts itself while it lives.

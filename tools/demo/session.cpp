@@ -124,9 +124,9 @@ placement::placement() {
   usable_ = static_cast<unsigned>(usable.size());
   client_cpu_ = usable.front();
   server_cpu_ = usable.size() > 1 ? usable[1] : client_cpu_;
-  const std::string first = core_of(client_cpu_);
+  const std::string first = impl_of(client_cpu_);
   const auto other =
-      std::find_if(usable.begin(), usable.end(), [&](int cpu) { return core_of(cpu) != first; });
+      std::find_if(usable.begin(), usable.end(), [&](int cpu) { return impl_of(cpu) != first; });
   if (other != usable.end()) server_cpu_ = *other;
 }
 

@@ -27,7 +27,7 @@ const platform_words& platform() noexcept;
 std::vector<int> usable_processors();
 void bind_to_processor(int processor) noexcept;
 /// A name for the core that a processor is a thread of; empty when it is not known.
-std::string core_of(int processor);
+std::string impl_of(int processor);
 
 /// Whatever ends the parent ends this process, from now on; where the system does not do that,
 /// nothing.

@@ -18,7 +18,7 @@ const platform_words& platform() noexcept {
 
 std::vector<int> usable_processors() { return {}; }
 void bind_to_processor(int) noexcept {}
-std::string core_of(int) { return {}; }
+std::string impl_of(int) { return {}; }
 
 void end_with_parent() noexcept {}
 void ask_for_exact_sleeps() noexcept {}

@@ -39,7 +39,7 @@ void bind_to_processor(int processor) noexcept {
 }
 
 // The threads of one core share its number here.
-std::string core_of(int processor) {
+std::string impl_of(int processor) {
   return first_line(
       ("/sys/devices/system/cpu/cpu" + std::to_string(processor) + "/topology/thread_siblings_list")
           .c_str());

@@ -32,7 +32,7 @@ void bind_to_processor(int processor) noexcept {
 }
 
 // Which processors are threads of the same core.
-std::string core_of(int processor) {
+std::string impl_of(int processor) {
   SYSTEM_LOGICAL_PROCESSOR_INFORMATION all[256];
   DWORD bytes = sizeof all;
   if (!::GetLogicalProcessorInformation(all, &bytes)) return {};

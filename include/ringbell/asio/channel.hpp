@@ -94,16 +94,16 @@ public:
   /// Moves the channel. Pending operations on `other` end with `operation_aborted`, and can be
   /// started again here.
   basic_asio_channel(basic_asio_channel&& other) noexcept
-      : executor_(other.executor_), core_(detail::access::take_core_of(other)) {}
+      : executor_(other.executor_), impl_(detail::access::take_impl_of(other)) {}
   template <class Other>
     requires std::is_convertible_v<Other, Executor>
   basic_asio_channel(basic_asio_channel<Other>&& other)
-      : executor_(other.get_executor()), core_(detail::access::take_core_of(other)) {}
+      : executor_(other.get_executor()), impl_(detail::access::take_impl_of(other)) {}
   basic_asio_channel& operator=(basic_asio_channel&& other) noexcept {
     if (this != &other) {
       close();
       executor_ = other.executor_;
-      core_ = detail::access::take_core_of(other);
+      impl_ = detail::access::take_impl_of(other);
     }
     return *this;
   }
@@ -117,7 +117,7 @@ public:
   ~basic_asio_channel() { close(); }
 
   executor_type get_executor() const noexcept { return executor_; }
-  bool is_open() const noexcept { return core_ != nullptr; }
+  bool is_open() const noexcept { return impl_ != nullptr; }
 
   /// Waits for the next message.
   /// Completion signature: `void(error_code, message)`.
@@ -213,13 +213,13 @@ public:
 
   /// Returns the length, in bytes, of the longest message that can be claimed or sent by
   /// `try_send`.
-  std::size_t max_claim() const noexcept { return core_ ? core_->ring().max_claim() : 0; }
+  std::size_t max_claim() const noexcept { return impl_ ? impl_->ring().max_claim() : 0; }
   /// Returns the length, in bytes, of the longest message that the peer takes.
-  std::size_t max_message() const noexcept { return core_ ? core_->ring().max_message() : 0; }
+  std::size_t max_message() const noexcept { return impl_ ? impl_->ring().max_message() : 0; }
 
   /// Ends all pending operations with `operation_aborted`.
   void cancel() noexcept {
-    if (core_) core_->cancel(detail::towards_us | detail::towards_peer);
+    if (impl_) impl_->cancel(detail::towards_us | detail::towards_peer);
   }
   /// Ends the stream to the peer: it receives what was sent, then the end. A pending send ends with
   /// `operation_aborted`. Receiving goes on.
@@ -227,31 +227,31 @@ public:
   /// Ends both directions in order, and all pending operations with `operation_aborted`. Further
   /// calls have no effect.
   void close() noexcept {
-    if (auto* core = std::exchange(core_, nullptr)) core->orphan();
+    if (auto* impl = std::exchange(impl_, nullptr)) impl->orphan();
   }
 
   /// Sets how operations poll before they sleep (see `spin_policy`). The default is `adaptive`,
   /// unless the environment variable RINGBELL_SPIN says otherwise. Polling happens on the
   /// executor's threads, some microseconds at a time, between other handlers.
   void spin(spin_policy policy) {
-    if (core_) core_->use_policy(policy);
+    if (impl_) impl_->use_policy(policy);
   }
   /// Returns the identity of the peer, which the kernel recorded when the connection was made.
   sys::peer_identity peer() const noexcept {
-    return core_ ? core_->parts().who : sys::peer_identity();
+    return impl_ ? impl_->parts().who : sys::peer_identity();
   }
   channel_statistics statistics() const noexcept {
-    return core_ ? detail::statistics_of(core_->ring().counters()) : channel_statistics();
+    return impl_ ? detail::statistics_of(impl_->ring().counters()) : channel_statistics();
   }
 
 private:
   friend struct detail::access;
-  basic_asio_channel(const Executor& executor, detail::asio_connection* core) noexcept
-      : executor_(executor), core_(core) {}
-  detail::asio_connection* core() const noexcept { return core_; }
+  basic_asio_channel(const Executor& executor, detail::asio_connection* impl) noexcept
+      : executor_(executor), impl_(impl) {}
+  detail::asio_connection* impl() const noexcept { return impl_; }
   detail::asio_connection* give() noexcept {
     cancel();
-    return std::exchange(core_, nullptr);
+    return std::exchange(impl_, nullptr);
   }
   template <class Operation, class Signature, class Token, class... Arguments>
   auto initiate(Token&& token, Arguments&&... arguments) {
@@ -272,7 +272,7 @@ private:
   }
 
   Executor executor_;
-  detail::asio_connection* core_ = nullptr;
+  detail::asio_connection* impl_ = nullptr;
 };
 
 using asio_channel = basic_asio_channel<>;
@@ -281,24 +281,24 @@ template <class Executor>
 message basic_asio_channel<Executor>::try_recv(net_error_code& error) noexcept {
   ring::message_view view;
   errc e = errc::closed;
-  if (core_) {
-    e = core_->pending(detail::towards_us) ? errc::busy : core_->ring().receive(view);
-    core_->ring_if_due();
-    if (e == errc::would_block) core_->attempted_in_vain();
+  if (impl_) {
+    e = impl_->pending(detail::towards_us) ? errc::busy : impl_->ring().receive(view);
+    impl_->ring_if_due();
+    if (e == errc::would_block) impl_->attempted_in_vain();
   }
   error = detail::to_net(e);
-  return e == errc{} ? detail::access::make<message>(*core_, std::move(view)) : message();
+  return e == errc{} ? detail::access::make<message>(*impl_, std::move(view)) : message();
 }
 
 template <class Executor>
 template <class Buffers>
 net_error_code basic_asio_channel<Executor>::try_send(const Buffers& buffers) {
-  if (!core_) return detail::to_net(errc::closed);
-  if (core_->pending(detail::towards_peer)) return detail::to_net(errc::busy);
-  const errc e = core_->ring().try_send(detail::gathered<Buffers>(buffers).pieces(),
+  if (!impl_) return detail::to_net(errc::closed);
+  if (impl_->pending(detail::towards_peer)) return detail::to_net(errc::busy);
+  const errc e = impl_->ring().try_send(detail::gathered<Buffers>(buffers).pieces(),
                                         net::buffer_size(buffers));
-  core_->ring_if_due();
-  if (e == errc::would_block) core_->attempted_in_vain();
+  impl_->ring_if_due();
+  if (e == errc::would_block) impl_->attempted_in_vain();
   return detail::to_net(e);
 }
 
@@ -306,21 +306,21 @@ template <class Executor>
 claim basic_asio_channel<Executor>::try_claim(std::size_t size, net_error_code& error) noexcept {
   std::byte* payload = nullptr;
   errc e = errc::closed;
-  if (core_) {
-    e = core_->pending(detail::towards_peer) ? errc::busy : core_->ring().claim(size, payload);
-    core_->ring_if_due();
-    if (e == errc::would_block) core_->attempted_in_vain();
+  if (impl_) {
+    e = impl_->pending(detail::towards_peer) ? errc::busy : impl_->ring().claim(size, payload);
+    impl_->ring_if_due();
+    if (e == errc::would_block) impl_->attempted_in_vain();
   }
   error = detail::to_net(e);
-  return e == errc{} ? detail::access::make<claim>(*core_, std::span(payload, size)) : claim();
+  return e == errc{} ? detail::access::make<claim>(*impl_, std::span(payload, size)) : claim();
 }
 
 template <class Executor>
 void basic_asio_channel<Executor>::close_send() noexcept {
-  if (!core_) return;
-  core_->cancel(detail::towards_peer);
-  core_->ring().close_send();
-  core_->ring_if_due();
+  if (!impl_) return;
+  impl_->cancel(detail::towards_peer);
+  impl_->ring().close_send();
+  impl_->ring_if_due();
 }
 
 #ifdef RINGBELL_ASIO_HAS_CO_AWAIT
@@ -329,16 +329,16 @@ template <class Executor>
 net::awaitable<std::optional<message>, Executor> basic_asio_channel<Executor>::recv() {
   detail::polling polled;
   const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
-  if (core_ && !cancellation.slot().is_connected() && core_->may_continue(detail::towards_us, 0)) {
+  if (impl_ && !cancellation.slot().is_connected() && impl_->may_continue(detail::towards_us, 0)) {
     ring::message_view view;
-    ring::endpoint& ring = core_->ring();
+    ring::endpoint& ring = impl_->ring();
     errc e = ring.receive(view);
     if (e == errc::would_block &&
-        core_->poll_to_receive(polled) == detail::asio_connection::found::something)
+        impl_->poll_to_receive(polled) == detail::asio_connection::found::something)
       e = ring.receive(view);
-    core_->ring_if_due();
+    impl_->ring_if_due();
     if (e == errc{})
-      co_return std::optional<message>(detail::access::make<message>(*core_, std::move(view)));
+      co_return std::optional<message>(detail::access::make<message>(*impl_, std::move(view)));
     if (e == errc::end_of_stream) co_return std::nullopt;
     if (e != errc::would_block) throw net_system_error(detail::to_net(e));
   }
@@ -356,7 +356,7 @@ net::awaitable<std::optional<message>, Executor> basic_asio_channel<Executor>::r
   const net::cancellation_state cancellation = co_await net::this_coro::cancellation_state;
   net_error_code error = net::error::would_block;
   message received;
-  if (core_ && !cancellation.slot().is_connected() && core_->may_continue(detail::towards_us, 0))
+  if (impl_ && !cancellation.slot().is_connected() && impl_->may_continue(detail::towards_us, 0))
     received = try_recv(error);
   if (error == net::error::would_block) {
     error = {};
@@ -372,10 +372,10 @@ template <class Executor>
 template <class Buffers>
 net::awaitable<void, Executor> basic_asio_channel<Executor>::send(Buffers buffers) {
   const std::size_t size = net::buffer_size(buffers);
-  if (core_ && size <= core_->ring().max_claim() &&
-      core_->may_continue(detail::towards_peer, size)) {
-    const errc e = core_->ring().try_send(detail::gathered<Buffers>(buffers).pieces(), size);
-    core_->ring_if_due();
+  if (impl_ && size <= impl_->ring().max_claim() &&
+      impl_->may_continue(detail::towards_peer, size)) {
+    const errc e = impl_->ring().try_send(detail::gathered<Buffers>(buffers).pieces(), size);
+    impl_->ring_if_due();
     if (e == errc{}) co_return;
     if (e != errc::would_block) throw net_system_error(detail::to_net(e));
   }

@@ -38,7 +38,7 @@ public:
   basic_asio_listener(const Executor& executor, std::string_view name,
                       listener_options options = {})
       : executor_(executor),
-        core_(*new detail::asio_acceptor(detail::context_of(executor), name, std::move(options))) {}
+        impl_(*new detail::asio_acceptor(detail::context_of(executor), name, std::move(options))) {}
   template <class ExecutionContext>
     requires std::is_convertible_v<ExecutionContext&, net::execution_context&>
   basic_asio_listener(ExecutionContext& context, std::string_view name,
@@ -48,16 +48,16 @@ public:
   /// Moves the listener. A pending accept on `other` ends with `operation_aborted`, and can be
   /// started again here.
   basic_asio_listener(basic_asio_listener&& other) noexcept
-      : executor_(other.executor_), core_(detail::access::take_core_of(other)) {}
+      : executor_(other.executor_), impl_(detail::access::take_impl_of(other)) {}
   template <class Other>
     requires std::is_convertible_v<Other, Executor>
   basic_asio_listener(basic_asio_listener<Other>&& other)
-      : executor_(other.get_executor()), core_(detail::access::take_core_of(other)) {}
+      : executor_(other.get_executor()), impl_(detail::access::take_impl_of(other)) {}
   basic_asio_listener& operator=(basic_asio_listener&& other) noexcept {
     if (this != &other) {
       close();
       executor_ = other.executor_;
-      core_ = detail::access::take_core_of(other);
+      impl_ = detail::access::take_impl_of(other);
     }
     return *this;
   }
@@ -65,7 +65,7 @@ public:
   ~basic_asio_listener() { close(); }
 
   executor_type get_executor() const noexcept { return executor_; }
-  bool is_open() const noexcept { return core_ && core_->is_open(); }
+  bool is_open() const noexcept { return impl_ && impl_->is_open(); }
 
   /// Waits for the next client.
   /// Completion signature: `void(error_code, basic_asio_channel<Executor>)`.
@@ -85,25 +85,25 @@ public:
 
   /// Ends a pending accept with `operation_aborted`.
   void cancel() noexcept {
-    if (core_) core_->cancel(detail::towards_us);
+    if (impl_) impl_->cancel(detail::towards_us);
   }
   /// Stops listening and gives up the name. Further calls have no effect.
   void close() noexcept {
-    if (core_) core_->close();
-    core_ = {};
+    if (impl_) impl_->close();
+    impl_ = {};
   }
 
   /// Returns the path of the socket, for messages; empty when the listener is not open.
-  const std::string& path() const noexcept { return detail::path_of(core_.get()); }
+  const std::string& path() const noexcept { return detail::path_of(impl_.get()); }
   /// Returns how many clients are connected, including those that have not been accepted yet.
-  std::size_t clients() const noexcept { return core_ ? core_->clients() : 0; }
+  std::size_t clients() const noexcept { return impl_ ? impl_->clients() : 0; }
 
 private:
   friend struct detail::access;
-  detail::asio_acceptor* core() const noexcept { return core_.get(); }
+  detail::asio_acceptor* impl() const noexcept { return impl_.get(); }
   detail::intrusive_ptr<detail::asio_acceptor> give() noexcept {
     cancel();
-    return std::move(core_);
+    return std::move(impl_);
   }
   template <class Other, class Token>
   auto accept_for(const Other& executor, Token&& token) {
@@ -114,7 +114,7 @@ private:
   }
 
   Executor executor_;
-  detail::intrusive_ptr<detail::asio_acceptor> core_;
+  detail::intrusive_ptr<detail::asio_acceptor> impl_;
 };
 
 using asio_listener = basic_asio_listener<>;

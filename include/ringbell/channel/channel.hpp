@@ -86,12 +86,12 @@ public:
 
 private:
   friend struct detail::access;
-  explicit channel(detail::channel_core& core) noexcept
-      : sender_(detail::access::make<ringbell::sender>(&core)),
-        receiver_(detail::access::make<ringbell::receiver>(&core)) {}
-  detail::channel_core* core() const noexcept {
-    auto* const sending = detail::access::core_of(sender_);
-    return sending ? sending : detail::access::core_of(receiver_);
+  explicit channel(detail::channel_impl& impl) noexcept
+      : sender_(detail::access::make<ringbell::sender>(&impl)),
+        receiver_(detail::access::make<ringbell::receiver>(&impl)) {}
+  detail::channel_impl* impl() const noexcept {
+    auto* const sending = detail::access::impl_of(sender_);
+    return sending ? sending : detail::access::impl_of(receiver_);
   }
   ringbell::sender sender_;
   ringbell::receiver receiver_;
@@ -99,7 +99,7 @@ private:
 
 namespace detail {
 /// Makes a channel of what a handshake has left, and begins to watch for bells.
-/// Errors: those of `channel_core::start`, and the system's when there is no memory.
+/// Errors: those of `channel_impl::start`, and the system's when there is no memory.
 result<channel> start_channel(loop& lp, connection_parts parts, client_slot slot) noexcept;
 }  // namespace detail
 

@@ -17,11 +17,11 @@ namespace ringbell {
 
 namespace detail {
 
-class acceptor;
+class listener_impl;
 
-class accept_awaiter final : public slot_wait<acceptor> {
+class accept_awaiter final : public slot_wait<listener_impl> {
 public:
-  explicit accept_awaiter(acceptor* from) noexcept : slot_wait(from) {}
+  explicit accept_awaiter(listener_impl* from) noexcept : slot_wait(from) {}
   ~accept_awaiter() { leave(); }
   bool await_ready() noexcept;
   template <class Promise>
@@ -59,7 +59,7 @@ private:
 /// `errc::closed`. Accepted channels live on.
 class listener {
 public:
-  using accept_awaitable = detail::awaitable<detail::accept_awaiter, detail::acceptor*>;
+  using accept_awaitable = detail::awaitable<detail::accept_awaiter, detail::listener_impl*>;
 
   /// Listens under `name`: a name, or a path when it contains a slash (`sys::service_path`). The
   /// socket that a dead server has left is replaced.
@@ -76,7 +76,7 @@ public:
   /// Errors: throws `errc::cancelled`, `errc::busy`, `errc::closed`. Throws `errc::wrong_loop`
   /// when it is awaited on another loop than the listener's.
   /// Cancellation: ends with `errc::cancelled`; no client is lost.
-  accept_awaitable accept() noexcept { return accept_awaitable(acceptor_.get()); }
+  accept_awaitable accept() noexcept { return accept_awaitable(impl_.get()); }
 
   /// Returns the path of the socket, for messages.
   const std::string& path() const noexcept;
@@ -84,8 +84,8 @@ public:
   std::size_t clients() const noexcept;
 
 private:
-  explicit listener(std::unique_ptr<detail::acceptor> clients) noexcept;
-  std::unique_ptr<detail::acceptor> acceptor_;
+  explicit listener(std::unique_ptr<detail::listener_impl> clients) noexcept;
+  std::unique_ptr<detail::listener_impl> impl_;
 };
 
 }  // namespace ringbell

@@ -17,7 +17,7 @@ namespace detail {
 
 class recv_awaiter final : public receive_wait {
 public:
-  explicit recv_awaiter(channel_core* core) noexcept : receive_wait(core) {}
+  explicit recv_awaiter(channel_impl* impl) noexcept : receive_wait(impl) {}
   bool await_ready() noexcept {
     if (may_try()) take();
     return !undecided();
@@ -28,9 +28,9 @@ public:
     // awaiting coroutine must not be told to try again.
     if (undecided()) outcome_ = errc::bad_peer;
     // The channel may go before this awaiter does.
-    auto* const core = std::exchange(of_, nullptr);
+    auto* const impl = std::exchange(of_, nullptr);
     if (outcome_ == errc{})
-      return std::optional<message>(access::make<message>(*core, std::move(view_)));
+      return std::optional<message>(access::make<message>(*impl, std::move(view_)));
     if (outcome_ == errc::end_of_stream) return std::optional<message>();
     return outcome_;
   }
@@ -49,8 +49,8 @@ private:
 
 class recv_into_awaiter final : public receive_wait {
 public:
-  recv_into_awaiter(channel_core* core, std::span<std::byte> buffer) noexcept
-      : receive_wait(core), buffer_(buffer) {}
+  recv_into_awaiter(channel_impl* impl, std::span<std::byte> buffer) noexcept
+      : receive_wait(impl), buffer_(buffer) {}
   bool await_ready() noexcept {
     if (may_try()) take();
     return !undecided();
@@ -92,21 +92,21 @@ private:
 /// on. A receiver that outlives its loop is closed.
 class receiver {
 public:
-  using recv_awaitable = detail::awaitable<detail::recv_awaiter, detail::channel_core*>;
+  using recv_awaitable = detail::awaitable<detail::recv_awaiter, detail::channel_impl*>;
   using recv_into_awaitable =
-      detail::awaitable<detail::recv_into_awaiter, detail::channel_core*, std::span<std::byte>>;
+      detail::awaitable<detail::recv_into_awaiter, detail::channel_impl*, std::span<std::byte>>;
 
   receiver() noexcept = default;
-  receiver(receiver&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  receiver(receiver&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
   receiver& operator=(receiver&& other) noexcept {
     if (this != &other) {
       reset();
-      core_ = std::exchange(other.core_, nullptr);
+      impl_ = std::exchange(other.impl_, nullptr);
     }
     return *this;
   }
   ~receiver() { reset(); }
-  explicit operator bool() const noexcept { return core_ != nullptr; }
+  explicit operator bool() const noexcept { return impl_ != nullptr; }
 
   /// Waits for the next message. The result is a `std::optional<message>`; it is empty when the
   /// peer has closed in order and everything was received.
@@ -114,7 +114,7 @@ public:
   /// had published was received. Throws also `errc::bad_peer`, `errc::cancelled`, `errc::closed`,
   /// `errc::busy`, `errc::wrong_loop`.
   /// Cancellation: see the class.
-  recv_awaitable recv() noexcept { return recv_awaitable(core_); }
+  recv_awaitable recv() noexcept { return recv_awaitable(impl_); }
   /// Waits for the next message and copies it to `buffer`. The result is a
   /// `std::optional<std::size_t>`, the length of the message in bytes. Use it for bytes that the
   /// peer must not be able to change while you check them.
@@ -123,7 +123,7 @@ public:
   /// Cancellation: see the class.
   /// Lifetime: the buffer must stay valid until the operation has ended.
   recv_into_awaitable recv_into(std::span<std::byte> buffer) noexcept {
-    return recv_into_awaitable(core_, buffer);
+    return recv_into_awaitable(impl_, buffer);
   }
 
   /// Returns the next message if there is one now.
@@ -133,27 +133,27 @@ public:
   /// Ends the direction: a pending receive ends with `errc::closed`, and the peer's sends fail.
   /// Further calls have no effect.
   void close() noexcept {
-    if (core_) core_->close_receive();
+    if (impl_) impl_->close_receive();
   }
 
 private:
   friend struct detail::access;
-  explicit receiver(detail::channel_core* core) noexcept : core_(core) {}
-  detail::channel_core* core() const noexcept { return core_; }
+  explicit receiver(detail::channel_impl* impl) noexcept : impl_(impl) {}
+  detail::channel_impl* impl() const noexcept { return impl_; }
   void reset() noexcept {
-    if (auto* core = std::exchange(core_, nullptr)) core->drop_receiver();
+    if (auto* impl = std::exchange(impl_, nullptr)) impl->drop_receiver();
   }
-  detail::channel_core* core_ = nullptr;
+  detail::channel_impl* impl_ = nullptr;
 };
 
 inline result<message> receiver::try_recv() noexcept {
-  if (!core_) return errc::closed;
-  if (core_->receiving()) return errc::busy;
+  if (!impl_) return errc::closed;
+  if (impl_->receiving()) return errc::busy;
   ring::message_view view;
-  const errc e = core_->ring().receive(view);
-  core_->ring_if_due();
+  const errc e = impl_->ring().receive(view);
+  impl_->ring_if_due();
   if (e != errc{}) return e;
-  return detail::access::make<message>(*core_, std::move(view));
+  return detail::access::make<message>(*impl_, std::move(view));
 }
 
 }  // namespace ringbell

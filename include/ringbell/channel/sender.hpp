@@ -22,10 +22,10 @@ inline std::size_t size_of(gather_list pieces) noexcept {
   return size;
 }
 
-/// Throws `e` for a send or a claim of `size` bytes. When that is too long, and `core` is not null,
+/// Throws `e` for a send or a claim of `size` bytes. When that is too long, and `impl` is not null,
 /// the text of the error gives the limit.
-[[noreturn]] void fail_to_send(errc e, std::size_t size, channel_core* core);
-[[noreturn]] void fail_to_claim(errc e, std::size_t size, channel_core* core);
+[[noreturn]] void fail_to_send(errc e, std::size_t size, channel_impl* impl);
+[[noreturn]] void fail_to_claim(errc e, std::size_t size, channel_impl* impl);
 
 /// Sends bytes that the caller keeps.
 class bytes_send_wait : public send_wait {
@@ -42,15 +42,15 @@ public:
     return e == errc{} ? result<void>() : result<void>(e);
   }
   void await_resume() {
-    channel_core* const core = of_;
-    if (const errc e = finish(); e != errc{}) fail_to_send(e, size_, core);
+    channel_impl* const impl = of_;
+    if (const errc e = finish(); e != errc{}) fail_to_send(e, size_, impl);
   }
 
 protected:
-  bytes_send_wait(channel_core* core, std::span<const std::byte> bytes) noexcept
-      : send_wait(core, bytes.size()), one_(bytes) {}
-  bytes_send_wait(channel_core* core, gather_list pieces) noexcept
-      : send_wait(core, size_of(pieces)), many_(pieces), gathered_(true) {}
+  bytes_send_wait(channel_impl* impl, std::span<const std::byte> bytes) noexcept
+      : send_wait(impl, bytes.size()), one_(bytes) {}
+  bytes_send_wait(channel_impl* impl, gather_list pieces) noexcept
+      : send_wait(impl, size_of(pieces)), many_(pieces), gathered_(true) {}
   ~bytes_send_wait() = default;
 
 private:
@@ -67,28 +67,28 @@ private:
 
 class send_awaiter final : public bytes_send_wait {
 public:
-  send_awaiter(channel_core* core, std::span<const std::byte> bytes) noexcept
-      : bytes_send_wait(core, bytes) {}
-  send_awaiter(channel_core* core, gather_list pieces) noexcept : bytes_send_wait(core, pieces) {}
+  send_awaiter(channel_impl* impl, std::span<const std::byte> bytes) noexcept
+      : bytes_send_wait(impl, bytes) {}
+  send_awaiter(channel_impl* impl, gather_list pieces) noexcept : bytes_send_wait(impl, pieces) {}
 };
 
 /// As `send_awaiter`, but keeps a temporary that owns the bytes, or the list of pieces.
 template <class Owner>
 class keeping_send_awaiter final : private keeps<Owner>, public bytes_send_wait {
 public:
-  keeping_send_awaiter(channel_core* core, Owner owner)
-      : keeps<Owner>(std::move(owner)), bytes_send_wait(core, bytes_of(this->owner_)) {}
+  keeping_send_awaiter(channel_impl* impl, Owner owner)
+      : keeps<Owner>(std::move(owner)), bytes_send_wait(impl, bytes_of(this->owner_)) {}
 };
 template <class Owner>
 class keeping_gather_awaiter final : private keeps<Owner>, public bytes_send_wait {
 public:
-  keeping_gather_awaiter(channel_core* core, Owner owner)
-      : keeps<Owner>(std::move(owner)), bytes_send_wait(core, gather_list(this->owner_)) {}
+  keeping_gather_awaiter(channel_impl* impl, Owner owner)
+      : keeps<Owner>(std::move(owner)), bytes_send_wait(impl, gather_list(this->owner_)) {}
 };
 
 class claim_awaiter final : public send_wait {
 public:
-  claim_awaiter(channel_core* core, std::size_t size) noexcept : send_wait(core, size) {}
+  claim_awaiter(channel_impl* impl, std::size_t size) noexcept : send_wait(impl, size) {}
   bool await_ready() noexcept {
     if (may_try()) outcome_ = attempt();
     return !undecided();
@@ -98,8 +98,8 @@ public:
     return std::move(claim_);
   }
   claim await_resume() {
-    channel_core* const core = of_;
-    if (const errc e = finish(); e != errc{}) fail_to_claim(e, size_, core);
+    channel_impl* const impl = of_;
+    if (const errc e = finish(); e != errc{}) fail_to_claim(e, size_, impl);
     return std::move(claim_);
   }
 
@@ -128,30 +128,30 @@ private:
 class sender {
 public:
   using send_awaitable =
-      detail::awaitable<detail::send_awaiter, detail::channel_core*, std::span<const std::byte>>;
+      detail::awaitable<detail::send_awaiter, detail::channel_impl*, std::span<const std::byte>>;
   using send_gather_awaitable =
-      detail::awaitable<detail::send_awaiter, detail::channel_core*, gather_list>;
+      detail::awaitable<detail::send_awaiter, detail::channel_impl*, gather_list>;
   using claim_awaitable =
-      detail::awaitable<detail::claim_awaiter, detail::channel_core*, std::size_t>;
+      detail::awaitable<detail::claim_awaiter, detail::channel_impl*, std::size_t>;
   template <class Owner>
   using send_owner_awaitable =
-      detail::awaitable<detail::keeping_send_awaiter<Owner>, detail::channel_core*, Owner>;
+      detail::awaitable<detail::keeping_send_awaiter<Owner>, detail::channel_impl*, Owner>;
   template <class Owner>
   using gather_owner_awaitable =
-      detail::awaitable<detail::keeping_gather_awaiter<Owner>, detail::channel_core*, Owner>;
+      detail::awaitable<detail::keeping_gather_awaiter<Owner>, detail::channel_impl*, Owner>;
   class batch;
 
   sender() noexcept = default;
-  sender(sender&& other) noexcept : core_(std::exchange(other.core_, nullptr)) {}
+  sender(sender&& other) noexcept : impl_(std::exchange(other.impl_, nullptr)) {}
   sender& operator=(sender&& other) noexcept {
     if (this != &other) {
       reset();
-      core_ = std::exchange(other.core_, nullptr);
+      impl_ = std::exchange(other.impl_, nullptr);
     }
     return *this;
   }
   ~sender() { reset(); }
-  explicit operator bool() const noexcept { return core_ != nullptr; }
+  explicit operator bool() const noexcept { return impl_ != nullptr; }
 
   /// Sends one message. Waits only while the ring is full. The message may have up to
   /// `max_message()` bytes; one that is longer than `max_claim()` is sent in fragments, which the
@@ -163,33 +163,33 @@ public:
   /// Lifetime: the bytes must stay valid until the message is sent. The operation keeps a temporary
   /// that owns its bytes, as in `send(std::string(...))`.
   send_awaitable send(std::span<const std::byte> bytes) noexcept {
-    return send_awaitable(core_, bytes);
+    return send_awaitable(impl_, bytes);
   }
   send_awaitable send(std::string_view text) noexcept {
-    return send_awaitable(core_, detail::as_bytes(text));
+    return send_awaitable(impl_, detail::as_bytes(text));
   }
   template <class Owner>
     requires detail::owns_bytes<Owner>
   send_owner_awaitable<std::remove_const_t<Owner>> send(Owner&& temporary) {
-    return send_owner_awaitable<std::remove_const_t<Owner>>(core_, std::forward<Owner>(temporary));
+    return send_owner_awaitable<std::remove_const_t<Owner>>(impl_, std::forward<Owner>(temporary));
   }
   /// Sends the pieces as one message, as `send` does.
   /// Lifetime: the list and the pieces must stay valid until the message is sent. The operation
   /// keeps a list that is a temporary; it does not keep the pieces.
   send_gather_awaitable send_gather(gather_list pieces) noexcept {
-    return send_gather_awaitable(core_, pieces);
+    return send_gather_awaitable(impl_, pieces);
   }
   template <class Owner>
     requires detail::owner_of<Owner, gather_list>
   gather_owner_awaitable<std::remove_const_t<Owner>> send_gather(Owner&& temporary) {
-    return gather_owner_awaitable<std::remove_const_t<Owner>>(core_,
+    return gather_owner_awaitable<std::remove_const_t<Owner>>(impl_,
                                                               std::forward<Owner>(temporary));
   }
   /// Waits for space in the ring for one message of `size` bytes, at most `max_claim()`. The result
   /// is a `claim`: the message is written in place.
   /// Errors: those of `send`.
   /// Cancellation: see the class.
-  claim_awaitable claim(std::size_t size) noexcept { return claim_awaitable(core_, size); }
+  claim_awaitable claim(std::size_t size) noexcept { return claim_awaitable(impl_, size); }
 
   /// Sends one message without waiting, or not at all.
   /// Errors: `errc::would_block` when the ring is full, `errc::message_too_large` when the message
@@ -207,24 +207,24 @@ public:
 
   /// Returns the length, in bytes, of the longest message that can be claimed or sent by
   /// `try_send`: three eighths of the ring, or `max_message()` if that is less.
-  std::size_t max_claim() const noexcept { return core_ ? core_->ring().max_claim() : 0; }
+  std::size_t max_claim() const noexcept { return impl_ ? impl_->ring().max_claim() : 0; }
   /// Returns the length, in bytes, of the longest message that the peer takes.
-  std::size_t max_message() const noexcept { return core_ ? core_->ring().max_message() : 0; }
+  std::size_t max_message() const noexcept { return impl_ ? impl_->ring().max_message() : 0; }
 
   /// Ends the stream: the peer receives what was sent, then the end. A pending send ends with
   /// `errc::closed`. Further calls have no effect.
   void close() noexcept {
-    if (core_) core_->close_send();
+    if (impl_) impl_->close_send();
   }
 
 private:
   friend struct detail::access;
-  explicit sender(detail::channel_core* core) noexcept : core_(core) {}
-  detail::channel_core* core() const noexcept { return core_; }
+  explicit sender(detail::channel_impl* impl) noexcept : impl_(impl) {}
+  detail::channel_impl* impl() const noexcept { return impl_; }
   void reset() noexcept {
-    if (auto* core = std::exchange(core_, nullptr)) core->drop_sender();
+    if (auto* impl = std::exchange(impl_, nullptr)) impl->drop_sender();
   }
-  detail::channel_core* core_ = nullptr;
+  detail::channel_impl* impl_ = nullptr;
 };
 
 /// While a batch exists, messages are published together, with one fence and at most one bell for
@@ -234,40 +234,40 @@ private:
 /// Lifetime: a batch must not outlive its sender.
 class sender::batch {
 public:
-  explicit batch(sender& of) noexcept : core_(of.core_) {
-    if (core_) core_->ring().hold(true);
+  explicit batch(sender& of) noexcept : impl_(of.impl_) {
+    if (impl_) impl_->ring().hold(true);
   }
   batch(const batch&) = delete;
   batch& operator=(const batch&) = delete;
   ~batch() {
-    if (core_) core_->ring().hold(false);
+    if (impl_) impl_->ring().hold(false);
     flush();
   }
   /// Publishes the messages that were sent so far.
   void flush() noexcept {
-    if (!core_) return;
-    core_->ring().publish();
-    core_->ring_if_due();
+    if (!impl_) return;
+    impl_->ring().publish();
+    impl_->ring_if_due();
   }
 
 private:
-  detail::channel_core* core_;
+  detail::channel_impl* impl_;
 };
 
 inline std::error_code sender::try_send_gather(gather_list pieces) noexcept {
-  if (!core_) return errc::closed;
-  if (core_->sending()) return errc::busy;
-  const errc e = core_->ring().try_send(pieces, detail::size_of(pieces));
-  core_->ring_if_due();
+  if (!impl_) return errc::closed;
+  if (impl_->sending()) return errc::busy;
+  const errc e = impl_->ring().try_send(pieces, detail::size_of(pieces));
+  impl_->ring_if_due();
   return e == errc{} ? std::error_code() : e;
 }
 
 inline result<claim> sender::try_claim(std::size_t size) noexcept {
-  if (!core_) return errc::closed;
-  if (core_->sending()) return errc::busy;
+  if (!impl_) return errc::closed;
+  if (impl_->sending()) return errc::busy;
   std::byte* payload = nullptr;
-  if (const errc e = core_->ring().claim(size, payload); e != errc{}) return e;
-  return detail::access::make<ringbell::claim>(*core_, std::span(payload, size));
+  if (const errc e = impl_->ring().claim(size, payload); e != errc{}) return e;
+  return detail::access::make<ringbell::claim>(*impl_, std::span(payload, size));
 }
 
 }  // namespace ringbell

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <ringbell/coro/detail/awaitable.hpp>
-#include <ringbell/coro/detail/task_group.hpp>
 #include <ringbell/coro/detail/resident.hpp>
+#include <ringbell/coro/detail/task_group.hpp>
 #include <ringbell/errors.hpp>
 
 #include <coroutine>
@@ -17,7 +17,7 @@
 
 namespace ringbell {
 
-/// A group of tasks (a nursery): it starts tasks, asks them to stop, and waits for them to end. The
+/// A group of tasks (a task_group): it starts tasks, asks them to stop, and waits for them to end. The
 /// children run with the scope's stop token, which is linked to the parent's.
 ///
 ///     scope clients{lp, (co_await current_context()).stop};
@@ -83,13 +83,13 @@ public:
   auto join() noexcept { return detail::awaitable<join_awaiter, scope*>(this); }
 
 private:
-  class children final : public detail::nursery, private detail::resident {
+  class children final : public detail::task_group, private detail::resident {
   public:
-    children(detail::scheduler& lp, inplace_stop_token parent) noexcept : nursery(lp, parent) {
+    children(detail::scheduler& lp, inplace_stop_token parent) noexcept : task_group(lp, parent) {
       detail::scheduler_access::add_resident(lp, *this);
     }
     ~children() { clear(); }
-    using nursery::home;
+    using task_group::home;
     bool loop_has_gone = false;
     std::exception_ptr first;
     std::function<void(std::exception_ptr)> handler;
@@ -107,7 +107,7 @@ private:
   children children_;
 };
 
-class scope::join_awaiter : private detail::nursery::end_awaiter {
+class scope::join_awaiter : private detail::task_group::end_awaiter {
 public:
   explicit join_awaiter(scope* s) noexcept : end_awaiter(s->children_), scope_(*s) {}
   using end_awaiter::await_ready;

@@ -18,11 +18,11 @@ namespace ringbell {
 
 namespace detail {
 
-class all_nursery final : public nursery {
+class all_group final : public task_group {
 public:
-  explicit all_nursery(const coroutine_context& context) noexcept
-      : nursery(*context.scheduler, context.stop) {}
-  ~all_nursery() { clear(); }
+  explicit all_group(const coroutine_context& context) noexcept
+      : task_group(*context.scheduler, context.stop) {}
+  ~all_group() { clear(); }
   bool any_failed() const noexcept { return first_ != nullptr; }
   end_awaiter all_ended() noexcept { return end_awaiter(*this); }
   void rethrow() {
@@ -50,7 +50,7 @@ task<void> store_result(A awaitable, std::optional<T>& into) {
 
 // This is a plain function because g++ 12 mishandles parameter packs within coroutines.
 template <class... A, std::size_t... I>
-void start_all(all_nursery& children, std::tuple<A...>& awaitables,
+void start_all(all_group& children, std::tuple<A...>& awaitables,
                std::tuple<std::optional<stored_result_t<A>>...>& values,
                std::index_sequence<I...>) {
   const auto start = [&](auto& awaitable, auto& into) {
@@ -69,7 +69,7 @@ template <class... A>
 task<std::tuple<stored_result_t<A>...>> all_of(std::tuple<A...> awaitables) {
   std::tuple<std::optional<stored_result_t<A>>...> values;
   const coroutine_context context = co_await current_context();
-  all_nursery children(context);
+  all_group children(context);
   start_all(children, awaitables, values, std::index_sequence_for<A...>());
   co_await children.all_ended();
   children.rethrow();
@@ -100,7 +100,7 @@ template <class T>
 task<std::vector<T>> when_all(std::vector<task<T>> tasks) {
   std::vector<std::optional<T>> values(tasks.size());
   const coroutine_context context = co_await current_context();
-  detail::all_nursery children(context);
+  detail::all_group children(context);
   for (std::size_t i = 0; i < tasks.size() && !children.any_failed(); ++i)
     children.start(detail::store_result(std::move(tasks[i]), values[i]));
   co_await children.all_ended();
@@ -113,7 +113,7 @@ task<std::vector<T>> when_all(std::vector<task<T>> tasks) {
 
 inline task<void> when_all(std::vector<task<void>> tasks) {
   const coroutine_context context = co_await current_context();
-  detail::all_nursery children(context);
+  detail::all_group children(context);
   for (task<void>& t : tasks)
     if (!children.any_failed()) children.start(std::move(t));
   co_await children.all_ended();

@@ -54,11 +54,11 @@ private:
 
 namespace detail {
 
-class any_nursery final : public nursery {
+class any_group final : public task_group {
 public:
-  explicit any_nursery(const coroutine_context& context) noexcept
-      : nursery(*context.scheduler, context.stop) {}
-  ~any_nursery() { clear(); }
+  explicit any_group(const coroutine_context& context) noexcept
+      : task_group(*context.scheduler, context.stop) {}
+  ~any_group() { clear(); }
 
   bool decided() const noexcept { return decided_; }
   /// Called by a child that has ended. Returns true for the first one, and then asks the others to
@@ -82,7 +82,7 @@ private:
 };
 
 template <std::size_t I, class A, class Result>
-task<void> race(A awaitable, any_nursery& others, std::optional<Result>& winner) {
+task<void> race(A awaitable, any_group& others, std::optional<Result>& winner) {
   if constexpr (std::is_void_v<await_result_t<A>>) {
     co_await std::move(awaitable);
     if (others.wins()) winner.emplace(std::in_place_index<I>);
@@ -93,7 +93,7 @@ task<void> race(A awaitable, any_nursery& others, std::optional<Result>& winner)
 }
 
 template <class Result, class... A, std::size_t... I>
-void start_race(any_nursery& children, std::tuple<A...>& awaitables, std::optional<Result>& winner,
+void start_race(any_group& children, std::tuple<A...>& awaitables, std::optional<Result>& winner,
                 std::index_sequence<I...>) {
   const auto start = [&]<std::size_t Index>(std::integral_constant<std::size_t, Index>) {
     if (!children.decided())
@@ -106,7 +106,7 @@ template <class... A>
 task<any_result<stored_result_t<A>...>> any_of(std::tuple<A...> awaitables) {
   std::optional<any_result<stored_result_t<A>...>> winner;
   const coroutine_context context = co_await current_context();
-  any_nursery children(context);
+  any_group children(context);
   start_race(children, awaitables, winner, std::index_sequence_for<A...>());
   co_await children.all_ended();
   children.rethrow();

@@ -15,12 +15,12 @@ struct access {
   }
   /// The object behind a public one; null when there is none.
   template <class T>
-  static auto core_of(T& object) noexcept {
-    return object.core();
+  static auto impl_of(T& object) noexcept {
+    return object.impl();
   }
   /// The same, taken away from the public one.
   template <class T>
-  static auto take_core_of(T& object) noexcept {
+  static auto take_impl_of(T& object) noexcept {
     return object.give();
   }
   /// The bytes of a reply: how many there are, and what writes them; null when there are none.

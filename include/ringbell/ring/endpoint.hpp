@@ -219,7 +219,7 @@ public:
 
 private:
   /// A message of which some fragments have come.
-  struct joiner {
+  struct reassembly {
     std::unique_ptr<std::byte[]> bytes;
     std::size_t total = 0;
     std::size_t have = 0;
@@ -255,7 +255,7 @@ private:
   bool fragments_begun_ = false;
   bool abandon_due_ = false;
   bool interrupted_ = false;
-  joiner joiner_;
+  reassembly reassembly_;
 };
 
 inline errc endpoint::check_send(std::size_t size) noexcept {
@@ -323,7 +323,7 @@ inline void endpoint::look() noexcept {
 
 inline errc endpoint::next(record& r) noexcept {
   if (failure_ != errc{} || reader_.closed()) return failure_ != errc{} ? failure_ : errc::closed;
-  if (!joiner_.active) {
+  if (!reassembly_.active) {
     const errc e = reader_.peek(r);
     if (e != errc{}) return nothing_there(e, false);
     if (r.flags == 0) return r.length <= max_receive_ ? errc{} : fail(errc::bad_peer);
@@ -334,12 +334,12 @@ inline errc endpoint::next(record& r) noexcept {
 inline errc endpoint::receive(message_view& message, std::size_t longest) noexcept {
   record r;
   if (const errc e = next(r); e != errc{}) return e;
-  if ((joiner_.active ? joiner_.total : r.length) > longest) return errc::message_too_large;
-  if (joiner_.active) {
-    message.data = joiner_.bytes.get();
-    message.size = joiner_.total;
-    message.joined = std::move(joiner_.bytes);
-    joiner_ = {};
+  if ((reassembly_.active ? reassembly_.total : r.length) > longest) return errc::message_too_large;
+  if (reassembly_.active) {
+    message.data = reassembly_.bytes.get();
+    message.size = reassembly_.total;
+    message.joined = std::move(reassembly_.bytes);
+    reassembly_ = {};
   } else {
     message.data = r.payload;
     message.size = r.length;

@@ -18,7 +18,7 @@ class reply_awaiter;
 /// A call with parts. It lives in memory of its own and keeps a copy of its request.
 class streamed_call final : public client_call {
 public:
-  streamed_call(intrusive_ptr<client_core> of, std::uint32_t method,
+  streamed_call(intrusive_ptr<client_impl> of, std::uint32_t method,
                 std::span<const std::byte> request, const call_options& options);
   ~streamed_call() override;
   using client_call::finish_request;
@@ -95,7 +95,7 @@ private:
 /// Lifetime: a stream keeps the connection alive.
 class call_stream {
 public:
-  using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_core*>;
+  using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_flow*>;
   template <class T>
   using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
 

@@ -46,7 +46,7 @@ public:
   /// `options.connection`.
   /// Errors: throws as `ringbell::connect`.
   static task<client> connect(loop& lp, std::string name, client_options options = {});
-  explicit operator bool() const noexcept { return static_cast<bool>(core_); }
+  explicit operator bool() const noexcept { return static_cast<bool>(impl_); }
 
   template <class T>
   using call_awaitable = detail::call_awaitable<detail::borrowed<T>>;
@@ -60,7 +60,7 @@ public:
   call_awaitable<std::span<const std::byte>> call(std::uint32_t method,
                                                   std::span<const std::byte> request = {},
                                                   call_options options = {}) const noexcept {
-    return call_awaitable<std::span<const std::byte>>(core_, method,
+    return call_awaitable<std::span<const std::byte>>(impl_, method,
                                                       detail::borrowed_bytes(request), options);
   }
   call_awaitable<std::span<const std::byte>> call(std::uint32_t method, std::string_view request,
@@ -70,7 +70,7 @@ public:
   template <detail::owns_bytes Owner>
   auto call(std::uint32_t method, Owner&& temporary, call_options options = {}) const {
     using content = detail::owned_bytes<std::remove_const_t<Owner>>;
-    return detail::call_awaitable<content>(core_, method, content(std::forward<Owner>(temporary)),
+    return detail::call_awaitable<content>(impl_, method, content(std::forward<Owner>(temporary)),
                                            options);
   }
   /// Calls `method` with a value, which its `codec` writes into the ring. Example:
@@ -81,12 +81,12 @@ public:
   template <detail::encodable T>
   call_awaitable<T> call_with(std::uint32_t method, const T& request,
                               call_options options = {}) const noexcept {
-    return call_awaitable<T>(core_, method, detail::borrowed<T>(request), options);
+    return call_awaitable<T>(impl_, method, detail::borrowed<T>(request), options);
   }
   template <detail::temporary_value T>
   auto call_with(std::uint32_t method, T&& temporary, call_options options = {}) const {
     using content = detail::owned<std::remove_const_t<T>>;
-    return detail::call_awaitable<content>(core_, method, content(std::forward<T>(temporary)),
+    return detail::call_awaitable<content>(impl_, method, content(std::forward<T>(temporary)),
                                            options);
   }
 
@@ -115,9 +115,9 @@ public:
   channel_statistics statistics() const noexcept;
 
 private:
-  explicit client(detail::intrusive_ptr<detail::client_core> core) noexcept
-      : core_(std::move(core)) {}
-  detail::intrusive_ptr<detail::client_core> core_;
+  explicit client(detail::intrusive_ptr<detail::client_impl> impl) noexcept
+      : impl_(std::move(impl)) {}
+  detail::intrusive_ptr<detail::client_impl> impl_;
 };
 
 /// Connects, makes one call, and closes. The timeout in `call` limits the call; connecting has the

@@ -66,7 +66,7 @@ public:
   std::optional<std::chrono::steady_clock::time_point> deadline() const noexcept;
   bool stop_requested() const noexcept;
 
-  using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_core*>;
+  using read_awaitable = detail::awaitable<detail::read_awaiter, detail::call_flow*>;
   template <class T>
   using write_awaitable = detail::write_awaitable<detail::borrowed<T>>;
 
@@ -75,7 +75,7 @@ public:
   /// Errors: throws `errc::busy` when another read is pending, `errc::cancelled`, and the reason
   /// why the call is over, such as `errc::closed`.
   /// Cancellation: a stop ends the wait with `errc::cancelled`; no part is lost.
-  read_awaitable read() noexcept { return read_awaitable(core()); }
+  read_awaitable read() noexcept { return read_awaitable(impl()); }
   /// Sends a part of the reply. Waits for the client's credit and for space. The reply itself ends
   /// the parts.
   /// Errors: as `read`, and `errc::refused_bytes`, `errc::message_too_large`.
@@ -83,7 +83,7 @@ public:
   /// Lifetime: the bytes must stay valid until the part is sent. The operation keeps a temporary
   /// that owns its bytes.
   write_awaitable<std::span<const std::byte>> write(std::span<const std::byte> part) noexcept {
-    return write_awaitable<std::span<const std::byte>>(core(), detail::borrowed_bytes(part));
+    return write_awaitable<std::span<const std::byte>>(impl(), detail::borrowed_bytes(part));
   }
   write_awaitable<std::span<const std::byte>> write(std::string_view part) noexcept {
     return write(detail::as_bytes(part));
@@ -91,23 +91,23 @@ public:
   template <detail::owns_bytes Owner>
   auto write(Owner&& temporary) {
     using content = detail::owned_bytes<std::remove_const_t<Owner>>;
-    return detail::write_awaitable<content>(core(), content(std::forward<Owner>(temporary)));
+    return detail::write_awaitable<content>(impl(), content(std::forward<Owner>(temporary)));
   }
   template <detail::encodable T>
   write_awaitable<T> write_value(const T& part) noexcept {
-    return write_awaitable<T>(core(), detail::borrowed<T>(part));
+    return write_awaitable<T>(impl(), detail::borrowed<T>(part));
   }
   template <detail::temporary_value T>
   auto write_value(T&& temporary) {
     using content = detail::owned<std::remove_const_t<T>>;
-    return detail::write_awaitable<content>(core(), content(std::forward<T>(temporary)));
+    return detail::write_awaitable<content>(impl(), content(std::forward<T>(temporary)));
   }
 
 private:
   friend struct detail::access;
   explicit request(detail::server_call& call) noexcept : call_(call) {}
   friend const detail::server_session* detail::session_of(const request& r) noexcept;
-  detail::call_core* core() noexcept;
+  detail::call_flow* impl() noexcept;
   detail::intrusive_ptr<detail::server_call> call_;
 };
 

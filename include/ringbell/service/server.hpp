@@ -20,7 +20,7 @@
 namespace ringbell {
 
 namespace detail {
-class server_core;
+class server_impl;
 using request_handler = std::function<task<reply>(request)>;
 }  // namespace detail
 
@@ -92,7 +92,7 @@ public:
   std::size_t clients() const noexcept;
 
 private:
-  std::unique_ptr<detail::server_core> core_;
+  std::unique_ptr<detail::server_impl> impl_;
 };
 
 }  // namespace ringbell

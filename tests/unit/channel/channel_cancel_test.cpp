@@ -93,7 +93,7 @@ TEST_CASE(
     beside received(lp, p.server.recv());
     co_await settle();
     co_await p.client.send("ping");
-    REQUIRE(detail::access::core_of(p.server)->poll());
+    REQUIRE(detail::access::impl_of(p.server)->poll());
     received.request_stop();
     CHECK((co_await received.get()).error() == errc::cancelled);
     CHECK((co_await p.server.recv())->text() == "ping");
@@ -173,7 +173,7 @@ TEST_CASE("coroutines that are destroyed while they wait leave nothing behind") 
         // Woken, but not resumed.
         drain(p.server);
         co_await p.server.send("wakes both");
-        detail::access::core_of(p.client)->poll();
+        detail::access::impl_of(p.client)->poll();
       }
       CHECK((co_await p.client.recv())->text() == "wakes both");
       co_await ping(p.client, p.server);

@@ -128,7 +128,7 @@ TEST_CASE(
     beside received(lp, p.server.recv());
     co_await settle();
     co_await p.client.send("too late");
-    REQUIRE(detail::access::core_of(p.server)->poll());
+    REQUIRE(detail::access::impl_of(p.server)->poll());
     p.server = channel();
     CHECK((co_await received.get()).error() == errc::closed);
   });

@@ -143,8 +143,8 @@ TEST_CASE(
       beside waiting(lp, p.client.claim(100));
       co_await settle();
       for (int i = 0; i < filled; ++i) CHECK(p.server.try_recv());
-      detail::access::core_of(p.server)->ring().publish();
-      REQUIRE(detail::access::core_of(p.client)->poll());
+      detail::access::impl_of(p.server)->ring().publish();
+      REQUIRE(detail::access::impl_of(p.client)->poll());
       CHECK(p.client.try_send("x") == errc::busy);
     }
     CHECK_FALSE(p.client.try_send("x"));

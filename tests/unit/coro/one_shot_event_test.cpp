@@ -12,7 +12,7 @@
 
 #include "support/channel_pair.hpp"
 
-TEST_SUITE("gate") {
+TEST_SUITE("one_shot_event") {
 
 using namespace ringbell;
 using namespace ringbell::test;
@@ -20,42 +20,42 @@ using namespace std::chrono_literals;
 
 namespace {
 
-task<> wait_at(detail::gate& g, int& passed) {
-  co_await g.wait();
+task<> wait_at(detail::one_shot_event& e, int& passed) {
+  co_await e.wait();
   ++passed;
 }
 
 }  // namespace
 
-TEST_CASE("a gate that opens lets all through who wait, and who comes later") {
+TEST_CASE("an event that is set lets all coroutines go on that wait, and those that come later") {
   on_a_loop([](loop& lp) -> task<void> {
-    detail::gate g;
+    detail::one_shot_event e;
     int passed = 0;
     scope waiting(lp);
-    waiting.spawn(wait_at(g, passed));
-    waiting.spawn(wait_at(g, passed));
+    waiting.spawn(wait_at(e, passed));
+    waiting.spawn(wait_at(e, passed));
     co_await yield();
     CHECK(passed == 0);
-    g.open();
+    e.set();
     co_await waiting.join();
-    co_await g.wait();
+    co_await e.wait();
     CHECK(passed == 2);
   });
 }
 
-TEST_CASE("a stop ends the wait at a gate, which others go on waiting at") {
+TEST_CASE("a stop ends the wait for an event, and others go on waiting for it") {
   on_a_loop([](loop& lp) -> task<void> {
-    detail::gate g;
+    detail::one_shot_event e;
     int passed = 0;
     scope waiting(lp);
-    waiting.spawn(wait_at(g, passed));
-    const auto ended = co_await as_result(timeout(1ms, g.wait()));
+    waiting.spawn(wait_at(e, passed));
+    const auto ended = co_await as_result(timeout(1ms, e.wait()));
     CHECK(ended.error() == errc::timed_out);
     CHECK(passed == 0);
-    g.open();
+    e.set();
     co_await waiting.join();
     CHECK(passed == 1);
   });
 }
 
-}  // TEST_SUITE("gate")
+}  // TEST_SUITE("one_shot_event")

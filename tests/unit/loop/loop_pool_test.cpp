@@ -189,17 +189,17 @@ class spreading_server {
 public:
   spreading_server(std::size_t loops, std::string path, listener_options options) : pool(loops) {
     on_loop(pool[0], [&] {
-      core_ = detail::listener_core::bind(pool[0], path, std::move(options));
-      core_->on_ready([this] { take_all(); });
+      impl_ = detail::handshake_listener::bind(pool[0], path, std::move(options));
+      impl_->on_ready([this] { take_all(); });
     });
   }
   ~spreading_server() {
     pool.stop();
     pool.join();
-    core_.reset();
+    impl_.reset();
   }
   std::size_t clients() {
-    return on_loop(pool[0], [this] { return core_->clients(); });
+    return on_loop(pool[0], [this] { return impl_->clients(); });
   }
   /// How many clients loop `i` has got.
   std::size_t served_by(std::size_t i) {
@@ -209,7 +209,7 @@ public:
 
 private:
   void take_all() {
-    while (auto client = core_->take()) {
+    while (auto client = impl_->take()) {
       const std::size_t i = next_++ % pool.size();
       const auto given = std::make_shared<detail::accepted_connection>(std::move(*client));
       pool[i].post([this, i, given] { start(i, *given); });
@@ -234,7 +234,7 @@ private:
     }
   }
 
-  std::unique_ptr<detail::listener_core> core_;
+  std::unique_ptr<detail::handshake_listener> impl_;
   std::size_t next_ = 0;
   std::array<std::size_t, 8> served_{};
 
@@ -349,7 +349,7 @@ TEST_CASE("a listener and its clients may be destroyed by whoever has joined the
   {
     loop_pool pool(2);
     auto core = on_loop(
-        pool[0], [&] { return detail::listener_core::bind(pool[0], folder / "joined", {}); });
+        pool[0], [&] { return detail::handshake_listener::bind(pool[0], folder / "joined", {}); });
     client = lp.run(connect(lp, folder / "joined"));
     pool.stop();
     pool.join();

@@ -176,11 +176,11 @@ TEST_CASE("a stop ends in its grace when memory is gone, be it at its beginning 
         loop lp;
         lp.run([](loop& on, const std::string& name, auto& is_listening, auto& has_begun,
                   auto& to_stop, auto& outcome, bool deaf, int memory) -> task<void> {
-          detail::gate never_opened;
+          detail::one_shot_event never_set;
           ringbell::server s(on, name, [&](request) -> task<reply> {
             has_begun.set_value();
             if (deaf) co_await detail::adopt_stop_token(inplace_stop_token());
-            co_await never_opened.wait();
+            co_await never_set.wait();
             co_return reply();
           });
           is_listening.set_value();

@@ -149,11 +149,11 @@ TEST_CASE(
     loop lp;
     return lp.run([](loop& on, const std::string& name, const server_options& o,
                      const milestone& ready) -> task<int> {
-      detail::gate over;
+      detail::one_shot_event over;
       const ringbell::server s(
           on, name,
           [&over](request r) -> task<reply> {
-            over.open();
+            over.set();
             co_return reply(r.bytes());
           },
           o);

@@ -14,7 +14,7 @@
 #include <utility>
 
 namespace ringbell::detail {
-class listener_core;
+class handshake_listener;
 struct accepted_connection;
 }  // namespace ringbell::detail
 
@@ -26,7 +26,7 @@ public:
   /// Errors: throws as `listener::bind`.
   asio_acceptor(net::execution_context& context, std::string_view name, listener_options options);
 
-  bool is_open() const noexcept { return core_ != nullptr; }
+  bool is_open() const noexcept { return impl_ != nullptr; }
   const std::string& path() const noexcept;
   std::size_t clients() const noexcept;
   void close() noexcept;
@@ -36,7 +36,7 @@ private:
   ~asio_acceptor() override;
   void context_ends() noexcept override { close(); }
 
-  std::unique_ptr<listener_core> core_;
+  std::unique_ptr<handshake_listener> impl_;
 };
 
 /// The path of the socket; empty when there is no open acceptor.

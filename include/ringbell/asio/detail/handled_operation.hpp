@@ -247,7 +247,7 @@ public:
   template <class Handler, class IoObject, class... Arguments>
   void operator()(Handler&& handler, IoObject* on, Arguments&&... arguments) const {
     handled_operation<Operation, Result, std::decay_t<Handler>, Executor>::begin(
-        std::forward<Handler>(handler), executor_, result_, access::core_of(*on),
+        std::forward<Handler>(handler), executor_, result_, access::impl_of(*on),
         std::forward<Arguments>(arguments)...);
   }
 

@@ -31,7 +31,7 @@ public:
     } catch (const std::bad_alloc&) {
       return sending::refuse(std::forward<Handler>(handler), net::error::no_memory, as_taken());
     }
-    sending::begin(std::forward<Handler>(handler), executor_, as_taken(), access::core_of(*on),
+    sending::begin(std::forward<Handler>(handler), executor_, as_taken(), access::impl_of(*on),
                    limit..., all->pieces(), net::buffer_size(buffers));
   }
 

@@ -13,7 +13,7 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 asio_acceptor::asio_acceptor(net::execution_context& context, std::string_view name,
                              listener_options options)
-    : driven_loop(context), core_(listener_core::bind(lp(), name, std::move(options))) {}
+    : driven_loop(context), impl_(handshake_listener::bind(lp(), name, std::move(options))) {}
 
 asio_acceptor::~asio_acceptor() { asio_acceptor::close(); }
 
@@ -21,11 +21,11 @@ const std::string& path_of(const asio_acceptor* acceptor) noexcept {
   static const std::string none;
   return acceptor && acceptor->is_open() ? acceptor->path() : none;
 }
-const std::string& asio_acceptor::path() const noexcept { return core_->path(); }
-std::size_t asio_acceptor::clients() const noexcept { return core_ ? core_->clients() : 0; }
+const std::string& asio_acceptor::path() const noexcept { return impl_->path(); }
+std::size_t asio_acceptor::clients() const noexcept { return impl_ ? impl_->clients() : 0; }
 
 void asio_acceptor::close() noexcept {
-  core_.reset();
+  impl_.reset();
   stop();
 }
 
@@ -34,12 +34,12 @@ accept_operation::~accept_operation() {
 }
 
 progress accept_operation::advance(bool) {
-  listener_core& core = *acceptor_->core_;
+  handshake_listener& impl = *acceptor_->impl_;
   for (;;) {
-    std::optional<accepted_connection> client = core.take();
+    std::optional<accepted_connection> client = impl.take();
     if (!client) {
       acceptor_->run_ready();
-      client = core.take();
+      client = impl.take();
     }
     if (!client) return progress::sleep;
     if (start_channel(*client)) return finish(errc{});

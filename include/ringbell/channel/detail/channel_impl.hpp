@@ -13,11 +13,11 @@
 
 namespace ringbell::detail {
 
-class channel_core;
+class channel_impl;
 
 /// The wait of a coroutine on a channel. The channel points to it from the suspension until the
 /// coroutine is resumed or destroyed.
-class channel_wait : public slot_wait<channel_core> {
+class channel_wait : public slot_wait<channel_impl> {
 public:
   bool undecided() const noexcept { return outcome_ == errc::would_block; }
   bool succeeded() const noexcept { return outcome_ == errc{}; }
@@ -33,7 +33,7 @@ protected:
     outcome_ = outcome;
     return false;
   }
-  explicit channel_wait(channel_core* core) noexcept : slot_wait(core) {}
+  explicit channel_wait(channel_impl* impl) noexcept : slot_wait(impl) {}
   ~channel_wait() = default;
 
   errc outcome_ = errc::would_block;
@@ -49,7 +49,7 @@ public:
   using wait_node::complete;
 
 protected:
-  explicit receive_wait(channel_core* core) noexcept : channel_wait(core) {}
+  explicit receive_wait(channel_impl* impl) noexcept : channel_wait(impl) {}
   ~receive_wait() { leave(); }
   /// Returns whether to try without suspending. If not, either `outcome_` says why, or other
   /// coroutines should have their turn first.
@@ -84,7 +84,7 @@ public:
   bool begun() const noexcept { return sent_ != 0; }
 
 protected:
-  send_wait(channel_core* core, std::size_t size) noexcept : channel_wait(core), size_(size) {}
+  send_wait(channel_impl* impl, std::size_t size) noexcept : channel_wait(impl), size_(size) {}
   inline ~send_wait();
   /// Does as much as can be done now. Returns `errc::would_block` when it has to go on later.
   virtual errc attempt() noexcept = 0;
@@ -102,9 +102,9 @@ private:
 };
 
 /// A connection on a native loop: it keeps track of the coroutines that wait on it, and wakes them.
-class channel_core final : public connection, public polled_source, private resident {
+class channel_impl final : public connection, public polled_source, private resident {
 public:
-  channel_core(loop& lp, connection_parts parts, client_slot slot = {}) noexcept;
+  channel_impl(loop& lp, connection_parts parts, client_slot slot = {}) noexcept;
   /// Begins to watch for the bell and for a hang-up.
   /// Errors: the system's (no memory, too many watches); the caller must then orphan() the object.
   std::error_code start() noexcept;
@@ -139,22 +139,22 @@ private:
   friend class send_wait;
 
   struct bell_sink final : event_sink {
-    explicit bell_sink(channel_core& c) noexcept : core(c) {}
-    void on_event(std::uint32_t) noexcept override { core.look_again(); }
-    channel_core& core;
+    explicit bell_sink(channel_impl& c) noexcept : impl(c) {}
+    void on_event(std::uint32_t) noexcept override { impl.look_again(); }
+    channel_impl& impl;
   };
   struct control_sink final : event_sink {
-    explicit control_sink(channel_core& c) noexcept : core(c) {}
-    void on_event(std::uint32_t events) noexcept override { core.on_control(events); }
-    channel_core& core;
+    explicit control_sink(channel_impl& c) noexcept : impl(c) {}
+    void on_event(std::uint32_t events) noexcept override { impl.on_control(events); }
+    channel_impl& impl;
   };
   struct futex_sink final : event_sink {
-    explicit futex_sink(channel_core& c) noexcept : core(c) {}
+    explicit futex_sink(channel_impl& c) noexcept : impl(c) {}
     void on_event(std::uint32_t) noexcept override {
       key = {};
-      core.look_again();
+      impl.look_again();
     }
-    channel_core& core;
+    channel_impl& impl;
     watch_key key;
   };
 

@@ -18,7 +18,7 @@ using client_count = std::shared_ptr<std::atomic<std::size_t>>;
 class client_slot {
 public:
   client_slot() noexcept = default;
-  // relaxed, here and in leave(): these are plain counts, and no other memory is read depending on
+  // relaxed, here and in release(): these are plain counts, and no other memory is read depending on
   // their values.
   client_slot(client_count all, client_count of_user) noexcept
       : all_(std::move(all)), of_user_(std::move(of_user)) {
@@ -28,16 +28,16 @@ public:
   client_slot(client_slot&&) noexcept = default;
   client_slot& operator=(client_slot&& other) noexcept {
     if (this != &other) {
-      leave();
+      release();
       all_ = std::move(other.all_);
       of_user_ = std::move(other.of_user_);
     }
     return *this;
   }
-  ~client_slot() { leave(); }
+  ~client_slot() { release(); }
   /// Gives the place back.
   /// Thread-safety: any thread.
-  void leave() noexcept {
+  void release() noexcept {
     if (const client_count count = std::exchange(all_, nullptr))
       count->fetch_sub(1, std::memory_order_relaxed);
     if (const client_count count = std::exchange(of_user_, nullptr))

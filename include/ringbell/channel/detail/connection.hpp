@@ -145,12 +145,12 @@ protected:
 
 private:
   friend class lease;
-  void lent(lease& item) noexcept {
+  void add_lease(lease& item) noexcept {
     item.older_ = newest_;
     (newest_ ? newest_->newer_ : oldest_) = &item;
     newest_ = &item;
   }
-  void returned(lease& item) noexcept {
+  void remove_lease(lease& item) noexcept {
     (item.older_ ? item.older_->newer_ : oldest_) = item.newer_;
     (item.newer_ ? item.newer_->older_ : newest_) = item.older_;
     if (orphaned_) return delete_if_unused();  // no send waits for this space any more
@@ -170,7 +170,7 @@ inline void add_reference(connection& c) noexcept { c.add_reference(); }
 inline void release_reference(connection& c) noexcept { c.release_reference(); }
 
 inline lease::lease(connection* from, ring::position begin) noexcept : from_(from), begin_(begin) {
-  if (from_) from_->lent(*this);
+  if (from_) from_->add_lease(*this);
 }
 inline lease::lease(lease&& other) noexcept { take_place_of(other); }
 inline lease& lease::operator=(lease&& other) noexcept {
@@ -192,7 +192,7 @@ inline void lease::take_place_of(lease& other) noexcept {
   (newer_ ? newer_->older_ : from_->newest_) = this;
 }
 inline void lease::give_back() noexcept {
-  if (auto* from = std::exchange(from_, nullptr)) from->returned(*this);
+  if (auto* from = std::exchange(from_, nullptr)) from->remove_lease(*this);
 }
 
 }  // namespace ringbell::detail

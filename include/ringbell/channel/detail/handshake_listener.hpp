@@ -40,12 +40,12 @@ struct accepted_connection {
 /// Thread-safety: the loop's thread.
 /// Lifetime: the loop must outlive it. Destruction removes the socket file, drops unfinished
 /// handshakes, and ends the connections that were not taken.
-class listener_core final : public event_sink, private timer {
+class handshake_listener final : public event_sink, private timer {
 public:
   /// Errors: throws as `listener::bind` does.
-  static std::unique_ptr<listener_core> bind(loop& lp, std::string_view name,
-                                             listener_options options);
-  ~listener_core();
+  static std::unique_ptr<handshake_listener> bind(loop& lp, std::string_view name,
+                                                  listener_options options);
+  ~handshake_listener();
 
   loop& owner() const noexcept { return loop_; }
   const std::string& path() const noexcept { return socket_.path(); }
@@ -62,8 +62,8 @@ public:
 private:
   friend class half_open;
 
-  listener_core(loop& lp, sys::local_listener socket, listener_options options);
-  static void again(timer& t) noexcept { static_cast<listener_core&>(t).on_event(event_read); }
+  handshake_listener(loop& lp, sys::local_listener socket, listener_options options);
+  static void again(timer& t) noexcept { static_cast<handshake_listener&>(t).on_event(event_read); }
   void on_event(std::uint32_t) noexcept override {
     more_ = true;
     accept_all();

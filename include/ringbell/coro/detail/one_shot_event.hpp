@@ -10,50 +10,50 @@
 
 namespace ringbell::detail {
 
-/// A one-shot event. It is shut until open() is called, and then stays open; the coroutines that
-/// wait for it go on.
+/// A one-shot event. It is clear until set() is called, and then stays set; the coroutines that wait
+/// for it go on.
 /// Thread-safety: none; one thread.
-class gate {
+class one_shot_event {
 public:
   class awaiter;
-  bool is_open() const noexcept { return open_; }
-  void open() noexcept;
-  /// Waits until the gate is open.
+  bool is_set() const noexcept { return set_; }
+  void set() noexcept;
+  /// Waits until the event is set.
   /// Cancellation: `errc::cancelled`.
-  awaitable<awaiter, gate*> wait() noexcept;
+  awaitable<awaiter, one_shot_event*> wait() noexcept;
 
 private:
   /// The waiters have a list and links of their own. A waiter that is linked by its ready_node
   /// counts as scheduled, and a stop request could not wake it.
   struct link : list_node<link> {};
   list<link> waiting_;
-  bool open_ = false;
+  bool set_ = false;
 };
 
-class gate::awaiter final : private wait_node, private gate::link {
+class one_shot_event::awaiter final : private wait_node, private one_shot_event::link {
 public:
-  explicit awaiter(gate* g) noexcept : gate_(g) {}
-  bool await_ready() const noexcept { return gate_->open_; }
+  explicit awaiter(one_shot_event* e) noexcept : event_(e) {}
+  bool await_ready() const noexcept { return event_->set_; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
     if (!arm(h)) return false;
-    gate_->waiting_.push_back(*this);
+    event_->waiting_.push_back(*this);
     return true;
   }
   result<void> take_result() noexcept {
     disarm();
     link::unlink();
-    return gate_->open_ ? result<void>() : result<void>(errc::cancelled);
+    return event_->set_ ? result<void>() : result<void>(errc::cancelled);
   }
   void await_resume() { take_result().value(); }
 
 private:
-  friend class gate;
-  gate* gate_;
+  friend class one_shot_event;
+  one_shot_event* event_;
 };
 
-inline void gate::open() noexcept {
-  open_ = true;
+inline void one_shot_event::set() noexcept {
+  set_ = true;
   while (!waiting_.empty()) {
     auto& first = static_cast<awaiter&>(waiting_.front());
     first.link::unlink();
@@ -61,8 +61,8 @@ inline void gate::open() noexcept {
   }
 }
 
-inline awaitable<gate::awaiter, gate*> gate::wait() noexcept {
-  return awaitable<awaiter, gate*>(this);
+inline awaitable<one_shot_event::awaiter, one_shot_event*> one_shot_event::wait() noexcept {
+  return awaitable<awaiter, one_shot_event*>(this);
 }
 
 }  // namespace ringbell::detail

@@ -14,6 +14,6 @@ struct ready_node : list_node<ready_node> {
   std::coroutine_handle<> waiting;
 };
 
-using ready_list = list<ready_node>;
+using run_queue = list<ready_node>;
 
 }  // namespace ringbell::detail

@@ -30,7 +30,7 @@ protected:
   }
   virtual void nudge() noexcept = 0;
 
-  ready_list ready_;
+  run_queue ready_;
   int budget_ = 0;  // synchronous completions left to the running coroutine before it must yield
   bool armed_ = false;  // a foreign loop has control, and polls the native handle
   timer_heap timers_;

@@ -27,12 +27,12 @@ private:
 /// A group of tasks that are waited for together: the base of `scope`, `when_all` and `when_any`.
 /// The children share a stop source, which is linked to the parent's token. The derived class
 /// decides what a failure means, and must call clear() in its destructor.
-class nursery : private task_owner {
+class task_group : private task_owner {
 public:
-  nursery(scheduler& home, inplace_stop_token parent) noexcept
+  task_group(scheduler& home, inplace_stop_token parent) noexcept
       : home_(home), link_(parent, stop_link(stop_)) {}
-  nursery(const nursery&) = delete;
-  nursery& operator=(const nursery&) = delete;
+  task_group(const task_group&) = delete;
+  task_group& operator=(const task_group&) = delete;
 
   /// Adds a child that begins on the loop's next turn.
   void spawn(task<void> child) { scheduler_access::schedule(home_, adopt(child).start()); }
@@ -47,7 +47,7 @@ public:
   class end_awaiter;
 
 protected:
-  ~nursery() = default;
+  ~task_group() = default;
   void clear() noexcept {
     stop_.request_stop();
     children_.clear();
@@ -81,25 +81,25 @@ private:
   scheduler& home_;
   inplace_stop_source stop_;
   inplace_stop_callback<stop_link> link_;
-  ready_list joiners_;
+  run_queue joiners_;
   std::size_t size_ = 0;
   task_list children_;
 };
 
 /// Waits until no child is left. It ignores the stop token of the awaiting coroutine: the children
 /// receive that stop request.
-class nursery::end_awaiter : public ready_node {
+class task_group::end_awaiter : public ready_node {
 public:
-  explicit end_awaiter(nursery& n) noexcept : nursery_(n) {}
-  bool await_ready() const noexcept { return nursery_.size_ == 0; }
+  explicit end_awaiter(task_group& n) noexcept : group_(n) {}
+  bool await_ready() const noexcept { return group_.size_ == 0; }
   void await_suspend(std::coroutine_handle<> h) noexcept {
     waiting = h;
-    nursery_.joiners_.push_back(*this);
+    group_.joiners_.push_back(*this);
   }
   void await_resume() const noexcept {}
 
 protected:
-  nursery& nursery_;
+  task_group& group_;
 };
 
 }  // namespace ringbell::detail

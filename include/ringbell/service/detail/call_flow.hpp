@@ -31,10 +31,10 @@ class write_wait;
 /// under way, and once that is consumed, credit is due.
 ///
 /// Thread-safety: one thread.
-class call_core {
+class call_flow {
 public:
-  call_core(const call_core&) = delete;
-  call_core& operator=(const call_core&) = delete;
+  call_flow(const call_flow&) = delete;
+  call_flow& operator=(const call_flow&) = delete;
 
   std::uint32_t id() const noexcept { return id_; }
 
@@ -66,9 +66,9 @@ public:
 protected:
   /// `sending` is the kind of frame that parts are sent as. `home` is the loop of the call; null
   /// when there is none.
-  call_core(service_frame::kind sending, const scheduler* home) noexcept
+  call_flow(service_frame::kind sending, const scheduler* home) noexcept
       : home_(home), sends_(sending) {}
-  ~call_core() = default;
+  ~call_flow() = default;
   /// From now on frames are sent through `out`, as those of the call `id`. `parts_will_come` says
   /// whether the peer will send further parts.
   void open(outbox& out, std::uint32_t id, bool parts_will_come) noexcept {
@@ -130,9 +130,9 @@ private:
 };
 
 /// Waits for the next part.
-class read_awaiter final : public slot_wait<call_core> {
+class read_awaiter final : public slot_wait<call_flow> {
 public:
-  explicit read_awaiter(call_core* of) noexcept : slot_wait(of) {}
+  explicit read_awaiter(call_flow* of) noexcept : slot_wait(of) {}
   ~read_awaiter() { leave(); }
   bool await_ready() noexcept;
   template <class Promise>
@@ -146,7 +146,7 @@ public:
   std::optional<payload> await_resume() { return take_result().value(); }
 
 private:
-  friend class call_core;
+  friend class call_flow;
   void leave() noexcept {
     if (of_) of_->reader_.remove(*this);
   }
@@ -154,7 +154,7 @@ private:
 };
 
 /// Waits for credit, then for space in the ring.
-class write_wait : public slot_wait<call_core>, public pending_frame {
+class write_wait : public slot_wait<call_flow>, public pending_frame {
 public:
   bool await_ready();
   template <class Promise>
@@ -175,12 +175,12 @@ public:
   }
 
 protected:
-  explicit write_wait(call_core* of) noexcept : slot_wait(of) {}
+  explicit write_wait(call_flow* of) noexcept : slot_wait(of) {}
   ~write_wait() override { leave(); }
   void send_what(const outgoing& what) noexcept { what_ = &what; }
 
 private:
-  friend class call_core;
+  friend class call_flow;
   void begin();
   void credited() noexcept;
   void push();
@@ -205,7 +205,7 @@ private:
 template <std::derived_from<outgoing> Part>
 class write_awaiter final : public write_wait {
 public:
-  write_awaiter(call_core* of, Part what) noexcept : write_wait(of), value_(std::move(what)) {
+  write_awaiter(call_flow* of, Part what) noexcept : write_wait(of), value_(std::move(what)) {
     send_what(value_);
   }
 
@@ -213,6 +213,6 @@ private:
   Part value_;
 };
 template <class Part>
-using write_awaitable = awaitable<write_awaiter<Part>, call_core*, Part>;
+using write_awaitable = awaitable<write_awaiter<Part>, call_flow*, Part>;
 
 }  // namespace ringbell::detail

@@ -19,15 +19,15 @@
 
 namespace ringbell::detail {
 
-class client_core;
+class client_impl;
 class client_connection;
 
-void add_reference(client_core& core) noexcept;
-void release_reference(client_core& core) noexcept;
+void add_reference(client_impl& impl) noexcept;
+void release_reference(client_impl& impl) noexcept;
 
 /// A call on the client's side: from its submission until its reply has come, or until it is
 /// certain that none will come.
-class client_call : public call_core, public pending_frame, private timer {
+class client_call : public call_flow, public pending_frame, private timer {
 public:
   /// Whether the reply or an error has come.
   bool over() const noexcept { return stage_ == stage::over; }
@@ -46,10 +46,10 @@ public:
 protected:
   /// `streaming` says that parts of the request will follow and that parts of the reply are read
   /// one by one.
-  client_call(intrusive_ptr<client_core> of, std::uint32_t method, const call_options& options,
+  client_call(intrusive_ptr<client_impl> of, std::uint32_t method, const call_options& options,
               bool streaming) noexcept;
   ~client_call() override {
-    leave(errc::cancelled);
+    cancel(errc::cancelled);
     count_no_more();
   }
   client_call(const client_call&) = delete;
@@ -62,15 +62,15 @@ protected:
   void submit() noexcept;
   /// Gives the call up with the error `why`: the server is told, and a reply that still comes is
   /// dropped. Has no effect when the call is over. Does not call `ended`.
-  void leave(errc why) noexcept;
-  /// Called when the call is over, unless leave() ended it.
+  void cancel(errc why) noexcept;
+  /// Called when the call is over, unless cancel() ended it.
   virtual void ended() noexcept = 0;
   /// Ends the parts of the request.
   void finish_request() noexcept;
   bool streaming() const noexcept { return streaming_; }
 
 private:
-  friend class client_core;
+  friend class client_impl;
   friend class client_connection;
 
   /// How far the call has come.
@@ -95,7 +95,7 @@ private:
   bool keep_reply(std::size_t bytes) noexcept;
   bool too_much();
   std::string advice() const;
-  // Called by client_core and client_connection.
+  // Called by client_impl and client_connection.
   void begin() noexcept;
   void send_on(client_connection& on);
   bool reply_arrived(payload p, const service_frame::header& h);
@@ -106,7 +106,7 @@ private:
   void forget() noexcept;
   void tell_begun() noexcept;
 
-  intrusive_ptr<client_core> core_;
+  intrusive_ptr<client_impl> impl_;
   client_connection* on_ = nullptr;  // set while the call has a number there
   std::uint32_t method_;
   const outgoing* request_ = nullptr;
@@ -132,7 +132,7 @@ public:
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> h) {
     if (const errc e = admits(coroutine_context_of(h)); e != errc{}) {
-      leave(e);
+      cancel(e);
       return false;
     }
     submit();
@@ -140,17 +140,17 @@ public:
   }
   result<payload> take_result() noexcept {
     disarm();
-    leave(errc::cancelled);
+    cancel(errc::cancelled);
     return client_call::take_result();
   }
   payload await_resume() {
     disarm();
-    leave(errc::cancelled);
+    cancel(errc::cancelled);
     return take_reply();
   }
 
 protected:
-  call_wait(intrusive_ptr<client_core> of, std::uint32_t method,
+  call_wait(intrusive_ptr<client_impl> of, std::uint32_t method,
             const call_options& options) noexcept
       : client_call(std::move(of), method, options, false) {}
 
@@ -163,20 +163,20 @@ private:
 template <std::derived_from<outgoing> Request>
 class call_awaiter final : public call_wait {
 public:
-  call_awaiter(intrusive_ptr<client_core> of, std::uint32_t method, Request request,
+  call_awaiter(intrusive_ptr<client_impl> of, std::uint32_t method, Request request,
                call_options options) noexcept
       : call_wait(std::move(of), method, options), value_(std::move(request)) {
     set_request(value_);
   }
   // Here, not only in the base: the request must still exist when the call is given up.
-  ~call_awaiter() override { leave(errc::cancelled); }
+  ~call_awaiter() override { cancel(errc::cancelled); }
 
 private:
   Request value_;
 };
 
 template <class Request>
-using call_awaitable = awaitable<call_awaiter<Request>, intrusive_ptr<client_core>, std::uint32_t,
+using call_awaitable = awaitable<call_awaiter<Request>, intrusive_ptr<client_impl>, std::uint32_t,
                                  Request, call_options>;
 
 }  // namespace ringbell::detail

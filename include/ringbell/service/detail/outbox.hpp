@@ -2,8 +2,8 @@
 #pragma once
 
 #include <ringbell/channel/channel.hpp>
-#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/coro/detail/list.hpp>
+#include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/coro/scope.hpp>
 #include <ringbell/coro/stop_token.hpp>
 #include <ringbell/service/detail/frame.hpp>
@@ -83,9 +83,9 @@ public:
 
   /// How many bytes wait in all.
   std::size_t bytes() const noexcept { return bytes_; }
-  /// Returns a gate that opens when no more than `bytes` wait, or when nothing can be sent any
+  /// Returns an event that is set when no more than `bytes` wait, or when nothing can be sent any
   /// more. One coroutine may wait at a time.
-  gate& room_for(std::size_t bytes) noexcept;
+  one_shot_event& room_for(std::size_t bytes) noexcept;
   /// Whether frames are waiting.
   bool waiting() const noexcept { return flushing_; }
   /// Nothing more can be sent: all frames that wait end with `e`.
@@ -112,10 +112,10 @@ private:
     tell_room();
   }
   void tell_room() noexcept {
-    if (room_ && (bytes_ <= room_at_ || closed_ != errc{})) room_->open();
+    if (room_ && (bytes_ <= room_at_ || closed_ != errc{})) room_->set();
   }
   std::size_t bytes_ = 0;
-  std::optional<gate> room_;  // opens when no more than room_at_ bytes wait
+  std::optional<one_shot_event> room_;  // set when no more than room_at_ bytes wait
   std::size_t room_at_ = 0;
   pending_frame* current_ = nullptr;         // the first of the queue, being sent
   bool in_fragments_ = false;                // current_ is longer than a record
