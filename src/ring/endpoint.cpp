@@ -90,6 +90,22 @@ errc endpoint::send_fragments(gather_list message, std::size_t size, std::size_t
   return errc{};
 }
 
+errc endpoint::send_some(gather_list bytes, std::size_t size, std::size_t& sent) noexcept {
+  sent = 0;
+  const std::size_t unit = stream_unit(size);
+  if (const errc e = check_send(unit); e != errc{}) return e;
+  std::size_t length = 0;
+  if (const errc e = writer_.fitting((std::min)(size, max_claim()), unit, length); e != errc{})
+    return fail(e);
+  if (length < unit) return fail(errc::would_block);
+  std::byte* payload = nullptr;
+  if (const errc e = writer_.claim(length, payload); e != errc{}) return fail(e);
+  copy_gathered(payload, bytes, 0, length);
+  commit(length);
+  sent = length;
+  return errc{};
+}
+
 void endpoint::abandon_fragments() noexcept {
   if (!std::exchange(fragments_begun_, false)) return;
   abandon_due_ = true;

@@ -166,6 +166,17 @@ public:
   /// Whether a send of `size` bytes would now proceed (or fail) without waiting.
   bool can_send(std::size_t size) noexcept;
 
+  /// Sends, as one record, as many of the bytes as fit now, for a stream that has no messages. It
+  /// waits for the room of `stream_unit(size)` bytes rather than to send a few at a time. `sent` is
+  /// how many bytes were sent.
+  /// Errors: those of `claim`.
+  errc send_some(gather_list bytes, std::size_t size, std::size_t& sent) noexcept;
+  /// The room that a stream waits for before it sends some of `size` bytes: at most a sixteenth of
+  /// the ring.
+  std::size_t stream_unit(std::size_t size) const noexcept {
+    return (std::min)({size, max_claim(), narrowed<std::size_t>(writer_.capacity() / 16)});
+  }
+
   // -- receiving --
 
   /// Receives the next message. Its bytes stay valid until `release`. `message` must be a new

@@ -78,6 +78,12 @@ public:
     return tail_ + placement(length).needed - capacity_ - 1;
   }
 
+  /// The length of the longest record, at most `length`, that fits now. It prefers one that reaches
+  /// up to the ring's end to one that needs a pad there, when it has at least `enough` bytes. The
+  /// result may be less than `enough`, and is 0 when nothing fits.
+  /// Errors: those of `claim`, but for `errc::would_block`.
+  errc fitting(std::size_t length, std::size_t enough, std::size_t& fits) noexcept;
+
   /// The best length of the next fragment of a message. It is at most a quarter of the ring, so
   /// that both sides work at the same time. It does not reach beyond the ring's end, so that no pad
   /// is needed, unless fewer than four words are left there, which are not worth a fragment.
@@ -142,6 +148,28 @@ inline errc writer::claim(std::size_t length, std::byte*& payload) noexcept {
     claimed_pad_ = where.pad;
   }
   payload = claimed_;
+  return errc{};
+}
+
+inline errc writer::fitting(std::size_t length, std::size_t enough, std::size_t& fits) noexcept {
+  fits = (std::min)(length, max_record());
+  const errc e = has_space(fits);
+  if (e == errc{}) {
+    // All of it fits. If it needs a pad, a shorter one may not.
+    const std::uint64_t to_end = capacity_ - (tail_ & (capacity_ - 1));
+    if (placement(fits).pad >= header_bytes + enough)
+      fits = narrowed<std::size_t>(to_end - header_bytes);
+    return e;
+  }
+  if (e != errc::would_block) return e;
+  const std::uint64_t free = capacity_ - (tail_ - peer_head_);
+  const std::uint64_t to_end = capacity_ - (tail_ & (capacity_ - 1));
+  const auto payload = [](std::uint64_t bytes) {
+    return bytes > header_bytes ? narrowed<std::size_t>(bytes - header_bytes) : std::size_t{0};
+  };
+  const std::size_t before = payload((std::min)(free, to_end));
+  const std::size_t after = free > to_end ? payload(free - to_end) : 0;
+  fits = (std::min)(fits, before >= enough ? before : (std::max)(before, after));
   return errc{};
 }
 
