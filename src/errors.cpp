@@ -74,6 +74,8 @@ const char* text_of(errc e) noexcept {
     case errc::unsafe_directory: return sys::advice::unsafe_directory;
     case errc::wrong_loop:
       return "this channel (or listener, client, stream, server or scope) belongs to another loop; await it in a coroutine that its own loop runs";
+    case errc::refused_kind:
+      return "one side sends messages and the other a stream of bytes; connect to a stream as a stream, and to anything else as a channel or a client";
   }
   return nullptr;
 }
@@ -129,6 +131,7 @@ public:
       case errc::no_such_method: return std::errc::function_not_supported;
       case errc::dropped_idle: return std::errc::connection_aborted;
       case errc::wrong_loop: return std::errc::operation_not_permitted;
+      case errc::refused_kind: return std::errc::wrong_protocol_type;
       case errc::handler_failed: break;
     }
     return {value, *this};

@@ -56,6 +56,7 @@ inline int exit_code_of(const std::error_code& error) noexcept {
       case errc::refused_stopping:
       case errc::refused_malformed:
       case errc::refused_no_resources:
+      case errc::refused_kind:
       case errc::refused_in_flight:
       case errc::refused_bytes:
       case errc::dropped_idle:

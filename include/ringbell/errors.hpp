@@ -72,6 +72,9 @@ enum class errc {
   /// The object belongs to another loop than the awaiting coroutine
   /// (std::errc::operation_not_permitted).
   wrong_loop,
+  /// The server sends messages where the client wants a stream of bytes, or the other way round
+  /// (std::errc::wrong_protocol_type).
+  refused_kind,
 };
 
 /// The category of `errc`. Its messages say what happened and what to do.

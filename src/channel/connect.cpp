@@ -46,9 +46,10 @@ sys::region make_region(const connect_options& options) {
 }
 
 void prepare(greeting& g, const loop& lp, const connect_options& options,
-             const sys::peer_identity& server) {
+             handshake::record_kind kind, const sys::peer_identity& server) {
   std::error_code error;
   const bool same_user = sys::is_current_user(server.user);
+  g.hello.kind = kind;
   g.hello.can_wait_on = handshake::usable_between(
       detail::usable_bells(options.bells.value_or(detail::default_bells), lp), same_user);
   g.hello.can_ring = handshake::usable_between(sys::system_bells(), same_user);
@@ -73,6 +74,11 @@ std::string text_of(const handshake::refused& r) {
       return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients";
     case errc::refused_too_many_of_user:
       return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients of one user";
+    case errc::refused_kind:
+      return std::string("ringbell: the server ") +
+             (r.limit_low == static_cast<std::uint64_t>(handshake::record_kind::stream)
+                  ? "has streams of bytes, and this client wants messages"
+                  : "has messages, and this client wants a stream of bytes");
     case errc::refused_no_resources:
       if (r.limit_high != 0)
         return "ringbell: the server has all descriptors in use that it may have (" +
@@ -158,11 +164,11 @@ sys::peer_identity expected_server(const std::string& name, const sys::local_soc
 }
 
 task<detail::connection_parts> greet(loop& lp, const connect_options& options,
-                                     sys::local_socket socket, sys::region region,
-                                     const sys::peer_identity& server) {
+                                     handshake::record_kind kind, sys::local_socket socket,
+                                     sys::region region, const sys::peer_identity& server) {
   greeting g;
   g.region = std::move(region);
-  prepare(g, lp, options, server);
+  prepare(g, lp, options, kind, server);
   const std::error_code unsent = send_greeting(socket, g);
   if (unsent && unsent != errc::peer_closed)
     throw std::system_error(unsent, "ringbell: the greeting");
@@ -178,7 +184,8 @@ task<detail::connection_parts> greet(loop& lp, const connect_options& options,
 }  // namespace
 
 task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
-                                                     connect_options options) {
+                                                     connect_options options,
+                                                     handshake::record_kind kind) {
   const coroutine_context context = co_await current_context();
   require_home(context, lp);
   const auto path = sys::service_path(name);
@@ -206,7 +213,7 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
         const sys::peer_identity server = expected_server(name, socket);
         co_return co_await timeout(
             detail::time_left(deadline),
-            greet(lp, options, std::move(socket), std::move(region), server));
+            greet(lp, options, kind, std::move(socket), std::move(region), server));
       } catch (const std::system_error& e) {
         // The server is about to exit, or died while this client was still in its backlog. Its
         // successor may start soon.
@@ -225,7 +232,8 @@ task<detail::connection_parts> detail::connect_parts(loop& lp, std::string name,
 }
 
 task<channel> connect(loop& lp, std::string name, connect_options options) {
-  task<detail::connection_parts> connecting = detail::connect_parts(lp, std::move(name), options);
+  task<detail::connection_parts> connecting =
+      detail::connect_parts(lp, std::move(name), options, handshake::record_kind::messages);
   detail::connection_parts parts = co_await std::move(connecting);
   co_return detail::start_channel(lp, std::move(parts), {}).value();
 }

@@ -22,11 +22,11 @@ static_assert(answer_size == welcome_size && answer_size == refused_size);
 
 // The code of a reason on the wire is its index here plus one. The values of `errc` may change with
 // the library; the codes of the protocol may not.
-constexpr std::array reasons = {errc::refused_version,     errc::refused_unauthorized,
-                                errc::refused_too_many,    errc::refused_ring_size,
-                                errc::refused_bell,        errc::refused_stopping,
-                                errc::refused_malformed,   errc::refused_too_many_of_user,
-                                errc::refused_no_resources};
+constexpr std::array reasons = {errc::refused_version,      errc::refused_unauthorized,
+                                errc::refused_too_many,     errc::refused_ring_size,
+                                errc::refused_bell,         errc::refused_stopping,
+                                errc::refused_malformed,    errc::refused_too_many_of_user,
+                                errc::refused_no_resources, errc::refused_kind};
 
 std::uint16_t code_of(errc reason) noexcept {
   if (std::ranges::find(reasons, reason) == reasons.end()) reason = errc::refused_malformed;
@@ -104,7 +104,8 @@ void write(field_writer& out, const hello& h) noexcept {
   out.put_header(frame_type::hello, hello_size);
   out.put(h.version_min);
   out.put(h.version_max);
-  out.skip(4);
+  out.put(static_cast<std::uint8_t>(h.kind));
+  out.skip(3);
   out.put(h.can_wait_on);
   out.put(h.can_ring);
   out.put(h.ring_bytes);
@@ -115,7 +116,8 @@ void write(field_writer& out, const hello& h) noexcept {
 void read(field_reader& in, hello& h) noexcept {
   h.version_min = in.get<std::uint16_t>();
   h.version_max = in.get<std::uint16_t>();
-  in.skip(4);
+  h.kind = static_cast<record_kind>(in.get<std::uint8_t>());
+  in.skip(3);
   h.can_wait_on = in.get<sys::bell_set>();
   h.can_ring = in.get<sys::bell_set>();
   h.ring_bytes = in.get<std::uint64_t>();
@@ -247,6 +249,9 @@ std::variant<welcome, refused> answer(const hello& greeting, const server_terms&
   if (greeting.version_min > greeting.version_max) return refused{};
   if (greeting.version_min > protocol_version || greeting.version_max < oldest_version)
     return refused{errc::refused_version, oldest_version, protocol_version};
+
+  if (greeting.kind != terms.kind)
+    return refused{errc::refused_kind, static_cast<std::uint64_t>(terms.kind), 0};
 
   const bool own_fits = valid_ring_size(greeting.ring_bytes) &&
                         greeting.ring_bytes >= terms.min_ring_bytes &&

@@ -100,7 +100,8 @@ private:
 // -- accepting connections --
 
 std::unique_ptr<handshake_listener> handshake_listener::bind(loop& lp, std::string_view name,
-                                                             listener_options options) {
+                                                             listener_options options,
+                                                             handshake::record_kind kind) {
   const auto wrong = [&](std::error_code error, const std::string& more = {}) {
     throw sys::failure(error, "ringbell: listening on " + sys::describe_service(name) + more);
   };
@@ -121,15 +122,16 @@ std::unique_ptr<handshake_listener> handshake_listener::bind(loop& lp, std::stri
   sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
   if (error) wrong(error, sys::local_listener::obstacles(*path));
   return std::unique_ptr<handshake_listener>(
-      new handshake_listener(lp, std::move(socket), std::move(options)));
+      new handshake_listener(lp, std::move(socket), std::move(options), kind));
 }
 
 handshake_listener::handshake_listener(loop& lp, sys::local_listener socket,
-                                       listener_options options)
+                                       listener_options options, handshake::record_kind kind)
     : timer(&again),
       loop_(lp),
       socket_(std::move(socket)),
       options_(std::move(options)),
+      kind_(kind),
       places_(
           std::max(std::min(options_.max_half_open, sys::descriptor_limit() / part_of_descriptors),
                    most_of_one)),
@@ -326,6 +328,7 @@ void half_open::greeted(const handshake::hello& hello) noexcept {
   terms.max_message = options.max_message;
   terms.can_wait_on = usable_bells(options.bells, owner_.owner());
   terms.can_ring = sys::system_bells();
+  terms.kind = owner_.kind_;
   terms.same_user = sys::is_current_user(who_.user);
   const auto answer = handshake::answer(hello, terms);
   if (const auto* no = std::get_if<handshake::refused>(&answer))

@@ -88,8 +88,12 @@ result<channel> accept_awaiter::take_result() noexcept {
 }  // namespace detail
 
 listener listener::bind(loop& lp, std::string_view name, listener_options options) {
+  return bind(lp, name, std::move(options), handshake::record_kind::messages);
+}
+listener listener::bind(loop& lp, std::string_view name, listener_options options,
+                        handshake::record_kind kind) {
   return listener(std::make_unique<detail::listener_impl>(
-      detail::handshake_listener::bind(lp, name, std::move(options))));
+      detail::handshake_listener::bind(lp, name, std::move(options), kind)));
 }
 
 listener::listener(std::unique_ptr<detail::listener_impl> clients) noexcept

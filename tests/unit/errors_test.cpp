@@ -46,12 +46,13 @@ const std::vector<std::pair<errc, std::errc>>& documented() {
       {errc::unsafe_directory, std::errc::permission_denied},
       {errc::refused_no_resources, std::errc::connection_refused},
       {errc::wrong_loop, std::errc::operation_not_permitted},
+      {errc::refused_kind, std::errc::wrong_protocol_type},
   };
   return table;
 }
 
 constexpr int first = static_cast<int>(errc::peer_closed);
-constexpr int last = static_cast<int>(errc::wrong_loop);
+constexpr int last = static_cast<int>(errc::refused_kind);
 
 }  // namespace
 

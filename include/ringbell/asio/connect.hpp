@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/channel.hpp>
+#include <ringbell/asio/detail/as_channel.hpp>
 #include <ringbell/asio/detail/connect_operation.hpp>
 
 #include <string>
@@ -23,7 +24,9 @@ template <class Executor, class Token = net::default_completion_token_t<Executor
 auto async_connect(const Executor& executor, std::string name, connect_options options,
                    Token&& token = net::default_completion_token_t<Executor>()) {
   return net::async_initiate<Token, void(net_error_code, basic_asio_channel<Executor>)>(
-      detail::initiate_connect<Executor>(executor), token, std::move(name), options);
+      detail::initiate_connect<Executor, detail::as_channel<Executor>>(
+          executor, handshake::record_kind::messages),
+      token, std::move(name), options);
 }
 template <class Executor, class Token = net::default_completion_token_t<Executor>>
   requires(detail::is_executor<Executor> && !std::is_convertible_v<Token, connect_options>)

@@ -3,6 +3,7 @@
 
 #include <ringbell/channel/channel.hpp>
 #include <ringbell/channel/connect_options.hpp>
+#include <ringbell/channel/detail/record_kind.hpp>
 #include <ringbell/coro/task.hpp>
 #include <ringbell/loop/loop.hpp>
 
@@ -44,7 +45,8 @@ task<channel> connect(loop& lp, std::string name, connect_options options = {});
 
 namespace detail {
 /// As `connect`, but returns the parts, of which the caller makes a channel.
-task<connection_parts> connect_parts(loop& lp, std::string name, connect_options options);
+task<connection_parts> connect_parts(loop& lp, std::string name, connect_options options,
+                                     handshake::record_kind kind);
 }  // namespace detail
 
 }  // namespace ringbell

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/channel/channel.hpp>
+#include <ringbell/channel/detail/record_kind.hpp>
 #include <ringbell/channel/listener_options.hpp>
 #include <ringbell/coro/detail/awaitable.hpp>
 #include <ringbell/coro/detail/wait_slot.hpp>
@@ -19,7 +20,7 @@ namespace detail {
 
 class listener_impl;
 
-class accept_awaiter final : public slot_wait<listener_impl> {
+class accept_awaiter : public slot_wait<listener_impl> {
 public:
   explicit accept_awaiter(listener_impl* from) noexcept : slot_wait(from) {}
   ~accept_awaiter() { leave(); }
@@ -84,6 +85,10 @@ public:
   std::size_t clients() const noexcept;
 
 private:
+  friend class stream_listener;
+  static listener bind(loop& lp, std::string_view name, listener_options options,
+                       handshake::record_kind kind);
+  detail::listener_impl* impl() const noexcept { return impl_.get(); }
   explicit listener(std::unique_ptr<detail::listener_impl> clients) noexcept;
   std::unique_ptr<detail::listener_impl> impl_;
 };

@@ -26,7 +26,8 @@ std::vector<frame> one_of_each() {
   for (const auto reason :
        {errc::refused_version, errc::refused_unauthorized, errc::refused_too_many,
         errc::refused_ring_size, errc::refused_bell, errc::refused_stopping,
-        errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources})
+        errc::refused_malformed, errc::refused_too_many_of_user, errc::refused_no_resources,
+        errc::refused_kind})
     frames.push_back(refused{reason, 4096, ~std::uint64_t{0}});
   return frames;
 }
@@ -126,7 +127,7 @@ TEST_CASE("each reason has the code of the specification") {
       {errc::refused_too_many, 3},     {errc::refused_ring_size, 4},
       {errc::refused_bell, 5},         {errc::refused_stopping, 6},
       {errc::refused_malformed, 7},    {errc::refused_too_many_of_user, 8},
-      {errc::refused_no_resources, 9},
+      {errc::refused_no_resources, 9}, {errc::refused_kind, 10},
   };
   for (const auto& [reason, code] : codes) {
     const auto bytes = bytes_of(refused{reason, 0, 0});

@@ -37,6 +37,7 @@ const std::map<errc, int> table{
     {errc::refused_in_flight, 4},
     {errc::refused_bytes, 4},
     {errc::refused_no_resources, 4},
+    {errc::refused_kind, 4},
     {errc::dropped_idle, 4},
     {errc::unsafe_directory, 4},
     {errc::peer_closed, 5},

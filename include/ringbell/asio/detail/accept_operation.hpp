@@ -5,6 +5,7 @@
 #include <ringbell/asio/detail/asio_connection.hpp>
 #include <ringbell/asio/detail/driven_loop.hpp>
 #include <ringbell/asio/detail/handled_operation.hpp>
+#include <ringbell/channel/detail/record_kind.hpp>
 #include <ringbell/channel/listener_options.hpp>
 
 #include <cstddef>
@@ -24,7 +25,8 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 class asio_acceptor final : public driven_loop {
 public:
   /// Errors: throws as `listener::bind`.
-  asio_acceptor(net::execution_context& context, std::string_view name, listener_options options);
+  asio_acceptor(net::execution_context& context, std::string_view name, listener_options options,
+                handshake::record_kind kind = handshake::record_kind::messages);
 
   bool is_open() const noexcept { return impl_ != nullptr; }
   const std::string& path() const noexcept;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-#include <ringbell/asio/detail/as_channel.hpp>
 #include <ringbell/asio/detail/asio_connection.hpp>
 #include <ringbell/asio/detail/handled_operation.hpp>
 #include <ringbell/channel/connect_options.hpp>
+#include <ringbell/channel/detail/record_kind.hpp>
 
 #include <string>
 #include <type_traits>
@@ -23,13 +23,14 @@ public:
 protected:
   /// `context` is null when the executor has none.
   connect_operation(net::execution_context* context, std::string name,
-                    const connect_options& options);
+                    const connect_options& options, handshake::record_kind kind);
   ~connect_operation() override;
   progress advance(bool rung) override;
 
 private:
   connect_operation(net::execution_context* context, std::string name,
-                    const connect_options& options, net_error_code error);
+                    const connect_options& options, handshake::record_kind kind,
+                    net_error_code error);
   connect_operation(net::execution_context* context, asio_connector* connector);
 
   net::execution_context* context_;
@@ -37,22 +38,24 @@ private:
   asio_connection* connection_ = nullptr;
 };
 
-template <class Executor>
+/// `Result` makes what the handler gets of the connection.
+template <class Executor, class Result>
 class initiate_connect {
 public:
   using executor_type = Executor;
-  explicit initiate_connect(const Executor& executor) noexcept : executor_(executor) {}
+  initiate_connect(const Executor& executor, handshake::record_kind kind) noexcept
+      : executor_(executor), kind_(kind) {}
   executor_type get_executor() const noexcept { return executor_; }
   template <class Handler>
   void operator()(Handler&& handler, std::string name, const connect_options& options) const {
-    handled_operation<connect_operation, as_channel<Executor>, std::decay_t<Handler>,
-                      Executor>::begin(std::forward<Handler>(handler), executor_,
-                                       as_channel<Executor>(executor_), context_if_any(executor_),
-                                       std::move(name), options);
+    handled_operation<connect_operation, Result, std::decay_t<Handler>, Executor>::begin(
+        std::forward<Handler>(handler), executor_, Result(executor_), context_if_any(executor_),
+        std::move(name), options, kind_);
   }
 
 private:
   Executor executor_;
+  handshake::record_kind kind_;
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

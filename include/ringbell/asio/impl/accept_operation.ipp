@@ -12,8 +12,8 @@
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 asio_acceptor::asio_acceptor(net::execution_context& context, std::string_view name,
-                             listener_options options)
-    : driven_loop(context), impl_(handshake_listener::bind(lp(), name, std::move(options))) {}
+                             listener_options options, handshake::record_kind kind)
+    : driven_loop(context), impl_(handshake_listener::bind(lp(), name, std::move(options), kind)) {}
 
 asio_acceptor::~asio_acceptor() { asio_acceptor::close(); }
 

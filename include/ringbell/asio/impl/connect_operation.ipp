@@ -18,9 +18,10 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 /// One `async_connect`, with its retries and its time limit.
 class asio_connector final : public driven_loop {
 public:
-  asio_connector(net::execution_context& context, std::string name, const connect_options& options)
+  asio_connector(net::execution_context& context, std::string name, const connect_options& options,
+                 handshake::record_kind kind)
       : driven_loop(context) {
-    lp().spawn(connect(std::move(name), options));
+    lp().spawn(connect(std::move(name), options, kind));
   }
 
   /// Goes on. Returns true when it has ended with `parts` or with an `error`.
@@ -38,9 +39,9 @@ public:
   std::error_code error;
 
 private:
-  task<void> connect(std::string name, connect_options options) {
+  task<void> connect(std::string name, connect_options options, handshake::record_kind kind) {
     try {
-      task<connection_parts> connecting = connect_parts(lp(), std::move(name), options);
+      task<connection_parts> connecting = connect_parts(lp(), std::move(name), options, kind);
       parts.emplace(co_await std::move(connecting));
     } catch (const std::system_error& e) {
       error = e.code();
@@ -53,10 +54,11 @@ private:
 /// Returns null when there is no context, and null with an `error` when descriptors are lacking.
 /// Errors: throws `std::bad_alloc`.
 static asio_connector* make_connector(net::execution_context* context, std::string name,
-                                      const connect_options& options, net_error_code& error) {
+                                      const connect_options& options, handshake::record_kind kind,
+                                      net_error_code& error) {
   if (!context) return nullptr;
   try {
-    return new asio_connector(*context, std::move(name), options);
+    return new asio_connector(*context, std::move(name), options, kind);
   } catch (const std::bad_alloc&) {
     throw;
   } catch (...) {
@@ -67,12 +69,13 @@ static asio_connector* make_connector(net::execution_context* context, std::stri
 }
 
 connect_operation::connect_operation(net::execution_context* context, std::string name,
-                                     const connect_options& options)
-    : connect_operation(context, std::move(name), options, net_error_code()) {}
+                                     const connect_options& options, handshake::record_kind kind)
+    : connect_operation(context, std::move(name), options, kind, net_error_code()) {}
 
 connect_operation::connect_operation(net::execution_context* context, std::string name,
-                                     const connect_options& options, net_error_code error)
-    : connect_operation(context, make_connector(context, std::move(name), options, error)) {
+                                     const connect_options& options, handshake::record_kind kind,
+                                     net_error_code error)
+    : connect_operation(context, make_connector(context, std::move(name), options, kind, error)) {
   if (error) fail(error);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/channel/detail/record_kind.hpp>
 #include <ringbell/errors.hpp>
 #include <ringbell/result.hpp>
 #include <ringbell/sys/bell.hpp>
@@ -39,6 +40,7 @@ inline constexpr std::size_t answer_size = 32;
 struct hello {
   std::uint16_t version_min = oldest_version;
   std::uint16_t version_max = protocol_version;
+  record_kind kind = record_kind::messages;
   sys::bell_set can_wait_on = 0;  ///< bells that can wake the client; see `usable_between`
   sys::bell_set can_ring = 0;     ///< bells that the client can ring; see `usable_between`
   /// Data bytes of the client's own ring. The region is longer by the control page.
@@ -63,7 +65,8 @@ struct welcome {
 
 struct refused {
   errc reason = errc::refused_malformed;  ///< one of errc::refused_*
-  /// refused_version: the lowest version known; refused_ring_size: the smallest ring accepted.
+  /// refused_version: the lowest version known; refused_ring_size: the smallest ring accepted;
+  /// refused_kind: the server's `record_kind`.
   std::uint64_t limit_low = 0;
   /// refused_version: the highest version known; refused_ring_size: the largest ring accepted;
   /// refused_too_many[_of_user]: the number of clients allowed; refused_no_resources: the number
@@ -122,6 +125,7 @@ struct server_terms {
   std::uint64_t max_message = std::uint64_t{64} << 20;
   sys::bell_set can_wait_on = 0;
   sys::bell_set can_ring = 0;
+  record_kind kind = record_kind::messages;
   bool same_user = true;  ///< the client runs as the same user: eventfd is safe, and preferred
 };
 

@@ -3,6 +3,7 @@
 
 #include <ringbell/channel/detail/clients_by_user.hpp>
 #include <ringbell/channel/detail/connection.hpp>
+#include <ringbell/channel/detail/record_kind.hpp>
 #include <ringbell/channel/listener.hpp>
 #include <ringbell/coro/detail/list.hpp>
 #include <ringbell/coro/detail/timer_heap.hpp>
@@ -43,8 +44,9 @@ struct accepted_connection {
 class handshake_listener final : public event_sink, private timer {
 public:
   /// Errors: throws as `listener::bind` does.
-  static std::unique_ptr<handshake_listener> bind(loop& lp, std::string_view name,
-                                                  listener_options options);
+  static std::unique_ptr<handshake_listener> bind(
+      loop& lp, std::string_view name, listener_options options,
+      handshake::record_kind kind = handshake::record_kind::messages);
   ~handshake_listener();
 
   loop& owner() const noexcept { return loop_; }
@@ -62,7 +64,8 @@ public:
 private:
   friend class half_open;
 
-  handshake_listener(loop& lp, sys::local_listener socket, listener_options options);
+  handshake_listener(loop& lp, sys::local_listener socket, listener_options options,
+                     handshake::record_kind kind);
   static void again(timer& t) noexcept { static_cast<handshake_listener&>(t).on_event(event_read); }
   void on_event(std::uint32_t) noexcept override {
     more_ = true;
@@ -80,6 +83,7 @@ private:
   loop& loop_;
   sys::local_listener socket_;
   listener_options options_;
+  handshake::record_kind kind_;
   std::size_t places_;  // for connections in their handshake
   // Descriptors kept for clients that may connect, and for telling others that they may not.
   sys::descriptor_reserve reserve_;
