@@ -13,3 +13,5 @@
 #include <ringbell/channel/receiver.hpp>
 #include <ringbell/channel/sender.hpp>
 #include <ringbell/channel/statistics.hpp>
+#include <ringbell/channel/stream.hpp>
+#include <ringbell/channel/stream_listener.hpp>

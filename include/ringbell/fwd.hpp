@@ -26,6 +26,8 @@ class receiver;
 class message;
 class claim;
 class listener;
+class stream;
+class stream_listener;
 
 class client;
 class call_stream;
