@@ -15,3 +15,5 @@
 #include <ringbell/asio/listener.hpp>
 #include <ringbell/asio/run_in.hpp>
 #include <ringbell/asio/server.hpp>
+#include <ringbell/asio/stream.hpp>
+#include <ringbell/asio/stream_acceptor.hpp>

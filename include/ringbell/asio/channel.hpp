@@ -246,6 +246,7 @@ public:
 
 private:
   friend struct detail::access;
+  void close_receive() noexcept;
   basic_asio_channel(const Executor& executor, detail::asio_connection* impl) noexcept
       : executor_(executor), impl_(impl) {}
   detail::asio_connection* impl() const noexcept { return impl_; }
@@ -320,6 +321,14 @@ void basic_asio_channel<Executor>::close_send() noexcept {
   if (!impl_) return;
   impl_->cancel(detail::towards_peer);
   impl_->ring().close_send();
+  impl_->ring_if_due();
+}
+
+template <class Executor>
+void basic_asio_channel<Executor>::close_receive() noexcept {
+  if (!impl_) return;
+  impl_->cancel(detail::towards_us);
+  impl_->ring().close_receive();
   impl_->ring_if_due();
 }
 

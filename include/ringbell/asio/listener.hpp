@@ -100,6 +100,11 @@ public:
 
 private:
   friend struct detail::access;
+  basic_asio_listener(const Executor& executor, std::string_view name, listener_options options,
+                      handshake::record_kind kind)
+      : executor_(executor),
+        impl_(*new detail::asio_acceptor(detail::context_of(executor), name, std::move(options),
+                                         kind)) {}
   detail::asio_acceptor* impl() const noexcept { return impl_.get(); }
   detail::intrusive_ptr<detail::asio_acceptor> give() noexcept {
     cancel();

@@ -23,6 +23,11 @@ struct access {
   static auto take_impl_of(T& object) noexcept {
     return object.give();
   }
+  /// Ends the receiving of a channel whose interface has no such half.
+  template <class Channel>
+  static void close_receive(Channel& ch) noexcept {
+    ch.close_receive();
+  }
   /// The bytes of a reply: how many there are, and what writes them; null when there are none.
   template <class Reply>
   static auto size_of(const Reply& r) {

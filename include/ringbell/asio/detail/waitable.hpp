@@ -61,6 +61,8 @@ public:
   /// has to look for another reason. Its executor may run it in another thread before this returns.
   void sleep(wake_up operation);
   void awake() noexcept { --sleeping_; }
+  /// Blocks the thread until the descriptor is readable.
+  void wait(net_error_code& error) { descriptor_->wait(error); }
 
 protected:
   ~waitable();

@@ -52,6 +52,14 @@ public:
     object_.async_wait(object::wait_read, std::forward<Operation>(operation));
 #endif
   }
+  /// Blocks the thread until the handle is readable.
+  void wait(net_error_code& error) {
+#ifdef RINGBELL_ASIO_WAITS_FOR_OBJECTS
+    object_.wait(error);
+#else
+    (void)object_.wait(object::wait_read, error);
+#endif
+  }
   void cancel(net_error_code& error) { (void)object_.cancel(error); }
   /// Gives the handle back without closing it.
   void release();

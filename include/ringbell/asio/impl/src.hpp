@@ -22,4 +22,5 @@
 #include <ringbell/asio/impl/run_operation.ipp>
 #include <ringbell/asio/impl/server.ipp>
 #include <ringbell/asio/impl/service_state.ipp>
+#include <ringbell/asio/impl/stream_operations.ipp>
 #include <ringbell/asio/impl/waitable.ipp>
