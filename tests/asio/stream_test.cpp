@@ -282,6 +282,7 @@ TEST_CASE("a stream that moves ends its pending operations, and keeps its bytes"
   write_now(s, s.client, "one two");
   CHECK(read_now(s, s.server, 4) == "one ");
   asio_stream moved = std::move(s.server);
+  s.server.consume(100);  // has no effect on what has moved
   CHECK(read_now(s, moved, 100) == "two");
   std::array<char, 8> buffer{};
   net_error_code error;

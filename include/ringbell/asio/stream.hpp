@@ -106,7 +106,7 @@ public:
   /// Marks the first `n` bytes of the view as read.
   void consume(std::size_t n) noexcept { input_.consume(n); }
 
-  /// The same without Asio: they block the calling thread, also while it is the executor's.
+  /// Read and write as above, and block the calling thread meanwhile.
   template <class Buffers>
   std::size_t read_some(const Buffers& buffers, net_error_code& error) {
     return detail::read_blocking(impl(), to_read(buffers), error);

@@ -194,7 +194,8 @@ public:
   /// Writes as many of the bytes as fit into the ring, and waits while the ring is full. The result
   /// is their number, which is 0 only for no bytes.
   /// Errors: throws `errc::peer_closed` when the peer has gone or reads no more, `errc::cancelled`,
-  /// `errc::closed`, `errc::busy`, `errc::bad_peer`, `errc::wrong_loop`.
+  /// `errc::closed`, `errc::busy`, `errc::bad_peer`, `errc::wrong_loop`. `errc::message_too_large`
+  /// when the peer has allowed messages of no bytes only.
   /// Lifetime: the bytes must stay valid until the operation has ended.
   write_some_awaitable write_some(std::span<const std::byte> bytes) noexcept {
     return write_some_awaitable(impl(), bytes);

@@ -169,7 +169,7 @@ public:
   /// Sends, as one record, as many of the bytes as fit now, for a stream that has no messages. It
   /// waits for the room of `stream_unit(size)` bytes rather than to send a few at a time. `sent` is
   /// how many bytes were sent.
-  /// Errors: those of `claim`.
+  /// Errors: those of `claim`. `errc::message_too_large` when the peer takes no bytes at all.
   errc send_some(gather_list bytes, std::size_t size, std::size_t& sent) noexcept;
   /// The room that a stream waits for before it sends some of `size` bytes: at most a sixteenth of
   /// the ring.

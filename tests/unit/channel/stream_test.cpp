@@ -354,6 +354,30 @@ TEST_CASE("a stream is made of a channel, and a peer that sends an empty message
   });
 }
 
+TEST_CASE("a peer that takes no bytes at all lets writes fail, and keeps nobody busy") {
+  on_a_loop([](loop& lp) -> task<void> {
+    connect_options takes_nothing;
+    takes_nothing.max_message = 0;
+    channel_pair p = co_await connected(lp, {}, takes_nothing);
+    stream s(std::move(p.server));
+    CHECK((co_await as_result(s.write_some("x"))).error() == errc::message_too_large);
+    CHECK((co_await as_result(s.write_all("xyz"))).error() == errc::message_too_large);
+    CHECK(co_await s.write_some("") == 0);
+  });
+}
+
+TEST_CASE("a peer that takes one byte at a time gets them so") {
+  on_a_loop([](loop& lp) -> task<void> {
+    connect_options takes_little;
+    takes_little.max_message = 1;
+    channel_pair p = co_await connected(lp, {}, takes_little);
+    stream s(std::move(p.server));
+    CHECK(co_await s.write_some("xyz") == 1);
+    co_await s.write_all("abc");
+    for (const char* one : {"x", "a", "b", "c"}) CHECK((co_await p.client.recv())->text() == one);
+  });
+}
+
 TEST_CASE("a stream that is not connected says closed") {
   on_a_loop([](loop&) -> task<void> {
     stream none;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <span>
+#include <utility>
 
 namespace ringbell::detail {
 
@@ -16,6 +17,15 @@ namespace ringbell::detail {
 /// Lifetime: it may outlive its connection.
 class stream_input {
 public:
+  stream_input() noexcept = default;
+  stream_input(stream_input&& other) noexcept
+      : record_(std::move(other.record_)), read_(std::exchange(other.read_, 0)) {}
+  stream_input& operator=(stream_input&& other) noexcept {
+    record_ = std::move(other.record_);
+    read_ = std::exchange(other.read_, 0);
+    return *this;
+  }
+
   /// The bytes that were received and not read.
   std::span<const std::byte> bytes() const noexcept { return record_.bytes().subspan(read_); }
   bool empty() const noexcept { return read_ == record_.size(); }
