@@ -128,7 +128,7 @@ TEST_CASE("what is kept of users is no more than of those who were there at the 
     detail::client_slot first(all, counts.of(user));
     const detail::client_slot second(all, counts.of(user));
     CHECK(*counts.of(user) == 2);
-    first.leave();
+    first.release();
     CHECK(*counts.of(user) == 1);
     CHECK(counts.size() == 2);
   }

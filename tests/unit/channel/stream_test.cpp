@@ -279,7 +279,10 @@ TEST_CASE("small reads of a large piece let other coroutines have their turn") {
     std::size_t turns = 0;
     bool done = false;
     const auto count = [&]() -> task<void> {
-      for (; !done; ++turns) co_await yield();
+      while (!done) {
+        co_await yield();
+        ++turns;
+      }
     };
     scope beside_it(lp);
     beside_it.spawn(count());
