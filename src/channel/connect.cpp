@@ -62,7 +62,15 @@ void prepare(greeting& g, const loop& lp, const connect_options& options,
   }
 }
 
-std::string text_of(const handshake::refused& r) {
+std::string text_of_kind(std::uint64_t kind) {
+  switch (kind) {
+    case static_cast<std::uint64_t>(handshake::record_kind::messages): return "messages";
+    case static_cast<std::uint64_t>(handshake::record_kind::stream): return "streams of bytes";
+    default: return "records of a kind that this library does not know";
+  }
+}
+
+std::string text_of(const handshake::refused& r, handshake::record_kind wanted) {
   const auto range = std::to_string(r.limit_low) + " to " + std::to_string(r.limit_high);
   switch (r.reason) {
     case errc::refused_version:
@@ -75,10 +83,8 @@ std::string text_of(const handshake::refused& r) {
     case errc::refused_too_many_of_user:
       return "ringbell: the server allows " + std::to_string(r.limit_high) + " clients of one user";
     case errc::refused_kind:
-      return std::string("ringbell: the server ") +
-             (r.limit_low == static_cast<std::uint64_t>(handshake::record_kind::stream)
-                  ? "has streams of bytes, and this client wants messages"
-                  : "has messages, and this client wants a stream of bytes");
+      return "ringbell: the server has " + text_of_kind(r.limit_low) + ", and this client wants " +
+             text_of_kind(static_cast<std::uint64_t>(wanted));
     case errc::refused_no_resources:
       if (r.limit_high != 0)
         return "ringbell: the server has all descriptors in use that it may have (" +
@@ -175,7 +181,7 @@ task<detail::connection_parts> greet(loop& lp, const connect_options& options,
   sys::received_handles handles;
   const handshake::frame answer = co_await read_answer(socket, handles);
   if (const auto* no = std::get_if<handshake::refused>(&answer))
-    throw std::system_error(no->reason, text_of(*no));
+    throw std::system_error(no->reason, text_of(*no, kind));
   const auto* yes = std::get_if<handshake::welcome>(&answer);
   if (!yes) throw std::system_error(errc::bad_peer, "ringbell: the server's answer");
   co_return finish(std::move(socket), std::move(g), *yes, handles, server);

@@ -12,8 +12,8 @@ namespace ringbell::detail {
 enum class handshake_side { client, server };
 
 /// Ends a handshake: makes the parts of a connection of what the two sides have agreed on and of
-/// what the peer has sent. The peer is not trusted: its handles are checked, and `socket` lets no
-/// further ones in. The caller adds its own region, its own bell and the socket.
+/// what the peer has sent. The peer is not trusted: its handles are checked, and after that `socket`
+/// accepts no more of them. The caller adds its own region, its own bell and the socket.
 /// Errors: `errc::bad_peer` when the handles are not those that the peer's frame calls for; those of
 /// `map_ring_region`.
 std::error_code end_handshake(handshake_side here, const handshake::hello& asked,

@@ -5,18 +5,10 @@
 
 namespace ringbell {
 
-namespace {
-
-// How much is written in one go, which takes some tens of microseconds. Then the other channels and
-// the timers have their turn.
-constexpr std::size_t slice = std::size_t{1} << 20;
-
-}  // namespace
-
 errc detail::write_bytes_wait::attempt() noexcept {
   ring::endpoint& ring = of_->ring();
   std::size_t in_this_turn = 0;
-  while (!rest_.empty() && in_this_turn < slice) {
+  while (!rest_.empty() && in_this_turn < stream_slice) {
     std::size_t n = 0;
     const errc e = ring.send_some(gather_list(&rest_, 1), rest_.size(), n);
     if (e != errc{}) {
@@ -25,17 +17,19 @@ errc detail::write_bytes_wait::attempt() noexcept {
     }
     rest_ = rest_.subspan(n);
     written_ += n;
-    in_this_turn += n;
+    in_this_turn += n + record_price;
     if (!all_) return e;
   }
   size_ = ring.stream_unit(rest_.size());
   return rest_.empty() ? errc{} : errc::would_block;
 }
 
-task<std::size_t> stream::read_exactly(std::span<std::byte> buffer) {
+// It goes on when the stream moves: it needs only what the stream points to.
+task<std::size_t> stream::read_all(detail::channel_impl* impl, detail::stream_input* in,
+                                   std::span<std::byte> buffer) {
   std::size_t have = 0;
   while (have < buffer.size()) {
-    const std::size_t n = co_await read_some(buffer.subspan(have));
+    const std::size_t n = co_await read_some_awaitable(impl, in, buffer.subspan(have));
     if (n == 0) break;
     have += n;
   }

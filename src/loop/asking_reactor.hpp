@@ -13,7 +13,7 @@
 
 namespace ringbell::detail {
 
-/// What is the same in the reactors that notice an event only by a system call: how often they make
+/// The common part of the reactors that notice an event only by a system call: how often they make
 /// it, and the delivery of the watches that wait in the queue.
 template <class Slot>
 class asking_reactor : public reactor {

@@ -13,8 +13,8 @@ namespace ringbell::detail {
 
 __kernel_timespec to_timespec(std::chrono::nanoseconds time) noexcept;
 
-/// An io_uring, and the calls that enter the kernel with it. What the requests mean is the
-/// reactor's. io_uring.cpp says what the kinds of ring differ in.
+/// An io_uring, and the calls that enter the kernel with it. The reactor decides
+/// what the requests mean. io_uring.cpp says what the kinds of ring differ in.
 ///
 /// Thread-safety: one thread, the one that enables the ring; a plain ring can change threads.
 class kernel_ring {

@@ -92,7 +92,8 @@ errc endpoint::send_fragments(gather_list message, std::size_t size, std::size_t
 
 errc endpoint::send_some(gather_list bytes, std::size_t size, std::size_t& sent) noexcept {
   sent = 0;
-  if (size != 0 && max_claim() == 0) return errc::message_too_large;  // the peer takes nothing
+  if (size == 0) return errc{};
+  if (max_claim() == 0) return errc::message_too_large;  // the peer takes nothing
   const std::size_t unit = stream_unit(size);
   if (const errc e = check_send(unit); e != errc{}) return e;
   std::size_t length = 0;

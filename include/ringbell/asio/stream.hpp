@@ -97,16 +97,18 @@ public:
   /// Waits for bytes, and gives them in place, without a copy. They lie in memory that the peer
   /// writes: a hostile peer may change them, so copy before you check what must not change.
   /// Completion signature: `void(error_code, const_buffer)`.
-  /// Lifetime: the bytes stay valid until the next operation that reads, or `consume`.
+  /// Lifetime: the bytes stay valid until the next operation that reads, `consume`, or the stream's
+  /// destruction.
   template <class Token = net::default_completion_token_t<Executor>>
   auto async_read_view(Token&& token = net::default_completion_token_t<Executor>()) {
     return initiate<detail::read_view_operation, void(net_error_code, net::const_buffer)>(
         std::forward<Token>(token));
   }
-  /// Marks the first `n` bytes of the view as read.
+  /// Marks the first `n` bytes of the view as read. Not while a read is pending.
   void consume(std::size_t n) noexcept { input_.consume(n); }
 
-  /// Read and write as above, and block the calling thread meanwhile.
+  /// Read and write as above, and block the calling thread meanwhile. They need the execution
+  /// context as well.
   template <class Buffers>
   std::size_t read_some(const Buffers& buffers, net_error_code& error) {
     return detail::read_blocking(impl(), to_read(buffers), error);
@@ -164,7 +166,8 @@ public:
   channel_statistics statistics() const noexcept { return channel_.statistics(); }
 
 #ifdef RINGBELL_BOOST_ASIO
-  // How Beast closes what it does not know: these are found by their argument.
+  // Beast calls these to close a stream of a type that it does not know. Argument-dependent lookup
+  // finds them.
   friend void beast_close_socket(basic_asio_stream& s) { s.close(); }
   friend void teardown(boost::beast::role_type, basic_asio_stream& s, net_error_code& error) {
     s.close(error);
@@ -172,7 +175,10 @@ public:
   template <class Handler>
   friend void async_teardown(boost::beast::role_type, basic_asio_stream& s, Handler&& handler) {
     s.close();
-    net::post(s.get_executor(), net::append(std::forward<Handler>(handler), net_error_code()));
+    const auto executor = net::get_associated_executor(handler, s.get_executor());
+    net::post(executor, [h = std::decay_t<Handler>(std::forward<Handler>(handler))]() mutable {
+      std::move(h)(net_error_code());
+    });
   }
 #endif
 

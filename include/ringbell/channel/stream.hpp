@@ -46,7 +46,10 @@ public:
   read_some_awaiter(channel_impl* impl, stream_input* in, std::span<std::byte> buffer) noexcept
       : stream_read_wait(impl, in), buffer_(buffer) {}
   bool await_ready() noexcept {
-    if (may_try()) take();
+    if (of_ && buffer_.empty())
+      outcome_ = errc{};
+    else if (may_try())
+      take();
     return !undecided();
   }
   result<std::size_t> take_result() noexcept {
@@ -93,7 +96,9 @@ private:
 class write_bytes_wait : public send_wait {
 public:
   bool await_ready() noexcept {
-    if (may_try()) {
+    if (of_ && rest_.empty()) {
+      outcome_ = errc{};
+    } else if (may_try()) {
       outcome_ = attempt();
       of_->ring_if_due();
     }
@@ -102,7 +107,9 @@ public:
 
 protected:
   write_bytes_wait(channel_impl* impl, std::span<const std::byte> bytes, bool all) noexcept
-      : send_wait(impl, 0), rest_(bytes), all_(all) {}
+      : send_wait(impl, impl ? impl->ring().stream_unit(bytes.size()) : 0),
+        rest_(bytes),
+        all_(all) {}
   ~write_bytes_wait() = default;
 
   std::size_t written_ = 0;
@@ -171,7 +178,8 @@ public:
   /// filled at once.
   /// Errors: throws `errc::peer_closed` when the peer has died instead, after everything that it had
   /// written was read. Throws also `errc::bad_peer`, `errc::cancelled`, `errc::closed`,
-  /// `errc::busy`, `errc::wrong_loop`.
+  /// `errc::busy`, `errc::wrong_loop`; `errc::message_too_large` when a peer that sends messages
+  /// sends one in fragments, and there is no memory to join it in.
   /// Lifetime: the buffer must stay valid until the operation has ended.
   read_some_awaitable read_some(std::span<std::byte> buffer) noexcept {
     return read_some_awaitable(impl(), in_.get(), buffer);
@@ -179,14 +187,18 @@ public:
   /// Fills the buffer. The result is the number of bytes, which is less than the buffer's size only
   /// at the end of the stream.
   /// Errors: those of `read_some`; the bytes that were read before are lost.
-  task<std::size_t> read_exactly(std::span<std::byte> buffer);
+  /// Lifetime: the buffer must stay valid until the task has ended.
+  task<std::size_t> read_exactly(std::span<std::byte> buffer) {
+    return read_all(impl(), in_.get(), buffer);
+  }
   /// Waits for bytes, and gives them in place, without a copy. They are empty at the end of the
   /// stream. They lie in memory that the peer writes: a hostile peer may change them, so copy before
   /// you check what must not change.
   /// Errors: those of `read_some`.
-  /// Lifetime: the bytes stay valid until the next operation that reads, or `consume`.
+  /// Lifetime: the bytes stay valid until the next operation that reads, `consume`, or the stream's
+  /// destruction.
   read_view_awaitable read_view() noexcept { return read_view_awaitable(impl(), in_.get()); }
-  /// Marks the first `n` bytes of the view as read.
+  /// Marks the first `n` bytes of the view as read. Not while a read is pending.
   void consume(std::size_t n) noexcept {
     if (in_) in_->consume(n);
   }
@@ -226,6 +238,8 @@ public:
   channel_statistics statistics() const noexcept { return channel_.statistics(); }
 
 private:
+  static task<std::size_t> read_all(detail::channel_impl* impl, detail::stream_input* in,
+                                    std::span<std::byte> buffer);
   detail::channel_impl* impl() const noexcept { return detail::access::impl_of(channel_); }
   channel channel_;
   std::unique_ptr<detail::stream_input> in_;

@@ -5,8 +5,10 @@
 #include <ringbell/channel/stream.hpp>
 
 #include <cstddef>
+#include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <utility>
 
 namespace ringbell {
@@ -16,10 +18,14 @@ namespace detail {
 class accept_stream_awaiter final : public accept_awaiter {
 public:
   using accept_awaiter::accept_awaiter;
-  result<stream> take_result() {
+  result<stream> take_result() noexcept {
     result<channel> accepted = accept_awaiter::take_result();
     if (!accepted) return accepted.error();
-    return stream(std::move(*accepted));
+    try {
+      return stream(std::move(*accepted));
+    } catch (const std::bad_alloc&) {
+      return std::make_error_code(std::errc::not_enough_memory);  // the client sees a hang-up
+    }
   }
   stream await_resume() { return take_result().value(); }
 };
@@ -27,7 +33,7 @@ public:
 }  // namespace detail
 
 /// Accepts connections to a service of streams. A client that wants messages is refused with
-/// `errc::refused_kind`. Otherwise it is as `listener`.
+/// `errc::refused_kind`. In all else it behaves as `listener` does.
 class stream_listener {
 public:
   using accept_awaitable = detail::awaitable<detail::accept_stream_awaiter, detail::listener_impl*>;
@@ -40,7 +46,8 @@ public:
   }
 
   /// Waits for the next client. The result is a `stream`.
-  /// Errors, cancellation: as `listener::accept`.
+  /// Errors, cancellation: as `listener::accept`. For lack of memory, `std::errc::not_enough_memory`;
+  /// that client sees a hang-up.
   accept_awaitable accept() noexcept { return accept_awaitable(listener_.impl()); }
 
   /// Returns the path of the socket, for messages.

@@ -9,7 +9,7 @@ namespace ringbell::detail {
 /// beside its class change it:
 ///
 ///     void add_reference(T& object) noexcept;
-///     void release_reference(T& object) noexcept;  // ends an object without references
+///     void release_reference(T& object) noexcept;  // deletes it with the last one
 ///
 /// The class need not be complete where the pointer is used.
 /// Thread-safety: that of the object's count; none of the counts in this library is atomic.

@@ -159,6 +159,25 @@ TEST_CASE("the bell of each direction is the best one that both sides and their 
     }
 }
 
+TEST_CASE("a client that wants another kind of record is refused, and told the server's kind") {
+  for (const auto kind : {record_kind::messages, record_kind::stream}) {
+    server_terms terms = some_terms();
+    terms.kind = kind;
+    for (const unsigned wanted : {0U, 1U, 2U, 255U}) {
+      hello greeting = some_hello();
+      greeting.kind = static_cast<record_kind>(wanted);
+      const auto reply = answer(greeting, terms);
+      if (greeting.kind == kind) {
+        CHECK(std::holds_alternative<welcome>(reply));
+      } else {
+        REQUIRE(std::holds_alternative<refused>(reply));
+        CHECK(std::get<refused>(reply).reason == errc::refused_kind);
+        CHECK(std::get<refused>(reply).limit_low == static_cast<std::uint64_t>(kind));
+      }
+    }
+  }
+}
+
 TEST_CASE("kinds of bell that are not known yet are ignored") {
   auto greeting = some_hello();
   auto terms = some_terms();

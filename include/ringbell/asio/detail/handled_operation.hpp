@@ -138,8 +138,13 @@ private:
   }
 
   void complete() override {
-    std::unique_ptr<operation, destroys> self(this);
     this->disconnect(net::get_associated_cancellation_slot(handler_));
+    call_handler();
+  }
+  /// Calls the handler with what the operation has taken, or its error. An operation that has
+  /// finished in its initiation stays so, even when its object is cancelled before this call.
+  void call_handler() {
+    std::unique_ptr<operation, destroys> self(this);
     this->rethrow();
     // The contexts keep running until the handler has returned.
     const auto work = std::move(work_);
@@ -183,7 +188,7 @@ private:
     }
     executor_type get_executor() const noexcept { return executor_; }
     allocator_type get_allocator() const noexcept { return allocator_; }
-    void operator()() { std::exchange(operation_, nullptr)->complete(); }
+    void operator()() { std::exchange(operation_, nullptr)->call_handler(); }
 
   private:
     handled_operation* operation_;

@@ -49,14 +49,14 @@ struct stream_parts {
   stream_input* input;
 };
 
-/// Reads into the buffers what there is, without waiting.
+/// Reads the bytes that are there into the buffers, without waiting.
 /// Errors: as `stream_input::read`.
 errc read_now(const stream_parts& s, const read_buffers& to, std::size_t& n) noexcept;
-/// Writes of the buffers what fits, without waiting.
+/// Writes as many bytes of the buffers as fit now, without waiting.
 /// Errors: as `endpoint::send_some`.
 errc write_now(asio_connection& c, const write_buffers& from, std::size_t& n) noexcept;
 
-// The same, but they block the thread while there is nothing to do.
+// The same, but they block the thread while there is nothing to read, or no room to write.
 std::size_t read_blocking(const stream_parts& s, const read_buffers& to, net_error_code& error);
 std::size_t write_blocking(const stream_parts& s, const write_buffers& from, net_error_code& error);
 

@@ -62,7 +62,13 @@ public:
   void sleep(wake_up operation);
   void awake() noexcept { --sleeping_; }
   /// Blocks the thread until the descriptor is readable.
-  void wait(net_error_code& error) { descriptor_->wait(error); }
+  /// Errors: `bad_descriptor` when the execution context has ended.
+  void wait(net_error_code& error) {
+    if (descriptor_)
+      descriptor_->wait(error);
+    else
+      error = net::error::bad_descriptor;
+  }
 
 protected:
   ~waitable();

@@ -13,6 +13,7 @@ template class channel_operation<write_some_operation>;
 errc read_now(const stream_parts& s, const read_buffers& to, std::size_t& n) noexcept {
   n = 0;
   for (const auto piece : to.pieces()) {
+    if (n >= stream_slice) break;
     std::size_t part = 0;
     if (const errc e = s.input->read(*s.connection, piece, part); e != errc{})
       return n == 0 ? e : errc{};
@@ -30,7 +31,7 @@ errc write_now(asio_connection& c, const write_buffers& from, std::size_t& n) no
 
 namespace {
 
-/// Attempts until that does not block, and sleeps in between.
+/// Repeats the attempt until it returns something other than `would_block`. Sleeps in between.
 template <class Attempt, class Look>
 void block_until(asio_connection* c, directions d, std::size_t to_send, Attempt attempt, Look look,
                  net_error_code& error) {

@@ -11,6 +11,11 @@
 
 namespace ringbell::detail {
 
+/// How many bytes a stream moves in one go, which takes some tens of microseconds. Then the other
+/// channels and the timers have their turn. A record costs as much as so many bytes.
+inline constexpr std::size_t stream_slice = std::size_t{1} << 20;
+inline constexpr std::size_t record_price = 512;
+
 /// The receiving side of a stream: the record that was received last, and how much of it was read.
 ///
 /// Thread-safety: one thread.
@@ -34,10 +39,10 @@ public:
   void consume(std::size_t n) noexcept;
   /// Receives the next record when no bytes are left.
   /// Errors: those of `endpoint::receive`. `errc::bad_peer` for an empty record, which no writer of
-  /// a stream makes.
+  /// a stream makes; it ends the connection.
   errc fill(connection& from) noexcept;
-  /// Copies what there is to `to`, and goes on with the next records while there is room. `n` is how
-  /// many bytes were read.
+  /// Copies what there is to `to`, and goes on with the next records while there is room, up to a
+  /// slice. `n` is how many bytes were read.
   /// Errors: those of `fill`, when nothing was read.
   errc read(connection& from, std::span<std::byte> to, std::size_t& n) noexcept;
 

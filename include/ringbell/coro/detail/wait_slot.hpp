@@ -8,7 +8,7 @@
 namespace ringbell::detail {
 
 /// The place of the one wait that an object admits at a time. The object and the wait point to each
-/// other while the wait is in its slot, and either may go first. `Wait` derives from
+/// other while the wait is in its slot, and either may be destroyed first. `Wait` derives from
 /// `slot_wait<Object>`.
 template <class Wait>
 class wait_slot {
@@ -28,7 +28,7 @@ public:
     wait_ = nullptr;
     return true;
   }
-  /// The object goes before the wait.
+  /// To be called when the object is destroyed before the wait.
   void lose_object() noexcept {
     if (Wait* const w = std::exchange(wait_, nullptr)) w->lose_object();
   }

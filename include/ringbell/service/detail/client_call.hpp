@@ -76,13 +76,13 @@ private:
   /// How far the call has come.
   ///
   ///   stage      the server                                          goes on to
-  ///   waiting    has no request: it waits for a connection or space   at_server, over
+  ///   waiting    has no request: it waits for a connection or space   at_server, answered, over
   ///   at_server  has the request, and owes an end of the call         answered, over
   ///   answered   has ended the call, with a reply or an error         over
   ///   over       cannot change anything any more
   ///
-  /// A call that is over before it is answered leaves its number in use, because the server may
-  /// still send that end.
+  /// A call that is over while the server owes its end leaves its number in use, because that end may
+  /// still come.
   enum class stage : std::uint8_t { waiting, at_server, answered, over };
 
   static void expired(timer& t) noexcept;
