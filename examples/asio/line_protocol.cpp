@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// A line protocol, as there are many on TCP: each line is answered by one. The session is a template,
-// so it serves sockets and streams in shared memory by the same code:
+// A line protocol, as there are many on TCP: each line is answered by one. The session is a
+// template, so it serves sockets and streams in shared memory by the same code:
 //
 //     line_protocol serve PORT NAME    serves both; port 0 lets the system choose; it is printed
 //     line_protocol ask NAME LINE...   asks over shared memory, a line for each argument

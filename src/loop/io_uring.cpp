@@ -281,9 +281,9 @@ bool io_uring_reactor::prepare_queued() noexcept {
   return true;
 }
 
-// Submits everything, and makes the kernel post completions. During an overflow it prepares nothing:
-// a new request that has something to report could not report it then, and would end and be queued
-// again. With more ready watches than the queue holds, this would go on for ever.
+// Submits everything, and makes the kernel post completions. During an overflow it prepares
+// nothing: a new request that has something to report could not report it then, and would end and
+// be queued again. With more ready watches than the queue holds, this would go on for ever.
 void io_uring_reactor::enter() {
   ring_.enable();
   if (!ring_.overflowed()) prepare_queued();

@@ -75,8 +75,8 @@ private:
 };
 
 /// What all copies of a `client` share: the connection, and what to do when it has ended. It is
-/// deleted with the last reference. When an observer drops that within one of the client's own tasks,
-/// it is deleted on the loop's next turn.
+/// deleted with the last reference. When an observer drops that within one of the client's own
+/// tasks, it is deleted on the loop's next turn.
 ///
 ///   state        a call                                     goes on to
 ///   connected    is sent                                    lost, when the connection ends or the server says goodbye

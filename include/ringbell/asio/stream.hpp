@@ -22,15 +22,15 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 /// SyncWriteStream. What is written for a socket works with it: `async_read`, `async_read_until`,
 /// `async_write`, `ssl::stream`, Beast's HTTP and WebSocket.
 ///
-/// Errors, as `error_code`: those of `basic_asio_channel`. `asio::error::eof` when the peer has ended
-/// its writing and everything was read; `connection_reset` when the peer has died, after everything
-/// that it had written was read.
+/// Errors, as `error_code`: those of `basic_asio_channel`. `asio::error::eof` when the peer has
+/// ended its writing and everything was read; `connection_reset` when the peer has died, after
+/// everything that it had written was read.
 ///
 /// Cancellation: as `basic_asio_channel`. A cancelled read has taken nothing, and a cancelled write
 /// has written nothing.
 ///
-/// Handlers, thread-safety, lifetime: as `basic_asio_channel`. One read and one write may be pending
-/// at a time.
+/// Handlers, thread-safety, lifetime: as `basic_asio_channel`. One read and one write may be
+/// pending at a time.
 template <class Executor = net::any_io_executor>
 class basic_asio_stream {
 public:

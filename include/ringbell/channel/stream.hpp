@@ -150,8 +150,8 @@ public:
 /// Thread-safety: the loop's thread. One read and one write may be pending at a time; a second one
 /// fails with `errc::busy`. On another loop than its own, an operation that has to wait ends with
 /// `errc::wrong_loop`.
-/// Cancellation: a stop ends a pending operation with `errc::cancelled`. Nothing was read or written
-/// then, but for `read_exactly` and `write_all`.
+/// Cancellation: a stop ends a pending operation with `errc::cancelled`. Nothing was read or
+/// written then, but for `read_exactly` and `write_all`.
 /// Lifetime: destruction closes the stream, after what was written.
 class stream {
 public:
@@ -176,8 +176,8 @@ public:
   /// Waits for bytes, and copies as many as there are and fit the buffer. The result is their
   /// number: 0 when the peer has ended its writing, and everything was read. An empty buffer is
   /// filled at once.
-  /// Errors: throws `errc::peer_closed` when the peer has died instead, after everything that it had
-  /// written was read. Throws also `errc::bad_peer`, `errc::cancelled`, `errc::closed`,
+  /// Errors: throws `errc::peer_closed` when the peer has died instead, after everything that it
+  /// had written was read. Throws also `errc::bad_peer`, `errc::cancelled`, `errc::closed`,
   /// `errc::busy`, `errc::wrong_loop`; `errc::message_too_large` when a peer that sends messages
   /// sends one in fragments, and there is no memory to join it in.
   /// Lifetime: the buffer must stay valid until the operation has ended.
@@ -192,8 +192,8 @@ public:
     return read_all(impl(), in_.get(), buffer);
   }
   /// Waits for bytes, and gives them in place, without a copy. They are empty at the end of the
-  /// stream. They lie in memory that the peer writes: a hostile peer may change them, so copy before
-  /// you check what must not change.
+  /// stream. They lie in memory that the peer writes: a hostile peer may change them, so copy
+  /// before you check what must not change.
   /// Errors: those of `read_some`.
   /// Lifetime: the bytes stay valid until the next operation that reads, `consume`, or the stream's
   /// destruction.
@@ -245,8 +245,8 @@ private:
   std::unique_ptr<detail::stream_input> in_;
 };
 
-/// Connects to the service `name`, which has to have streams (`stream_listener`, `async_accept` of a
-/// stream acceptor). The result is a `stream`.
+/// Connects to the service `name`, which has to have streams (`stream_listener`, `async_accept` of
+/// a stream acceptor). The result is a `stream`.
 /// Errors: throws what `connect` throws. `errc::refused_kind` when the service has messages.
 /// Thread-safety, cancellation: as `connect`.
 task<stream> connect_stream(loop& lp, std::string name, connect_options options = {});

@@ -46,8 +46,8 @@ public:
   }
 
   /// Waits for the next client. The result is a `stream`.
-  /// Errors, cancellation: as `listener::accept`. For lack of memory, `std::errc::not_enough_memory`;
-  /// that client sees a hang-up.
+  /// Errors, cancellation: as `listener::accept`. For lack of memory,
+  /// `std::errc::not_enough_memory`; that client sees a hang-up.
   accept_awaitable accept() noexcept { return accept_awaitable(listener_.impl()); }
 
   /// Returns the path of the socket, for messages.

@@ -17,8 +17,8 @@
 
 namespace ringbell {
 
-/// A group of tasks (a task_group): it starts tasks, asks them to stop, and waits for them to end. The
-/// children run with the scope's stop token, which is linked to the parent's.
+/// A group of tasks (a nursery): it starts tasks, asks them to stop, and waits for them to end.
+/// The children run with the scope's stop token, which is linked to the parent's.
 ///
 ///     scope clients{lp, (co_await current_context()).stop};
 ///     clients.spawn(session(...));

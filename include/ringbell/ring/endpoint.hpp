@@ -166,9 +166,9 @@ public:
   /// Whether a send of `size` bytes would now proceed (or fail) without waiting.
   bool can_send(std::size_t size) noexcept;
 
-  /// Sends, as one record, as many of the bytes as fit now, for a stream that has no messages. `sent`
-  /// is how many bytes were sent. While there is no room for `stream_unit(size)` bytes it returns
-  /// `errc::would_block`, so that a full ring is not filled with tiny records.
+  /// Sends, as one record, as many of the bytes as fit now, for a stream that has no messages.
+  /// `sent` is how many bytes were sent. While there is no room for `stream_unit(size)` bytes it
+  /// returns `errc::would_block`, so that a full ring is not filled with tiny records.
   /// Errors: those of `claim`. `errc::message_too_large` when the peer takes no bytes at all.
   errc send_some(gather_list bytes, std::size_t size, std::size_t& sent) noexcept;
   /// The room that a stream waits for before it sends some of `size` bytes: at most a sixteenth of

@@ -78,9 +78,9 @@ public:
     return tail_ + placement(length).needed - capacity_ - 1;
   }
 
-  /// Sets `fits` to the length of the longest record, at most `length`, that fits now. A record that
-  /// ends at the ring's end and has at least `enough` bytes is preferred to a longer one that needs
-  /// a pad. The result may be less than `enough`, and is 0 when nothing fits.
+  /// Sets `fits` to the length of the longest record, at most `length`, that fits now. A record
+  /// that ends at the ring's end and has at least `enough` bytes is preferred to a longer one that
+  /// needs a pad. The result may be less than `enough`, and is 0 when nothing fits.
   /// Errors: those of `claim`, but for `errc::would_block`.
   errc fitting(std::size_t length, std::size_t enough, std::size_t& fits) noexcept;
 

@@ -393,7 +393,8 @@ TEST_CASE("a write that suspends before its first attempt is woken when the ring
   on_a_loop(
       [](loop& lp) -> task<void> {
         stream_pair p = co_await connected_streams(lp);
-        // Until the coroutine's turn is over just when the ring is nearly full, whatever the turn is.
+        // Until the coroutine's turn is over just when the ring is nearly full, whatever the turn
+        // is.
         for (std::size_t first = 1; first < 140; ++first) {
           std::size_t written = 0;
           beside filling(lp, [](stream& to, std::size_t small, std::size_t& n) -> task<void> {

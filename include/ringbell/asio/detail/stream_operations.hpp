@@ -10,8 +10,8 @@
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
-/// The buffers of one read or write. An operation that may end after some of the bytes needs no more
-/// than the first 16 of a sequence.
+/// The buffers of one read or write. An operation that may end after some of the bytes needs no
+/// more than the first 16 of a sequence.
 template <class Byte>
 class stream_buffers {
 public:

@@ -25,8 +25,8 @@ using ticket = std::uint64_t;
 class wake_up;
 
 /// An object that operations wait on: one descriptor, and a record of the pending operations. It
-/// lives as long as its owner or an operation refers to it. When its execution context ends first, no
-/// operation waits on it any more.
+/// lives as long as its owner or an operation refers to it. When its execution context ends first,
+/// no operation waits on it any more.
 ///
 /// Thread-safety: one thread, or one strand. An operation that has slept goes on in its own
 /// executor; the user of the object has to make that the strand in which everything else happens.

@@ -18,8 +18,8 @@ using client_count = std::shared_ptr<std::atomic<std::size_t>>;
 class client_slot {
 public:
   client_slot() noexcept = default;
-  // relaxed, here and in release(): these are plain counts, and no other memory is read depending on
-  // their values.
+  // relaxed, here and in release(): these are plain counts, and no other memory is read depending
+  // on their values.
   client_slot(client_count all, client_count of_user) noexcept
       : all_(std::move(all)), of_user_(std::move(of_user)) {
     all_->fetch_add(1, std::memory_order_relaxed);

@@ -10,8 +10,8 @@
 
 namespace ringbell::detail {
 
-/// A one-shot event. It is clear until set() is called, and then stays set; the coroutines that wait
-/// for it go on.
+/// A one-shot event. It is clear until set() is called, and then stays set; the coroutines that
+/// wait for it go on.
 /// Thread-safety: none; one thread.
 class one_shot_event {
 public:

@@ -81,8 +81,8 @@ private:
   ///   answered   has ended the call, with a reply or an error         over
   ///   over       cannot change anything any more
   ///
-  /// A call that is over while the server owes its end leaves its number in use, because that end may
-  /// still come.
+  /// A call that is over while the server owes its end leaves its number in use, because that end
+  /// may still come.
   enum class stage : std::uint8_t { waiting, at_server, answered, over };
 
   static void expired(timer& t) noexcept;
