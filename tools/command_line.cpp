@@ -111,9 +111,7 @@ CLI::Option* add_choice_option(CLI::App& app, const std::string& name, std::stri
       ->default_str(to);
 }
 
-void add_common_options(CLI::App& app, common_options& options, const std::string& usual_ring) {
-  add_choice_option(app, "--loop", options.loop, {"auto", "io_uring", "epoll", "kqueue", "iocp"},
-                    platform().loops, platform().loop_help);
+void add_ring_options(CLI::App& app, common_options& options, const std::string& usual_ring) {
   add_choice_option(app, "--spin", options.spin, {"auto", "adaptive", "none", "always"},
                     "auto|adaptive|none|always",
                     "Whether to poll before sleeping; auto: $RINGBELL_SPIN, else adaptive");
@@ -131,6 +129,12 @@ void add_common_options(CLI::App& app, common_options& options, const std::strin
          "Size of the ring in each direction, a power of two from 4KiB to 1GiB (usually " +
              usual_ring + ")")
       ->type_name("SIZE");
+}
+
+void add_common_options(CLI::App& app, common_options& options, const std::string& usual_ring) {
+  add_choice_option(app, "--loop", options.loop, {"auto", "io_uring", "epoll", "kqueue", "iocp"},
+                    platform().loops, platform().loop_help);
+  add_ring_options(app, options, usual_ring);
 }
 
 /// A subcommand whose --help ends with the exit codes.
@@ -254,6 +258,59 @@ void add_serve(CLI::App& app, action& chosen) {
                 "Let in other users too, as far as they reach the socket's folder");
   add_common_options(*sub, options->common, "64KiB");
   sub->callback([&chosen, options] { chosen = [options] { return run_serve(*options); }; });
+}
+
+void add_proxy_address_option(CLI::App& app, const std::string& name, proxy_address& to,
+                              const std::string& help) {
+  app.add_option_function<std::string>(
+         name,
+         [&to, name](const std::string& text) {
+           const auto address = parse_proxy_address(text);
+           if (!address)
+             throw CLI::ValidationError(
+                 name,
+                 "expected tcp:HOST:PORT, unix:PATH or the name of a service; got '" + text + "'");
+           to = *address;
+         },
+         help)
+      ->required()
+      ->type_name("ADDRESS");
+}
+
+void add_proxy(CLI::App& app, action& chosen) {
+  CLI::App* const sub = add_subcommand(
+      app, "proxy", "Connect sockets to a service of streams, or its clients to a socket server",
+      "ADDRESS is tcp:HOST:PORT (an IPv6 HOST in brackets; PORT 0 to listen on any), unix:PATH, or NAME: one side is a socket, the other a NAME. " +
+          name_help() +
+          "\n\nThe service has to have streams of bytes, not messages. Ends and resets are carried over. Whoever reaches the socket"
+          " acts with this user's rights.\n\nA first line says where it listens. A signal stops it in order: connections have the time"
+          " of --grace to end. A second one ends them at once.");
+  auto options = std::make_shared<proxy_options>();
+  add_proxy_address_option(*sub, "--listen", options->listen, "Where to take connections");
+  add_proxy_address_option(*sub, "--to", options->to, "Where to connect for each of them");
+  add_number_option<std::size_t>(
+      *sub, "--max-connections", options->max_connections, 1, largest_number,
+      "How many at the same time; further clients of a socket wait, those of a NAME are refused");
+  add_duration_option(*sub, "--connect-timeout", options->connect_timeout,
+                      "How long connecting to --to may take")
+      ->default_str("5s");
+  add_duration_option(*sub, "--idle-timeout", options->idle_timeout,
+                      "When a connection on which nothing comes is reset; 0: never")
+      ->default_str("0");
+  add_duration_option(*sub, "--grace", options->grace,
+                      "How long connections may take to end when it stops")
+      ->default_str("5s");
+  sub->add_flag("--all-users", options->all_users,
+                "Let in other users too, as far as they reach the socket's folder");
+  sub->add_flag("--verbose", options->verbose, "Tell of each connection, and how much it carried");
+  add_ring_options(*sub, options->common, "64KiB");
+  sub->callback([&chosen, options] {
+    if (options->listen.is_socket() == options->to.is_socket())
+      throw CLI::ValidationError(
+          "one of --listen and --to is a socket (tcp:HOST:PORT or unix:PATH), "
+          "the other the name of a service");
+    chosen = [options] { return run_proxy(*options); };
+  });
 }
 
 void add_call(CLI::App& app, action& chosen) {
@@ -418,6 +475,7 @@ chosen_command parse_command_line(int argc, char** argv) {
   add_echo(app, asked.action);
   add_ping(app, asked.action);
   add_serve(app, asked.action);
+  add_proxy(app, asked.action);
   add_call(app, asked.action);
   add_top(app, asked.action);
   add_bench(app, asked.action);

@@ -3,6 +3,7 @@
 
 #include "common/units.hpp"
 #include "exit_codes.hpp"
+#include "proxy/address.hpp"
 
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
@@ -119,6 +120,19 @@ struct serve_options {
   }
 };
 
+struct proxy_options {
+  proxy_options() noexcept {}
+  proxy_address listen;
+  proxy_address to;
+  std::size_t max_connections = 1024;
+  std::chrono::nanoseconds connect_timeout = std::chrono::seconds(5);
+  std::chrono::nanoseconds idle_timeout{0};  ///< 0: none
+  std::chrono::nanoseconds grace = std::chrono::seconds(5);
+  bool all_users = false;
+  bool verbose = false;
+  common_options common;
+};
+
 struct call_command {
   call_command() noexcept {}
   std::string name;
@@ -146,6 +160,7 @@ int run_pipe(const pipe_options& options);
 int run_echo(const echo_options& options);
 int run_ping(const ping_options& options);
 int run_serve(const serve_options& options);
+int run_proxy(const proxy_options& options);
 int run_call(const call_command& command);
 int run_top(const top_options& options);
 /// Becomes the program ringbell-bench; returns only if that fails.

@@ -185,6 +185,12 @@ void channel_impl::close_receive() noexcept {
   ring_if_due();
 }
 
+void channel_impl::abort() noexcept {
+  if (waiting_to_send()) sending_->decide(errc::closed);
+  if (waiting_to_receive()) receiving_->decide(errc::closed);
+  connection::abort();
+}
+
 // The slot is given back with the second half, because messages and claims that are still held do
 // not count as a client.
 void channel_impl::drop_sender() noexcept {

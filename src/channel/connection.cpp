@@ -84,6 +84,13 @@ void connection::ring_bell(ring::wake_set due) noexcept {
   if (!rung) parts_.control.shut_down();
 }
 
+void connection::abort() noexcept {
+  if (in_forked_child()) return;
+  ring_.abort();
+  ring_if_due();
+  parts_.control.shut_down();
+}
+
 void connection::orphan() noexcept {
   slot_.release();
   // A forked child must not write to the shared memory, because that would end its parent's

@@ -128,7 +128,7 @@ bool endpoint::can_send(std::size_t size) noexcept {
 }
 
 void endpoint::close_send() noexcept {
-  if (writer_.closed()) return;
+  if (writer_.closed() || aborted()) return;
   writer_.abandon();
   if (reader_.dirty()) reader_.publish();
   writer_.close();
@@ -202,12 +202,20 @@ errc endpoint::join(const record& r) noexcept {
 }
 
 void endpoint::close_receive() noexcept {
-  if (reader_.closed()) return;
+  if (reader_.closed() || aborted()) return;
   interrupted_ = false;
   reader_.close();
   detail::park_fence();  // F4
   look();
   due_ |= wake_sender;  // the peer's sends fail from now on
+}
+
+void endpoint::abort() noexcept {
+  if (failure_ == errc{}) {
+    writer_.abandon();
+    publish();
+  }
+  failure_ = errc::closed;
 }
 
 // -- parking --

@@ -177,6 +177,34 @@ TEST_CASE("after a shutdown the peer reads the rest, then eof, and can still wri
   CHECK(error == net::error::bad_descriptor);
 }
 
+TEST_CASE("a stream that is aborted is no end: the peer reads the rest, then connection_reset") {
+  asio_streams s;
+  write_now(s, s.client, "most of it");
+  net_error_code aborted;
+  char byte = 0;
+  s.client.async_read_some(net::buffer(&byte, 1),
+                           [&](net_error_code error, std::size_t) { aborted = error; });
+  s.client.abort();
+  CHECK_FALSE(s.client.is_open());
+  s.client.abort();
+  CHECK(read_now(s, s.server, 4) == "most");
+  CHECK(read_now(s, s.server, 100) == " of it");
+  CHECK(aborted == net::error::operation_aborted);
+  bool ended = false;
+  s.server.async_read_some(net::buffer(&byte, 1), [&](net_error_code error, std::size_t n) {
+    CHECK(error == net::error::connection_reset);
+    CHECK(n == 0);
+    ended = true;
+  });
+  REQUIRE(run_until(s.context, [&] { return ended; }));
+  ended = false;
+  s.server.async_write_some(net::buffer(&byte, 1), [&](net_error_code error, std::size_t) {
+    CHECK(error == net::error::connection_reset);
+    ended = true;
+  });
+  REQUIRE(run_until(s.context, [&] { return ended; }));
+}
+
 TEST_CASE("a peer that no longer reads lets writes fail") {
   asio_streams s;
   s.server.shutdown(net::socket_base::shutdown_receive);

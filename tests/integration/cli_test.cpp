@@ -38,7 +38,7 @@ TEST_CASE("--help tells of each command, and of the exit codes") {
   CHECK(general.out().find("bench") !=
         std::string::npos);  // whose help is another program's, which need not be there
   for (const std::string command :
-       {"demo", "pipe", "echo", "ping", "serve", "call", "top", "doctor"}) {
+       {"demo", "pipe", "echo", "ping", "serve", "proxy", "call", "top", "doctor"}) {
     CAPTURE(command);
     CHECK(general.out().find(command) != std::string::npos);
     tool t({command, "--help"});

@@ -5,8 +5,8 @@
 Prints what was skipped and why, then `N passed, N failed, N skipped` as the last line. Fails when a
 case failed or none ran.
 
-A doctest program counts with each of its cases, any other program as one. A case that prints a line
-with `skipped: REASON` counts as skipped. RINGBELL_TALLY, when set, names a file to which the counts
+A doctest program and a Python unittest count with each of their cases, any other program as one. A
+case that prints a line with `skipped: REASON` counts as skipped. RINGBELL_TALLY, when set, names a file to which the counts
 are also appended, so that the counts of several runs can be added up.
 """
 
@@ -19,6 +19,8 @@ CASES = re.compile(
     r"^\[doctest\] test cases:\s*\d+ \|\s*(\d+) passed \|\s*(\d+) failed", re.MULTILINE
 )
 SKIPPED = re.compile(r"\bskipped: (.*)", re.IGNORECASE)
+UNITTEST = re.compile(r"^Ran (\d+) tests? in .*\n\n(?:OK|FAILED)(?: \((.*)\))?$", re.MULTILINE)
+UNITTEST_SKIPPED = re.compile(r"\.\.\. skipped ['\"](.*)['\"]$", re.MULTILINE)
 
 
 def count(test):
@@ -30,6 +32,13 @@ def count(test):
         return 0, 0, 1, reasons[-1:] or ["no reason given"]
     good = result in ("OK", "EXPECTEDFAIL")
     summaries = CASES.findall(output)
+    of_unittest = UNITTEST.search(test.get("stderr", ""))
+    if of_unittest:
+        parts = dict(part.split("=") for part in (of_unittest[2] or "").split(", ") if part)
+        failed = int(parts.get("failures", 0)) + int(parts.get("errors", 0))
+        skipped = int(parts.get("skipped", 0))
+        reasons = UNITTEST_SKIPPED.findall(test["stderr"])
+        return int(of_unittest[1]) - failed - skipped, failed + (not good and not failed), skipped, reasons
     if not summaries:
         return int(good), int(not good), 0, []
     passed, failed = map(int, summaries[-1])  # the others are of programs that a case ran

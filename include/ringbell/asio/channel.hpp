@@ -230,6 +230,16 @@ public:
     if (auto* impl = std::exchange(impl_, nullptr)) impl->orphan();
   }
 
+  /// Ends both directions at once, for a transfer that has failed: the peer receives what was sent,
+  /// then `connection_reset`, as if this process had died. Pending operations end with
+  /// `operation_aborted`. Further calls have no effect.
+  void abort() noexcept {
+    if (auto* impl = std::exchange(impl_, nullptr)) {
+      impl->abort();
+      impl->orphan();
+    }
+  }
+
   /// Sets how operations poll before they sleep (see `spin_policy`). The default is `adaptive`,
   /// unless the environment variable RINGBELL_SPIN says otherwise. Polling happens on the
   /// executor's threads, some microseconds at a time, between other handlers.

@@ -159,6 +159,11 @@ public:
     error = {};
   }
 
+  /// Ends both directions at once, as a socket's reset does: the peer reads what was written, then
+  /// gets `connection_reset`. Pending operations end with `operation_aborted`. Further calls have no
+  /// effect.
+  void abort() noexcept { channel_.abort(); }
+
   /// As `basic_asio_channel::spin`.
   void spin(spin_policy policy) { channel_.spin(policy); }
   /// Returns the identity of the peer, which the kernel recorded when the connection was made.

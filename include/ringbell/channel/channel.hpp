@@ -68,6 +68,13 @@ public:
     receiver_.close();
   }
 
+  /// Ends both directions at once, for a transfer that has failed: the peer receives what was sent,
+  /// then `errc::peer_closed`, as if this process had died. Pending operations end with
+  /// `errc::closed`, and so do later ones. Further calls have no effect.
+  void abort() noexcept {
+    if (impl()) impl()->abort();
+  }
+
   /// Return the halves, which stay with this object.
   ringbell::sender& sender() noexcept { return sender_; }
   ringbell::receiver& receiver() noexcept { return receiver_; }

@@ -228,6 +228,12 @@ public:
   void shutdown() noexcept { channel_.sender().close(); }
   /// Ends both directions in order.
   void close() noexcept { channel_.close(); }
+  /// Ends both directions at once, as a socket's reset does: the peer reads what was written, then
+  /// gets `errc::peer_closed`. Pending operations end with `errc::closed`, and so do later ones.
+  void abort() noexcept {
+    channel_.abort();
+    if (in_) in_->consume(in_->bytes().size());
+  }
 
   /// When false, what is written is held back until the loop goes to sleep, or until the ring is
   /// full. Many small writes then cost one wake-up of the peer. The default is true.

@@ -218,12 +218,17 @@ public:
   void announce(bool for_data, bool for_space, std::size_t space_for) noexcept;
   void after_fence() noexcept { look(); }
 
+  /// Ends both directions at once: what was committed is published, a message that was begun stays
+  /// without an end, and nothing tells the peer that this side has closed. From now on every call
+  /// fails with `errc::closed`, and `close_send` and `close_receive` do nothing.
+  void abort() noexcept;
   /// The front end has found that the peer broke the protocol: every call fails from now on.
   void refuse_peer() noexcept { failure_ = errc::bad_peer; }
   /// To be called when the control socket hung up: no word of the peer will change any more.
   void peer_gone() noexcept { gone_ = true; }
   bool gone() const noexcept { return gone_; }
-  /// `errc::bad_peer` when the peer broke the protocol, which ends the channel; otherwise `errc{}`.
+  /// Why the channel is over: `errc::bad_peer` when the peer broke the protocol, `errc::closed`
+  /// after `abort`; otherwise `errc{}`.
   errc failure() const noexcept { return failure_; }
   bool send_closed() const noexcept { return writer_.closed(); }
   bool receive_closed() const noexcept { return reader_.closed(); }
@@ -247,6 +252,7 @@ private:
   errc nothing_there(errc e, bool moved) noexcept;
   errc check_send(std::size_t size) noexcept;
   errc check_send_slow() noexcept;
+  bool aborted() const noexcept { return failure_ == errc::closed; }
   errc fail(errc e) noexcept;
   std::size_t send_unit(std::size_t remaining) const noexcept;
   void look() noexcept;

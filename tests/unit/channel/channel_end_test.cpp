@@ -134,6 +134,44 @@ TEST_CASE(
   });
 }
 
+TEST_CASE("an aborted channel is like one whose process has died") {
+  on_a_loop([](loop& lp) -> task<void> {
+    for (const bool parked : {false, true}) {
+      channel_pair p = co_await connected(lp);
+      co_await p.client.send("sent");
+      claim held = co_await p.client.claim(10);
+      co_await p.server.send("leased");
+      message lease = *co_await p.client.recv();
+      CHECK((co_await p.server.recv())->text() == "sent");
+      beside received(lp, p.server.recv());
+      if (parked) co_await let_park(lp);
+      p.client.abort();
+      p.client.abort();
+      held.commit();
+      p.client.close();
+      CHECK((co_await received.get()).error() == errc::peer_closed);
+      CHECK(p.server.try_recv().error() == errc::peer_closed);
+      CHECK(p.server.try_send("x") == errc::peer_closed);
+      CHECK(p.client.try_send("x") == errc::closed);
+      CHECK(p.client.try_recv().error() == errc::closed);
+      CHECK(lease.text() == "leased");
+    }
+  });
+}
+
+TEST_CASE("waits that are pending when their channel is aborted end with closed") {
+  on_a_loop([](loop& lp) -> task<void> {
+    channel_pair p = co_await connected_by_rings_of(lp, 4096);
+    fill_ring(p.client, 500);
+    beside sent(lp, p.client.send(patterned(500, 1)));
+    beside received(lp, p.client.recv());
+    co_await let_park(lp);
+    p.client.abort();
+    CHECK((co_await sent.get()).error() == errc::closed);
+    CHECK((co_await received.get()).error() == errc::closed);
+  });
+}
+
 TEST_CASE("a second wait on the same half is busy, and the first goes on") {
   on_a_loop([](loop& lp) -> task<void> {
     channel_pair p = co_await connected_by_rings_of(lp, 4096);

@@ -184,6 +184,53 @@ TEST_CASE("a stream that is destroyed ends for the peer after what was written")
   });
 }
 
+TEST_CASE("a stream that is aborted is no end: the peer reads the rest, then peer_closed") {
+  on_a_loop([](loop& lp) -> task<void> {
+    stream_pair p = co_await connected_streams(lp);
+    co_await p.client.write_all("most of it");
+    p.client.abort();
+    p.client.shutdown();  // it cannot make an orderly end of it any more
+    p.client.close();
+    CHECK(co_await read_text(p.server, 4) == "most");
+    CHECK(co_await read_text(p.server, 100) == " of it");
+    std::byte more;
+    const auto read = co_await as_result(p.server.read_some(std::span(&more, 1)));
+    CHECK(read.error() == errc::peer_closed);
+    const auto written = co_await as_result(p.server.write_some("x"));
+    CHECK(written.error() == errc::peer_closed);
+    const auto own_read = co_await as_result(p.client.read_some(std::span(&more, 1)));
+    CHECK(own_read.error() == errc::closed);
+    const auto own_write = co_await as_result(p.client.write_some("x"));
+    CHECK(own_write.error() == errc::closed);
+  });
+}
+
+TEST_CASE("a stream that is aborted ends what waits on it, at both ends") {
+  on_a_loop([](loop& lp) -> task<void> {
+    stream_pair p = co_await connected_streams(lp);
+    const std::string much(100'000, 'm');
+    std::byte byte;
+    beside read(lp, p.client.read_some(std::span(&byte, 1)));
+    beside written(lp, p.client.write_all(bytes_of(much)));
+    co_await let_park(lp);
+    p.client.abort();
+    CHECK((co_await read.get()).error() == errc::closed);
+    CHECK((co_await written.get()).error() == errc::closed);
+    // What was written before is there, and no more.
+    std::size_t have = 0;
+    for (;;) {
+      const auto n = co_await as_result(p.server.read_some(std::span(&byte, 1)));
+      if (!n) {
+        CHECK(n.error() == errc::peer_closed);
+        break;
+      }
+      CHECK(byte == std::byte{'m'});
+      have += *n;
+    }
+    CHECK(have < much.size());
+  });
+}
+
 TEST_CASE("read_exactly fills its buffer, or says where the stream ended") {
   on_a_loop([](loop& lp) -> task<void> {
     stream_pair p = co_await connected_streams(lp);

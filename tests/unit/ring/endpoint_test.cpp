@@ -464,6 +464,27 @@ TEST_CASE("what a dead peer had published is received, then peer_closed") {
   CHECK(pair.b.can_send(1));
 }
 
+TEST_CASE("after abort the peer gets what was committed, and no end of the stream") {
+  endpoint_pair pair;
+  pair.a.hold(true);
+  REQUIRE(send_text(pair.a, "one") == errc{});
+  std::byte* claimed = nullptr;
+  REQUIRE(pair.a.claim(8, claimed) == errc{});
+  pair.a.abort();
+  pair.a.commit(8);
+  pair.a.close_send();
+  pair.a.close_receive();
+  pair.a.abort();
+  CHECK(send_text(pair.a, "x") == errc::closed);
+  CHECK(receive_any(pair.a) == errc::closed);
+  CHECK(pair.a.failure() == errc::closed);
+  CHECK(receive_text(pair.b) == "one");
+  CHECK(receive_any(pair.b) == errc::would_block);
+  CHECK(send_text(pair.b, "y") == errc{});
+  pair.b.peer_gone();
+  CHECK(receive_any(pair.b) == errc::peer_closed);
+}
+
 TEST_CASE("a peer that closed in order and then died gave the end of the stream") {
   endpoint_pair pair;
   REQUIRE(send_text(pair.a, "one") == errc{});

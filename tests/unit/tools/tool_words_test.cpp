@@ -3,6 +3,7 @@
 #include "common/json.hpp"
 #include "common/units.hpp"
 #include "nearest.hpp"
+#include "proxy/address.hpp"
 
 #include <doctest/doctest.h>
 
@@ -78,6 +79,23 @@ TEST_CASE("the nearest word is suggested, and none that is far") {
   CHECK(nearest("--tiemout", {"--timeout", "--threads"}) == "--timeout");
   CHECK(distance_between("", "abc") == 3);
   CHECK(distance_between("abc", "acb") == 1);
+}
+
+TEST_CASE("an address of the proxy is a socket's or the name of a service") {
+  const auto read = [](const char* text) {
+    const auto address = parse_proxy_address(text);
+    return address ? text_of(*address) : "none";
+  };
+  for (const char* same : {"tcp:127.0.0.1:8080", "tcp:localhost:0", "tcp:[::1]:65535",
+                           "unix:/run/x.sock", "unix:relative", "echo", "/tmp/echo", "a.b"})
+    CHECK(read(same) == same);
+  CHECK(parse_proxy_address("tcp:[::1]:80")->host == "::1");
+  CHECK(parse_proxy_address("unix:a:b")->path == "a:b");
+  CHECK(parse_proxy_address("tcp:h:1")->is_socket());
+  CHECK_FALSE(parse_proxy_address("tcp")->is_socket());
+  for (const char* none : {"", "unix:", "tcp:", "tcp:80", "tcp::80", "tcp:[]:80", "tcp:::1:80",
+                           "tcp:h:", "tcp:h:65536", "tcp:h:123456", "tcp:h:http", "tcp:h:-1"})
+    CHECK_MESSAGE(read(none) == "none", none);
 }
 
 }  // TEST_SUITE("tool_words")

@@ -128,6 +128,8 @@ public:
   void drop_receiver() noexcept;
   void close_send() noexcept;
   void close_receive() noexcept;
+  /// As `connection::abort`; pending operations end with `errc::closed`.
+  void abort() noexcept;
 
   // polled_source
   bool poll() noexcept override;

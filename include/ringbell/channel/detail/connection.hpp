@@ -115,6 +115,9 @@ public:
   void commit(std::size_t size) noexcept;
   void abandon() noexcept { ring_.abandon(); }
 
+  /// Ends both directions at once: the peer receives what was sent, then sees a hang-up, as if this
+  /// process had died. In a forked child it does nothing.
+  void abort() noexcept;
   /// The front end is gone: closes both directions, hangs up, and deletes this object as soon as
   /// nothing uses it. In a forked child it only gives up the child's copies.
   void orphan() noexcept;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+
+#include <ringbell/asio.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace ringbell::tool {
+
+using proxy_socket = net::generic::stream_protocol::socket;
+
+/// Two connections, a socket and a stream, of which each gets what the other sends. Their ends and
+/// their failures are carried over as well: an end in order as an end, a reset or a death as a
+/// reset.
+///
+/// Thread-safety: the thread that runs the context.
+/// Lifetime: the operations under way keep it. It closes both connections when they are done.
+class relay : public std::enable_shared_from_this<relay> {
+public:
+  using clock = std::chrono::steady_clock;
+  enum class side { socket, stream };
+
+  relay(proxy_socket socket, asio_stream stream)
+      : socket_(std::move(socket)), stream_(std::move(stream)) {}
+  relay(const relay&) = delete;
+  relay& operator=(const relay&) = delete;
+  ~relay();
+
+  /// The connections: the one that was accepted, and the one that is to be made before `start`.
+  proxy_socket& socket() noexcept { return socket_; }
+  asio_stream& stream() noexcept { return stream_; }
+
+  /// Begins to carry bytes in both directions.
+  /// Errors: throws `std::bad_alloc`.
+  void start();
+  /// Ends both connections at once, so that each peer sees a reset. The first reason is kept.
+  void fail(std::string reason);
+
+  /// What has come from a side, in bytes.
+  std::uint64_t bytes_from(side s) const noexcept { return bytes_[s == side::stream]; }
+  /// Why it failed; empty when it has not.
+  const std::string& failure() const noexcept { return failure_; }
+  clock::time_point begun() const noexcept { return begun_; }
+  /// When bytes last moved.
+  clock::time_point last_moved() const noexcept { return last_moved_; }
+
+private:
+  template <class From, class To>
+  static net::awaitable<void> carry(std::shared_ptr<relay> self, From& from, To& to, side source);
+
+  proxy_socket socket_;
+  asio_stream stream_;
+  std::array<std::uint64_t, 2> bytes_{};
+  clock::time_point begun_ = clock::now();
+  clock::time_point last_moved_ = begun_;
+  std::string failure_;
+};
+
+}  // namespace ringbell::tool
