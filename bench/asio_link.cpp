@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <type_traits>
 #include <utility>
 
 namespace ringbell::bench {
@@ -138,9 +139,11 @@ private:
   Way way_;
 };
 
-class channel_way {
+/// Opens a connection of ringbell's.
+template <class Connection, class Listener>
+class opened_way {
 public:
-  channel_way(spin_policy spin, const link_options& options)
+  opened_way(spin_policy spin, const link_options& options)
       : spin_(spin), path_(options.path), ring_bytes_(ring_bytes_for(options.size)) {}
 
   static std::vector<int> descriptors() { return {}; }
@@ -151,42 +154,34 @@ public:
     listener_.emplace(io, path_, options);
   }
   void accept(net::io_context& io) {
-    listener_->async_accept(
-        [this](net_error_code error, asio_channel ch) { opened(error, std::move(ch)); });
+    listener_->async_accept(opened());
     run(io);
     listener_.reset();
   }
   void connect(net::io_context& io) {
     connect_options options;
     options.ring_bytes = options.peer_ring_bytes = ring_bytes_;
-    async_connect(io, path_, options,
-                  [this](net_error_code error, asio_channel ch) { opened(error, std::move(ch)); });
+    if constexpr (std::is_same_v<Connection, asio_stream>)
+      async_connect_stream(io, path_, options, opened());
+    else
+      async_connect(io, path_, options, opened());
     run(io);
   }
-  auto send(const std::vector<std::byte>& bytes) {
-    return channel_.send(net::const_buffer(bytes.data(), bytes.size()));
-  }
-  auto receive(std::vector<std::byte>&, std::size_t) { return channel_.recv(); }
-  static std::size_t take(std::optional<message>& got, std::vector<std::byte>& bytes, std::size_t) {
-    if (!got || got->size() != bytes.size())
-      throw std::runtime_error("the peer has ended the stream, or sent another size");
-    std::memcpy(bytes.data(), got->data(), bytes.size());
-    got->release();  // before a reply, which then carries the news
-    return bytes.size();
-  }
   wake_counts wakes() const {
-    const channel_statistics now = channel_.statistics();
+    const channel_statistics now = connection_.statistics();
     return {static_cast<std::int64_t>(now.bells_rung), static_cast<std::int64_t>(now.parks)};
   }
 
 protected:
-  asio_channel& opened_channel() noexcept { return channel_; }
+  Connection& connection() noexcept { return connection_; }
 
 private:
-  void opened(net_error_code error, asio_channel ch) {
-    if (error) throw net_system_error(error, "opening a channel in Asio");
-    channel_ = std::move(ch);
-    channel_.spin(spin_);
+  auto opened() {
+    return [this](net_error_code error, Connection made) {
+      if (error) throw net_system_error(error, "opening a connection in Asio");
+      connection_ = std::move(made);
+      connection_.spin(spin_);
+    };
   }
   static void run(net::io_context& io) {
     io.run();
@@ -195,8 +190,24 @@ private:
   spin_policy spin_;
   std::string path_;
   std::uint64_t ring_bytes_;
-  std::optional<asio_listener> listener_;
-  asio_channel channel_;
+  std::optional<Listener> listener_;
+  Connection connection_;
+};
+
+class channel_way : public opened_way<asio_channel, asio_listener> {
+public:
+  using opened_way::opened_way;
+  auto send(const std::vector<std::byte>& bytes) {
+    return connection().send(net::const_buffer(bytes.data(), bytes.size()));
+  }
+  auto receive(std::vector<std::byte>&, std::size_t) { return connection().recv(); }
+  static std::size_t take(std::optional<message>& got, std::vector<std::byte>& bytes, std::size_t) {
+    if (!got || got->size() != bytes.size())
+      throw std::runtime_error("the peer has ended the stream, or sent another size");
+    std::memcpy(bytes.data(), got->data(), bytes.size());
+    got->release();  // before a reply, which then carries the news
+    return bytes.size();
+  }
 };
 
 /// The same by the functions that take any completion token.
@@ -204,17 +215,33 @@ class token_way : public channel_way {
 public:
   using channel_way::channel_way;
   auto send(const std::vector<std::byte>& bytes) {
-    return opened_channel().async_send(net::const_buffer(bytes.data(), bytes.size()),
-                                       net::use_awaitable);
+    return connection().async_send(net::const_buffer(bytes.data(), bytes.size()),
+                                   net::use_awaitable);
   }
   auto receive(std::vector<std::byte>&, std::size_t) {
-    return opened_channel().async_recv(net::use_awaitable);
+    return connection().async_recv(net::use_awaitable);
   }
   static std::size_t take(message& got, std::vector<std::byte>& bytes, std::size_t) {
     if (got.size() != bytes.size()) throw std::runtime_error("the peer has sent another size");
     std::memcpy(bytes.data(), got.data(), bytes.size());
     got.release();
     return bytes.size();
+  }
+};
+
+/// A stream of bytes, as a socket is used.
+class stream_way : public opened_way<asio_stream, asio_stream_acceptor> {
+public:
+  using opened_way::opened_way;
+  auto send(const std::vector<std::byte>& bytes) {
+    return net::async_write(connection(), net::buffer(bytes), net::use_awaitable);
+  }
+  auto receive(std::vector<std::byte>& bytes, std::size_t have) {
+    return connection().async_read_some(net::buffer(bytes.data() + have, bytes.size() - have),
+                                        net::use_awaitable);
+  }
+  static std::size_t take(std::size_t got, const std::vector<std::byte>&, std::size_t) noexcept {
+    return got;
   }
 };
 
@@ -295,7 +322,7 @@ contender in_asio(std::string id, std::string title, spin_policy spin) {
 }
 
 template <class Way>
-contender on_channel(std::string id, std::string title, spin_policy spin) {
+contender on_connection(std::string id, std::string title, spin_policy spin) {
   contender c = in_asio(std::move(id), std::move(title), spin);
   c.make = [spin](const link_options& options) {
     return std::make_unique<asio_link<Way>>(spin, options);
@@ -323,11 +350,13 @@ std::vector<contender> asio_contenders() {
   socket.make = [](const link_options& options) {
     return std::make_unique<asio_link<asio_socket_way>>(options);
   };
-  return {on_channel<channel_way>("always", "always", spin_policy::always),
-          on_channel<channel_way>("adaptive", "adaptive", spin_policy::adaptive),
-          on_channel<channel_way>("none", "none", spin_policy::none),
-          on_channel<token_way>("adaptive/tokens", "adaptive, async_recv and async_send",
-                                spin_policy::adaptive),
+  return {on_connection<channel_way>("always", "always", spin_policy::always),
+          on_connection<channel_way>("adaptive", "adaptive", spin_policy::adaptive),
+          on_connection<channel_way>("none", "none", spin_policy::none),
+          on_connection<token_way>("adaptive/tokens", "adaptive, async_recv and async_send",
+                                   spin_policy::adaptive),
+          on_connection<stream_way>("adaptive/stream", "adaptive, a stream of bytes",
+                                    spin_policy::adaptive),
           on_driven_loop("adaptive/driven", "adaptive, native loops that io_contexts drive",
                          spin_policy::adaptive),
           std::move(socket)};

@@ -52,7 +52,8 @@ names hot_contenders(placement where) {
   if (where == placement::two)
     return with_peers({"cache-line", "bare-ring", "native/io_uring/always", "native/epoll/always",
                        "native/io_uring/adaptive", "asio/always", "asio/adaptive",
-                       "asio/adaptive/tokens", "asio/adaptive/driven", "futex", "eventfd", "pipe"});
+                       "asio/adaptive/tokens", "asio/adaptive/stream", "asio/adaptive/driven",
+                       "futex", "eventfd", "pipe"});
   return with_peers({"eventfd", "futex", "pipe", "native/io_uring/adaptive", "native/io_uring/none",
                      "native/epoll/none", "asio/adaptive", "asio/none"});
 }
@@ -116,6 +117,20 @@ bench_case calls(std::uint64_t size) {
   return c;
 }
 
+/// Requests to a server of HTTP: the same program over a stream and over a socket.
+std::vector<bench_case> cases_of_http() {
+  std::vector<bench_case> all;
+  for (const pace& p : {hot, paces[2]}) {
+    bench_case c = ping_pong(p, placement::two, 64,
+                             {"http/ringbell/adaptive", "http/ringbell/none", "http/socket"});
+    c.scenario = "http";
+    c.id = "http/two/" + std::string(p.id) + "/64";
+    c.title = "requests by HTTP: " + c.title;
+    all.push_back(std::move(c));
+  }
+  return all;
+}
+
 /// Many channels, and connections that come and go.
 std::vector<bench_case> cases_of_crowds(const case_choice& choice) {
   bench_case fan_in;
@@ -173,6 +188,8 @@ std::vector<bench_case> all_cases(const case_choice& choice) {
         all.push_back(ping_pong(p, where, size, paced_contenders(p)));
   }
   for (const std::uint64_t size : chosen({64, 1 << 10}, {64})) all.push_back(calls(size));
+  const auto of_http = cases_of_http();
+  all.insert(all.end(), of_http.begin(), of_http.end());
   for (const placement where : {placement::two, placement::one})
     for (const std::uint64_t size :
          chosen({8, 64, 256, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 1 << 20}, {64, 1 << 20}))

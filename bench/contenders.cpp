@@ -43,6 +43,11 @@ contender_list all_contenders() {
     add(make(version));
     all.versions.emplace_back(name, version);
   };
+#ifdef RINGBELL_WITH_BEAST
+  add_peer("Boost.Beast", http_contenders);
+#else
+  all.absent.push_back({"HTTP by Boost.Beast", "not built in: libboost1.81-dev missing"});
+#endif
 #ifdef RINGBELL_WITH_ZEROMQ
   add_peer("zeromq", zeromq_contenders);
 #else

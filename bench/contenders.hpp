@@ -28,6 +28,9 @@ std::vector<contender> asio_contenders();
 std::vector<contender> asio_crowd_contenders();
 contender asio_connect_contender();
 
+/// HTTP by Boost.Beast, over ringbell's streams and over Unix sockets.
+std::vector<contender> http_contenders(std::string& version);
+
 // The peers, with the version of each library that was built in.
 std::vector<contender> zeromq_contenders(std::string& version);
 std::vector<contender> nng_contenders(std::string& version);

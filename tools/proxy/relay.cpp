@@ -57,6 +57,7 @@ net::awaitable<void> relay::carry(std::shared_ptr<relay> self, From& from, To& t
 }
 
 void relay::start() {
+  last_moved_ = clock::now();
   const auto ended = [self = shared_from_this()](const std::exception_ptr& error) {
     if (!error) return;
     try {

@@ -47,7 +47,7 @@ public:
   /// Why it failed; empty when it has not.
   const std::string& failure() const noexcept { return failure_; }
   clock::time_point begun() const noexcept { return begun_; }
-  /// When bytes last moved.
+  /// When bytes last moved, or else when it was started.
   clock::time_point last_moved() const noexcept { return last_moved_; }
 
 private:
