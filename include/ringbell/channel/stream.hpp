@@ -226,6 +226,9 @@ public:
 
   /// Ends the writing: the peer reads what was written, then the end. Reading goes on.
   void shutdown() noexcept { channel_.sender().close(); }
+  /// Ends the reading. The peer's writes fail from the time when it next looks for space. A pending
+  /// read ends with `errc::closed`. Writing goes on.
+  void shutdown_read() noexcept { channel_.receiver().close(); }
   /// Ends both directions in order.
   void close() noexcept { channel_.close(); }
   /// Ends both directions at once, as a socket's reset does: the peer reads what was written, then

@@ -168,6 +168,26 @@ TEST_CASE("a shutdown ends one direction: the peer reads the rest, then nothing"
   });
 }
 
+TEST_CASE("shutdown_read ends one direction: the peer's writes fail, and a pending read ends") {
+  on_a_loop([](loop& lp) -> task<void> {
+    stream_pair p = co_await connected_streams(lp);
+    std::byte buffer[1];
+    beside pending(lp, p.server.read_some(buffer));
+    co_await settle();
+    p.server.shutdown_read();
+    CHECK((co_await pending.get()).error() == errc::closed);
+    CHECK((co_await as_result(p.server.read_some(buffer))).error() == errc::closed);
+    auto written = co_await as_result(p.client.write_some("too late"));
+    while (written) {  // what is written before the end is noticed goes nowhere
+      co_await yield();
+      written = co_await as_result(p.client.write_some("too late"));
+    }
+    CHECK(written.error() == errc::peer_closed);
+    co_await p.server.write_all("an answer");
+    CHECK(co_await read_text(p.client, 100) == "an answer");
+  });
+}
+
 TEST_CASE("a stream that is destroyed ends for the peer after what was written") {
   on_a_loop([](loop& lp) -> task<void> {
     stream_pair p = co_await connected_streams(lp);
@@ -501,6 +521,7 @@ TEST_CASE("a stream that is not connected says closed") {
     CHECK((co_await as_result(none.write_all("x"))).error() == errc::closed);
     none.consume(1);
     none.shutdown();
+    none.shutdown_read();
     none.no_delay(false);
     none.close();
   });
