@@ -309,10 +309,10 @@ bool loop::ready_turns() {
   return turns > 0;
 }
 
-bool loop::drive() {
+bool loop::drive(bool hands_over) {
   const running guard(*this);
   try {
-    if (drive_turns()) return true;
+    if (drive_turns(hands_over)) return true;
   } catch (...) {
     arm_after_error();
     throw;
@@ -326,8 +326,9 @@ bool loop::drive() {
   return false;
 }
 
-// Returns false when there is nothing left to do or to poll.
-bool loop::drive_turns() {
+// Returns false when there is nothing left to do or to poll. When it hands over, it polls the rings
+// only in a call in which nothing else ran: what ran may have given work to the foreign loop.
+bool loop::drive_turns(bool hands_over) {
   place_.hands_over = false;
   // As long as it is called again and again, it looks at the kernel as often as run() does.
   if (!std::exchange(place_.comes_back, false)) {
@@ -340,6 +341,7 @@ bool loop::drive_turns() {
     if (something_to_run()) {
       sources_.interrupt_spin();
     } else {
+      if (hands_over && turns > 0) break;
       if (!sources_.spinning() && !begin_spin()) return false;
       if (place_.hands_over) break;
       if (spin(&first)) break;

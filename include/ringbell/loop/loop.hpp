@@ -140,6 +140,13 @@ public:
   /// wait for (it may be out of memory). Call it again soon then: until a call has succeeded, the
   /// handle may stay silent.
   bool run_ready();
+  /// As `run_ready`, for a foreign loop that can call again before it sleeps. When nothing is ready
+  /// it polls the rings as the loop's `spin_policy` says, for some 2 us at a time. Returns true when
+  /// something ran, or when it wants to poll further: call it again as soon as the foreign loop has
+  /// no other work. Until then the native handle is not armed. Returns false when the native handle
+  /// is armed: call it again when the handle is readable or the foreign loop has started something.
+  /// Errors: those of `run_ready`. The native handle is then armed.
+  bool drive() { return drive(true); }
 
   /// The loop that is running on this thread; null when none is.
   static loop* current() noexcept {
@@ -171,9 +178,9 @@ private:
   inline bool begin_spin();
   bool spin(detail::spin_turn* within);  // returns whether the spin is to continue later
   inline bool something_to_run() const noexcept;
-  bool drive();
+  bool drive(bool hands_over);
   bool ready_turns();
-  bool drive_turns();
+  bool drive_turns(bool hands_over);
   void arm();
   void arm_after_error() noexcept;
   void come_to_this_thread();

@@ -389,6 +389,41 @@ TEST_CASE("the foreign loop hears of what its own callbacks start") {
 }
 
 TEST_CASE(
+    "drive asks to be called again after it ran something, and arms the handle when it did not") {
+  loop lp;
+  while (lp.drive()) {}
+  CHECK_FALSE(readable_within(lp, 0));
+  int count = 0;
+  lp.spawn(count_to(1, count));
+  CHECK(readable_within(lp, 60'000));
+  CHECK(lp.drive());
+  CHECK(count == 1);
+  // What the foreign loop starts now needs no handle: it calls again anyway.
+  lp.spawn(count_to(1, count));
+  CHECK(lp.drive());
+  CHECK(count == 2);
+  while (lp.drive()) {}
+  CHECK_FALSE(readable_within(lp, 0));
+  lp.post([&] { ++count; });
+  CHECK(readable_within(lp, 60'000));
+  CHECK(lp.drive());
+  CHECK(count == 3);
+}
+
+TEST_CASE("drive keeps a timer, and returns though there is always work") {
+  loop lp;
+  bool slept = false;
+  lp.spawn([](bool& ended) -> task<void> {
+    co_await sleep_for(1ms);
+    ended = true;
+  }(slept));
+  while (!slept)
+    if (!lp.drive()) REQUIRE(readable_within(lp, 60'000));
+  lp.spawn(yield_for_ever());
+  for (int i = 0; i < 10; ++i) CHECK(lp.drive());
+}
+
+TEST_CASE(
     "run_ready returns to the foreign loop though there is always work, and the handle says so") {
   loop lp;
   lp.spawn(yield_for_ever());

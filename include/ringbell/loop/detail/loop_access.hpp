@@ -35,12 +35,9 @@ struct loop_access : scheduler_access {
   /// loop or another.
   static bool discard(loop& lp) { return lp.discard(); }
 
-  /// As run_ready(), for a driver that need not sleep before it calls again. A call runs what is
-  /// ready and polls the rings, as `loop::run` does before it sleeps, but only one slice at a time.
-  /// True means: call again as soon as other work has had its turn; the native handle is not armed.
-  /// False means: wait for the native handle, which is armed. Throws what run_ready() throws; the
-  /// native handle is then armed.
-  static bool drive(loop& lp) { return lp.drive(); }
+  /// As loop::drive, for a driver that calls hand_over. It polls the rings in the same call in which
+  /// coroutines ran, unless work was handed over.
+  static bool drive(loop& lp) { return lp.drive(false); }
   /// To be called when work of the loop was given to the executor that drives the loop. That work
   /// runs before the rings are polled.
   static void hand_over(loop& lp) noexcept { lp.place_.hands_over = true; }
