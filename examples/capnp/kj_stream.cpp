@@ -200,7 +200,7 @@ int main(int argc, char** argv) try {
     victim(name, pipe[0]);
   }
   kj::AsyncIoContext io = kj::setupAsyncIo();
-  ringbell_kj::network net(io.unixEventPort);
+  ringbell_kj::network net(io.unixEventPort, {.spin = ringbell::spin_policy::adaptive});
   auto at = net.listen(name);
   const auto connected = [&] { return pair(net, *at, name, io.waitScope); };
   reads_least_and_most(connected(), io.waitScope);

@@ -44,13 +44,15 @@ inline kj::Exception to_kj(std::exception_ptr error) {
 }
 
 /// Runs a ringbell loop in the thread of KJ's loop, beside what else KJ does there. While messages
-/// come it polls the rings for a moment before KJ sleeps.
+/// come it polls the rings for a moment before KJ sleeps. With `spin_policy::always` KJ never
+/// sleeps, and `kj::Promise::poll` does not return before its promise is ready.
 ///
 /// Lifetime: it must outlive the promises that `run` has made.
 class driver {
 public:
-  explicit driver(kj::UnixEventPort& port)
+  explicit driver(kj::UnixEventPort& port, ringbell::loop_options options = {})
       : port_(port),
+        loop_(options),
         handle_(port, loop_.native_handle(), kj::UnixEventPort::FdObserver::OBSERVE_READ),
         running_(turn().eagerlyEvaluate(nullptr)) {}
 
@@ -293,7 +295,8 @@ private:
 /// Lifetime: it must outlive what it has made.
 class network {
 public:
-  explicit network(kj::UnixEventPort& port) : in_(port) {}
+  explicit network(kj::UnixEventPort& port, ringbell::loop_options options = {})
+      : in_(port, options) {}
 
   /// Errors: throws a kj::Exception.
   kj::Own<kj::ConnectionReceiver> listen(const std::string& name) {
