@@ -175,6 +175,7 @@ contender http_over_ringbell(const char* id, const char* title, spin_policy spin
   c.id = std::string("http/ringbell/") + id;
   c.title = std::string("HTTP by Beast, ringbell's stream, ") + title;
   c.what = contender::role::ringbell;
+  c.spins = spin == spin_policy::always;
   c.make = [spin](const link_options& options) {
     return std::make_unique<http_link<ringbell_way>>(spin, options);
   };
@@ -192,7 +193,8 @@ std::vector<contender> http_contenders(std::string& version) {
   socket.make = [](const link_options& options) {
     return std::make_unique<http_link<socket_way>>(options);
   };
-  return {http_over_ringbell("adaptive", "adaptive", spin_policy::adaptive),
+  return {http_over_ringbell("always", "always", spin_policy::always),
+          http_over_ringbell("adaptive", "adaptive", spin_policy::adaptive),
           http_over_ringbell("none", "none", spin_policy::none), std::move(socket)};
 }
 

@@ -121,8 +121,9 @@ bench_case calls(std::uint64_t size) {
 std::vector<bench_case> cases_of_http() {
   std::vector<bench_case> all;
   for (const pace& p : {hot, paces[2]}) {
-    bench_case c = ping_pong(p, placement::two, 64,
-                             {"http/ringbell/adaptive", "http/ringbell/none", "http/socket"});
+    bench_case c = ping_pong(
+        p, placement::two, 64,
+        {"http/ringbell/always", "http/ringbell/adaptive", "http/ringbell/none", "http/socket"});
     c.scenario = "http";
     c.id = "http/two/" + std::string(p.id) + "/64";
     c.title = "requests by HTTP: " + c.title;

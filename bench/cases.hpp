@@ -19,7 +19,7 @@ struct case_choice {
 bool is_peer(std::string_view id) noexcept;
 
 /// The names of the scenarios.
-inline constexpr const char* scenarios[] = {"ping-pong", "service", "one-way",
+inline constexpr const char* scenarios[] = {"ping-pong", "service", "http",   "one-way",
                                             "fan-in",    "idle",    "connect"};
 
 /// All cases, scenario by scenario.
