@@ -391,6 +391,103 @@ TEST_CASE("a client of messages and an acceptor of streams tell each other") {
   context.run();
 }
 
+TEST_CASE("a stream that is given to the acceptor becomes the connection, and keeps its executor") {
+  net::io_context context;
+  const temporary_folder folder;
+  asio_stream_acceptor acceptor(context, folder / "peer");
+  using strand_type = net::strand<net::io_context::executor_type>;
+  const strand_type strand(context.get_executor());
+  basic_asio_stream<strand_type> on_strand(strand);
+  asio_stream plain(context);
+  std::vector<asio_stream> clients;
+  int accepted = 0;
+  const auto connect_client = [&] {
+    async_connect_stream(context, acceptor.path(), [&](net_error_code error, asio_stream s) {
+      CHECK_FALSE(error);
+      clients.push_back(std::move(s));
+    });
+  };
+  connect_client();
+  acceptor.async_accept(on_strand, [&](net_error_code error) {
+    CHECK_FALSE(error);
+    CHECK(on_strand.is_open());
+    ++accepted;
+  });
+  CHECK(accepted == 0);
+  REQUIRE(run_until(context, [&] { return accepted == 1 && clients.size() == 1; }));
+  CHECK(on_strand.get_executor() == strand);
+
+  connect_client();
+  net::co_spawn(
+      context,
+      [&]() -> net::awaitable<void> {
+        co_await acceptor.async_accept(plain, net::use_awaitable);
+        ++accepted;
+      },
+      rethrow);
+  REQUIRE(run_until(context, [&] { return accepted == 2 && clients.size() == 2; }));
+  net::write(clients[0], net::buffer("first", 5));
+  net::write(clients[1], net::buffer("second", 6));
+  std::string text(6, '\0');
+  CHECK(net::read(on_strand, net::buffer(text.data(), 5)) == 5);
+  CHECK(text.substr(0, 5) == "first");
+  CHECK(net::read(plain, net::buffer(text)) == 6);
+  CHECK(text == "second");
+}
+
+TEST_CASE("an accept into a stream that is open fails, and the next accept gets the client") {
+  asio_streams s;
+  const temporary_folder folder;
+  asio_stream_acceptor acceptor(s.context, folder / "peer");
+  asio_stream client(s.context);
+  async_connect_stream(s.context, acceptor.path(), [&](net_error_code error, asio_stream made) {
+    CHECK_FALSE(error);
+    client = std::move(made);
+  });
+  int calls = 0;
+  acceptor.async_accept(s.server, [&](net_error_code error) {
+    CHECK(error == net::error::already_open);
+    ++calls;
+  });
+  CHECK(calls == 0);
+  REQUIRE(run_until(s.context, [&] { return calls == 1; }));
+  write_now(s, s.client, "unharmed");
+  CHECK(read_now(s, s.server, 100) == "unharmed");
+  s.server.close();
+  acceptor.async_accept(s.server, [&](net_error_code error) {
+    CHECK_FALSE(error);
+    ++calls;
+  });
+  REQUIRE(run_until(s.context, [&] { return calls == 2 && client.is_open(); }));
+  write_now(s, client, "a new one");
+  CHECK(read_now(s, s.server, 100) == "a new one");
+}
+
+TEST_CASE("an accept into a stream is cancelled by its slot, and leaves the stream as it was") {
+  net::io_context context;
+  const temporary_folder folder;
+  asio_stream_acceptor acceptor(context, folder / "peer");
+  asio_stream peer(context);
+  net::cancellation_signal stop;
+  std::vector<net_error_code> errors;
+  const auto note = [&](net_error_code error) { errors.push_back(error); };
+  acceptor.async_accept(peer, net::bind_cancellation_slot(stop.slot(), note));
+  context.poll();
+  stop.emit(net::cancellation_type::total);
+  REQUIRE(run_until(context, [&] { return errors.size() == 1; }));
+  CHECK(errors[0] == net::error::operation_aborted);
+  CHECK_FALSE(peer.is_open());
+  acceptor.close();
+  acceptor.async_accept(peer, note);
+  REQUIRE(run_until(context, [&] { return errors.size() == 2; }));
+  CHECK(errors[1] == net::error::bad_descriptor);
+  asio_stream nowhere;
+  asio_stream_acceptor again(context, folder / "again");
+  again.async_accept(nowhere, note);
+  REQUIRE(run_until(context, [&] { return errors.size() == 3; }));
+  CHECK(errors[2] == net::error::bad_descriptor);
+}
+
 TEST_CASE("streams have the members that templates of Asio's streams look for") {
   using on_context = basic_asio_stream<net::io_context::executor_type>;
   static_assert(std::is_same_v<asio_stream::rebind_executor<net::io_context::executor_type>::other,

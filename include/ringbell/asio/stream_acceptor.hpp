@@ -55,6 +55,20 @@ public:
                     Token&& token = net::default_completion_token_t<Executor>()) {
     return accept_for(executor, std::forward<Token>(token));
   }
+  /// As above, into a stream that is not open, as Asio's acceptors do. The stream keeps its
+  /// executor.
+  /// Completion signature: `void(error_code)`.
+  /// Errors: also `asio::error::already_open` when the stream is open; no client is lost.
+  /// Lifetime: the stream must stay valid, and where it is, until the operation has ended.
+  template <class Other, class Token = net::default_completion_token_t<Executor>>
+  auto async_accept(basic_asio_stream<Other>& peer,
+                    Token&& token = net::default_completion_token_t<Executor>()) {
+    using operation =
+        detail::accept_into_operation<basic_asio_stream<Other>, detail::as_stream<Other>>;
+    return net::async_initiate<Token, void(net_error_code)>(
+        detail::initiate<operation, detail::as_taken, Executor>(get_executor(), {}), token,
+        &listener_, &peer);
+  }
 
   /// Ends a pending accept with `operation_aborted`.
   void cancel() noexcept { listener_.cancel(); }

@@ -58,6 +58,7 @@ protected:
         context_(context) {}
   ~accept_operation() override;
   progress advance(bool rung) override;
+  bool has_connection() const noexcept { return connection_ != nullptr; }
 
 private:
   bool start_channel(accepted_connection& client);
@@ -65,6 +66,30 @@ private:
   asio_acceptor* acceptor_;
   net::execution_context* context_;
   asio_connection* connection_ = nullptr;
+};
+
+/// Puts the connection into an object of the user's, which keeps its executor. `Result` makes what
+/// is assigned to it.
+template <class Peer, class Result>
+class accept_into_operation : public accept_operation {
+public:
+  using value_type = void;
+
+protected:
+  accept_into_operation(asio_acceptor* from, Peer* peer)
+      : accept_operation(from, context_if_any(peer->get_executor())),
+        peer_(peer),
+        result_(peer->get_executor()) {}
+  progress advance(bool rung) override {
+    if (peer_->is_open()) return finish(net::error::already_open);
+    const progress p = accept_operation::advance(rung);
+    if (has_connection()) *peer_ = result_.of(static_cast<accept_operation&>(*this));
+    return p;
+  }
+
+private:
+  Peer* peer_;
+  Result result_;
 };
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI
