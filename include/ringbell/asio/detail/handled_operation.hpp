@@ -75,8 +75,8 @@ public:
   }
 
   void destroy() noexcept override {
-    [[maybe_unused]] const Handler handler(std::move(handler_));
-    free();
+    const Handler handler(std::move(handler_));
+    free(handler);
   }
   void defer() override {
     if constexpr (goes_anywhere<executor_type>) {
@@ -147,18 +147,20 @@ private:
     std::unique_ptr<operation, destroys> self(this);
     this->rethrow();
     // The contexts keep running until the handler has returned.
-    const auto work = std::move(work_);
+    [[maybe_unused]] const auto work = std::move(work_);
     net_error_code outcome = this->outcome();
     if constexpr (std::is_void_v<typename Operation::value_type>) {
       this->end();
       Handler handler(std::move(handler_));
-      self.reset();
+      (void)self.release();
+      free(handler);
       std::move(handler)(std::move(outcome));
     } else {
       auto value = result_.of(static_cast<Operation&>(*this));
       this->end();
       Handler handler(std::move(handler_));
-      self.reset();
+      (void)self.release();
+      free(handler);
       std::move(handler)(std::move(outcome), std::move(value));
     }
   }
@@ -222,8 +224,11 @@ private:
   }
 
   allocator_type allocator() const noexcept { return net::get_associated_allocator(handler_); }
-  void free() noexcept {
-    const memory_for<handled_operation, allocator_type> memory(allocator(), this);
+  /// Takes the allocator from where the handler is now: one that was moved from may have lost it,
+  /// as an `any_completion_handler` has.
+  void free(const Handler& handler) noexcept {
+    const memory_for<handled_operation, allocator_type> memory(
+        net::get_associated_allocator(handler), this);
     this->~handled_operation();
   }
 
