@@ -5,6 +5,7 @@
 
 // Asio 1.22 decides how it allocates by macros of the standard library. So a header of the
 // standard library is included first, in each source file.
+#include <type_traits>
 #include <version>
 
 /// Chooses the Asio that the headers in this folder use: the standalone one, or Boost's when
@@ -108,5 +109,10 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 template <class T>
 concept is_executor = net::execution::is_executor<T>::value || net::is_executor<T>::value;
+/// An object of another library that is an executor to Asio's I/O objects, because it converts to
+/// theirs.
+template <class T>
+concept gives_executor = !is_executor<T> && !std::is_convertible_v<T&, net::execution_context&> &&
+                         std::is_convertible_v<T&, net::any_io_executor>;
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

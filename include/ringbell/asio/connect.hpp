@@ -40,5 +40,11 @@ auto async_connect(ExecutionContext& context, std::string name, Rest&&... rest) 
   return async_connect(net::any_io_executor(context.get_executor()), std::move(name),
                        std::forward<Rest>(rest)...);
 }
+template <class Other, class... Rest>
+  requires detail::gives_executor<Other>
+auto async_connect(Other& executor, std::string name, Rest&&... rest) {
+  return async_connect(static_cast<net::any_io_executor>(executor), std::move(name),
+                       std::forward<Rest>(rest)...);
+}
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

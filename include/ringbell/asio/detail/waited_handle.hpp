@@ -15,6 +15,9 @@ class reactor_executor {
 public:
   explicit reactor_executor(net::execution_context& context) noexcept : context_(&context) {}
   net::execution_context& query(net::execution::context_t) const noexcept { return *context_; }
+  // Asio 1.27 and newer do not compile without it. They use the result for handlers that have an
+  // immediate executor, and no handler of a wait has one.
+  reactor_executor require(net::execution::blocking_t::never_t) const noexcept { return *this; }
   template <class Function>
   void execute(Function&& f) const {
     std::decay_t<Function> local(std::forward<Function>(f));
