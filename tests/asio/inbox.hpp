@@ -11,10 +11,10 @@
 namespace ringbell::test::in_docs {
 
 #ifdef RINGBELL_BOOST_ASIO
-namespace asio = boost::asio;
-using asio_error_code = boost::system::error_code;
-#else
-using asio_error_code = std::error_code;
+namespace asio {
+using namespace boost::asio;
+using boost::system::error_code;
+}  // namespace asio
 #endif
 
 #if RINGBELL_ASIO_VERSION >= 102800
@@ -26,11 +26,11 @@ public:
   /// Waits for the next line. Completion signature: `void(error_code, string)`.
   template <class Token>
   auto async_next(Token&& token) {
-    return asio::async_initiate<Token, void(asio_error_code, std::string)>(begin{this}, token);
+    return asio::async_initiate<Token, void(asio::error_code, std::string)>(begin{this}, token);
   }
 
 private:
-  using handler = asio::any_completion_handler<void(asio_error_code, std::string)>;
+  using handler = asio::any_completion_handler<void(asio::error_code, std::string)>;
 
   struct begin {  // an initiation: cancel_after(1s, token) asks it for the executor of its timer
     inbox* self;
@@ -44,7 +44,7 @@ private:
 };
 
 inline void inbox::begin_next(handler done) {
-  channel_.async_recv(asio::deferred([](asio_error_code error, ringbell::message m) {
+  channel_.async_recv(asio::deferred([](asio::error_code error, ringbell::message m) {
     return asio::deferred.values(error, std::string(m.text()));
   }))(std::move(done));
 }
