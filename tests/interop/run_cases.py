@@ -14,7 +14,7 @@ import importlib
 import sys
 import unittest
 
-CASES = ("handshake", "channel", "parking", "stream", "ends", "service", "tool")
+CASES = ("handshake", "channel", "parking", "stream", "ends", "service", "tool", "golden")
 
 
 def main() -> int:
