@@ -211,10 +211,9 @@ void endpoint::close_receive() noexcept {
 }
 
 void endpoint::abort() noexcept {
-  if (failure_ == errc{}) {
-    writer_.abandon();
-    publish();
-  }
+  if (failure_ != errc{}) return;
+  writer_.abandon();
+  publish();
   failure_ = errc::closed;
 }
 

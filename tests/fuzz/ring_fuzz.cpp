@@ -193,6 +193,7 @@ private:
     ring::message_view m;
     const errc e = ring_.receive(m, longest);
     require(!broken_ || e == errc::bad_peer, "a broken channel stays broken for a receiver");
+    require(!aborted_ || e == errc::closed, "an aborted channel receives no more");
     if (e != errc{}) {
       require(e == errc::would_block || e == errc::end_of_stream || e == errc::closed ||
                   e == errc::peer_closed || e == errc::bad_peer || e == errc::message_too_large,
@@ -225,6 +226,7 @@ private:
   void check_send(errc e) {
     require(!broken_ || e == errc::bad_peer || e == errc::message_too_large,
             "a broken channel stays broken for a sender");
+    require(!aborted_ || e != errc{}, "an aborted channel sends no more");
     require(e == errc{} || e == errc::would_block || e == errc::busy || e == errc::closed ||
                 e == errc::peer_closed || e == errc::bad_peer || e == errc::message_too_large,
             "sends fail in the ways that they name");
@@ -250,8 +252,16 @@ private:
            within(own_.page->express.data(), own_.page->express.size());
   }
   void send(input& in) {
-    const std::span<const std::byte> piece{bytes_.data(), in.number(2) % 2100};
-    check_send(ring_.try_send({&piece, 1}, piece.size()));
+    const std::size_t n = in.number(2);
+    const std::span<const std::byte> piece{bytes_.data(), n % 2100};
+    if (n / 2100 % 4 != 3) return check_send(ring_.try_send({&piece, 1}, piece.size()));
+    std::size_t sent = 0;
+    const errc e = ring_.send_some({&piece, 1}, piece.size(), sent);
+    if (piece.empty())
+      return require(e == errc{} && sent == 0, "no bytes of a stream need nothing");
+    check_send(e);
+    require(e == errc{} ? sent > 0 && sent <= piece.size() : sent == 0,
+            "a stream sends some of the bytes, or fails");
   }
   // Goes on with the message begun, or begins one; sometimes gives it up.
   void send_long(input& in) {
@@ -289,6 +299,11 @@ private:
       case 2: ring_.peer_gone(); break;
       case 3: peer_.page->tx_tail.store(peer_tail_ | ring::closed_bit); break;
       case 4: peer_.page->rx_head.fetch_or(ring::closed_bit); break;
+      case 5:
+        ended_ = own_.page->tx_tail.load() & ring::closed_bit;
+        ring_.abort();
+        aborted_ = ring_.failure() == errc::closed;
+        break;
       default: break;
     }
   }
@@ -296,6 +311,8 @@ private:
   void check() {
     if (ring_.failure() == errc::bad_peer) broken_ = true;
     require(!broken_ || ring_.failure() == errc::bad_peer, "a broken channel stays broken");
+    require(!aborted_ || (own_.page->tx_tail.load() & ring::closed_bit) == ended_,
+            "an aborted channel does not end in order");
     const ring::position tail = own_.page->tx_tail.load() & ring::position_mask;
     const ring::position head = own_.page->rx_head.load() & ring::position_mask;
     require(tail >= tail_seen_ && head >= head_seen_, "what this side publishes only grows");
@@ -346,6 +363,8 @@ private:
   std::size_t long_sent_ = 0;
   volatile unsigned sum_ = 0;
   bool broken_ = false;
+  bool aborted_ = false;
+  ring::position ended_ = 0;  // the mark of the end, when it was aborted
 };
 
 }  // namespace

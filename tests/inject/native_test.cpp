@@ -3,6 +3,7 @@
 // moment.
 #include <ringbell/channel/connect.hpp>
 #include <ringbell/channel/listener.hpp>
+#include <ringbell/channel/stream_listener.hpp>
 #include <ringbell/coro/as_result.hpp>
 #include <ringbell/coro/scope.hpp>
 #include <ringbell/coro/timeout.hpp>
@@ -14,6 +15,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <memory>
 #include <optional>
@@ -111,6 +113,43 @@ scenario channels_with(sys::bell_kind kind) {
                           (kind != sys::bell_kind::futex || lp.can_wait_on_futex());
     if (possible) lp.run(timeout(patience, meet(lp, folder + "/s", sys::bell_bit(kind))));
   };
+}
+
+// -- streams --
+
+task<void> echo_bytes(stream s) {
+  std::array<std::byte, 1000> bytes;
+  for (;;) {
+    const auto n = co_await as_result(s.read_some(bytes));
+    if (!n || *n == 0) co_return;
+    if (!co_await as_result(s.write_all(std::span(bytes).first(*n)))) co_return;
+  }
+}
+task<void> accept_streams(loop& lp, stream_listener& l) {
+  scope sessions{lp};
+  sessions.on_error([](std::exception_ptr) {});
+  for (;;) sessions.spawn(echo_bytes(co_await l.accept()));
+}
+
+task<void> exchange_bytes(loop& lp, const std::string& path) {
+  task<stream> connecting = connect_stream(lp, path, patient_connect());
+  stream s = co_await std::move(connecting);
+  for (const std::size_t size : {5, 60'000, 5}) {
+    const std::string sent(size, 's');
+    std::string received(size, '\0');
+    co_await s.write_all(sent);
+    const std::size_t n = co_await s.read_exactly(std::as_writable_bytes(std::span(received)));
+    if (n < size) throw std::system_error(errc::peer_closed);
+    want(received == sent, "the bytes that were written");
+    co_await sleep_for(100us);
+  }
+}
+
+task<void> meet_by_streams(loop& lp, std::string path) {
+  stream_listener l = stream_listener::bind(lp, path, patient_listener());
+  task<void> accepting = accept_streams(lp, l);
+  task<void> talking = exchange_bytes(lp, path);
+  (void)co_await when_any(std::move(accepting), std::move(talking));
 }
 
 // -- services --
@@ -278,6 +317,13 @@ TEST_CASE("channels with sockets as bells") {
 }
 TEST_CASE("channels with futexes as bells") {
   let_each_call_fail(channels_with(sys::bell_kind::futex));
+}
+
+TEST_CASE("streams") {
+  let_each_call_fail([](const std::string& folder) {
+    loop lp(that_sleeps());
+    lp.run(timeout(patience, meet_by_streams(lp, folder + "/s")));
+  });
 }
 
 TEST_CASE("a loop that a foreign one drives") {

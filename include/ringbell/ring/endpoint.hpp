@@ -220,7 +220,8 @@ public:
 
   /// Ends both directions at once: what was committed is published, a message that was begun stays
   /// without an end, and nothing tells the peer that this side has closed. From now on every call
-  /// fails with `errc::closed`, and `close_send` and `close_receive` do nothing.
+  /// fails with `errc::closed`, and `close_send` and `close_receive` do nothing. A channel that is
+  /// over already stays as it is.
   void abort() noexcept;
   /// The front end has found that the peer broke the protocol: every call fails from now on.
   void refuse_peer() noexcept { failure_ = errc::bad_peer; }
