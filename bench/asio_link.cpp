@@ -229,7 +229,7 @@ public:
   }
 };
 
-/// A stream of bytes, as a socket is used.
+/// A stream of bytes, which is used as a socket is.
 class stream_way : public opened_way<asio_stream, asio_stream_acceptor> {
 public:
   using opened_way::opened_way;

@@ -56,13 +56,13 @@ net::awaitable<void> ask(Stream& server, const slice& s, Watch& watch) {
     co_await http::async_write(server, request, net::use_awaitable);
     http::response<http::string_body> response;
     co_await http::async_read(server, buffer, response, net::use_awaitable);
-    if (response.body().size() != s.size) throw std::runtime_error("another page came");
+    if (response.body().size() != s.size) throw std::runtime_error("the reply has a wrong size");
     if (i >= s.lead_in) watch.lap();
   }
   watch.stop();
 }
 
-/// Requests and answers. `Way` opens the stream. One way there is nothing.
+/// Requests and replies. `Way` opens the stream. There is no traffic in one direction alone.
 template <class Way>
 class http_link final : public link {
 public:
@@ -80,8 +80,8 @@ public:
   void answer(const slice& s) override {
     finish(serve(*stream_, s.all(), std::string(s.size, 'x')));
   }
-  void send(const slice&, times&) override { throw std::logic_error("HTTP has no one way"); }
-  void receive(const slice&) override { throw std::logic_error("HTTP has no one way"); }
+  void send(const slice&, times&) override { throw std::logic_error("HTTP is not one-way"); }
+  void receive(const slice&) override { throw std::logic_error("HTTP is not one-way"); }
   wake_counts wakes() const override { return way_.wakes(*stream_); }
 
 private:

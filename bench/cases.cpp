@@ -117,7 +117,7 @@ bench_case calls(std::uint64_t size) {
   return c;
 }
 
-/// Requests to a server of HTTP: the same program over a stream and over a socket.
+/// Requests to an HTTP server: the same program over a stream and over a socket.
 std::vector<bench_case> cases_of_http() {
   std::vector<bench_case> all;
   for (const pace& p : {hot, paces[2]}) {

@@ -280,29 +280,31 @@ void add_proxy_address_option(CLI::App& app, const std::string& name, proxy_addr
 void add_proxy(CLI::App& app, action& chosen) {
   CLI::App* const sub = add_subcommand(
       app, "proxy", "Connect sockets to a service of streams, or its clients to a socket server",
-      "ADDRESS is tcp:HOST:PORT (an IPv6 HOST in brackets; PORT 0 to listen on any), unix:PATH, or NAME: one side is a socket, the other a NAME. " +
+      "ADDRESS is tcp:HOST:PORT, unix:PATH or NAME. One of the two is a socket, the other a NAME."
+      " An IPv6 HOST stands in brackets. With PORT 0 the system chooses the port. " +
           name_help() +
-          "\n\nThe service has to have streams of bytes, not messages. Ends and resets are carried over. Whoever reaches the socket"
-          " acts with this user's rights.\n\nA first line says where it listens. A signal stops it in order: connections have the time"
-          " of --grace to end. A second one ends them at once.");
+          "\n\nThe service must have streams of bytes, not messages. Ends and resets are carried"
+          " over. Whoever reaches the socket acts with this user's rights.\n\nThe first line of"
+          " output says where the proxy listens. A signal stops it in order: connections may end"
+          " within the time of --grace. A second signal resets them at once.");
   auto options = std::make_shared<proxy_options>();
   add_proxy_address_option(*sub, "--listen", options->listen, "Where to take connections");
   add_proxy_address_option(*sub, "--to", options->to, "Where to connect for each of them");
   add_number_option<std::size_t>(
       *sub, "--max-connections", options->max_connections, 1, largest_number,
-      "How many at the same time; further clients of a socket wait, those of a NAME are refused");
+      "How many may be open; further clients of a socket wait, those of a NAME are refused");
   add_duration_option(*sub, "--connect-timeout", options->connect_timeout,
-                      "How long connecting to --to may take")
+                      "How long it may take to connect to the address of --to")
       ->default_str("5s");
   add_duration_option(*sub, "--idle-timeout", options->idle_timeout,
-                      "When a connection on which nothing comes is reset; 0: never")
+                      "How long no byte may move before a connection is reset; 0: for ever")
       ->default_str("0");
   add_duration_option(*sub, "--grace", options->grace,
-                      "How long connections may take to end when it stops")
+                      "How long connections may take to end when the proxy stops")
       ->default_str("5s");
   sub->add_flag("--all-users", options->all_users,
                 "Let in other users too, as far as they reach the socket's folder");
-  sub->add_flag("--verbose", options->verbose, "Tell of each connection, and how much it carried");
+  sub->add_flag("--verbose", options->verbose, "Write a line when a connection begins or ends");
   add_ring_options(*sub, options->common, "64KiB");
   sub->callback([&chosen, options] {
     if (options->listen.is_socket() == options->to.is_socket())

@@ -5,7 +5,8 @@
 //
 //     length_prefixed serve PORT NAME         serves both; port 0 lets the system choose; it is
 //                                             printed
-//     length_prefixed ask NAME ITEM...        asks over shared memory how many there are of each
+//     length_prefixed ask NAME ITEM...        asks over shared memory how many of each item there
+//                                             are
 //     length_prefixed ask-tcp PORT ITEM...    the same over TCP
 #include <asio.hpp>
 
@@ -38,8 +39,8 @@ using google::protobuf::MessageLite;
 
 constexpr std::size_t longest_message = 64 * 1024;
 
-/// Reads a message. The result is false when the stream has ended before it. A length that is too
-/// long is refused before there is memory for it: the peer may have sent any four bytes.
+/// Reads a message. The result is false when the stream has ended and no further message begins.
+/// The length is checked before memory is allocated, because the peer may send any four bytes.
 template <class Stream>
 awaitable<bool> read_message(Stream& from, MessageLite& message) {
   std::array<unsigned char, 4> prefix;
@@ -51,8 +52,8 @@ awaitable<bool> read_message(Stream& from, MessageLite& message) {
   std::uint32_t length = 0;
   for (const unsigned char byte : prefix) length = length << 8 | byte;
   if (length > longest_message)
-    throw std::length_error("a message of " + std::to_string(length) + " bytes, of " +
-                            std::to_string(longest_message) + " at most");
+    throw std::length_error("a message of " + std::to_string(length) +
+                            " bytes came; the limit is " + std::to_string(longest_message));
   std::string bytes(length, '\0');
   co_await asio::async_read(from, asio::buffer(bytes), use_awaitable);
   if (!message.ParseFromString(bytes))
@@ -87,7 +88,7 @@ awaitable<void> session(Stream client) {
   }
 }
 
-/// A session that fails ends, and no other.
+/// A session that fails ends; the others go on.
 void session_ended(std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);

@@ -44,7 +44,7 @@ awaitable<void> session(Stream client) {
   }
 }
 
-/// A session that fails ends, and no other.
+/// A session that fails ends; the others go on.
 void session_ended(std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // TLS by asio::ssl::stream. The session is a template, and serves TCP and shared memory by the same
-// code: each line is answered by itself, encrypted.
+// code. It sends each line back, encrypted.
 //
 //     tls serve PORT NAME CERTIFICATE KEY    serves both; port 0 lets the system choose; it is
 //                                            printed
@@ -31,8 +31,8 @@ using asio::awaitable;
 using asio::use_awaitable;
 using asio::ip::tcp;
 
-/// Sends each line back. `eof` is the client's orderly end; when the connection ends without that,
-/// somebody may have cut it, and the error is `stream_truncated`.
+/// Sends each line back. `eof` is the client's orderly end. A connection that ends without one may
+/// have been cut by somebody, and the error is `stream_truncated`.
 template <class Stream>
 awaitable<void> session(Stream connection, ssl::context& tls) {
   ssl::stream<Stream> client(std::move(connection), tls);
@@ -51,7 +51,7 @@ awaitable<void> session(Stream connection, ssl::context& tls) {
   co_await client.async_shutdown(use_awaitable);
 }
 
-/// A session that fails ends, and no other.
+/// A session that fails ends; the others go on.
 void session_ended(std::exception_ptr error) {
   try {
     if (error) std::rethrow_exception(error);
@@ -83,7 +83,7 @@ awaitable<void> ask(std::string name, ssl::context& tls, int count, char** lines
     std::printf("%s", received.substr(0, end).c_str());
     received.erase(0, end);
   }
-  // Says that nothing follows, and waits until the server has said so.
+  // Says that nothing follows, and waits until the server has said the same.
   co_await server.async_shutdown(use_awaitable);
 }
 

@@ -4,7 +4,8 @@
 interface Calculator {
   add @0 (left :Int64, right :Int64) -> (value :Int64);
 
-  # Calls the client's function for each of the values in turn, with what it returned before.
+  # Calls the client's function for each of the values in turn, with its last result (at first 0)
+  # and the value.
   fold @1 (values :List(Int64), function :Function) -> (value :Int64);
 
   interface Function {

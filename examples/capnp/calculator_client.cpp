@@ -6,7 +6,7 @@
 //     calculator_client watch ADDRESS           says when the server has gone
 //     calculator_client measure ROUNDS ADDRESS...    how long a call takes, in turn on each address
 //
-// An address is `unix:PATH`, or a name of ringbell's. A client of sockets alone has
+// An address is `unix:PATH`, or a name of ringbell's. A client that uses sockets alone has
 // kj::NetworkAddress::connect() in place of ringbell_kj::network. The rest is the same.
 #include "ringbell_kj.hpp"
 
@@ -74,8 +74,8 @@ void report(const char* traffic, const char* address, std::vector<double>& durat
   std::printf("%-14s %8.1f us p50 %8.1f us p99  %s\n", traffic, at(0.5), at(0.99), address);
 }
 
-/// Calls each of the services in turn, some milliseconds at a time, so that what else the machine
-/// does meets all of them.
+/// Calls each of the services in turn, some milliseconds at a time, so that other work of the
+/// machine slows all of them alike.
 void measure(int rounds, std::vector<std::string> addresses, kj::AsyncIoContext& io,
              ringbell_kj::network& shared_memory) {
   struct traffic {

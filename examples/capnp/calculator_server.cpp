@@ -3,8 +3,8 @@
 //
 //     calculator_server ADDRESS...    each is `unix:PATH`, or a name of ringbell's
 //
-// A server on sockets alone has kj::NetworkAddress::listen() in place of ringbell_kj::network. The
-// rest is the same.
+// A server that uses sockets alone has kj::NetworkAddress::listen() in place of
+// ringbell_kj::network. The rest is the same.
 #include "ringbell_kj.hpp"
 
 #include <capnp/rpc-twoparty.h>
@@ -67,7 +67,7 @@ int main(int argc, char** argv) try {
   listening.exclusiveJoin(io.unixEventPort.onSignal(SIGINT).ignoreResult())
       .exclusiveJoin(io.unixEventPort.onSignal(SIGTERM).ignoreResult())
       .wait(io.waitScope);
-  // ringbell removes its sockets, KJ does not.
+  // ringbell removes its socket files, but KJ does not.
   for (int i = 1; i < argc; ++i)
     if (const std::string address = argv[i]; address.starts_with("unix:"))
       ::unlink(address.c_str() + 5);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Holds ringbell_kj.hpp to the contract of a kj::AsyncIoStream: kj_stream PATH
+// Checks that ringbell_kj.hpp keeps the contract of a kj::AsyncIoStream: kj_stream PATH
 #include "ringbell_kj.hpp"
 
 #include <kj/async-io.h>
@@ -78,7 +78,7 @@ void cancelled_read_loses_nothing(pair p, kj::WaitScope& wait) {
   into = nullptr;
   p.client->write("def", 3).wait(wait);
   KJ_REQUIRE(read(*p.server, 6, 100, wait) == "abcdef");
-  // One that has not begun.
+  // This read has not begun.
   into = kj::heapArray<kj::byte>(1);
   { auto cancelled = p.server->tryRead(into.begin(), 1, 1); }
   into = nullptr;
@@ -137,7 +137,7 @@ void much_both_ways(pair p, kj::WaitScope& wait) {
   written.wait(wait);
 }
 
-/// While the ring is never silent, KJ's timers and sockets have their turn.
+/// KJ's timers and sockets have their turn, although the ring is never silent.
 void others_have_their_turn(pair p, kj::AsyncIoContext& io) {
   auto pipe = io.provider->newTwoWayPipe();
   kj::byte into = 0;

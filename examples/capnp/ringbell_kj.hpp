@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
-// Streams of ringbell for KJ, the library below Cap'n Proto: what kj::Network is for sockets. The
-// promises, streams and exceptions are KJ's, and everything happens in the thread of KJ's loop.
+// Streams of ringbell for KJ, the library below Cap'n Proto. `network` is to shared memory what
+// kj::Network is to sockets. The promises, streams and exceptions are KJ's, and everything happens
+// in the thread of KJ's loop.
 #include <ringbell/ringbell.hpp>
 
 #include <kj/async-io.h>
@@ -25,7 +26,7 @@
 
 namespace ringbell_kj {
 
-/// Returns the error as an exception of KJ. The peer's end, also by its death, is DISCONNECTED.
+/// Returns the error as an exception of KJ. When the peer has gone, or died, that is DISCONNECTED.
 inline kj::Exception to_kj(std::exception_ptr error) {
   const auto of = [](kj::Exception::Type type, const char* text) {
     return kj::Exception(type, "ringbell", 0, kj::heapString(text));
@@ -44,7 +45,7 @@ inline kj::Exception to_kj(std::exception_ptr error) {
 }
 
 /// Runs a ringbell loop in the thread of KJ's loop, beside what else KJ does there. While messages
-/// come it polls the rings for a moment before KJ sleeps. With `spin_policy::always` KJ never
+/// come, it polls the rings for a moment before KJ sleeps. With `spin_policy::always` KJ never
 /// sleeps, and `kj::Promise::poll` does not return before its promise is ready.
 ///
 /// Lifetime: it must outlive the promises that `run` has made.
@@ -58,7 +59,8 @@ public:
 
   ringbell::loop& loop() noexcept { return loop_; }
 
-  /// Starts a task of the loop. To destroy the promise destroys the task, with what it waits for.
+  /// Starts a task of the loop.
+  /// Cancellation: destroying the promise destroys the task, with what it waits for.
   template <class T>
   kj::Promise<T> run(ringbell::task<T> work) {
     return kj::newAdaptedPromise<T, running<T>>(*this, std::move(work));
@@ -90,7 +92,7 @@ private:
     ringbell::scope scope_;
   };
 
-  /// One turn of the loop, when KJ has nothing else to do, and then the next one.
+  /// Runs a turn of the loop when KJ has nothing else to do, and then the next turn.
   kj::Promise<void> turn() {
     return kj::evalLast([this]() -> kj::Promise<void> {
       if (drive()) {
@@ -99,7 +101,7 @@ private:
         return turn();
       }
       auto readable = handle_.whenBecomesReadable();
-      // KJ learns of the handle only when it becomes readable, and may have been told before.
+      // The kernel tells KJ only when the handle becomes readable, and may have done so before.
       pollfd now{loop_.native_handle(), POLLIN, 0};
       if (::poll(&now, 1, 0) > 0) return turn();
       auto woken = kj::newPromiseAndFulfiller<void>();
@@ -119,7 +121,7 @@ private:
       return true;
     }
   }
-  /// Saves the way through the kernel that the loop's handle would take.
+  /// Starts the next turn at once. The loop's handle would do so too, but through the kernel.
   void wake() {
     if (woken_.get()) woken_->fulfill();
   }
@@ -137,8 +139,8 @@ private:
 /// A stream of ringbell as one of KJ, with the contract of a socket there: one read and one write
 /// may be pending at a time; buffers stay valid until the promise has ended or was destroyed.
 ///
-/// Cancellation: a read that is cancelled loses nothing, but for the bytes of a promise that was
-/// fulfilled already. A write that is cancelled may have written a part.
+/// Cancellation: a read that is cancelled loses no bytes, unless its promise was fulfilled already.
+/// A write that is cancelled may have written a part.
 class stream final : public kj::AsyncIoStream {
 public:
   stream(driver& in, ringbell::stream through) : in_(in), stream_(std::move(through)) {}
@@ -195,7 +197,8 @@ private:
     std::size_t have_ = 0;
   };
 
-  /// A message of RPC is read in several small parts. The first of them gets what there is.
+  /// RPC reads a message in several small parts. The first read takes all that is there into the
+  /// buffer, and the others find their bytes in it.
   ringbell::task<std::size_t> read_at_least(std::size_t least, std::span<std::byte> into) {
     reading r(*this, into);
     r.add(take(into));
@@ -265,7 +268,7 @@ private:
   ringbell::stream stream_;
   std::array<std::byte, 4096> buffer_;
   std::vector<std::byte> given_back_;
-  std::span<std::byte> buffered_;  // what was received and not read, in one of the two
+  std::span<std::byte> buffered_;  // what was received and not yet read, in one of the above
   bool reading_ = false;
   kj::Own<kj::PromiseFulfiller<void>> disconnect_;
   std::optional<kj::ForkedPromise<void>> disconnected_;
@@ -289,8 +292,7 @@ private:
   ringbell::stream_listener listener_;
 };
 
-/// Where streams come from: what kj::Network is for sockets. A name is one of ringbell's, or a
-/// path.
+/// Makes streams, as kj::Network does for sockets. A name is the name of a service, or a path.
 ///
 /// Lifetime: it must outlive what it has made.
 class network {

@@ -326,8 +326,8 @@ bool loop::drive(bool hands_over) {
   return false;
 }
 
-// Returns false when there is nothing left to do or to poll. When it hands over, it polls the rings
-// only in a call in which nothing else ran: what ran may have given work to the foreign loop.
+// Returns false when there is nothing left to do or to poll. With `hands_over`, a call in which a
+// turn ran does not poll the rings, because that turn may have given work to the foreign loop.
 bool loop::drive_turns(bool hands_over) {
   place_.hands_over = false;
   // As long as it is called again and again, it looks at the kernel as often as run() does.

@@ -39,7 +39,7 @@
 
 namespace ringbell::test {
 
-/// A token that begins nothing: gives the executor of the initiation.
+/// A token that begins nothing, and returns the executor of the initiation.
 struct executor_of_initiation {};
 
 }  // namespace ringbell::test
@@ -260,7 +260,7 @@ private:
   owned_memory* of_;
 };
 
-/// Once moved from, it owns nothing.
+/// A handler that owns nothing once it was moved from.
 class owning_handler {
 public:
   using allocator_type = owned_allocator<void>;

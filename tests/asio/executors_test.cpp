@@ -215,7 +215,7 @@ struct on_any_foreign_loop : on_foreign_loop<foreign_executor> {
 
 // -- what happens --
 
-/// What the parties have done, in whichever thread.
+/// Counts what the parties have done, in whichever thread.
 struct tally {
   std::atomic<int> ended = 0;
   std::atomic<int> right = 0;
@@ -232,7 +232,7 @@ struct tally {
 
 constexpr int rounds = 40;
 
-/// From nothing to more than the ring holds at once.
+/// Returns a length between 0 bytes and more than the ring holds at once.
 std::size_t size_of_round(int n) { return n % 8 == 7 ? 20'000 : static_cast<std::size_t>(n) * 37; }
 
 template <class Executor>
@@ -359,7 +359,7 @@ struct cancelled {
                            });
     });
   }
-  /// Whether nothing of it runs any more.
+  /// Returns whether all operations were cancelled.
   bool done() const noexcept { return emitted_; }
 
 private:

@@ -159,7 +159,7 @@ def read_all(connection):
 
 
 class Bytes(Case):
-    """What is carried."""
+    """Bytes are carried in both directions."""
 
     def test_everything_arrives_in_both_directions_at_once(self):
         front, _, server = self.row("--ring-bytes", "4KiB")
@@ -238,7 +238,7 @@ class Bytes(Case):
 
 
 class Ends(Case):
-    """How connections end."""
+    """Ends and resets are carried over."""
 
     def test_the_end_of_one_direction_is_carried_over_and_the_other_goes_on(self):
         front, _, server = self.row()
@@ -300,7 +300,7 @@ class Ends(Case):
 
 
 class Targets(Case):
-    """Where it connects to."""
+    """The proxy connects to its target, or says why it cannot."""
 
     def test_a_target_that_is_not_there_ends_the_connection_and_not_the_proxy(self):
         server = self.listen()
@@ -357,7 +357,7 @@ class Targets(Case):
 
 
 class Listening(Case):
-    """Where it listens, and how it stops."""
+    """The proxy listens where it is told to, and stops as it is told to."""
 
     def test_a_unix_socket_is_its_users_own_and_goes_with_the_proxy(self):
         path = self.path("socket")
@@ -483,7 +483,7 @@ def listens(program):
 
 
 class Programs(Case):
-    """Programs that people have."""
+    """Programs that nobody changed talk through the proxy."""
 
     def test_curl_reaches_an_http_server_behind_two_proxies(self):
         need("curl")
@@ -512,7 +512,7 @@ class Programs(Case):
 
     def test_redis_clients_reach_a_redis_server_both_ways(self):
         need("redis-cli", "redis-benchmark")
-        # Debian's redis-tools has the server as well, under another name: its own is a link.
+        # Debian's redis-tools has the server's program as well, under this other name.
         program = shutil.which("redis-server") or shutil.which("redis-check-rdb")
         at = self.path("redis")
         server = subprocess.Popen(
@@ -536,7 +536,8 @@ class Programs(Case):
         self.assertEqual(run("redis-cli", *at_front, "set", "name", "value"), "OK\n")
         self.assertEqual(run("redis-cli", "-s", at, "get", "name"), "value\n")
         for options in (["-c", "20"], ["-c", "10", "-P", "16"], ["-c", "5", "-d", "100000"]):
-            report = run("redis-benchmark", *at_front, "-t", "set,get", "-n", "1000", "-q", *options)
+            report = run(
+                "redis-benchmark", *at_front, "-t", "set,get", "-n", "1000", "-q", *options)
             self.assertEqual(report.count("requests per second"), 2, report)
 
 

@@ -6,8 +6,8 @@ Prints what was skipped and why, then `N passed, N failed, N skipped` as the las
 case failed or none ran.
 
 A doctest program and a Python unittest count with each of their cases, any other program as one. A
-case that prints a line with `skipped: REASON` counts as skipped. RINGBELL_TALLY, when set, names a file to which the counts
-are also appended, so that the counts of several runs can be added up.
+case that prints a line with `skipped: REASON` counts as skipped. RINGBELL_TALLY, when set, names a
+file to which the counts are also appended, so that the counts of several runs can be added up.
 """
 
 import json

@@ -40,7 +40,7 @@ using unix_socket = net::local::stream_protocol;
 // How long an acceptor waits when the system has refused it something, such as a descriptor.
 constexpr milliseconds pause_after_refusal{100};
 
-/// Asio's own category of system errors equals no `std::errc` in some versions.
+/// In some versions of Asio, a code of its own system category equals no `std::errc`.
 std::error_code as_system(const net_error_code& error) {
   if (error.category() == net::error::get_system_category())
     return {error.value(), std::system_category()};
@@ -87,7 +87,7 @@ std::vector<endpoint> resolve(net::io_context& context, const proxy_address& add
   return all;
 }
 
-/// The socket file of a Unix socket that listens; removed with this.
+/// The file of a Unix socket that listens. The destructor removes it.
 class socket_file {
 public:
   explicit socket_file(std::string path) : path_(std::move(path)) {}
@@ -112,7 +112,7 @@ public:
 
   void run() {
     if (options_.to.is_socket()) targets_ = resolve(context_, options_.to);
-    await_signal();  // first, because who reads that it listens may send one
+    await_signal();  // first, because whoever reads the line of `announce` may send one
     listen();
     if (options_.idle_timeout.count() != 0) end_idle_ones();
     if (options_.verbose && is_terminal(standard_stream::errors)) show_progress();
@@ -157,7 +157,7 @@ private:
     spawn(accept_sockets());
   }
 
-  /// A socket file that a server has left behind, because it was killed, is replaced.
+  /// Binds, and replaces a socket file that a killed server has left behind.
   void bind(const endpoint& where, net_error_code& error) {
     sockets_->bind(where, error);
     std::error_code ignored;
@@ -299,7 +299,7 @@ private:
   }
 
   void fail_all(const std::string& reason) {
-    // Each may go while it fails.
+    // Failing may end a relay and take it out of the map, so all are held first.
     std::vector<std::shared_ptr<relay>> all;
     for (const auto& [number, r] : relays_)
       if (auto held = r->weak_from_this().lock()) all.push_back(std::move(held));
@@ -335,7 +335,7 @@ private:
     });
   }
 
-  /// Takes no further connections. Those that there are may end.
+  /// Takes no further connections. Those that are open may end within the grace.
   void stop() {
     if (std::exchange(stopping_, true)) return;
     if (streams_) streams_->close();
@@ -393,7 +393,7 @@ private:
     return std::to_string(begun_) + " in all, " + std::to_string(relays_.size()) + " open, " +
            std::to_string(failed_) + " failed; " + bytes(there, back);
   }
-  /// A line above the one that shows the progress.
+  /// Writes a line in place of the one that shows the progress.
   void say(const std::string& text) const {
     if (is_terminal(standard_stream::errors)) std::fputs("\r\033[K", stderr);
     complain(text);

@@ -9,7 +9,7 @@ namespace ringbell::tool {
 
 namespace {
 
-// A system call moves as much at once, and many small records of a ring become one.
+// Each system call moves up to as many bytes. So many small records of a ring take one call.
 constexpr std::size_t chunk = 64 << 10;
 
 const char* name_of(relay::side s) { return s == relay::side::socket ? "socket" : "stream"; }
@@ -17,7 +17,7 @@ const char* name_of(relay::side s) { return s == relay::side::socket ? "socket" 
 }  // namespace
 
 relay::~relay() {
-  // A peer whose last bytes found no reader must not take the end for one in order.
+  // A peer whose last bytes found no reader must not take this for an orderly end.
   if (!failure_.empty()) fail({});
 }
 
@@ -39,7 +39,7 @@ net::awaitable<void> relay::carry(std::shared_ptr<relay> self, From& from, To& t
     if (error) break;
     co_await net::async_write(to, net::buffer(buffer.get(), n), told);
     if (error) {
-      // The other direction goes on: what the peer wrote before it went is still to be read.
+      // The other direction goes on, because what that peer wrote before it went can be read.
       if (self->failure_.empty())
         self->failure_ = std::string("the peer of the ") +
                          name_of(source == side::socket ? side::stream : side::socket) +

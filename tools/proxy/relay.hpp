@@ -15,12 +15,11 @@ namespace ringbell::tool {
 
 using proxy_socket = net::generic::stream_protocol::socket;
 
-/// Two connections, a socket and a stream, of which each gets what the other sends. Their ends and
-/// their failures are carried over as well: an end in order as an end, a reset or a death as a
-/// reset.
+/// Joins a socket and a stream: what comes from the one goes to the other. Ends and failures are
+/// carried over as well: an orderly end as an end, a reset or a death as a reset.
 ///
-/// Thread-safety: the thread that runs the context.
-/// Lifetime: the operations under way keep it. It closes both connections when they are done.
+/// Thread-safety: only the thread that runs the context may use it.
+/// Lifetime: the operations under way keep it alive. Its destructor closes both connections.
 class relay : public std::enable_shared_from_this<relay> {
 public:
   using clock = std::chrono::steady_clock;
@@ -32,22 +31,23 @@ public:
   relay& operator=(const relay&) = delete;
   ~relay();
 
-  /// The connections: the one that was accepted, and the one that is to be made before `start`.
+  /// Return the connections: one was accepted, the other is to be made before `start`.
   proxy_socket& socket() noexcept { return socket_; }
   asio_stream& stream() noexcept { return stream_; }
 
   /// Begins to carry bytes in both directions.
   /// Errors: throws `std::bad_alloc`.
   void start();
-  /// Ends both connections at once, so that each peer sees a reset. The first reason is kept.
+  /// Ends both connections at once, so that each peer sees a reset. Keeps the first reason only.
   void fail(std::string reason);
 
-  /// What has come from a side, in bytes.
+  /// Returns how many bytes were carried from a side to the other.
   std::uint64_t bytes_from(side s) const noexcept { return bytes_[s == side::stream]; }
-  /// Why it failed; empty when it has not.
+  /// Returns why the relay failed; an empty text when it has not failed.
   const std::string& failure() const noexcept { return failure_; }
   clock::time_point begun() const noexcept { return begun_; }
-  /// When bytes last moved, or else when it was started.
+  /// Returns when bytes last moved. Before the first byte it is the time of `start`, and before
+  /// that the time when this object was made.
   clock::time_point last_moved() const noexcept { return last_moved_; }
 
 private:

@@ -230,7 +230,7 @@ public:
     if (auto* impl = std::exchange(impl_, nullptr)) impl->orphan();
   }
 
-  /// Ends both directions at once, for a transfer that has failed: the peer receives what was sent,
+  /// Ends both directions at once, for a transfer that has failed. The peer receives what was sent,
   /// then `connection_reset`, as if this process had died. Pending operations end with
   /// `operation_aborted`. Further calls have no effect.
   void abort() noexcept {

@@ -109,8 +109,8 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 
 template <class T>
 concept is_executor = net::execution::is_executor<T>::value || net::is_executor<T>::value;
-/// An object of another library that is an executor to Asio's I/O objects, because it converts to
-/// theirs.
+/// An object of another library that stands for an executor, because it converts to the executor
+/// of Asio's I/O objects.
 template <class T>
 concept gives_executor = !is_executor<T> && !std::is_convertible_v<T&, net::execution_context&> &&
                          std::is_convertible_v<T&, net::any_io_executor>;

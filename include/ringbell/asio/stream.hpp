@@ -138,8 +138,9 @@ public:
     cancel();
     error = {};
   }
-  /// Ends the writing: the peer reads what was written, then the end. With `shutdown_receive` or
-  /// `shutdown_both`, ends the reading: the peer's writes fail from now on.
+  /// With `shutdown_send` or `shutdown_both`, ends the writing: the peer reads what was written,
+  /// then the end. With `shutdown_receive` or `shutdown_both`, ends the reading: the peer's writes
+  /// fail from the time when it next looks for space in the ring.
   /// Errors: `bad_descriptor` when the stream is not open.
   void shutdown(net::socket_base::shutdown_type what, net_error_code& error) noexcept {
     error = is_open() ? net_error_code() : detail::to_net(errc::closed);
@@ -159,9 +160,9 @@ public:
     error = {};
   }
 
-  /// Ends both directions at once, as a socket's reset does: the peer reads what was written, then
-  /// gets `connection_reset`. Pending operations end with `operation_aborted`. Further calls have no
-  /// effect.
+  /// Ends both directions at once, as a socket's reset does. The peer reads what was written, then
+  /// gets `connection_reset`. Pending operations end with `operation_aborted`. Further calls have
+  /// no effect.
   void abort() noexcept { channel_.abort(); }
 
   /// As `basic_asio_channel::spin`.

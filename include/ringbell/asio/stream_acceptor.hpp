@@ -55,11 +55,11 @@ public:
                     Token&& token = net::default_completion_token_t<Executor>()) {
     return accept_for(executor, std::forward<Token>(token));
   }
-  /// As above, into a stream that is not open, as Asio's acceptors do. The stream keeps its
-  /// executor.
+  /// Accepts into a stream that is not open, as Asio's acceptors do. The stream keeps its executor.
   /// Completion signature: `void(error_code)`.
-  /// Errors: also `asio::error::already_open` when the stream is open; no client is lost.
-  /// Lifetime: the stream must stay valid, and where it is, until the operation has ended.
+  /// Errors: as above; also `asio::error::already_open` when the stream is open. The next accept
+  /// then gets the client.
+  /// Lifetime: the stream must stay valid, and must not be moved, until the operation has ended.
   template <class Other, class Token = net::default_completion_token_t<Executor>>
   auto async_accept(basic_asio_stream<Other>& peer,
                     Token&& token = net::default_completion_token_t<Executor>()) {

@@ -68,9 +68,9 @@ public:
     receiver_.close();
   }
 
-  /// Ends both directions at once, for a transfer that has failed: the peer receives what was sent,
-  /// then `errc::peer_closed`, as if this process had died. Pending operations end with
-  /// `errc::closed`, and so do later ones. Further calls have no effect.
+  /// Ends both directions at once, for a transfer that has failed. The peer receives what was sent,
+  /// then `errc::peer_closed`, as if this process had died. Pending and later operations end with
+  /// `errc::closed`. Further calls have no effect.
   void abort() noexcept {
     if (impl()) impl()->abort();
   }

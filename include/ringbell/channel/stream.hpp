@@ -226,13 +226,14 @@ public:
 
   /// Ends the writing: the peer reads what was written, then the end. Reading goes on.
   void shutdown() noexcept { channel_.sender().close(); }
-  /// Ends the reading. The peer's writes fail from the time when it next looks for space. A pending
-  /// read ends with `errc::closed`. Writing goes on.
+  /// Ends the reading: the peer's writes fail from the time when it next looks for space in the
+  /// ring. Pending and later reads end with `errc::closed`. Writing goes on.
   void shutdown_read() noexcept { channel_.receiver().close(); }
   /// Ends both directions in order.
   void close() noexcept { channel_.close(); }
-  /// Ends both directions at once, as a socket's reset does: the peer reads what was written, then
-  /// gets `errc::peer_closed`. Pending operations end with `errc::closed`, and so do later ones.
+  /// Ends both directions at once, as a socket's reset does. The peer reads what was written, then
+  /// gets `errc::peer_closed`. Pending and later operations end with `errc::closed`. Further calls
+  /// have no effect.
   void abort() noexcept {
     channel_.abort();
     if (in_) in_->consume(in_->bytes().size());

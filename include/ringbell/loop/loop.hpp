@@ -140,12 +140,15 @@ public:
   /// wait for (it may be out of memory). Call it again soon then: until a call has succeeded, the
   /// handle may stay silent.
   bool run_ready();
-  /// As `run_ready`, for a foreign loop that can call again before it sleeps. When nothing is ready
-  /// it polls the rings as the loop's `spin_policy` says, for some 2 us at a time. Returns true when
-  /// something ran, or when it wants to poll further: call it again as soon as the foreign loop has
-  /// no other work. Until then the native handle is not armed. Returns false when the native handle
-  /// is armed: call it again when the handle is readable or the foreign loop has started something.
-  /// Errors: those of `run_ready`. The native handle is then armed.
+  /// As `run_ready`, for a foreign loop that can call this again before it sleeps. When nothing is
+  /// ready, it polls the rings as the loop's `spin_policy` says, for some 2 us at a time.
+  ///
+  /// Returns true when something ran, or when there is more to poll. The native handle is then not
+  /// armed: call this again as soon as the foreign loop has no other work, and before it sleeps.
+  /// Returns false when the native handle is armed. Call this again when the handle is readable, or
+  /// when the foreign loop has started something on this loop.
+  /// Errors: those of `run_ready`; the native handle is then armed. When memory is too short to arm
+  /// it, the call returns true, and the next call tries again.
   bool drive() { return drive(true); }
 
   /// The loop that is running on this thread; null when none is.

@@ -318,7 +318,7 @@ def fail(call: ServerCall) -> Generator[Wait, None, Result]:
 
 
 class PythonServer(Case):
-    """`ringbell call` asks, or a call of this side's own."""
+    """A Python service answers `ringbell call`, or a Python client."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -326,7 +326,7 @@ class PythonServer(Case):
         self.seen: List[str] = []
 
     def sleep(self, call: ServerCall) -> Generator[Wait, None, Result]:
-        """As long as the call is wanted."""
+        """Waits as long as the caller wants the reply."""
         until = call.deadline / 1e9 - time.time() + time.monotonic() if call.deadline else None
         try:
             yield Wait(lambda: call.cancelled, until)

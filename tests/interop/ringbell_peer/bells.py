@@ -53,7 +53,7 @@ class Bells:
 
     @property
     def hung_up(self) -> bool:
-        """Whether the peer has closed its end of the control socket, as far as was seen."""
+        """Returns whether the peer was seen to close its end of the control socket."""
         return self._hung_up
 
     def ring(self, words: Sequence[int]) -> None:
@@ -72,7 +72,7 @@ class Bells:
                 pass  # it has hung up, which the next look tells
 
     def sleep(self, words: Sequence[Tuple[int, int]], until: Optional[float]) -> None:
-        """Until the bell rings, the peer hangs up, or time.monotonic() reaches `until`.
+        """Sleeps until the bell rings, the peer hangs up, or time.monotonic() reaches `until`.
 
         `words` are the addresses of the peer's words that matter, with the values that were seen.
         """
@@ -95,7 +95,7 @@ class Bells:
                 self._look_into_socket()
 
     def _look_into_socket(self) -> None:
-        """Reads it empty. Bytes are bells; the end is a hang-up; handles are a violation."""
+        """Empties the socket. Bytes are bells, the end is a hang-up, handles are a violation."""
         if self._watcher:
             self._check_handles()
             return

@@ -46,12 +46,12 @@ class EndOfStream(Exception):
 
 
 class TimedOut(Exception):
-    """The peer did not do in time what was waited for."""
+    """A wait took longer than its time limit."""
 
 
 @dataclass
 class Greeting:
-    """What a handshake came to."""
+    """The result of a handshake."""
 
     hello: Hello
     welcome: Welcome
@@ -78,7 +78,7 @@ class Connection:
         self.endpoint.close()
 
     def hang_up(self) -> None:
-        """As a process that dies does: no direction ends in order."""
+        """Hangs up as a process that dies does: no direction ends in order."""
         if not self._closed:
             self._closed = True
             self.endpoint.free()
@@ -224,15 +224,15 @@ class Channel(Connection):
             self._park(data=True, space=False, until=until)
 
     def wait(self, until: Optional[float]) -> None:
-        """Until there may be something to receive, or to send; a little too often."""
+        """Waits until there may be something to receive, or to send. It may return too early."""
         self.endpoint.park(True, self.pending, until)
 
     def start_joining(self, total: int) -> None:
-        """As if the first fragment of a message of this length had come, for a test."""
+        """Goes on as if the first fragment of such a message had come. It is for a test."""
         self._joined, self._total = bytearray(), total
 
     def _join(self, flags: int, payload: bytes) -> Optional[bytes]:
-        """A message when this record completes one."""
+        """Returns a message when this record completes one, else None."""
         if flags & ABANDON:
             if flags != ABANDON or payload:
                 raise ProtocolError("a record `abandon` with another flag, or with a payload")

@@ -33,19 +33,19 @@ class Endpoint:
         self._compared_head = 0
 
     def publish(self) -> None:
-        """Lets the peer see what was written and what was read, and wakes it if it waits for it."""
+        """Shows the peer what was written and read, and wakes it if it waits for that."""
         if self._store():
             system.fence()  # F2, F4
             self._wake_peer()
 
     def _store(self) -> bool:
-        """The head first: it lies in the tail's line, and frees the peer's express slot."""
+        """The head first: it is in the tail's line, and frees the peer's express slot."""
         head = self.receiver.publish()  # R3
         tail = self.sender.publish()  # S1
         return head or tail
 
     def _wake_peer(self) -> None:
-        """Behind a fence."""
+        """Wakes the peer where it asked for that. The caller has made a fence before."""
         words: List[int] = []
         tail, head = self.sender.published, self.receiver.published
         if tail != self._compared_tail:

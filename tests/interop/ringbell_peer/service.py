@@ -273,7 +273,7 @@ class Client:
         return call.reply
 
     def cancel(self, call: Call) -> None:
-        """The reply is no longer waited for; the number stays in use until it comes."""
+        """Gives the call up. Its number stays in use until the reply comes."""
         if not call.ended and not call.given_up:
             self._send(Frame(CANCEL, call.number))
         call.given_up = True
@@ -399,7 +399,7 @@ class ServerConnection:
         self._going_away = 0  # the reason that was sent
 
     def serve(self) -> None:
-        """Until the client ends, or the server stops. Raises PeerGone when the client dies."""
+        """Runs until the client ends or the server stops. Raises PeerGone when the client dies."""
         try:
             while not self._stopped():
                 if not self._take_what_came() and not self._resume():
@@ -483,7 +483,7 @@ class ServerConnection:
         self.send(frame)
 
     def _resume(self) -> bool:
-        """Lets each handler go on that can; whether one could."""
+        """Lets each handler go on that can. Returns whether one could."""
         progress = False
         now = time.monotonic()
         for running in list(self._running.values()):
@@ -552,7 +552,7 @@ class Server:
         self.connections: List[ServerConnection] = []
 
     def serve(self, channel: Channel) -> None:
-        """One client, until it ends."""
+        """Serves one client until it ends."""
         connection = ServerConnection(self, channel, os.getuid(), _process_of(channel))
         self.connections.append(connection)
         try:

@@ -68,8 +68,8 @@ private:
   asio_connection* connection_ = nullptr;
 };
 
-/// Puts the connection into an object of the user's, which keeps its executor. `Result` makes what
-/// is assigned to it.
+/// Accepts into an object of the user's, which keeps its executor. `Result` makes the value that is
+/// assigned to that object.
 template <class Peer, class Result>
 class accept_into_operation : public accept_operation {
 public:

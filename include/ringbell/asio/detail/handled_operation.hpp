@@ -224,8 +224,8 @@ private:
   }
 
   allocator_type allocator() const noexcept { return net::get_associated_allocator(handler_); }
-  /// Takes the allocator from where the handler is now: one that was moved from may have lost it,
-  /// as an `any_completion_handler` has.
+  /// Takes the allocator from the place where the handler is now. A handler that was moved from may
+  /// have lost its allocator, as an `any_completion_handler` has.
   void free(const Handler& handler) noexcept {
     const memory_for<handled_operation, allocator_type> memory(
         net::get_associated_allocator(handler), this);

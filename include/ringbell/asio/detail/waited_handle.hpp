@@ -15,8 +15,8 @@ class reactor_executor {
 public:
   explicit reactor_executor(net::execution_context& context) noexcept : context_(&context) {}
   net::execution_context& query(net::execution::context_t) const noexcept { return *context_; }
-  // Asio 1.27 and newer do not compile without it. They use the result for handlers that have an
-  // immediate executor, and no handler of a wait has one.
+  // Asio 1.27 and newer do not compile without this function. They use its result for handlers that
+  // have an immediate executor, and no handler of a wait has one.
   reactor_executor require(net::execution::blocking_t::never_t) const noexcept { return *this; }
   template <class Function>
   void execute(Function&& f) const {

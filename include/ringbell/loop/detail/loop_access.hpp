@@ -35,8 +35,8 @@ struct loop_access : scheduler_access {
   /// loop or another.
   static bool discard(loop& lp) { return lp.discard(); }
 
-  /// As loop::drive, for a driver that calls hand_over. It polls the rings in the same call in which
-  /// coroutines ran, unless work was handed over.
+  /// As loop::drive, for a driver that calls hand_over when work goes to it. A call in which
+  /// coroutines ran also polls the rings, unless work was handed over.
   static bool drive(loop& lp) { return lp.drive(false); }
   /// To be called when work of the loop was given to the executor that drives the loop. That work
   /// runs before the rings are polled.
