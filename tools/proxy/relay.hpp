@@ -47,7 +47,7 @@ public:
   const std::string& failure() const noexcept { return failure_; }
   clock::time_point begun() const noexcept { return begun_; }
   /// Returns when bytes last moved. Before the first byte it is the time of `start`, and before
-  /// that the time when this object was made.
+  /// that no time: `clock::time_point::max()`.
   clock::time_point last_moved() const noexcept { return last_moved_; }
 
 private:
@@ -58,7 +58,7 @@ private:
   asio_stream stream_;
   std::array<std::uint64_t, 2> bytes_{};
   clock::time_point begun_ = clock::now();
-  clock::time_point last_moved_ = begun_;
+  clock::time_point last_moved_ = clock::time_point::max();
   std::string failure_;
 };
 
