@@ -10,7 +10,6 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdio>
 #include <cstring>
 #include <span>
 #include <string>
@@ -57,10 +56,9 @@ task<> serve(loop& lp, const echo_options& options) {
   clients.on_error([](const std::exception_ptr&) {
   });  // a client that dies, or breaks the protocol, concerns nobody else
   listener from = listener::bind(lp, options.name, options.common.for_listener());
-  std::printf("ringbell: echo listens on %s (loop: %s; bells: %s; spin: %s)\n", from.path().c_str(),
-              std::string(lp.backend_reason()).c_str(), bells().c_str(),
-              name_of(lp.spinning()).c_str());
-  std::fflush(stdout);
+  print_line("ringbell: echo listens on " + from.path() +
+             " (loop: " + std::string(lp.backend_reason()) + "; bells: " + bells() +
+             "; spin: " + name_of(lp.spinning()) + ")");
   co_await when_any(signals.next(), accept_all(from, clients));
   clients.request_stop();
   co_await clients.join();

@@ -4,6 +4,7 @@
 #include <ringbell/errors.hpp>
 #include <ringbell/sys/limit.hpp>
 
+#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -99,6 +100,13 @@ inline int complain(const std::system_error& error) {
 /// Throws for `errno`.
 [[noreturn]] inline void throw_errno(int error, const std::string& doing) {
   throw sys::failure(std::error_code(error, std::generic_category()), doing);
+}
+
+/// Writes a line to standard output at once, for whoever waits for it.
+/// Errors: throws the system's.
+inline void print_line(const std::string& text) {
+  if (std::puts(text.c_str()) < 0 || std::fflush(stdout) != 0)
+    throw_errno(errno, "writing standard output");
 }
 
 }  // namespace ringbell::tool

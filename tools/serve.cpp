@@ -97,11 +97,9 @@ task<> serve(loop& lp, const serve_options& options) {
     service.emplace(lp, *pool, options.name, answer, options.for_server());
   else
     service.emplace(lp, options.name, answer, options.for_server());
-  std::printf(
-      "ringbell: serve answers echo, time, sleep and count on %s (threads: %zu; loop: %s; spin: %s)\n",
-      service->path().c_str(), pool ? pool->size() : std::size_t{1},
-      std::string(lp.backend_reason()).c_str(), name_of(lp.spinning()).c_str());
-  std::fflush(stdout);
+  print_line("ringbell: serve answers echo, time, sleep and count on " + service->path() +
+             " (threads: " + std::to_string(pool ? pool->size() : std::size_t{1}) + "; loop: " +
+             std::string(lp.backend_reason()) + "; spin: " + name_of(lp.spinning()) + ")");
 
   co_await signals.next();
   auto first = co_await when_any(service->stop(options.grace), signals.next());

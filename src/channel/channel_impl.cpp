@@ -186,6 +186,7 @@ void channel_impl::close_receive() noexcept {
 }
 
 void channel_impl::abort() noexcept {
+  if (in_forked_child()) return;
   if (waiting_to_send()) sending_->decide(errc::closed);
   if (waiting_to_receive()) receiving_->decide(errc::closed);
   connection::abort();

@@ -129,10 +129,10 @@ class Case(unittest.TestCase):
     def row(self, *options):
         """Starts two proxies in a row. Gives both, and the server that they lead to."""
         server = self.listen()
-        back = self.proxy(
-            self.path("service"), f"tcp:127.0.0.1:{server.getsockname()[1]}", *options
-        )
-        front = self.proxy("tcp:127.0.0.1:0", self.path("service"), *options)
+        port = server.getsockname()[1]
+        service = self.path(f"service-{port}")
+        back = self.proxy(service, f"tcp:127.0.0.1:{port}", *options)
+        front = self.proxy("tcp:127.0.0.1:0", service, *options)
         return front, back, server
 
     def pair(self, front, server):
@@ -269,13 +269,43 @@ class Ends(Case):
         reset(accepted)
         self.expect_reset(client)
 
-    def test_a_server_that_answers_and_reads_no_more_is_heard(self):
+    def test_a_reset_is_no_end_while_the_other_direction_is_full(self):
         front, _, server = self.row()
-        client, accepted = self.pair(front, server)
-        accepted.sendall(b"413 too large")
-        accepted.shutdown(socket.SHUT_RDWR)
-        self.assertEqual(client.recv(100), b"413 too large")
-        self.assertEqual(client.recv(100), b"")
+        for resets, other in ((0, 1), (1, 0)):
+            both = self.pair(front, server)
+            both[resets].sendall(b"half of it")
+            both[other].settimeout(0.2)
+            with self.assertRaises(TimeoutError):
+                while True:
+                    both[other].send(b"x" * 100_000)
+            both[other].settimeout(LIMIT)
+            self.assertEqual(both[other].recv(100), b"half of it")
+            reset(both[resets])
+            self.expect_reset(both[other])
+
+    def test_an_answer_to_who_is_still_sending_arrives_whole(self):
+        front = self.proxy("tcp:127.0.0.1:0", self.path("service"))
+        server = self.keep(socket.socket(socket.AF_UNIX))
+        server.bind(self.path("socket"))
+        server.listen()
+        self.proxy(self.path("service"), "unix:" + self.path("socket"))
+        client = self.connect(front.port())
+        client.settimeout(0.2)
+        with self.assertRaises(TimeoutError):
+            while True:
+                client.send(b"x" * 100_000)
+        client.settimeout(LIMIT)
+        accepted = self.accept(server)
+        accepted.shutdown(socket.SHUT_RD)
+        read_all(accepted)  # a close with something unread is a reset
+        answer = os.urandom(1_500_000)
+        got = []
+        reader = threading.Thread(target=lambda: got.append(read_all(client)))
+        reader.start()
+        accepted.sendall(answer)
+        accepted.close()
+        reader.join(LIMIT)
+        self.assertTrue(got[0] == answer)
 
     def test_a_proxy_that_is_killed_looks_like_no_orderly_end(self):
         front, back, server = self.row()
@@ -302,6 +332,20 @@ class Ends(Case):
 class Targets(Case):
     """The proxy connects to its target, or says why it cannot."""
 
+    def test_a_unix_socket_whose_queue_is_full_is_waited_for(self):
+        server = self.keep(socket.socket(socket.AF_UNIX))
+        server.bind(self.path("socket"))
+        server.listen(0)
+        self.proxy(self.path("service"), "unix:" + self.path("socket"), "--connect-timeout", "100s")
+        front = self.proxy("tcp:127.0.0.1:0", self.path("service"))
+        clients = [self.connect(front.port()) for _ in range(5)]
+        for i, client in enumerate(clients):
+            client.sendall(b"%d" % i)
+        self.assertEqual(
+            sorted(self.accept(server).recv(1) for _ in clients), [b"0", b"1", b"2", b"3", b"4"]
+        )
+
+
     def test_a_target_that_is_not_there_ends_the_connection_and_not_the_proxy(self):
         server = self.listen()
         port = server.getsockname()[1]
@@ -311,9 +355,10 @@ class Targets(Case):
         self.expect_reset(self.connect(front.port()))
         text = f"ringbell: connection 1: connecting to tcp:127.0.0.1:{port}: Connection refused\n"
         until(lambda: text in back.said(), text)
-        self.keep(socket.create_server(("127.0.0.1", port)))
-        client = self.connect(front.port())
+        server = self.keep(socket.create_server(("127.0.0.1", port)))
+        client, accepted = self.pair(front, server)
         client.sendall(b"x")
+        self.assertEqual(accepted.recv(1), b"x")
         client.close()
 
         back.stop(signal.SIGKILL)
@@ -366,19 +411,38 @@ class Listening(Case):
         code, text = self.refused("unix:" + path, self.path("none"))
         self.assertEqual(code, 1)
         self.assertIn(f"listening on 'unix:{path}'", text)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
         self.assertEqual(proxy.stop(), 0)
         self.assertFalse(os.path.exists(path))
 
         killed = self.proxy("unix:" + path, self.path("none"), "--all-users")
-        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o622)
+        self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), 0o666)
         killed.stop(signal.SIGKILL)
         self.assertTrue(os.path.exists(path))
         self.assertEqual(self.proxy("unix:" + path, self.path("none")).stop(), 0)
 
         with open(path, "w", encoding="utf-8") as file:
             file.write("not a socket")
-        self.assertEqual(self.refused("unix:" + path, self.path("none"))[0], 1)
+        self.assertEqual(self.refused("unix:" + path, self.path("none"))[0], 2)
         self.assertTrue(os.path.exists(path))
+        os.remove(path)
+        with socket.socket(socket.AF_UNIX) as other:  # a server of another kind
+            other.bind(path)
+            other.listen()
+            self.assertEqual(self.refused("unix:" + path, self.path("none"))[0], 1)
+        self.assertTrue(os.path.exists(path))
+
+    def test_of_proxies_that_want_one_path_one_gets_it(self):
+        path = self.path("socket")
+        for _ in range(10):
+            command = [RINGBELL, "proxy", "--listen", "unix:" + path, "--to", self.path("none")]
+            racing = [Program(self.folder, command) for _ in range(4)]
+            winners = [p for p in racing if p.line]
+            self.assertEqual(len(winners), 1)
+            self.assertTrue(os.path.exists(path))
+            self.assertEqual(sorted(p.stop() for p in racing), [0, 1, 1, 1])
+            self.assertFalse(os.path.exists(path))
 
     def test_what_cannot_be_used_is_said(self):
         server = self.listen()
@@ -474,6 +538,36 @@ class Listening(Case):
         until(lambda: not listens(front), "the end of listening")
         self.assertEqual(front.stop(signal.SIGINT), 0)
         self.expect_reset(client)
+
+
+    def test_a_second_signal_ends_a_connection_that_is_being_made(self):
+        front = self.proxy("tcp:127.0.0.1:0", self.path("none"), "--connect-timeout", "1000s",
+                           "--grace", "1000s", "--verbose")
+        client = self.connect(front.port())
+        until(lambda: "connection 1 from" in front.said(), "the connection")
+        front.process.send_signal(signal.SIGTERM)
+        until(lambda: not listens(front), "the end of listening")
+        self.assertEqual(front.stop(), 0)
+        self.expect_reset(client)
+
+    def test_it_ends_though_a_timer_is_due_at_that_moment(self):
+        for _ in range(5):
+            front, _, server = self.row("--idle-timeout", "80ms")
+            with self.connect(front.port()):
+                front.process.send_signal(signal.SIGTERM)
+                until(lambda f=front: not listens(f), "the end of listening")
+                front.process.send_signal(signal.SIGSTOP)
+                time.sleep(0.1)  # now the timer is due, and so is the end
+            front.process.send_signal(signal.SIGCONT)
+            self.assertEqual(front.stop(0), 0)
+
+    def test_output_that_cannot_be_written_is_an_error(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run(
+                [RINGBELL, "proxy", "--listen", "tcp:127.0.0.1:0", "--to", "x"],
+                stdout=full, stderr=subprocess.PIPE, text=True, timeout=LIMIT, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("writing standard output: No space left on device", done.stderr)
 
 
 def listens(program):

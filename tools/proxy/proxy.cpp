@@ -15,10 +15,12 @@ int ringbell::tool::run_proxy(const proxy_options&) {
 #include "system/calls.hpp"
 #include "system/standard_streams.hpp"
 
+#include <ringbell/sys/handle.hpp>
+#include <ringbell/sys/local_socket.hpp>
+
 #include <algorithm>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <map>
 #include <optional>
 #include <system_error>
@@ -32,13 +34,15 @@ using std::chrono::milliseconds;
 using tcp = net::ip::tcp;
 using endpoint = net::generic::stream_protocol::endpoint;
 
-#if defined(ASIO_HAS_LOCAL_SOCKETS) || defined(BOOST_ASIO_HAS_LOCAL_SOCKETS)
+#if !defined(_WIN32) && (defined(ASIO_HAS_LOCAL_SOCKETS) || defined(BOOST_ASIO_HAS_LOCAL_SOCKETS))
 #define RINGBELL_TOOL_HAS_UNIX_SOCKETS
 using unix_socket = net::local::stream_protocol;
 #endif
 
 // How long an acceptor waits when the system has refused it something, such as a descriptor.
 constexpr milliseconds pause_after_refusal{100};
+// How long it waits before it connects again to a server that has no room for connections.
+constexpr milliseconds pause_before_retry{10};
 
 /// In some versions of Asio, a code of its own system category equals no `std::errc`.
 std::error_code as_system(const net_error_code& error) {
@@ -87,21 +91,6 @@ std::vector<endpoint> resolve(net::io_context& context, const proxy_address& add
   return all;
 }
 
-/// The file of a Unix socket that listens. The destructor removes it.
-class socket_file {
-public:
-  explicit socket_file(std::string path) : path_(std::move(path)) {}
-  socket_file(const socket_file&) = delete;
-  socket_file& operator=(const socket_file&) = delete;
-  ~socket_file() {
-    std::error_code ignored;
-    std::filesystem::remove(path_, ignored);
-  }
-
-private:
-  std::string path_;
-};
-
 class proxy {
 public:
   explicit proxy(const proxy_options& options)
@@ -137,45 +126,46 @@ private:
     }
     const std::vector<endpoint> where = resolve(context_, on);
     sockets_.emplace(context_);
-    net_error_code error;
-    sockets_->open(where.front().protocol(), error);
-    if (!error && on.what == proxy_address::kind::tcp)
-      sockets_->set_option(net::socket_base::reuse_address(true), error);
-    if (!error) bind(where.front(), error);
-    if (!error && on.what == proxy_address::kind::unix_socket) {
-      // Nobody can connect before listen(), so the file has its permissions in time.
-      file_.emplace(on.path);
-      using std::filesystem::perms;
-      const perms own = perms::owner_read | perms::owner_write;
-      std::filesystem::permissions(
-          on.path, options_.all_users ? own | perms::group_write | perms::others_write : own);
-    }
-    if (!error) sockets_->listen(net::socket_base::max_listen_connections, error);
-    if (error) fail(error, "listening on '" + text_of(on) + "'");
-    announce(on.what == proxy_address::kind::tcp ? "tcp:" + text_of(sockets_->local_endpoint())
-                                                 : text_of(on));
+    if (on.what == proxy_address::kind::tcp)
+      listen_on_tcp(where.front());
+    else
+      listen_on_unix_socket(where.front());
     spawn(accept_sockets());
   }
 
-  /// Binds, and replaces a socket file that a killed server has left behind.
-  void bind(const endpoint& where, net_error_code& error) {
-    sockets_->bind(where, error);
-    std::error_code ignored;
-    if (error != net::error::address_in_use ||
-        !std::filesystem::is_socket(options_.listen.path, ignored))
-      return;
-    proxy_socket probe(context_);
-    net_error_code answer;
-    probe.connect(where, answer);
-    if (answer != net::error::connection_refused) return;
-    std::filesystem::remove(options_.listen.path, ignored);
-    sockets_->bind(where, error);
+  void listen_on_tcp(const endpoint& where) {
+    net_error_code error;
+    sockets_->open(where.protocol(), error);
+#ifndef _WIN32  // there it would let a second server in
+    if (!error) sockets_->set_option(net::socket_base::reuse_address(true), error);
+#endif
+    if (!error) sockets_->bind(where, error);
+    if (!error) sockets_->listen(net::socket_base::max_listen_connections, error);
+    if (error) fail(error, "listening on '" + text_of(options_.listen) + "'");
+    announce("tcp:" + text_of(sockets_->local_endpoint()));
+  }
+
+  /// The name is taken and given up as a service does it.
+  void listen_on_unix_socket([[maybe_unused]] const endpoint& where) {
+#ifdef RINGBELL_TOOL_HAS_UNIX_SOCKETS
+    const std::string doing = "listening on '" + text_of(options_.listen) + "'";
+    std::error_code error;
+    name_ = sys::local_listener::bind(options_.listen.path, options_.all_users, error);
+    if (error)
+      throw sys::failure(error, doing + sys::local_listener::obstacles(options_.listen.path));
+    sys::handle borrowed(name_.native());
+    sys::handle copy = borrowed.duplicate(error);
+    (void)borrowed.release();
+    if (error) throw sys::failure(error, doing);
+    net_error_code refused;
+    sockets_->assign(where.protocol(), copy.release(), refused);
+    if (refused) fail(refused, doing);
+    announce(text_of(options_.listen));
+#endif
   }
 
   void announce(const std::string& where) {
-    std::printf("ringbell: proxy listens on %s and connects to %s\n", where.c_str(),
-                text_of(options_.to).c_str());
-    std::fflush(stdout);
+    print_line("ringbell: proxy listens on " + where + " and connects to " + text_of(options_.to));
   }
 
   net::awaitable<void> accept_sockets() {
@@ -185,15 +175,14 @@ private:
       co_await wait_for_room();
       proxy_socket accepted(context_);
       co_await sockets_->async_accept(accepted, told);
-      if (stopping_) co_return;
-      if (error) {
-        co_await refused(error);
-        continue;
+      if (!error) {
+        net_error_code ignored;
+        const endpoint peer = accepted.remote_endpoint(ignored);
+        const std::string from = ignored ? "a socket that has gone" : text_of(peer);
+        begin(std::move(accepted), asio_stream(context_), from);
       }
-      net_error_code ignored;
-      const endpoint peer = accepted.remote_endpoint(ignored);
-      const std::string from = ignored ? "a socket that has gone" : text_of(peer);
-      begin(std::move(accepted), asio_stream(context_), from);
+      if (stopping_) co_return;
+      co_await pause_after(error);
     }
   }
 
@@ -202,13 +191,12 @@ private:
     auto told = net::redirect_error(net::use_awaitable, error);
     for (;;) {
       asio_stream accepted = co_await streams_->async_accept(told);
-      if (stopping_) co_return;
-      if (error) {
-        co_await refused(error);
-        continue;
+      if (!error) {
+        const std::string from = "process " + std::to_string(accepted.peer().process);
+        begin(proxy_socket(context_), std::move(accepted), from);
       }
-      const std::string from = "process " + std::to_string(accepted.peer().process);
-      begin(proxy_socket(context_), std::move(accepted), from);
+      if (stopping_) co_return;
+      co_await pause_after(error);
     }
   }
 
@@ -220,8 +208,11 @@ private:
     }
   }
 
-  net::awaitable<void> refused(net_error_code error) {
-    complain("accepting a connection: " + error.message());
+  /// Says why nothing could be accepted, once for each reason, and waits a moment.
+  net::awaitable<void> pause_after(net_error_code error) {
+    if (error && error != last_refusal_) complain("accepting a connection: " + error.message());
+    last_refusal_ = error;
+    if (!error) co_return;
     net::steady_timer pause(context_, pause_after_refusal);
     co_await pause.async_wait(net::use_awaitable);
   }
@@ -234,15 +225,18 @@ private:
                                 [this, number](relay* r) { ended(number, r); });
     relays_.emplace(number, made.get());
     if (options_.verbose) say(name_of(number) + " from " + from);
-    net::co_spawn(context_, connect(made), [this, number, made](const std::exception_ptr& error) {
+    const auto connected = [this, number, made](const std::exception_ptr& error) {
       if (!error) return;
       try {
         std::rethrow_exception(error);
       } catch (const std::exception& e) {
-        complain(name_of(number) + ": connecting to " + text_of(options_.to) + ": " + e.what());
+        if (made->failure().empty())
+          complain(name_of(number) + ": connecting to " + text_of(options_.to) + ": " + e.what());
         made->fail("no connection");
       }
-    });
+    };
+    net::co_spawn(context_, connect(made),
+                  net::bind_cancellation_slot(made->connecting(), connected));
   }
 
   net::awaitable<void> connect(std::shared_ptr<relay> made) {
@@ -268,8 +262,15 @@ private:
       if (!cancelled) made->socket().close(ignored);
     });
     net_error_code error;
-    co_await net::async_connect(made->socket(), targets_,
-                                net::redirect_error(net::use_awaitable, error));
+    for (;;) {
+      co_await net::async_connect(made->socket(), targets_,
+                                  net::redirect_error(net::use_awaitable, error));
+      // What a Unix socket says when its server has not accepted for long: TCP waits then.
+      const bool full = error == net::error::try_again || error == net::error::no_buffer_space;
+      if (!full || limit.expiry() <= relay::clock::now()) break;
+      net::steady_timer pause(context_, pause_before_retry);
+      co_await pause.async_wait(net::use_awaitable);
+    }
     if (limit.cancel() == 0) error = net::error::timed_out;  // it has closed the socket, or will
     if (error) throw net_system_error(error);
     prepare(*made);
@@ -310,7 +311,7 @@ private:
     sweep_.expires_after(std::clamp<std::chrono::nanoseconds>(
         options_.idle_timeout / 8, milliseconds(10), milliseconds(1000)));
     sweep_.async_wait([this](const net_error_code& cancelled) {
-      if (cancelled) return;
+      if (cancelled || finished_) return;
       std::vector<std::shared_ptr<relay>> idle;
       const auto before = relay::clock::now() - options_.idle_timeout;
       for (const auto& [number, r] : relays_)
@@ -341,7 +342,7 @@ private:
     if (streams_) streams_->close();
     net_error_code ignored;
     if (sockets_) sockets_->close(ignored);
-    file_.reset();
+    name_ = sys::local_listener();
     room_.cancel();
     if (relays_.empty()) return finish();
     stop_after_.expires_after(options_.grace);
@@ -354,6 +355,7 @@ private:
   }
 
   void finish() {
+    finished_ = true;  // a timer that is due already is not cancelled any more
     stop_after_.cancel();
     sweep_.cancel();
     progress_.cancel();
@@ -402,7 +404,7 @@ private:
     std::fprintf(stderr, "\r\033[K%s", counts().c_str());
     progress_.expires_after(milliseconds(1000));
     progress_.async_wait([this](const net_error_code& cancelled) {
-      if (cancelled)
+      if (cancelled || finished_)
         std::fputs("\r\033[K", stderr);
       else
         show_progress();
@@ -416,12 +418,14 @@ private:
   std::uint64_t from_listening_ = 0;
   std::uint64_t from_target_ = 0;
   bool stopping_ = false;
+  bool finished_ = false;
   bool gone_ = false;
   std::exception_ptr accepting_failed_;
+  net_error_code last_refusal_;
   std::vector<endpoint> targets_;
   // Ends before what its operations use.
   net::io_context context_{1};
-  std::optional<socket_file> file_;
+  sys::local_listener name_;  // of a Unix socket
   std::optional<net::basic_socket_acceptor<net::generic::stream_protocol>> sockets_;
   std::optional<asio_stream_acceptor> streams_;
   net::signal_set signals_{context_};

@@ -26,10 +26,11 @@ public:
   enum class side { socket, stream };
 
   relay(proxy_socket socket, asio_stream stream)
-      : socket_(std::move(socket)), stream_(std::move(stream)) {}
+      : socket_(std::move(socket)),
+        stream_(std::move(stream)),
+        discarding_(stream_.get_executor()) {}
   relay(const relay&) = delete;
   relay& operator=(const relay&) = delete;
-  ~relay();
 
   /// Return the connections: one was accepted, the other is to be made before `start`.
   proxy_socket& socket() noexcept { return socket_; }
@@ -45,6 +46,8 @@ public:
   std::uint64_t bytes_from(side s) const noexcept { return bytes_[s == side::stream]; }
   /// Returns why the relay failed; an empty text when it has not failed.
   const std::string& failure() const noexcept { return failure_; }
+  /// What is bound to this ends when the relay fails: the making of the connection.
+  net::cancellation_slot connecting() noexcept { return connecting_.slot(); }
   clock::time_point begun() const noexcept { return begun_; }
   /// Returns when bytes last moved. Before the first byte it is the time of `start`, and before
   /// that no time: `clock::time_point::max()`.
@@ -53,6 +56,7 @@ public:
 private:
   template <class From, class To>
   static net::awaitable<void> carry(std::shared_ptr<relay> self, From& from, To& to, side source);
+  void limit_discarding();
 
   proxy_socket socket_;
   asio_stream stream_;
@@ -60,6 +64,12 @@ private:
   clock::time_point begun_ = clock::now();
   clock::time_point last_moved_ = clock::time_point::max();
   std::string failure_;
+  net::cancellation_signal connecting_;
+  net::steady_timer discarding_;  // ends a socket that goes on sending what nobody reads
+  bool socket_reset_ = false;     // a write to the socket has said so
+  bool stream_reads_no_more_ = false;
+  bool stream_ended_ = false;
+  bool socket_ended_ = false;
 };
 
 }  // namespace ringbell::tool

@@ -163,7 +163,10 @@ public:
   /// Ends both directions at once, as a socket's reset does. The peer reads what was written, then
   /// gets `connection_reset`. Pending operations end with `operation_aborted`. Further calls have
   /// no effect.
-  void abort() noexcept { channel_.abort(); }
+  void abort() noexcept {
+    input_.consume(input_.bytes().size());
+    channel_.abort();
+  }
 
   /// As `basic_asio_channel::spin`.
   void spin(spin_policy policy) { channel_.spin(policy); }

@@ -224,7 +224,9 @@ public:
   /// over already stays as it is.
   void abort() noexcept;
   /// The front end has found that the peer broke the protocol: every call fails from now on.
-  void refuse_peer() noexcept { failure_ = errc::bad_peer; }
+  void refuse_peer() noexcept {
+    if (failure_ == errc{}) failure_ = errc::bad_peer;
+  }
   /// To be called when the control socket hung up: no word of the peer will change any more.
   void peer_gone() noexcept { gone_ = true; }
   bool gone() const noexcept { return gone_; }

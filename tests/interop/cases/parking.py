@@ -110,12 +110,12 @@ class Parked(Case):
                 server = self.peer("echo", bells=wakes_other.name.lower(), environment=NO_SPIN)
                 made = self.connect(ring_bytes=2**20)
                 messages = [self.bytes_of(size) for size in self.sizes(100, 1500)]
+                stalls = made.endpoint.peer.memory
+                parks = stalls.load(region.PARKS)
                 for message in messages:
                     made.send(message, PATIENCE)
-                stalls = made.endpoint.peer.memory
                 self.until(lambda: stalls.load(region.RING_FULL_STALLS) > 0, "never full")
-                parks = stalls.load(region.PARKS)
-                self.until(lambda: stalls.load(region.PARKS) >= parks, "never asleep")
+                self.until(lambda: stalls.load(region.PARKS) > parks, "never asleep")
                 self.assertEqual([made.receive(PATIENCE) for _ in messages], messages)
                 made.close()
                 self.ends_well(server)
