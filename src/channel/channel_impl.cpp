@@ -190,6 +190,9 @@ void channel_impl::abort() noexcept {
   if (waiting_to_send()) sending_->decide(errc::closed);
   if (waiting_to_receive()) receiving_->decide(errc::closed);
   connection::abort();
+  // The peer sees the hang-up when the socket is closed; on Windows there is no other one.
+  if (loop_) stop_watching();
+  parts_.control = sys::local_socket();
 }
 
 // The slot is given back with the second half, because messages and claims that are still held do

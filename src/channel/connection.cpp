@@ -88,7 +88,6 @@ void connection::abort() noexcept {
   if (in_forked_child()) return;
   ring_.abort();
   ring_if_due();
-  parts_.control.shut_down();
 }
 
 void connection::orphan() noexcept {

@@ -115,8 +115,9 @@ public:
   void commit(std::size_t size) noexcept;
   void abandon() noexcept { ring_.abandon(); }
 
-  /// Ends both directions at once: the peer receives what was sent, then sees a hang-up, as if this
-  /// process had died. In a forked child it does nothing.
+  /// Ends both directions at once. The peer receives what was sent, and no end. The front end then
+  /// has to close the control socket: the hang-up looks like the death of this process. In a forked
+  /// child it does nothing.
   void abort() noexcept;
   /// The front end is gone: closes both directions, hangs up, and deletes this object as soon as
   /// nothing uses it. In a forked child it only gives up the child's copies.
