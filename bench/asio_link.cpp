@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // Inside asio::awaitable on an io_context: ringbell's channels, and Asio's own Unix sockets.
+#include "asio_context.hpp"
 #include "blocking_link.hpp"
 #include "contenders.hpp"
 #include "native_link.hpp"
-#include "ring_size.hpp"
 
 #include <ringbell/asio.hpp>
 
@@ -37,9 +37,9 @@ public:
   explicit asio_link(const Arguments&... arguments) : way_(arguments...) {}
 
   std::vector<int> descriptors() const override { return way_.descriptors(); }
-  void listen() override { way_.listen(make_context()); }
-  void accept() override { way_.accept(*io_); }
-  void connect() override { way_.connect(make_context()); }
+  void listen() override { way_.listen(io_.make()); }
+  void accept() override { way_.accept(io_.get()); }
+  void connect() override { way_.connect(io_.make()); }
 
   void ping(const slice& s, times& t) override {
     payload bytes(s.size);
@@ -61,18 +61,7 @@ public:
   wake_counts wakes() const override { return way_.wakes(); }
 
 private:
-  net::io_context& make_context() {
-    io_ = std::make_unique<net::io_context>();
-    return *io_;
-  }
-  void finish(net::awaitable<void> what) {
-    std::exception_ptr failure;
-    net::co_spawn(*io_, std::move(what),
-                  [&failure](std::exception_ptr e) { failure = std::move(e); });
-    io_->run();
-    io_->restart();
-    if (failure) std::rethrow_exception(failure);
-  }
+  void finish(net::awaitable<void> what) { io_.finish(std::move(what)); }
 
   net::awaitable<void> receive_one(std::vector<std::byte>& bytes) {
     for (std::size_t have = 0; have < bytes.size();) {
@@ -135,63 +124,8 @@ private:
     co_await way_.send(done);
   }
 
-  std::unique_ptr<net::io_context> io_;  // outlives the channel
+  asio_context io_;  // outlives the channel
   Way way_;
-};
-
-/// Opens a connection of ringbell's.
-template <class Connection, class Listener>
-class opened_way {
-public:
-  opened_way(spin_policy spin, const link_options& options)
-      : spin_(spin), path_(options.path), ring_bytes_(ring_bytes_for(options.size)) {}
-
-  static std::vector<int> descriptors() { return {}; }
-  void listen(net::io_context& io) {
-    listener_options options;
-    options.default_ring_bytes = ring_bytes_;
-    options.max_ring_bytes = std::max(options.max_ring_bytes, ring_bytes_);
-    listener_.emplace(io, path_, options);
-  }
-  void accept(net::io_context& io) {
-    listener_->async_accept(opened());
-    run(io);
-    listener_.reset();
-  }
-  void connect(net::io_context& io) {
-    connect_options options;
-    options.ring_bytes = options.peer_ring_bytes = ring_bytes_;
-    if constexpr (std::is_same_v<Connection, asio_stream>)
-      async_connect_stream(io, path_, options, opened());
-    else
-      async_connect(io, path_, options, opened());
-    run(io);
-  }
-  wake_counts wakes() const {
-    const channel_statistics now = connection_.statistics();
-    return {static_cast<std::int64_t>(now.bells_rung), static_cast<std::int64_t>(now.parks)};
-  }
-
-protected:
-  Connection& connection() noexcept { return connection_; }
-
-private:
-  auto opened() {
-    return [this](net_error_code error, Connection made) {
-      if (error) throw net_system_error(error, "opening a connection in Asio");
-      connection_ = std::move(made);
-      connection_.spin(spin_);
-    };
-  }
-  static void run(net::io_context& io) {
-    io.run();
-    io.restart();
-  }
-  spin_policy spin_;
-  std::string path_;
-  std::uint64_t ring_bytes_;
-  std::optional<Listener> listener_;
-  Connection connection_;
 };
 
 class channel_way : public opened_way<asio_channel, asio_listener> {

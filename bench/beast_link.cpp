@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // HTTP by Boost.Beast: the same session over ringbell's stream and over a Unix socket.
 #define RINGBELL_BOOST_ASIO
+#include "asio_context.hpp"
 #include "blocking_link.hpp"
 #include "contenders.hpp"
 
@@ -12,8 +13,6 @@
 
 #include <sys/socket.h>
 #include <cerrno>
-#include <exception>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -70,82 +69,29 @@ public:
   explicit http_link(const Arguments&... arguments) : way_(arguments...) {}
 
   std::vector<int> descriptors() const override { return way_.descriptors(); }
-  void listen() override { way_.listen(make_context()); }
-  void accept() override { stream_.emplace(way_.accept(*io_)); }
-  void connect() override { stream_.emplace(way_.connect(make_context())); }
+  void listen() override { way_.listen(io_.make()); }
+  void accept() override { way_.accept(io_.get()); }
+  void connect() override { way_.connect(io_.make()); }
 
   void ping(const slice& s, times& t) override {
-    with_stopwatch(s, t, [&](auto& watch) { finish(ask(*stream_, s, watch)); });
+    with_stopwatch(s, t, [&](auto& watch) { io_.finish(ask(way_.connection(), s, watch)); });
   }
   void answer(const slice& s) override {
-    finish(serve(*stream_, s.all(), std::string(s.size, 'x')));
+    io_.finish(serve(way_.connection(), s.all(), std::string(s.size, 'x')));
   }
   void send(const slice&, times&) override { throw std::logic_error("HTTP is not one-way"); }
   void receive(const slice&) override { throw std::logic_error("HTTP is not one-way"); }
-  wake_counts wakes() const override { return way_.wakes(*stream_); }
+  wake_counts wakes() const override { return way_.wakes(); }
 
 private:
-  net::io_context& make_context() {
-    io_ = std::make_unique<net::io_context>();
-    return *io_;
-  }
-  void finish(net::awaitable<void> what) {
-    std::exception_ptr failure;
-    net::co_spawn(*io_, std::move(what),
-                  [&failure](std::exception_ptr e) { failure = std::move(e); });
-    io_->run();
-    io_->restart();
-    if (failure) std::rethrow_exception(failure);
-  }
-
-  std::unique_ptr<net::io_context> io_;  // outlives the stream
+  asio_context io_;  // outlives the stream
   Way way_;
-  std::optional<typename Way::stream> stream_;
 };
 
-class ringbell_way {
-public:
-  using stream = asio_stream;
-  ringbell_way(spin_policy spin, const link_options& options) : spin_(spin), path_(options.path) {}
-  static std::vector<int> descriptors() { return {}; }
-  void listen(net::io_context& io) { acceptor_.emplace(io, path_); }
-  asio_stream accept(net::io_context& io) {
-    acceptor_->async_accept(taker());
-    asio_stream s = run(io);
-    acceptor_.reset();
-    return s;
-  }
-  asio_stream connect(net::io_context& io) {
-    async_connect_stream(io, path_, taker());
-    return run(io);
-  }
-  static wake_counts wakes(const asio_stream& s) {
-    const channel_statistics now = s.statistics();
-    return {static_cast<std::int64_t>(now.bells_rung), static_cast<std::int64_t>(now.parks)};
-  }
-
-private:
-  std::function<void(net_error_code, asio_stream)> taker() {
-    return [this](net_error_code error, asio_stream s) {
-      if (error) throw net_system_error(error, "opening a stream in Asio");
-      s.spin(spin_);
-      opened_.emplace(std::move(s));
-    };
-  }
-  asio_stream run(net::io_context& io) {
-    io.run();
-    io.restart();
-    return std::move(opened_.value());
-  }
-  spin_policy spin_;
-  std::string path_;
-  std::optional<asio_stream_acceptor> acceptor_;
-  std::optional<asio_stream> opened_;
-};
+using ringbell_way = opened_way<asio_stream, asio_stream_acceptor>;
 
 class socket_way {
 public:
-  using stream = unix_socket;
   explicit socket_way(const link_options&) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
@@ -155,19 +101,21 @@ public:
   }
   std::vector<int> descriptors() const { return {child_.get()}; }
   static void listen(net::io_context&) {}
-  unix_socket accept(net::io_context& io) { return opened(io, child_); }
-  unix_socket connect(net::io_context& io) {
+  void accept(net::io_context& io) { open(io, child_); }
+  void connect(net::io_context& io) {
     child_ = sys::handle();
-    return opened(io, parent_);
+    open(io, parent_);
   }
-  static wake_counts wakes(const unix_socket&) { return {}; }
+  unix_socket& connection() noexcept { return *socket_; }
+  static wake_counts wakes() { return {}; }
 
 private:
-  static unix_socket opened(net::io_context& io, sys::handle& from) {
-    return {io, net::local::stream_protocol(), from.release()};
+  void open(net::io_context& io, sys::handle& from) {
+    socket_.emplace(io, net::local::stream_protocol(), from.release());
   }
   sys::handle parent_;
   sys::handle child_;
+  std::optional<unix_socket> socket_;
 };
 
 contender http_over_ringbell(const char* id, const char* title, spin_policy spin) {

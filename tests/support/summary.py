@@ -38,7 +38,8 @@ def count(test):
         failed = int(parts.get("failures", 0)) + int(parts.get("errors", 0))
         skipped = int(parts.get("skipped", 0))
         reasons = UNITTEST_SKIPPED.findall(test["stderr"])
-        return int(of_unittest[1]) - failed - skipped, failed + (not good and not failed), skipped, reasons
+        passed = int(of_unittest[1]) - failed - skipped
+        return passed, failed or int(not good), skipped, reasons
     if not summaries:
         return int(good), int(not good), 0, []
     passed, failed = map(int, summaries[-1])  # the others are of programs that a case ran
