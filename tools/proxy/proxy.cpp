@@ -259,7 +259,7 @@ private:
     net::steady_timer limit(context_, options_.connect_timeout);
     limit.async_wait([made](const net_error_code& cancelled) {
       net_error_code ignored;
-      if (!cancelled) made->socket().close(ignored);
+      if (!cancelled) (void)made->socket().close(ignored);
     });
     net_error_code error;
     for (;;) {
@@ -341,7 +341,7 @@ private:
     if (std::exchange(stopping_, true)) return;
     if (streams_) streams_->close();
     net_error_code ignored;
-    if (sockets_) sockets_->close(ignored);
+    if (sockets_) (void)sockets_->close(ignored);
     name_ = sys::local_listener();
     room_.cancel();
     if (relays_.empty()) return finish();

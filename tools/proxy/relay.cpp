@@ -23,8 +23,9 @@ void relay::fail(std::string reason) {
   connecting_.emit(net::cancellation_type::terminal);
   discarding_.cancel();
   stream_.abort();
-  socket_.set_option(net::socket_base::linger(true, 0), ignored);  // TCP sends a reset
-  socket_.close(ignored);
+  // With this option TCP sends a reset.
+  (void)socket_.set_option(net::socket_base::linger(true, 0), ignored);
+  (void)socket_.close(ignored);
 }
 
 /// To close a socket whose peer still sends would reset it, and with it what the peer has not read
