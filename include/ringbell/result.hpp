@@ -16,6 +16,7 @@ namespace ringbell {
 template <class T>
 class [[nodiscard]] result {
 public:
+  /// The type of the value.
   using value_type = T;
 
   result(T value) : value_(std::move(value)) {}
@@ -23,6 +24,7 @@ public:
   result(std::error_code error) noexcept : error_(error) {}
   result(errc error) noexcept : error_(error) {}
 
+  /// Whether there is a value.
   bool has_value() const noexcept { return value_.has_value(); }
   explicit operator bool() const noexcept { return has_value(); }
 

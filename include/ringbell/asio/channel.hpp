@@ -21,7 +21,8 @@ namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
 /// The members that do not depend on a channel's executor.
 class asio_channel_base {
 public:
-  /// What `async_wait` waits for: one of these, or either of them with `wait_recv | wait_send`.
+  /// What `async_wait` waits for: something to receive (`recv`), space to send (`send`), or, with
+  /// `wait_recv | wait_send`, either of them.
   enum class wait_type : unsigned { recv = towards_us, send = towards_peer };
   static constexpr wait_type wait_recv = wait_type::recv;
   static constexpr wait_type wait_send = wait_type::send;
@@ -75,6 +76,7 @@ inline net::mutable_buffer buffer(const claim& c) noexcept {
 template <class Executor = net::any_io_executor>
 class basic_asio_channel : public detail::asio_channel_base {
 public:
+  /// The executor's type, and the same kind of object for another one, as Asio's I/O objects have.
   using executor_type = Executor;
   template <class Other>
   struct rebind_executor {
@@ -116,6 +118,7 @@ public:
   /// Closes the channel, as `close` does.
   ~basic_asio_channel() { close(); }
 
+  /// Return the executor, and whether the object is open.
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return impl_ != nullptr; }
 
@@ -286,6 +289,7 @@ private:
   detail::asio_connection* impl_ = nullptr;
 };
 
+/// With an executor of any type.
 using asio_channel = basic_asio_channel<>;
 
 template <class Executor>

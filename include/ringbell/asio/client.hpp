@@ -92,7 +92,9 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 template <class Executor = net::any_io_executor>
 class basic_asio_call_stream {
 public:
+  /// The executor's type, as Asio's I/O objects have it.
   using executor_type = Executor;
+
   basic_asio_call_stream(basic_asio_call_stream&& other) noexcept
       : executor_(other.executor_), state_(std::move(other.state_)) {}
   basic_asio_call_stream& operator=(basic_asio_call_stream&& other) noexcept {
@@ -101,6 +103,8 @@ public:
     return *this;
   }
   ~basic_asio_call_stream() = default;
+
+  /// Return the executor, and whether the object is open.
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return state_ != nullptr; }
 
@@ -144,6 +148,8 @@ private:
   Executor executor_;
   std::shared_ptr<detail::asio_stream_state> state_;
 };
+
+/// With an executor of any type.
 using asio_call_stream = basic_asio_call_stream<>;
 
 /// A `client` as an Asio object: calls are asynchronous operations on an executor, with any
@@ -164,6 +170,7 @@ using asio_call_stream = basic_asio_call_stream<>;
 template <class Executor = net::any_io_executor>
 class basic_asio_client {
 public:
+  /// The executor's type, and the same kind of object for another one, as Asio's I/O objects have.
   using executor_type = Executor;
   template <class Other>
   struct rebind_executor {
@@ -184,6 +191,8 @@ public:
     return *this;
   }
   ~basic_asio_client() = default;
+
+  /// Return the executor, and whether the object is open.
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return state_ && detail::is_open(*state_); }
 
@@ -284,6 +293,7 @@ private:
   Executor executor_;
   std::shared_ptr<detail::asio_client_state> state_;
 };
+/// With an executor of any type.
 using asio_client = basic_asio_client<>;
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -95,11 +95,15 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 
 #ifdef RINGBELL_BOOST_ASIO
 namespace net = boost::asio;
+/// The error code of the Asio in use.
 using net_error_code = boost::system::error_code;
+/// The exception of the Asio in use that has such a code.
 using net_system_error = boost::system::system_error;
 #else
 namespace net = asio;
+/// The error code of the Asio in use.
 using net_error_code = asio::error_code;
+/// The exception of the Asio in use that has such a code.
 using net_system_error = asio::system_error;
 #endif
 

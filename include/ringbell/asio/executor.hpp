@@ -69,6 +69,7 @@ public:
     }
   }
 
+  /// Asio reads and sets the executor's properties by `query` and `require`.
   net::execution_context& query(net::execution::context_t) const noexcept;
   net::execution::blocking_t query(net::execution::blocking_t) const noexcept {
     return never_blocks_ ? net::execution::blocking_t(net::execution::blocking.never)

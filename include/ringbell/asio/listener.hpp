@@ -27,6 +27,7 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 template <class Executor = net::any_io_executor>
 class basic_asio_listener {
 public:
+  /// The executor's type, and the same kind of object for another one, as Asio's I/O objects have.
   using executor_type = Executor;
   template <class Other>
   struct rebind_executor {
@@ -64,6 +65,7 @@ public:
   /// Closes the listener, as `close` does.
   ~basic_asio_listener() { close(); }
 
+  /// Return the executor, and whether the object is open.
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return impl_ && impl_->is_open(); }
 
@@ -122,6 +124,7 @@ private:
   detail::intrusive_ptr<detail::asio_acceptor> impl_;
 };
 
+/// With an executor of any type.
 using asio_listener = basic_asio_listener<>;
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

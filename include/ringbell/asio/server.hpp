@@ -88,7 +88,9 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 template <class Executor = net::any_io_executor>
 class basic_asio_request {
 public:
+  /// The executor's type, as Asio's I/O objects have it.
   using executor_type = Executor;
+
   basic_asio_request(basic_asio_request&& other) noexcept
       : executor_(other.executor_), request_(std::move(other.request_)) {}
   basic_asio_request& operator=(basic_asio_request&& other) noexcept {
@@ -97,8 +99,11 @@ public:
     return *this;
   }
   ~basic_asio_request() = default;
+
+  /// Returns the executor.
   executor_type get_executor() const noexcept { return executor_; }
 
+  /// These are as those of `request`.
   std::uint32_t method() const noexcept { return detail::method_of(request_); }
   std::span<const std::byte> bytes() const noexcept { return detail::content_of(request_).bytes(); }
   std::string_view text() const noexcept { return detail::content_of(request_).text(); }
@@ -139,6 +144,8 @@ private:
   Executor executor_;
   detail::shared_request request_;
 };
+
+/// With an executor of any type.
 using asio_request = basic_asio_request<>;
 
 /// A `server` as an Asio object: its handlers are `asio::awaitable`s on an executor, beside the
@@ -160,6 +167,7 @@ using asio_request = basic_asio_request<>;
 template <class Executor = net::any_io_executor>
 class basic_asio_server {
 public:
+  /// The executor's type, the type of a handler, and the same kind of object for another executor.
   using executor_type = Executor;
   using handler_type = std::function<net::awaitable<reply, Executor>(basic_asio_request<Executor>)>;
   template <class Other>
@@ -210,6 +218,7 @@ public:
   }
   ~basic_asio_server() = default;
 
+  /// Return the executor, and whether the object is open.
   executor_type get_executor() const noexcept { return executor_; }
   bool is_open() const noexcept { return state_ && detail::is_open(*state_); }
   /// Stops in order, as `server::stop` does. The `bool` says whether all ended by themselves.
@@ -277,6 +286,7 @@ private:
   Executor executor_;
   std::shared_ptr<detail::asio_server_state> state_;
 };
+/// With an executor of any type.
 using asio_server = basic_asio_server<>;
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -34,6 +34,8 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 template <class Executor = net::any_io_executor>
 class basic_asio_stream {
 public:
+  /// The executor's type, the channel below, and what Asio's I/O objects have for layers and for
+  /// other executors.
   using executor_type = Executor;
   using channel_type = basic_asio_channel<Executor>;
   using lowest_layer_type = basic_asio_stream;
@@ -70,8 +72,10 @@ public:
     return *this;
   }
 
+  /// Return the executor, and whether the object is open.
   executor_type get_executor() const noexcept { return channel_.get_executor(); }
   bool is_open() const noexcept { return channel_.is_open(); }
+  /// Return this object, which has no layer below.
   lowest_layer_type& lowest_layer() noexcept { return *this; }
   const lowest_layer_type& lowest_layer() const noexcept { return *this; }
 
@@ -215,6 +219,7 @@ private:
   detail::stream_input input_;
 };
 
+/// With an executor of any type.
 using asio_stream = basic_asio_stream<>;
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

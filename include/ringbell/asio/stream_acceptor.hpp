@@ -19,6 +19,7 @@ namespace ringbell::inline RINGBELL_ASIO_ABI {
 template <class Executor = net::any_io_executor>
 class basic_asio_stream_acceptor {
 public:
+  /// The executor's type, and the same kind of object for another one, as Asio's I/O objects have.
   using executor_type = Executor;
   template <class Other>
   struct rebind_executor {
@@ -37,6 +38,7 @@ public:
                              listener_options options = {})
       : basic_asio_stream_acceptor(Executor(context.get_executor()), name, std::move(options)) {}
 
+  /// Return the executor, and whether the object is open.
   executor_type get_executor() const noexcept { return listener_.get_executor(); }
   bool is_open() const noexcept { return listener_.is_open(); }
 
@@ -93,6 +95,7 @@ private:
   basic_asio_listener<Executor> listener_;
 };
 
+/// With an executor of any type.
 using asio_stream_acceptor = basic_asio_stream_acceptor<>;
 
 }  // namespace ringbell::inline RINGBELL_ASIO_ABI

@@ -30,7 +30,7 @@ public:
     return static_cast<bool>(sender_) || static_cast<bool>(receiver_);
   }
 
-  // Sending: see `sender`.
+  /// These send, as those of `sender` do.
   auto send(std::span<const std::byte> bytes) noexcept { return sender_.send(bytes); }
   auto send(std::string_view text) noexcept { return sender_.send(text); }
   template <class Owner>
@@ -56,7 +56,7 @@ public:
   std::size_t max_claim() const noexcept { return sender_.max_claim(); }
   std::size_t max_message() const noexcept { return sender_.max_message(); }
 
-  // Receiving: see `receiver`.
+  /// These receive, as those of `receiver` do.
   auto recv() noexcept { return receiver_.recv(); }
   auto recv_into(std::span<std::byte> buffer) noexcept { return receiver_.recv_into(buffer); }
   result<message> try_recv() noexcept { return receiver_.try_recv(); }

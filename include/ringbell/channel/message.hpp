@@ -43,6 +43,7 @@ public:
   }
   ~message() = default;
 
+  /// Return the bytes, where they begin, how many there are, and whether there are none.
   std::span<const std::byte> bytes() const noexcept { return {data_, size_}; }
   const std::byte* data() const noexcept { return data_; }
   std::size_t size() const noexcept { return size_; }

@@ -62,6 +62,7 @@ private:
 class inplace_stop_token {
 public:
   inplace_stop_token() noexcept = default;
+  /// Return whether a stop was requested, and whether the token belongs to a source.
   bool stop_requested() const noexcept { return source_ && source_->stop_requested(); }
   bool stop_possible() const noexcept { return source_ != nullptr; }
   friend bool operator==(inplace_stop_token, inplace_stop_token) noexcept = default;

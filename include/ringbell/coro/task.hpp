@@ -35,6 +35,7 @@ struct task_access;
 template <class T>
 class [[nodiscard]] task {
 public:
+  /// What C++ needs of a coroutine's type, and the type of the task's value.
   using promise_type = detail::task_promise<T>;
   using value_type = T;
 

@@ -59,8 +59,8 @@ loop_backend backend_named(std::string_view name) noexcept;
 
 /// Options of a loop: `loop lp({.spin = spin_policy::none})`.
 struct loop_options {
-  loop_backend backend = loop_backend::automatic;
-  spin_policy spin = spin_policy::automatic;
+  loop_backend backend = loop_backend::automatic;  ///< what the loop sleeps in
+  spin_policy spin = spin_policy::automatic;       ///< whether it polls before it sleeps
 };
 
 /// Counters of a loop, from its construction on.
@@ -92,6 +92,7 @@ struct loop_statistics {
 /// operations then end with `errc::closed`.
 class loop final : public detail::scheduler {
 public:
+  /// The clock of timers and deadlines.
   using clock = std::chrono::steady_clock;
 
   /// Creates the loop and its back end.

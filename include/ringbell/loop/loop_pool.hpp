@@ -38,6 +38,7 @@ public:
   loop_pool& operator=(const loop_pool&) = delete;
   ~loop_pool();
 
+  /// Returns the number of loops.
   std::size_t size() const noexcept { return loops_.size(); }
   /// A loop; `i` must be less than `size()`. Other threads may call only its `post` and `stop`, and
   /// functions whose result never changes.

@@ -31,11 +31,13 @@ struct observed_call {
 class server_observer {
 public:
   virtual ~server_observer() = default;
+  /// A client has connected.
   virtual void connected(const sys::peer_identity&) noexcept {}
-  /// `why` is success when the client closed in order, else `errc::peer_closed`, `errc::bad_peer`,
-  /// `errc::dropped_idle`, `errc::refused_stopping`, or `errc::closed` when the server was
-  /// destroyed.
+  /// A client has gone. `why` is success when it closed in order, else `errc::peer_closed`,
+  /// `errc::bad_peer`, `errc::dropped_idle`, `errc::refused_stopping`, or `errc::closed` when the
+  /// server was destroyed.
   virtual void disconnected(const sys::peer_identity&, std::error_code /*why*/) noexcept {}
+  /// A handler is about to be started for a request.
   virtual void call_began(const sys::peer_identity&, const observed_call&) noexcept {}
   /// Called for each call that began; the error is `errc::closed` when the server was destroyed
   /// meanwhile.
@@ -53,6 +55,7 @@ public:
 class client_observer {
 public:
   virtual ~client_observer() = default;
+  /// These are called as those of `server_observer` are.
   virtual void connected(const sys::peer_identity& /*server*/) noexcept {}
   virtual void disconnected(std::error_code /*why*/) noexcept {}
   virtual void call_began(const observed_call&) noexcept {}

@@ -36,6 +36,7 @@ public:
   }
   ~payload() = default;
 
+  /// Return the bytes, the same as characters, how many there are, and whether there are none.
   std::span<const std::byte> bytes() const noexcept { return content_.bytes().subspan(skipped_); }
   std::string_view text() const noexcept { return as_text(bytes()); }
   std::size_t size() const noexcept { return content_.size() - skipped_; }

@@ -47,9 +47,11 @@ public:
   request(request&&) noexcept = default;
   request& operator=(request&&) noexcept = default;
 
+  /// Returns the number of the method that is called.
   std::uint32_t method() const noexcept;
   /// Returns the bytes with their metadata.
   const payload& content() const noexcept;
+  /// Return what `content()` has.
   std::span<const std::byte> bytes() const noexcept { return content().bytes(); }
   std::string_view text() const noexcept { return content().text(); }
   std::size_t size() const noexcept { return content().size(); }

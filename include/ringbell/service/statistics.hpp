@@ -11,7 +11,7 @@ namespace ringbell {
 /// What a server knows of one client at this moment. A server also sends these to `ringbell top` as
 /// rows (docs/protocol.md), so all members have 64 bits.
 struct client_statistics {
-  std::uint64_t process = 0;
+  std::uint64_t process = 0;       ///< its process id
   std::uint64_t user = 0;          ///< `sys::number_of` the user id
   std::uint64_t connected_ns = 0;  ///< for how long it has been connected, in nanoseconds
   std::uint64_t requests = 0;      ///< requests that were begun

@@ -23,6 +23,9 @@ class event_bell {
 public:
   event_bell() noexcept = default;
   explicit event_bell(handle from_peer) noexcept : handle_(std::move(from_peer)) {}
+
+  /// Makes a bell.
+  /// Errors: the system's; the bell is then empty.
   static event_bell create(std::error_code& error) noexcept;
 
   /// Whether a handle that a peer sent really is an eventfd, or an event: ringing anything else
@@ -30,6 +33,7 @@ public:
   /// and the answer is no (use another kind of bell).
   static bool is_event(native_handle h) noexcept;
 
+  /// Returns the handle, which the bell keeps.
   native_handle native() const noexcept { return handle_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 

@@ -22,6 +22,7 @@ enum class bell_kind : std::uint8_t {
 
 /// A set of kinds, in the form of the greeting.
 using bell_set = std::uint32_t;
+/// The set that has this kind alone.
 constexpr bell_set bell_bit(bell_kind kind) noexcept {
   return bell_set{1} << static_cast<unsigned>(kind);
 }

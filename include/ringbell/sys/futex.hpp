@@ -15,6 +15,7 @@ namespace ringbell::sys {
 /// the memory.
 enum class futex_scope : std::uint8_t { private_, shared };
 
+/// A word that threads can sleep on.
 using futex_word = std::atomic<std::uint32_t>;
 using futex_deadline = std::chrono::steady_clock::time_point;
 inline constexpr futex_deadline no_deadline = (futex_deadline::max)();

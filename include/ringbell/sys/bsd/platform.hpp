@@ -7,9 +7,11 @@ namespace ringbell::sys {
 
 class handle;
 
-using native_handle = int;  // a file descriptor
+/// A file descriptor; on Windows a HANDLE.
+using native_handle = int;
 inline constexpr native_handle invalid_handle = -1;
 
+/// The number of a user; on Windows a security identifier.
 using user_id = std::uint64_t;
 
 // Two processes cannot share an event.

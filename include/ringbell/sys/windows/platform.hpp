@@ -8,7 +8,7 @@
 
 namespace ringbell::sys {
 
-// A HANDLE. Where something is to be watched, it is that of an object that can be waited for.
+/// A HANDLE. Where something is to be watched, it is that of an object that can be waited for.
 using native_handle = void*;
 inline constexpr native_handle invalid_handle = nullptr;
 
