@@ -21,7 +21,9 @@ template <class Derived>
 class channel_operation : public operation {
 protected:
   channel_operation(asio_connection* c, directions d, const polling& begun = {}) noexcept
-      : operation(c, d), connection_(waits_on() ? c : nullptr), polling_(begun) {}
+      : operation(c, d), connection_(waits_on() ? c : nullptr), polling_(begun) {
+    set_had_turn(begun.current.on());
+  }
 
   progress advance(bool rung) override;
   bool finished_at_once() override;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/detail/executors.hpp>
+#include <ringbell/asio/detail/follow_up.hpp>
 #include <ringbell/asio/detail/limited.hpp>
 #include <ringbell/asio/detail/operation.hpp>
 #include <ringbell/asio/detail/operation_memory.hpp>
@@ -83,7 +84,7 @@ public:
       if (!work_) return hop();
       const working<Executor> here = *work_;
       run_later(here, turn(*this, true), std::allocator<void>());
-    } else {
+    } else if (!handler_frame::let_follow(*this, executor_)) {
       run_later(executor_, turn(*this), allocator());
     }
   }
@@ -139,7 +140,13 @@ private:
 
   void complete() override {
     this->disconnect(net::get_associated_cancellation_slot(handler_));
-    call_handler();
+    if constexpr (goes_anywhere<executor_type>) {
+      call_handler();
+    } else {
+      const executor_type executor(std::move(executor_));
+      const handler_frame::handler here(*this, executor);
+      call_handler();
+    }
   }
   /// Calls the handler with what the operation has taken, or its error. An operation that has
   /// finished in its initiation stays so, even when its object is cancelled before this call.

@@ -46,7 +46,8 @@ public:
   operation(const operation&) = delete;
   operation& operator=(const operation&) = delete;
 
-  /// Takes the operation over from its owner, and gives it one turn.
+  /// Takes the operation over from its owner, and gives it one turn. What follows up on its handler
+  /// has its turn as well (follow_up.hpp).
   static void run(operation* o);
   /// Lets the operation have its turn later (`defer`) or soon (`dispatch`). When there is no memory
   /// for that, the operation completes now with `no_memory`.
@@ -64,6 +65,9 @@ public:
   virtual void dispatch() = 0;
   /// As `dispatch`, when called on a thread of its object's executor.
   virtual void hop() = 0;
+
+  /// Whether its initiation has polled already. Then the executor's other work comes first.
+  bool had_turn() const noexcept { return had_turn_; }
 
   /// Memory for a turn. It lies inside of this object if that part is free.
   void* allocate(std::size_t bytes);
@@ -95,6 +99,7 @@ protected:
   }
   progress finish(errc outcome) noexcept { return finish(to_net(outcome)); }
 
+  void set_had_turn(bool had) noexcept { had_turn_ = had; }
   /// Whether there is nothing to wait for, as far as is known at the initiation.
   virtual bool finished_at_once() { return !object_; }
   /// Lets the slot cancel the operation. When there is no memory for that, the operation ends.
@@ -131,7 +136,9 @@ protected:
 private:
   friend class turn;
   friend class wake_up;
+  friend class handler_frame;
   class posting;
+  static void run_alone(operation* o);
   /// Called for a turn that was destroyed before its call.
   static void drop(operation* o) noexcept;
   void sleep_on_object();
@@ -151,6 +158,7 @@ private:
   directions directions_;
   bool asleep_ = false;
   bool rung_ = false;
+  bool had_turn_ = false;
   bool room_taken_ = false;
   net_error_code outcome_;
   alignas(std::max_align_t) std::byte room_[room];

@@ -53,5 +53,7 @@ void add(context_entries& to, pending_operation& operation) noexcept;
 void add(context_entries& to, context_object& object) noexcept;
 void remove(context_entries& from, pending_operation& operation) noexcept;
 void remove(context_entries& from, context_object& object) noexcept;
+/// How many objects a context has. Another thread may be changing that.
+unsigned objects_of(const context_entries& entries) noexcept;
 
 }  // namespace ringbell::detail::inline RINGBELL_ASIO_ABI

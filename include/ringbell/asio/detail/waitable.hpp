@@ -73,6 +73,9 @@ public:
 protected:
   ~waitable();
 
+  /// How many objects of this library the execution context has.
+  unsigned objects_of_context() const noexcept { return objects_of(context_); }
+
   void watch(sys::native_handle h, net_error_code& error) { descriptor_->assign(h, error); }
   /// Makes all operations that sleep look again.
   void kick() noexcept;

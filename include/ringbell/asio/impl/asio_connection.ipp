@@ -3,6 +3,7 @@
 
 #include <ringbell/asio/detail/asio_connection.hpp>
 #include <ringbell/asio/error.hpp>
+#include <ringbell/loop/detail/tuning.hpp>
 #include <ringbell/ring/detail/park_fence.hpp>
 #include <ringbell/sys/cpu.hpp>
 
@@ -42,7 +43,8 @@ asio_connection::found asio_connection::poll(polling& p, Look look) noexcept {
   if (!std::exchange(p.decided, true) && !same_cpu_ && spinner_.worth_it(history_))
     p.current.begin();
   if (!p.current.on()) return found::nothing;
-  spin_turn slice;
+  spin_turn slice(objects_of_context() <= tuning::few_objects ? tuning::lone_spin_slice
+                                                              : tuning::spin_slice);
   const auto outcome = spinner_.run(
       p.current, &slice, [&] { return look() ? spinner::looked::found : spinner::looked::nothing; },
       [&](clock::time_point) {

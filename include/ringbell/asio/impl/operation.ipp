@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/detail/executors.hpp>
+#include <ringbell/asio/detail/follow_up.hpp>
 #include <ringbell/asio/detail/operation.hpp>
 #include <ringbell/asio/detail/operation_memory.hpp>
 
@@ -100,6 +101,11 @@ void operation::sleep_on_object() {
 }
 
 void operation::run(operation* o) {
+  handler_frame here;
+  here.run(o);
+}
+
+void operation::run_alone(operation* o) {
   owned_operation self(o);
   posting::begun(o);
   const bool slept = std::exchange(self->asleep_, false);
@@ -240,7 +246,8 @@ net::execution_context& context_of(const net::any_io_executor& executor) {
 
 namespace {
 
-/// The blocks that a thread keeps after freeing them: one for each direction of a channel.
+/// The blocks that a thread keeps after freeing them: one for each direction of a channel, and one
+/// for a follow_up.
 class kept_blocks {
 public:
   static constexpr std::size_t bytes = 768;  // fits an operation with a coroutine as its handler
@@ -268,7 +275,7 @@ public:
   }
 
 private:
-  void* blocks_[2] = {};
+  void* blocks_[3] = {};
   bool gone_ = false;  // objects with static storage may still be destroyed on this thread later
 };
 

@@ -3,6 +3,7 @@
 
 #include <ringbell/asio/detail/pending_operation.hpp>
 
+#include <atomic>
 #include <mutex>
 
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
@@ -19,12 +20,17 @@ public:
     const std::lock_guard lock(mutex_);
     list_of(e).push_back(e);
     e.kept_ = true;
+    count(e, 1);
   }
   template <class Entry>
   void remove(Entry& e) noexcept {
     const std::lock_guard lock(mutex_);
     e.unlink();
     e.kept_ = false;
+    count(e, -1);
+  }
+  unsigned objects() const noexcept {
+    return static_cast<unsigned>(count_.load(std::memory_order_relaxed));
   }
 
 private:
@@ -47,14 +53,21 @@ private:
     Entry& first = from.front();
     first.unlink();
     first.kept_ = false;
+    count(first, -1);
     return &first;
   }
   list<pending_operation>& list_of(const pending_operation&) noexcept { return operations_; }
   list<context_object>& list_of(const context_object&) noexcept { return objects_; }
 
+  void count(const pending_operation&, int) noexcept {}
+  void count(const context_object&, int more) noexcept {
+    count_.store(count_.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
+  }
+
   std::mutex mutex_;
   list<pending_operation> operations_;
   list<context_object> objects_;
+  std::atomic<int> count_{0};  // of objects_; written under the lock
 };
 
 context_entries& entries_of(net::execution_context& context) {
@@ -67,6 +80,7 @@ void add(context_entries& to, context_object& object) noexcept { to.add(object);
 void remove(context_entries& from, pending_operation& operation) noexcept {
   if (operation.kept()) from.remove(operation);
 }
+unsigned objects_of(const context_entries& entries) noexcept { return entries.objects(); }
 void remove(context_entries& from, context_object& object) noexcept {
   if (object.kept()) from.remove(object);
 }

@@ -16,6 +16,7 @@
 #include <ringbell/asio/impl/driven_loop.ipp>
 #include <ringbell/asio/impl/error.ipp>
 #include <ringbell/asio/impl/executor.ipp>
+#include <ringbell/asio/impl/follow_up.ipp>
 #include <ringbell/asio/impl/operation.ipp>
 #include <ringbell/asio/impl/pending_operation.ipp>
 #include <ringbell/asio/impl/run_in.ipp>

@@ -50,12 +50,15 @@ private:
 /// first look at the clock, so an exchange between two active peers never reads the clock.
 class spin_turn {
 public:
+  explicit spin_turn(std::chrono::microseconds length = tuning::spin_slice) noexcept
+      : length_(length) {}
   bool over(spin::clock::time_point now) noexcept {
     if (begun_ == spin::clock::time_point()) begun_ = now;
-    return now - begun_ >= tuning::spin_slice;
+    return now - begun_ >= length_;
   }
 
 private:
+  std::chrono::microseconds length_;
   spin::clock::time_point begun_{};
 };
 

@@ -23,6 +23,8 @@
 ///     rounds_per_clock_read         looks            clock reads cost               the kernel's events are late
 ///     rounds_before_pause           looks            a pause delays a message       the other hyperthread is slowed
 ///     spin_slice                    time             the executor's turns cost      the executor's others wait
+///     lone_spin_slice               time             the same                       the same
+///     few_objects                   objects          the same                       other channels wait
 ///     longest_spin                  time             a park follows too early       a bad measurement makes spins long
 ///     most_in_favour                waits            history is short               a change is learned late
 ///     first_interval                waits            tries in vain cost             fast traffic is found late
@@ -44,6 +46,11 @@ inline constexpr int turns_per_run_ready = 64;
 /// turn. An exchange between two active peers takes some 0.3 us, so most waits end within one
 /// slice.
 inline constexpr std::chrono::microseconds spin_slice{2};
+/// The same on a context of Asio's that has no more than `few_objects` of ringbell's: channels,
+/// listeners, loops. To ask for another slice takes nearly as long as a slice there, and a peer
+/// needs some microseconds for a reply of a protocol such as HTTP.
+inline constexpr std::chrono::microseconds lone_spin_slice{6};
+inline constexpr unsigned few_objects = 2;
 
 // -- when a busy loop looks at clock, rings and kernel --
 
