@@ -32,6 +32,8 @@ def page_of(path):
         return "index.md"
     if re.match(r"docs/(figures/|[^.]*\.md$)", path):
         return path.removeprefix("docs/")
+    if path == "SECURITY.md":  # docs/security.md has that name
+        return "security-policy.md"
     if path == "docs/decisions":
         return "decisions/index.md"
     if (ROOT / path / "README.md").is_file():
@@ -124,7 +126,7 @@ class Stage:
             title = path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
             number, _, rest = title.partition(" ")
             lines.append(f"- {number} [{rest}]({path.name})")
-            pages.append(f"decisions/{path.name}")
+            pages.append({title.replace("`", ""): f"decisions/{path.name}"})
         self.write("decisions/index.md", "\n".join(lines) + "\n")
         return pages
 
