@@ -5,6 +5,8 @@
 #include "processors.hpp"
 #include "usage_meter.hpp"
 
+#include <ringbell/version.hpp>
+
 #include <unistd.h>
 
 #ifdef RINGBELL_WITH_ASIO

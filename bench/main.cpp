@@ -7,6 +7,8 @@
 #include "running_link.hpp"
 #include "watchdog.hpp"
 
+#include <ringbell/version.hpp>
+
 #include <CLI/CLI.hpp>
 
 #include <unistd.h>

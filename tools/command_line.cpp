@@ -9,6 +9,7 @@
 #include <ringbell/channel/detail/handshake.hpp>
 #include <ringbell/service/detail/frame.hpp>
 #include <ringbell/service/method.hpp>
+#include <ringbell/version.hpp>
 
 #include <CLI/CLI.hpp>
 

@@ -16,3 +16,4 @@
 #include <ringbell/sys/peer_identity.hpp>
 #include <ringbell/sys/platform.hpp>
 #include <ringbell/time_limit.hpp>
+#include <ringbell/version.hpp>

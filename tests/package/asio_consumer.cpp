@@ -20,6 +20,11 @@ net::awaitable<void> ask(std::string name, bool& answered) {
   co_await ch.send(net::buffer("hello", 5));
   const auto answer = co_await ch.recv();
   answered = answer && answer->text() == "hello";
+  // The library and the program must have the same objects for Asio's categories.
+  ch.close_send();
+  ringbell::net_error_code error;
+  co_await ch.async_recv(net::redirect_error(net::use_awaitable, error));
+  answered = answered && error == net::error::eof;
 }
 
 }  // namespace

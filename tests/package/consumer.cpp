@@ -10,5 +10,5 @@ ringbell::task<int> answer() { co_return 42; }
 
 int main() {
   ringbell::loop lp;
-  return lp.run(answer()) == 42 ? 0 : 1;
+  return lp.run(answer()) == 42 && ringbell::version() == RINGBELL_VERSION ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <ringbell/errors.hpp>
+#include <ringbell/version.hpp>
 
 #include <doctest/doctest.h>
 
@@ -114,6 +115,13 @@ TEST_CASE("a value that is no code still has a message and a condition") {
   const std::error_code error(last + 1, ringbell::category());
   CHECK(error.message().find(std::to_string(last + 1)) != std::string::npos);
   CHECK(error.default_error_condition().value() == last + 1);
+}
+
+TEST_CASE("the headers and the library say the same version") {
+  CHECK(ringbell::version() == RINGBELL_VERSION);
+  CHECK(ringbell::version() == std::to_string(RINGBELL_VERSION_MAJOR) + "." +
+                                   std::to_string(RINGBELL_VERSION_MINOR) + "." +
+                                   std::to_string(RINGBELL_VERSION_PATCH));
 }
 
 }  // TEST_SUITE("errors")

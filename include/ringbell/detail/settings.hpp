@@ -2,21 +2,27 @@
 #pragma once
 
 #include <ringbell/detail/language.hpp>
+#include <ringbell/version.hpp>
 
 #include <version>
 
-/// The settings that change the layout of the standard library's types, as part of a name. The
-/// library defines a symbol with the name of its own settings. Each object file that includes its
-/// headers refers to the symbol of the object file's settings. So a program with different settings
-/// does not link, and the linker's message shows them.
+/// The version, and the settings that change the layout of the standard library's types, as part of
+/// a name. The library defines a symbol with the name of its own settings. Each object file that
+/// includes its headers refers to the symbol of the object file's settings. So a program with
+/// different settings, or one that was compiled with the headers of another minor version, does not
+/// link, and the linker's message shows them.
 #define RINGBELL_JOIN_(a, b) a##b
 #define RINGBELL_JOIN(a, b) RINGBELL_JOIN_(a, b)
+#define RINGBELL_SETTINGS_0                                       \
+  RINGBELL_JOIN(RINGBELL_JOIN(ringbell_, RINGBELL_VERSION_MAJOR), \
+                RINGBELL_JOIN(RINGBELL_JOIN(_, RINGBELL_VERSION_MINOR), _was_built_with_))
 #if defined(_GLIBCXX_RELEASE)
-#define RINGBELL_SETTINGS_1 ringbell_was_built_with_libstdcxx
+#define RINGBELL_SETTINGS_1 RINGBELL_JOIN(RINGBELL_SETTINGS_0, libstdcxx)
 #elif defined(_LIBCPP_VERSION)
-#define RINGBELL_SETTINGS_1 RINGBELL_JOIN(ringbell_was_built_with_libcxx_abi_, _LIBCPP_ABI_VERSION)
+#define RINGBELL_SETTINGS_1 \
+  RINGBELL_JOIN(RINGBELL_SETTINGS_0, RINGBELL_JOIN(libcxx_abi_, _LIBCPP_ABI_VERSION))
 #else
-#define RINGBELL_SETTINGS_1 ringbell_was_built_with_another_standard_library
+#define RINGBELL_SETTINGS_1 RINGBELL_JOIN(RINGBELL_SETTINGS_0, another_standard_library)
 #endif
 #ifdef _GLIBCXX_DEBUG
 #define RINGBELL_SETTINGS_2 RINGBELL_JOIN(RINGBELL_SETTINGS_1, __GLIBCXX_DEBUG)
