@@ -6,8 +6,8 @@
 #include <string>
 #include <utility>
 
-// docs/asio.md prints this class as a program has it that uses the standalone Asio;
-// tests/asio/recipes_in_docs compares.
+// The class of docs/asio.md, for one source: the build takes it from there. It is written for the
+// standalone Asio.
 namespace ringbell::test::in_docs {
 
 #ifdef RINGBELL_BOOST_ASIO
@@ -19,35 +19,7 @@ using boost::system::error_code;
 
 #if RINGBELL_ASIO_VERSION >= 102800
 
-class inbox {
-public:
-  explicit inbox(ringbell::asio_channel from) : channel_(std::move(from)) {}
-
-  /// Waits for the next line. Completion signature: `void(error_code, string)`.
-  template <class Token>
-  auto async_next(Token&& token) {
-    return asio::async_initiate<Token, void(asio::error_code, std::string)>(begin{this}, token);
-  }
-
-private:
-  using handler = asio::any_completion_handler<void(asio::error_code, std::string)>;
-
-  struct begin {  // an initiation: cancel_after(1s, token) asks it for the executor of its timer
-    inbox* self;
-    using executor_type = asio::any_io_executor;
-    executor_type get_executor() const noexcept { return self->channel_.get_executor(); }
-    void operator()(handler done) const { self->begin_next(std::move(done)); }
-  };
-  void begin_next(handler done);  // compiled once, in a source file, for all tokens
-
-  ringbell::asio_channel channel_;
-};
-
-inline void inbox::begin_next(handler done) {
-  channel_.async_recv(asio::deferred([](asio::error_code error, ringbell::message m) {
-    return asio::deferred.values(error, std::string(m.text()));
-  }))(std::move(done));
-}
+#include "docs_inbox.hpp"
 
 #endif
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// The recipes of docs/asio.md, as printed there, against a peer that closes, dies, and stays
-// silent.
+// The recipes of docs/asio.md against a peer that closes, dies, and stays silent.
 #include <ringbell/asio.hpp>
 #include <ringbell/coro/detail/one_shot_event.hpp>
 #include <ringbell/ringbell.hpp>
