@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "bars.hpp"
 #include "cases.hpp"
+#include "common/describe_options.hpp"
 #include "common/units.hpp"
 #include "environment.hpp"
 #include "report.hpp"
@@ -232,6 +233,7 @@ int main(int argc, char** argv) {
       "system calls, bells rung and sleeps. late: sent after its time, since the one before had not come back.\n"
       "Times of one machine say little; the ratios say more. docs/performance.md has the method.\n\n"
       "Exit codes: 0 success; 1 failure; 2 usage; 128+N ended by signal N.");
+  tool::add_describe_flag(app);
   command_options o;
   add_options(app, o);
   try {

@@ -3,6 +3,7 @@
 #include "command_line.hpp"
 
 #include "commands.hpp"
+#include "common/describe_options.hpp"
 #include "nearest.hpp"
 #include "system/calls.hpp"
 
@@ -470,6 +471,7 @@ chosen_command parse_command_line(int argc, char** argv) {
       "Messages between processes through shared-memory rings: try it, use it in a shell, look at what a machine offers.",
       "ringbell");
   app.set_version_flag("--version", "ringbell " RINGBELL_VERSION);
+  add_describe_flag(app);
   app.require_subcommand(1);
   app.footer(std::string("'ringbell COMMAND --help' tells more of each.\n\n") + exit_codes_help);
   chosen_command asked;
