@@ -6,6 +6,7 @@
 #include "environment.hpp"
 #include "report.hpp"
 #include "running_link.hpp"
+#include "user_case.hpp"
 #include "watchdog.hpp"
 
 #include <ringbell/version.hpp>
@@ -40,6 +41,9 @@ struct command_options {
   bool quick = false;
   bool list = false;
   std::string json_file;
+  std::string payload;  ///< a file, whose bytes are measured, and nothing else
+  std::uint64_t record = 0;
+  std::uint64_t rate = 0;
 };
 
 bool contains_one(const std::string& text, const std::vector<std::string>& parts) {
@@ -119,8 +123,12 @@ void write_document(const std::string& file, const std::string& text) {
 
 int run(const command_options& o) {
   watch_for_signals();
-  const contender_list contenders = all_contenders();
-  const std::vector<bench_case> cases = chosen_cases(o, contenders);
+  user_messages messages;
+  if (!o.payload.empty()) messages = read_user_messages(o.payload, o.record);
+  const contender_list contenders =
+      o.payload.empty() ? all_contenders() : user_contenders(messages);
+  const std::vector<bench_case> cases =
+      o.payload.empty() ? chosen_cases(o, contenders) : std::vector{user_case(messages, o.rate)};
   if (cases.empty()) throw std::runtime_error("no case is called so; see --list");
   if (o.list) return list(cases, contenders), 0;
   // Beside a document on standard output the tables go to standard error.
@@ -161,7 +169,14 @@ int run(const command_options& o) {
     write_json(document, results.back());
   }
   document.end_array();
-  if (wants(o, "bars")) {
+  if (!o.payload.empty()) {
+    const verdict said = judge(results.front().figures.at(1), results.front().figures.at(0));
+    std::fprintf(tables, "\n%s\n", said.sentence.c_str());
+    document.begin_object("verdict")
+        .value("outcome", name_of(said.what))
+        .value("sentence", said.sentence)
+        .end_object();
+  } else if (wants(o, "bars")) {
     std::vector<bar_outcome> bars = evaluate_bars(results);
     if (o.scenarios.empty()) std::erase_if(bars, [](const bar_outcome& b) { return !b.measured; });
     std::fputs(table_of(bars).c_str(), tables);
@@ -176,6 +191,36 @@ std::vector<std::string> scenario_names() {
   std::vector<std::string> names(std::begin(scenarios), std::end(scenarios));
   names.emplace_back("bars");
   return names;
+}
+
+/// A user's own case.
+void add_payload_options(CLI::App& app, command_options& o, CLI::Option& list) {
+  CLI::Option* const payload =
+      app.add_option("--payload", o.payload,
+                     "Measure round trips of the bytes of this file (at most 64 MiB) through"
+                     " ringbell and through a Unix socket, and say in a sentence whether it pays")
+          ->type_name("FILE")
+          ->excludes(&list);
+  for (const char* other : {"scenario", "--only", "--contender", "--sizes"})
+    payload->excludes(app.get_option(other));
+  CLI::Option* const rate =
+      app.add_option("--rate", o.rate, "With --payload: how many messages a second")
+          ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1'000'000}))
+          ->type_name("N")
+          ->needs(payload);
+  payload->needs(rate);
+  app.add_option_function<std::string>(
+         "--record",
+         [&o](const std::string& text) {
+           const auto bytes = tool::parse_bytes(text);
+           if (!bytes || *bytes == 0)
+             throw CLI::ValidationError(
+                 "--record", "expected a size from 1 B, such as 64 or 4KiB; got '" + text + "'");
+           o.record = *bytes;
+         },
+         "With --payload: cut the file into messages of this size. It is one message unless given")
+      ->type_name("SIZE")
+      ->needs(payload);
 }
 
 void add_options(CLI::App& app, command_options& o) {
@@ -214,7 +259,9 @@ void add_options(CLI::App& app, command_options& o) {
          "--json", o.json_file,
          "Write a document with all figures too; '-': to standard output, and the tables to standard error")
       ->type_name("FILE");
-  app.add_flag("--list", o.list, "Print the names of the cases and contenders, and run nothing");
+  CLI::Option* const list = app.add_flag(
+      "--list", o.list, "Print the names of the cases and contenders, and run nothing");
+  add_payload_options(app, o, *list);
 }
 
 }  // namespace

@@ -46,14 +46,13 @@ inline void describe(json& to, const CLI::App& app) {
 
 /// A hidden option that prints the description.
 inline void add_describe_flag(CLI::App& app) {
-  app.add_flag_callback(
-         "--describe",
-         [&app] {
-           json text;
-           describe(text, app);
-           std::printf("%s\n", text.text().c_str());
-           throw CLI::Success();
-         })
+  app.add_flag_callback("--describe",
+                        [&app] {
+                          json text;
+                          describe(text, app);
+                          std::printf("%s\n", text.text().c_str());
+                          throw CLI::Success();
+                        })
       ->group("");
 }
 

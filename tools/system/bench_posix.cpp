@@ -22,7 +22,7 @@ std::vector<std::string> candidates() {
   const std::filesystem::path folder =
       std::filesystem::read_symlink("/proc/self/exe", error).parent_path();
   if (error) return {program};
-  return {folder / program, folder.parent_path() / "bench" / "suite" / program, program};
+  return {folder / program, folder.parent_path() / "bench" / program, program};
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "cases.hpp"
 #include "statistics.hpp"
 #include "stopwatch.hpp"
+#include "user_case.hpp"
 #include "zipf.hpp"
 
 #include <doctest/doctest.h>
@@ -213,6 +214,80 @@ TEST_CASE("a bar of speed is a ratio of messages a second") {
   REQUIRE(b);
   CHECK(b->figure.median == doctest::Approx(0.5));
   CHECK_FALSE(b->reached());
+}
+
+namespace {
+
+/// Figures of five rounds, of which none was late.
+contender_figures user_figures(const char* id, double time, double cpu) {
+  contender_figures f;
+  f.id = id;
+  f.each = std::vector<double>(5, time);
+  f.cpu = std::vector<double>(5, cpu);
+  f.messages = 100;
+  return f;
+}
+
+verdict::outcome judged(double time, double cpu) {
+  return judge(user_figures(user_ringbell, time, cpu), user_figures(user_socket, 1000, 1000)).what;
+}
+
+}  // namespace
+
+TEST_CASE("ringbell pays when it takes less of one thing, and not more of the other") {
+  CHECK(judged(500, 500) == verdict::outcome::pays);
+  CHECK(judged(500, 1000) == verdict::outcome::pays);
+  CHECK(judged(1050, 500) == verdict::outcome::pays);
+  CHECK(judged(2000, 2000) == verdict::outcome::does_not_pay);
+  CHECK(judged(1000, 2000) == verdict::outcome::does_not_pay);
+  CHECK(judged(500, 2000) == verdict::outcome::trade);
+  CHECK(judged(2000, 500) == verdict::outcome::trade);
+  CHECK(judged(1050, 950) == verdict::outcome::no_difference);
+}
+
+TEST_CASE("what is not so in most rounds is no difference") {
+  contender_figures own = user_figures(user_ringbell, 500, 1000);
+  const contender_figures socket = user_figures(user_socket, 1000, 1000);
+  CHECK(judge(own, socket).what == verdict::outcome::pays);
+  own.each = {500, 500, 500, 1000, 2000};
+  CHECK(judge(own, socket).what == verdict::outcome::no_difference);
+}
+
+TEST_CASE("a rate that one side does not keep decides, and one that neither keeps says nothing") {
+  contender_figures own = user_figures(user_ringbell, 500, 500);
+  contender_figures socket = user_figures(user_socket, 1000, 1000);
+  socket.late = 50;
+  CHECK(judge(own, socket).what == verdict::outcome::pays);
+  own.late = 50;
+  CHECK(judge(own, socket).what == verdict::outcome::cannot_tell);
+  socket.late = 0;
+  CHECK(judge(own, socket).what == verdict::outcome::does_not_pay);
+}
+
+TEST_CASE("a side that failed is named, with its error") {
+  contender_figures own = user_figures(user_ringbell, 500, 500);
+  own.error = "no memory";
+  const verdict said = judge(own, user_figures(user_socket, 1000, 1000));
+  CHECK(said.what == verdict::outcome::cannot_tell);
+  CHECK(said.sentence.find("ringbell failed: no memory") != std::string::npos);
+}
+
+TEST_CASE("a verdict is one sentence with the figures of both sides") {
+  const verdict said =
+      judge(user_figures(user_ringbell, 500, 700), user_figures(user_socket, 2000, 1400));
+  CHECK(said.sentence.starts_with("ringbell pays: a round trip takes 500 ns"));
+  CHECK(said.sentence.find("4 times") != std::string::npos);
+  CHECK(said.sentence.find("2 times") != std::string::npos);
+}
+
+TEST_CASE("a file is cut into records, of which the last may be shorter") {
+  user_messages all;
+  all.bytes.resize(10);
+  all.record = 4;
+  CHECK(all.count() == 3);
+  CHECK(all.at(0).size() == 4);
+  CHECK(all.at(2).size() == 2);
+  CHECK(all.at(3).data() == all.at(0).data());
 }
 
 }  // TEST_SUITE("bench")
