@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -34,6 +35,14 @@ public:
   json& value(std::string_view key, std::integral auto number) {
     start(key);
     text_ += std::to_string(number);
+    return *this;
+  }
+  /// `null` where there is no number.
+  template <std::integral T>
+  json& value(std::string_view key, const std::optional<T>& number) {
+    if (number) return value(key, *number);
+    start(key);
+    text_ += "null";
     return *this;
   }
   json& value(std::string_view key, double number) {

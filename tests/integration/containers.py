@@ -248,6 +248,37 @@ class TwoContainers(Case):
         self.assertEqual(json.loads(out)["received"], 1000)
 
 
+class Tools(Case):
+    def test_doctor_says_what_a_container_hides(self):
+        arguments = ("--memory", "32m", "--shm-size", "64k")
+        code, out, errors = self.run_in_container("doctor", "--json", options=arguments)
+        self.assertEqual(code, 0, errors)
+        found = {f["what"]: f for f in json.loads(out)["findings"]}
+        for call in ("io_uring", "futexes"):
+            self.assertEqual(found[call]["verdict"], "limited")
+            self.assertIn("filter (seccomp) refuses it", found[call]["detail"])
+        self.assertEqual(found["memory"]["verdict"], "limited")
+        self.assertIn("allows 33554432 bytes", found["memory"]["detail"])
+        self.assertIn("looks like one (podman)", found["container"]["detail"])
+        self.assertIn("pid, ipc, uts", found["container"]["detail"])
+        self.assertIn("64.0 KiB", found["/dev/shm"]["detail"])
+
+    def test_doctor_says_who_its_user_is_outside(self):
+        mapped = ["--uidmap", "0:100000:65536", "--gidmap", "0:100000:65536"]
+        code, out, errors = self.run_in_container("doctor", options=mapped)
+        self.assertEqual(code, 0, errors)
+        self.assertIn(b"outside of this user namespace user 100000", out)
+        self.assertIn(b"65536 users are known here", out)
+
+    def test_top_on_the_host_shows_no_process_of_its_own_for_a_client_of_a_container(self):
+        self.service()
+        client = self.start("call", f"{SHARED}/s", "sleep", "--data", "1min")
+        self.until(lambda: len(self.clients()) == 1, "the client")
+        # The service sees no number of a process in another container, and gives none.
+        self.assertEqual([(c["process"], c["command"]) for c in self.clients()], [(None, "")])
+        self.assertGreater(client.pid(), 0)
+
+
 class TheHost(Case):
     def test_reaches_a_service_in_a_container(self):
         self.service()

@@ -2,6 +2,8 @@
 #include "doctor/doctor.hpp"
 
 #include "common/system_facts.hpp"
+#include "doctor/container.hpp"
+#include "doctor/refusal.hpp"
 
 #include <ringbell/sys/futex.hpp>
 #include <ringbell/sys/handle.hpp>
@@ -13,6 +15,8 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -44,6 +48,7 @@ private:
 // Newer than some kernel headers that this is built with.
 constexpr unsigned feature_no_iowait = 1u << 17;  // 6.15
 constexpr unsigned operation_futex_wait = 51;     // 6.7
+constexpr long futex_waitv_number = 449;          // 5.16
 
 bool has_operation(int ring, unsigned operation) noexcept {
   constexpr unsigned all = 256;
@@ -51,6 +56,12 @@ bool has_operation(int ring, unsigned operation) noexcept {
   auto* const probe = reinterpret_cast<io_uring_probe*>(memory.data());
   if (::syscall(__NR_io_uring_register, ring, IORING_REGISTER_PROBE, probe, all) != 0) return false;
   return operation <= probe->last_op && (probe->ops[operation].flags & IO_URING_OP_SUPPORTED) != 0;
+}
+
+call_rules rules_here() {
+  utsname name{};
+  ::uname(&name);
+  return {name.release, is_filtered(), first_line("/proc/sys/kernel/io_uring_disabled")};
 }
 
 finding look_at_io_uring() {
@@ -62,7 +73,7 @@ finding look_at_io_uring() {
   const trial_ring plain(0);
   if (!plain.fd)
     return {"io_uring", verdict::limited,
-            std::string(std::strerror(plain.error)) + "; the loop is epoll then"};
+            why_io_uring_is_refused(plain.error, rules_here()) + "; the loop is epoll then"};
   std::string detail;
   const auto add = [&](const char* name, bool there) {
     detail += std::string(detail.empty() ? "" : ", ") + (there ? "" : "no ") + name;
@@ -94,8 +105,12 @@ const char* broken_seal(int fd, std::size_t size) noexcept {
 }
 
 finding look_at_futexes() {
-  return {"futexes", verdict::ok,
-          sys::has_futex_wait_any() ? "with futex_waitv (5.16)" : "no futex_waitv (before 5.16)"};
+  if (sys::has_futex_wait_any()) return {"futexes", verdict::ok, "with futex_waitv (5.16)"};
+  // Without words it always fails.
+  ::syscall(futex_waitv_number, nullptr, 0, 0, nullptr, CLOCK_MONOTONIC);
+  return {
+      "futexes", verdict::limited,
+      "no wait for several at a time; futex_waitv: " + why_refused(errno, {5, 16}, rules_here())};
 }
 
 // Below this a service with some hundred clients, whose rings fill up, may be killed for want of
@@ -143,6 +158,7 @@ findings look_at_limits() {
            ? "the control group allows " + std::to_string(*memory) +
                  " bytes, and the kernel kills a process that needs more: rings count once they are used"
            : std::string("no limit by a control group")});
+  for (finding& f : look_at_container()) all.push_back(std::move(f));
   return all;
 }
 

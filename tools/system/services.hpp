@@ -25,8 +25,13 @@ std::vector<running_service> running_services();
 
 /// What the process calls itself; "" when the system does not tell.
 std::string command_of(std::uint64_t process);
-/// Whether that process knows all others by the same numbers as this one: not so when they are in
-/// different pid namespaces, or when that cannot be found out.
-bool shares_process_numbers(std::uint64_t with);
+/// By which numbers a process knows the others.
+enum class process_numbers {
+  same,     ///< as this process does
+  others,   ///< it is in another pid namespace, where numbers stand for other processes
+  unknown,  ///< the system does not tell
+};
+/// `process` is 0 where the system gave no number for it.
+process_numbers numbers_known_to(std::uint64_t process);
 
 }  // namespace ringbell::tool

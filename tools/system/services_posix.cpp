@@ -41,9 +41,14 @@ std::string command_of(std::uint64_t process) {
   return proc_is_ours() ? first_line(in_proc(process, "/comm").c_str()) : std::string();
 }
 
-bool shares_process_numbers(std::uint64_t with) {
+process_numbers numbers_known_to(std::uint64_t process) {
   const std::string own = target_of("/proc/self/ns/pid");
-  return proc_is_ours() && !own.empty() && own == target_of(in_proc(with, "/ns/pid"));
+  if (!proc_is_ours() || own.empty()) return process_numbers::unknown;
+  // The kernel gives 0 for a process that this namespace does not see.
+  if (process == 0) return process_numbers::others;
+  const std::string its = target_of(in_proc(process, "/ns/pid"));
+  if (its.empty()) return process_numbers::unknown;  // another user's, or it has ended
+  return its == own ? process_numbers::same : process_numbers::others;
 }
 
 std::vector<running_service> running_services() {

@@ -28,7 +28,7 @@ std::string command_of(std::uint64_t process) {
   return text.substr(text.rfind('\\') + 1);
 }
 
-bool shares_process_numbers(std::uint64_t) { return true; }
+process_numbers numbers_known_to(std::uint64_t) { return process_numbers::same; }
 
 std::vector<running_service> running_services() {
   constexpr std::string_view pipes = R"(\\.\pipe\)";

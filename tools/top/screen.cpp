@@ -85,7 +85,7 @@ std::string head(const view& v) {
       "ringbell top: " + harmless(v.name) + "  " + plural(v.clients.rows.size(), "client");
   line += "  " + format_count(all.requests) + " req/s  in " + format_bytes(all.bytes_in) +
           "/s  out " + format_bytes(all.bytes_out) + "/s";
-  line += "  process " + std::to_string(v.process);
+  line += "  process " + (v.process ? std::to_string(*v.process) : std::string("not visible here"));
   if (!v.command.empty()) line += " (" + harmless(v.command) + ")";
   line += "  this connection is left out";
   return line;
@@ -205,7 +205,7 @@ std::string as_json(const view& v) {
   out.begin_array("clients");
   for (const row& r : v.clients.rows) {
     out.begin_object();
-    out.value("process", r.now.process)
+    out.value("process", r.process())
         .value("user", r.now.user)
         .value("command", harmless(r.command));
     out.value("connected_ns", r.now.connected_ns);

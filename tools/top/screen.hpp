@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace ringbell::tool::top {
 struct view {
   view() noexcept {}
   std::string name;
-  std::uint64_t process = 0;  ///< of the service
+  std::optional<std::uint64_t> process;  ///< of the service, if it has a number here
   std::string command;
   std::chrono::nanoseconds interval{0};
   char sorted_by = 'n';

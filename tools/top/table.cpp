@@ -97,9 +97,11 @@ std::string rate(double value) { return format_count(value < 0.001 ? 0 : value);
 std::string amount(double bytes) { return format_bytes(bytes < 0.001 ? 0 : bytes); }
 
 constexpr std::array<column, 15> all_columns{{
-    {'p', "PID", 8, false, [](const row& r) { return std::to_string(r.now.process); },
+    {'p', "PID", 8, false,
+     [](const row& r) { return r.process() ? std::to_string(*r.process()) : std::string("-"); },
      [](const row& r) { return -static_cast<double>(r.now.process); }},
-    {'c', "COMMAND", 15, true, [](const row& r) { return r.command; }, nullptr},
+    {'c', "COMMAND", 15, true,
+     [](const row& r) { return r.elsewhere ? std::string("(other pid ns)") : r.command; }, nullptr},
     {'n', "REQ/s", 8, false, [](const row& r) { return rate(r.per_second.requests); },
      [](const row& r) { return r.per_second.requests; }},
     {'f', "FLIGHT", 8, false, [](const row& r) { return std::to_string(r.now.in_flight); },

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,10 +40,16 @@ struct rates {
 struct row {
   row() noexcept {}
   std::string command;
+  /// It is in another pid namespace: its number, if it has one, is not of a process here.
+  bool elsewhere = false;
   client_statistics now;
   rates per_second;
   double depth() const noexcept {
     return static_cast<double>(now.depth_to_server) + static_cast<double>(now.depth_to_client);
+  }
+  /// Its number here, if there is one.
+  std::optional<std::uint64_t> process() const noexcept {
+    return elsewhere || now.process == 0 ? std::nullopt : std::optional(now.process);
   }
 };
 

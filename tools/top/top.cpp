@@ -58,9 +58,10 @@ public:
     how.connection.timeout = options_.timeout;
     task<client> connecting = client::connect(loop_, view_.name, how);
     client_ = co_await std::move(connecting);
-    view_.process = static_cast<std::uint64_t>(client_.peer().process);
-    view_.command = command_of(view_.process);
-    numbers_are_ours_ = shares_process_numbers(view_.process);
+    const auto process = static_cast<std::uint64_t>(client_.peer().process);
+    view_.process = process == 0 ? std::nullopt : std::optional(process);
+    view_.command = process == 0 ? std::string() : command_of(process);
+    numbers_ = numbers_known_to(process);
   }
 
   /// Brings the view up to date.
@@ -107,11 +108,14 @@ private:
   }
 
   /// Those of new processes are asked for, those of old ones known. The numbers are the service's:
-  /// in a container they stand for other processes than here.
+  /// in a container they stand for other processes than here. The service itself may have clients
+  /// that have no number there.
   void name_commands() {
-    if (!numbers_are_ours_) return;
     std::map<std::uint64_t, std::string> now;
     for (top::row& r : view_.clients.rows) {
+      r.elsewhere = numbers_ == process_numbers::others ||
+                    (numbers_ == process_numbers::same && r.now.process == 0);
+      if (numbers_ != process_numbers::same || r.elsewhere) continue;
       auto known = now.find(r.now.process);
       if (known == now.end()) {
         const auto earlier = commands_.find(r.now.process);
@@ -128,7 +132,7 @@ private:
   const top_options& options_;
   client client_;
   top::view view_;
-  bool numbers_are_ours_ = false;
+  process_numbers numbers_ = process_numbers::unknown;
   std::optional<top::snapshot> last_;
   std::map<std::uint64_t, std::string> commands_;
 };
@@ -307,9 +311,12 @@ int run_watch(const top_options& options, const std::string& name) {
 void print_list(const std::vector<running_service>& all, bool as_json) {
   if (!as_json) {
     if (all.empty()) std::printf("no service runs in %s\n", service_folder().c_str());
-    for (const running_service& s : all)
-      std::printf("%-24s process %lld (%s)\n", top::harmless(s.name).c_str(),
-                  static_cast<long long>(s.owner.process), top::harmless(s.command).c_str());
+    for (const running_service& s : all) {
+      const std::string process = s.owner.process > 0 ? std::to_string(s.owner.process) + " (" +
+                                                            top::harmless(s.command) + ')'
+                                                      : std::string("not visible here");
+      std::printf("%-24s process %s\n", top::harmless(s.name).c_str(), process.c_str());
+    }
     return;
   }
   json out;
@@ -318,7 +325,7 @@ void print_list(const std::vector<running_service>& all, bool as_json) {
     out.begin_object()
         .value("name", s.name)
         .value("path", s.path)
-        .value("process", s.owner.process)
+        .value("process", s.owner.process > 0 ? std::optional(s.owner.process) : std::nullopt)
         .value("user", sys::number_of(s.owner.user))
         .value("command", top::harmless(s.command))
         .end_object();

@@ -241,6 +241,20 @@ TEST_CASE("the plain text has all columns and rows, and no control characters") 
   CHECK(all.find('\x1b') == all.npos);
 }
 
+TEST_CASE("a client of another pid namespace has no number here, and no command") {
+  view v = with_clients(2);
+  v.clients.rows[0].elsewhere = true;
+  v.clients.rows[1].now.process = 0;
+  v.clients.rows[1].command = "";
+  const std::string shown = text(v);
+  CHECK_MESSAGE(shown.find("       - (other pid ns)") != shown.npos, shown);
+  CHECK_MESSAGE(shown.find("     100 ") == shown.npos, shown);
+  CHECK_MESSAGE(shown.find("process not visible here") != shown.npos, shown);
+  const std::string json = as_json(v);
+  CHECK_MESSAGE(json.find("\"process\":0") == json.npos, json);
+  CHECK_MESSAGE(json.find("\"process\":null,\"user\"") != json.npos, json);
+}
+
 TEST_CASE("keys that come as several bytes are one key, in whatever pieces they come") {
   key_reader whole;
   CHECK(whole.take("a\x1b[A\x1b[6~\x1bOBj") ==
