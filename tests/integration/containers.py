@@ -76,6 +76,7 @@ class Machine:
         """Runs podman to its end."""
         return subprocess.run(
             [*self.podman, *arguments],
+            cwd=self.folder,
             env=self.environment,
             capture_output=True,
             timeout=LIMIT,
@@ -104,6 +105,7 @@ class Running:
         self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             command,
+            cwd=MACHINE.folder,  # conmon leaves a file there when memory runs out
             env=MACHINE.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
