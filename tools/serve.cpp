@@ -92,16 +92,20 @@ task<> serve(loop& lp, const serve_options& options) {
   signal_set signals(stopping_signals());
   std::optional<loop_pool> pool;
   if (options.threads != 1) pool.emplace(options.threads, options.common.for_loop());
+  server_options how = options.for_server();
+  if (const auto socket = passed_socket()) how.listening.socket = *socket;
   std::optional<server> service;
   if (pool)
-    service.emplace(lp, *pool, options.name, answer, options.for_server());
+    service.emplace(lp, *pool, options.name, answer, how);
   else
-    service.emplace(lp, options.name, answer, options.for_server());
+    service.emplace(lp, options.name, answer, how);
   print_line("ringbell: serve answers echo, time, sleep and count on " + service->path() +
              " (threads: " + std::to_string(pool ? pool->size() : std::size_t{1}) + "; loop: " +
              std::string(lp.backend_reason()) + "; spin: " + name_of(lp.spinning()) + ")");
 
+  tell_service_manager("READY=1");
   co_await signals.next();
+  tell_service_manager("STOPPING=1");
   auto first = co_await when_any(service->stop(options.grace), signals.next());
   if (first.index() == 0 && !first.get<0>())
     complain("calls that had not ended within " + format_duration(options.grace) +

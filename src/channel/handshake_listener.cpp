@@ -53,6 +53,42 @@ bool too_much_is_to_be_closed() noexcept {
                   std::max<std::size_t>(1, sys::descriptor_limit() / part));
 }
 
+[[noreturn]] void fail_to_listen(std::string_view name, const listener_options& options,
+                                 std::error_code error, const std::string& more = {}) {
+  const bool passed = options.socket != sys::invalid_handle;
+  throw sys::failure(error, "ringbell: listening on " +
+                                (passed ? "the socket that was passed to this process"
+                                        : sys::describe_service(name)) +
+                                more);
+}
+
+sys::local_listener listen_under(std::string_view name, const listener_options& options) {
+  const auto path = sys::service_path(name);
+  if (!path) fail_to_listen(name, options, path.error());
+  std::error_code error = sys::prepare_service_folder(name);
+  if (error) fail_to_listen(name, options, error);
+  sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
+  if (error) fail_to_listen(name, options, error, sys::local_listener::obstacles(*path));
+  return socket;
+}
+
+sys::local_listener listen_on(sys::handle passed, std::string_view name,
+                              const listener_options& options) {
+  std::string why_not;
+  std::error_code error;
+  sys::local_listener socket = sys::local_listener::adopt(std::move(passed), why_not, error);
+  if (!why_not.empty())
+    why_not = " (" + why_not + "; expected a Unix stream socket that listens on a path)";
+  if (error) fail_to_listen(name, options, error, why_not);
+  if (name.empty()) return socket;
+  const auto path = sys::service_path(name);
+  if (!path) fail_to_listen(name, options, path.error());
+  if (*path != socket.path())
+    fail_to_listen(name, options, errc::bad_name,
+                   " (it is bound to " + socket.path() + ", and the name is for " + *path + ')');
+  return socket;
+}
+
 void send_refusal(sys::local_socket& socket, const handshake::refused& no) noexcept {
   (void)socket.send(handshake::encode(no).bytes());  // a client that has gone need not be told
 }
@@ -102,25 +138,19 @@ private:
 std::unique_ptr<handshake_listener> handshake_listener::bind(loop& lp, std::string_view name,
                                                              listener_options options,
                                                              handshake::record_kind kind) {
-  const auto wrong = [&](std::error_code error, const std::string& more = {}) {
-    throw sys::failure(error, "ringbell: listening on " + sys::describe_service(name) + more);
-  };
+  sys::handle passed(options.socket);
   handshake::server_terms terms;
   terms.min_ring_bytes = options.min_ring_bytes;
   terms.max_ring_bytes = options.max_ring_bytes;
   terms.default_ring_bytes = options.default_ring_bytes;
-  if (const std::error_code error = handshake::check(terms)) wrong(error);
+  if (const std::error_code error = handshake::check(terms)) fail_to_listen(name, options, error);
   // With such options no client could get a ring, so it is better to fail here than for each
   // client.
   if (!sys::fits_file_limit(ring::control_bytes + options.default_ring_bytes))
-    wrong(std::make_error_code(std::errc::file_too_large),
-          " with rings of " + std::to_string(options.default_ring_bytes) + " bytes");
-  const auto path = sys::service_path(name);
-  if (!path) wrong(path.error());
-  std::error_code error = sys::prepare_service_folder(name);
-  if (error) wrong(error);
-  sys::local_listener socket = sys::local_listener::bind(*path, options.for_all_users, error);
-  if (error) wrong(error, sys::local_listener::obstacles(*path));
+    fail_to_listen(name, options, std::make_error_code(std::errc::file_too_large),
+                   " with rings of " + std::to_string(options.default_ring_bytes) + " bytes");
+  sys::local_listener socket =
+      passed ? listen_on(std::move(passed), name, options) : listen_under(name, options);
   return std::unique_ptr<handshake_listener>(
       new handshake_listener(lp, std::move(socket), std::move(options), kind));
 }

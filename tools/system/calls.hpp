@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 
+#include <ringbell/sys/platform.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <ctime>
@@ -48,6 +50,12 @@ void allow_many_descriptors() noexcept;
 /// What `f` returns when a child process runs it: whatever ends that, this one goes on. Nothing,
 /// with the signal's number, when a signal ended it. Where no child can be made, `f` runs here.
 std::optional<std::string> run_apart(const std::function<std::string()>& f, int& signal);
+/// Gives the socket that a service manager passed to this process, if there is one. Throws
+/// `std::system_error` when there are several.
+std::optional<sys::native_handle> passed_socket();
+/// Tells the service manager, if there is one that wants to know ("READY=1", "STOPPING=1"). What
+/// cannot be told is complained about.
+void tell_service_manager(const char* state);
 /// In universal time.
 std::tm calendar_time(std::time_t seconds) noexcept;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include "system/calls.hpp"
 
+#include "examples/systemd/systemd.hpp"
 #include "exit_codes.hpp"
 
 #include <ringbell/sys/handle.hpp>
@@ -22,6 +23,23 @@ std::uint64_t processor_time_ns() noexcept {
   ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
   return static_cast<std::uint64_t>(cpu.tv_sec) * 1000000000u +
          static_cast<std::uint64_t>(cpu.tv_nsec);
+}
+
+std::optional<sys::native_handle> passed_socket() {
+  const std::vector<systemd::passed_socket> all = systemd::passed_sockets();
+  if (all.size() > 1)
+    throw std::system_error(std::make_error_code(std::errc::invalid_argument),
+                            "expected one socket of the service manager, got " +
+                                std::to_string(all.size()) + " ($LISTEN_FDS)");
+  return all.empty() ? std::nullopt : std::optional(all.front().handle);
+}
+
+void tell_service_manager(const char* state) {
+  try {
+    systemd::notify(state);
+  } catch (const std::system_error& error) {
+    complain(error);
+  }
 }
 
 std::initializer_list<int> ending_signals() noexcept {

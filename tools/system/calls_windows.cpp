@@ -18,6 +18,9 @@ const platform_words& platform() noexcept {
   return words;
 }
 
+std::optional<sys::native_handle> passed_socket() { return std::nullopt; }
+void tell_service_manager(const char*) {}
+
 std::vector<int> usable_processors() {
   DWORD_PTR allowed = 0, there = 0;
   std::vector<int> usable;

@@ -4,6 +4,7 @@
 #include <ringbell/channel/connect_options.hpp>
 #include <ringbell/sys/bell_kind.hpp>
 #include <ringbell/sys/peer_identity.hpp>
+#include <ringbell/sys/platform.hpp>
 #include <ringbell/time_limit.hpp>
 
 #include <chrono>
@@ -50,6 +51,15 @@ struct listener_options {
   std::function<bool(const sys::peer_identity&)> authorize;
   /// The kinds of bell that may wake this side. Kinds that its loop cannot wait on are left out.
   sys::bell_set bells = detail::default_bells;
+  /// A Unix stream socket that listens already, to use in place of one of the listener's own: as a
+  /// service manager passes it, such as systemd. `name` is then empty, or the name (or path) that
+  /// the socket is bound to. The listener makes no file and removes none, and `for_all_users` has
+  /// no effect, because the mode of the file is the other program's. Clients that have connected
+  /// and were not accepted wait for the next process that listens on the socket.
+  /// Errors: of `bind`, `std::errc::invalid_argument` when it is no such socket, with the reason in
+  /// the text; `errc::bad_name` when it is bound to another name; `errc::not_supported` on Windows.
+  /// Lifetime: `bind` takes the handle, and closes it when it fails.
+  sys::native_handle socket = sys::invalid_handle;
 };
 
 }  // namespace ringbell

@@ -152,6 +152,11 @@ public:
   /// Errors: `errc::name_in_use`; `errc::bad_name` when the path is too long, its folder does not
   /// exist, or another kind of file is there (which is left alone); otherwise the system's.
   static local_listener bind(const std::string& path, bool for_all_users, std::error_code& error);
+  /// Takes a Unix stream socket that listens already, on a path. Its file is another program's, and
+  /// so are the clients in its backlog: neither is touched at the end. (Not on Windows.)
+  /// Errors: `std::errc::invalid_argument`, with the reason in `why_not`; `errc::not_supported` on
+  /// Windows; otherwise the system's.
+  static local_listener adopt(handle listening, std::string& why_not, std::error_code& error);
   /// Text for messages, when `bind` has failed: the files in its way that another user owns, or
   /// that are no socket or lock file of a server, and what to do about them. "; " precedes each.
   /// Empty when there are none, and on Windows.
@@ -175,7 +180,7 @@ private:
   // Not used on Windows:
   handle lock_;
   std::string lock_path_;
-  std::int64_t process_ = 0;  // the process that bound the name, which alone may remove it
+  std::int64_t process_ = 0;  // that bound the name, and alone may remove it; 0: another program
 };
 
 }  // namespace ringbell::sys

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -340,6 +342,53 @@ local_listener local_listener::bind(const std::string& path, bool for_all_users,
     error = last_error();
     return {};
   }
+  return made;
+}
+
+namespace {
+
+/// Says why a descriptor is no socket to listen on, and finds the path that it is bound to. Empty
+/// when it is one.
+std::string fault_of_listening(native_handle socket, std::string& path) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  if (::getsockopt(socket, SOL_SOCKET, SO_TYPE, &value, &size) != 0) return "it is no socket";
+  const int type = value;
+  sockaddr_un address{};
+  socklen_t length = sizeof address;
+  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &length) != 0 ||
+      address.sun_family != AF_UNIX)
+    return "it is no Unix socket";
+  if (type != SOCK_STREAM) return "it is no stream socket";
+  size = sizeof value;
+  // A system that cannot say whether a socket listens gives an error.
+  if (::getsockopt(socket, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value == 0)
+    return "it does not listen";
+  constexpr std::size_t before_path = offsetof(sockaddr_un, sun_path);
+  const std::size_t room = length > before_path ? length - before_path : 0;
+  path.assign(address.sun_path, ::strnlen(address.sun_path, std::min(room, max_socket_path)));
+  return path.empty() ? "it is not bound to a path, and clients need one" : "";
+}
+
+}  // namespace
+
+local_listener local_listener::adopt(handle listening, std::string& why_not,
+                                     std::error_code& error) {
+  local_listener made;
+  why_not = fault_of_listening(listening.get(), made.path_);
+  if (!why_not.empty()) {
+    error = std::make_error_code(std::errc::invalid_argument);
+    return {};
+  }
+  // Whoever passed it left it open across exec, and perhaps blocking.
+  const int flags = ::fcntl(listening.get(), F_GETFL);
+  if (flags < 0 || ::fcntl(listening.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+      ::fcntl(listening.get(), F_SETFD, FD_CLOEXEC) != 0) {
+    error = last_error();
+    return {};
+  }
+  error.clear();
+  made.socket_ = std::move(listening);
   return made;
 }
 

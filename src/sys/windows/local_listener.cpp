@@ -237,6 +237,11 @@ local_listener local_listener::bind(const std::string& path, bool for_all_users,
   return made;
 }
 
+local_listener local_listener::adopt(handle, std::string&, std::error_code& error) {
+  error = errc::not_supported;
+  return {};
+}
+
 std::string local_listener::obstacles(const std::string&) { return {}; }
 
 local_listener& local_listener::operator=(local_listener&& other) noexcept {
