@@ -5,6 +5,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -145,6 +146,40 @@ TEST_CASE("the executor's other work has its turn while a chain goes on") {
   CHECK(at_turn[2] - at_turn[1] <= 32);
 }
 
+TEST_CASE("a chain of slow handlers ends early") {
+  net::io_context context;
+  asio_pair ends = connected(context);
+  chain c(ends, context.get_executor(), 20);
+  int in_a_row = 0, longest = 0;
+  c.after_round = [&] {
+    longest = std::max(longest, ++in_a_row);
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  };
+  c.send();
+  const std::function<void()> other = [&] {
+    in_a_row = 0;
+    if (!c.ended()) net::post(context, other);
+  };
+  net::post(context, other);
+  CHECK(run_until(context, [&] { return c.ended(); }));
+  CHECK(longest <= 4);
+}
+
+TEST_CASE("after stop() no more than the rest of the chain runs") {
+  net::io_context context;
+  asio_pair ends = connected(context);
+  chain c(ends, context.get_executor(), UINT64_MAX);
+  std::uint64_t rounds = 0;
+  c.after_round = [&] {
+    if (++rounds == 100) context.stop();
+  };
+  c.send();
+  context.restart();
+  context.run_for(patience);
+  CHECK(rounds >= 100);
+  CHECK(rounds <= 100 + 32);
+}
+
 // -- executors --
 
 TEST_CASE("a handler with another executor runs on its own") {
@@ -233,6 +268,51 @@ TEST_CASE("a handler may poll its context until the operation has ended") {
     const auto deadline = std::chrono::steady_clock::now() + patience;
     while (!received && std::chrono::steady_clock::now() < deadline) context.poll();
     seen = received;
+  });
+  context.restart();
+  context.run_for(patience);
+  CHECK(seen);
+}
+
+TEST_CASE("a handler may wait for what the handler before it has begun beside its own operation") {
+  net::thread_pool pool(2);
+  net::io_context context;
+  asio_pair ends = connected(context);
+  asio_pair others = connected(context);
+  auto work = net::make_work_guard(context);
+  std::thread reactor([&] { context.run(); });
+  const auto executor = pool.get_executor();
+  CHECK_FALSE(others.client.try_send(net::buffer("y")));
+  std::promise<void> other;
+  std::promise<bool> seen;
+  ends.client.async_send(
+      net::buffer("x"), net::bind_executor(executor, [&](net_error_code) {
+        ends.server.async_recv(net::bind_executor(executor, [&](net_error_code, const message&) {
+          seen.set_value(other.get_future().wait_for(patience) == std::future_status::ready);
+        }));
+        others.server.async_recv(net::bind_executor(
+            executor, [&](net_error_code, const message&) { other.set_value(); }));
+      }));
+  CHECK(seen.get_future().get());
+  work.reset();
+  reactor.join();
+  pool.join();
+}
+
+TEST_CASE("a handler that polls its context sees what other handlers begin meanwhile") {
+  net::io_context context;
+  asio_pair ends = connected(context);
+  asio_pair others = connected(context);
+  bool sent = false, seen = false;
+  ends.client.async_send(net::buffer("x"), [&](net_error_code) {
+    ends.server.async_recv([&](net_error_code, const message&) {
+      net::post(context, [&] {
+        others.client.async_send(net::buffer("y"), [&](net_error_code e) { sent = !e; });
+      });
+      const auto deadline = std::chrono::steady_clock::now() + patience;
+      while (!sent && std::chrono::steady_clock::now() < deadline) context.poll();
+      seen = sent;
+    });
   });
   context.restart();
   context.run_for(patience);

@@ -135,12 +135,12 @@ private:
 
   void listen_on_tcp(const endpoint& where) {
     net_error_code error;
-    sockets_->open(where.protocol(), error);
+    (void)sockets_->open(where.protocol(), error);
 #ifndef _WIN32  // there it would let a second server in
-    if (!error) sockets_->set_option(net::socket_base::reuse_address(true), error);
+    if (!error) (void)sockets_->set_option(net::socket_base::reuse_address(true), error);
 #endif
-    if (!error) sockets_->bind(where, error);
-    if (!error) sockets_->listen(net::socket_base::max_listen_connections, error);
+    if (!error) (void)sockets_->bind(where, error);
+    if (!error) (void)sockets_->listen(net::socket_base::max_listen_connections, error);
     if (error) fail(error, "listening on '" + text_of(options_.listen) + "'");
     announce("tcp:" + text_of(sockets_->local_endpoint()));
   }
@@ -158,7 +158,7 @@ private:
     (void)borrowed.release();
     if (error) throw sys::failure(error, doing);
     net_error_code refused;
-    sockets_->assign(where.protocol(), copy.release(), refused);
+    (void)sockets_->assign(where.protocol(), copy.release(), refused);
     if (refused) fail(refused, doing);
     announce(text_of(options_.listen));
 #endif
@@ -279,9 +279,9 @@ private:
   void prepare(relay& r) {
     r.stream().spin(options_.common.for_loop().spin);
     net_error_code not_tcp;
-    r.socket().set_option(tcp::no_delay(true), not_tcp);
+    (void)r.socket().set_option(tcp::no_delay(true), not_tcp);
     // A host that has vanished without a word is noticed after two hours or so.
-    r.socket().set_option(net::socket_base::keep_alive(true), not_tcp);
+    (void)r.socket().set_option(net::socket_base::keep_alive(true), not_tcp);
   }
 
   void ended(std::uint64_t number, relay* r) {

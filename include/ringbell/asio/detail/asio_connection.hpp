@@ -36,10 +36,16 @@ public:
   /// the executor's other work has its turn. It also returns false while an operation is pending.
   bool may_continue(directions d, std::size_t size) noexcept {
     const std::size_t price = 1 + size / bytes_per_turn_unit;
-    if (pending(d) || budget_ < price) return false;
+    if (pending(d)) return false;
+    if (budget_ < price) {
+      budget_ = 0;
+      return false;
+    }
     budget_ -= price;
     return true;
   }
+  /// Whether the executor's other work has to have its turn before something completes here.
+  bool turn_is_over() const noexcept { return budget_ == 0; }
   /// The executor's other work has had its turn.
   void turned() noexcept { budget_ = turn; }
 

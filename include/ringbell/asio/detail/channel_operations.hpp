@@ -22,7 +22,8 @@ class channel_operation : public operation {
 protected:
   channel_operation(asio_connection* c, directions d, const polling& begun = {}) noexcept
       : operation(c, d), connection_(waits_on() ? c : nullptr), polling_(begun) {
-    set_had_turn(begun.current.on());
+    // Its initiation has polled, or it was begun because the turn of its coroutine is over.
+    if (begun.current.on() || (connection_ && connection_->turn_is_over())) passes_queue();
   }
 
   progress advance(bool rung) override;

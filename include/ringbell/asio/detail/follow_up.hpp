@@ -16,9 +16,9 @@
 // io_context each pass is a system call.
 //
 // So an operation that a handler begins on the handler's own executor has its first turn when the
-// handler has returned, on the same thread. It does not depend on that return: the handler may wait
-// for the operation, on a context of several threads; it may run its context itself; it may throw.
-// So the operation is in the executor's queue as well, and whichever comes first takes it. What is
+// handler has returned, on the same thread. It does not depend on that return: the handler may
+// throw, and where the executor's queue is open to other threads or to a nested run, these may come
+// first. So the operation is in the queue as well, and whichever comes first takes it. What is
 // queued is a `follow_up`, a place for one operation after another. A chain of operations passes
 // the queue once for many.
 namespace ringbell::detail::inline RINGBELL_ASIO_ABI {
@@ -40,10 +40,9 @@ public:
 
   void add_reference() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
   void release_reference() noexcept;
-  /// Whether the caller has the only reference.
-  bool is_unique() const noexcept { return references_.load(std::memory_order_acquire) == 1; }
 
-  void destroy() noexcept final { release_reference(); }
+  /// Called when an executor drops the turn.
+  void destroy() noexcept final;
   void hop() final {}
 
 protected:
@@ -107,6 +106,8 @@ public:
     template <class Executor>
     handler(const operation& o, const Executor& executor) noexcept
         : handler(o, &tag<Executor>, &executor) {}
+    /// The executor is one that runs handlers anywhere, so nothing follows up on them.
+    explicit handler(const operation& o) noexcept : handler(o, nullptr, nullptr) {}
     handler(const handler&) = delete;
     handler& operator=(const handler&) = delete;
     ~handler();
@@ -117,45 +118,60 @@ public:
   };
 
   /// Lets `o` follow up on the handler that this thread runs. Returns false when it cannot: the
-  /// executor is another one, an operation follows up already, or there is no memory.
+  /// executor is another one, an operation follows up already, or there is no memory. Then the
+  /// frame ends with the handler, because what a handler queues may be visible to nobody else while
+  /// the frame goes on.
   template <class Executor>
   static bool let_follow(operation& o, const Executor& executor) {
-    handler_frame* const here = innermost();
-    if (!here || here->type_ != &tag<Executor> || o.had_turn()) return false;
-    if (*static_cast<const Executor*>(here->executor_) != executor) return false;
-    if (here->follow_up_) return here->follow_up_->put(o);
-    try {
-      here->follow_up_ = follow_up_on<Executor>::make(executor);
-    } catch (...) {
-      return false;
-    }
-    return here->follow_up_->put(o);
+    handler_frame* const here = of_running_handler();
+    if (!here) return false;
+    const bool follows = here->put(o, executor);
+    if (!follows) here->left_ = 0;
+    return follows;
   }
 
+  /// Whether what this thread's frame runs came to it by the executor's queue.
+  static bool came_by_queue() noexcept;
   /// A queued turn of `f` has begun on this thread. The frame takes over the turn's reference.
   static void begun(follow_up& f) noexcept;
 
 private:
   using clock = std::chrono::steady_clock;
-  // The executor's other work waits for so many operations at most. When these take long, because
-  // they copy much, it waits for `longest` and a few operations.
-  static constexpr unsigned most = 32;
+  // The executor's other work waits for so many operations at most, after the first one. When their
+  // handlers take long, it waits for `longest` and a few handlers: the clock is read after the
+  // first two, and then after each fourth.
+  static constexpr unsigned most = 31;
   static constexpr unsigned per_clock_read = 4;
   static constexpr std::chrono::microseconds longest{50};
 
-  /// Names a type of executor.
+  /// Names a type of executor by its address. It is not const, because linkers may merge constants.
   template <class Executor>
-  static constexpr char tag = 0;
+  static inline char tag = 0;
 
-  static handler_frame* innermost() noexcept;
+  /// Returns the frame whose handler this thread runs; null when there is none, or when the thread
+  /// runs a context within that handler.
+  static handler_frame* of_running_handler() noexcept;
   operation* next() noexcept;
+
+  template <class Executor>
+  bool put(operation& o, const Executor& executor) {
+    if (type_ != &tag<Executor> || o.has_to_queue()) return false;
+    if (*static_cast<const Executor*>(executor_) != executor) return false;
+    try {
+      if (!follow_up_) follow_up_ = follow_up_on<Executor>::make(executor);
+    } catch (...) {
+      return false;
+    }
+    return follow_up_->put(o);
+  }
 
   handler_frame* outer_;
   const operation* runs_ = nullptr;
   const void* type_ = nullptr;  // while a handler runs: its executor
   const void* executor_ = nullptr;
+  const void* runs_context_ = nullptr;  // what Asio has on this thread for that
   follow_up* follow_up_ = nullptr;
-  operation* taken_ = nullptr;  // by a turn that began here, from a follow_up of another frame
+  operation* taken_ = nullptr;  // by a turn that began here
   unsigned left_ = most;
   clock::time_point begun_{};
 };

@@ -141,6 +141,7 @@ private:
   void complete() override {
     this->disconnect(net::get_associated_cancellation_slot(handler_));
     if constexpr (goes_anywhere<executor_type>) {
+      const handler_frame::handler here(*this);
       call_handler();
     } else {
       const executor_type executor(std::move(executor_));

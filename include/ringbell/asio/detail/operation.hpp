@@ -66,8 +66,8 @@ public:
   /// As `dispatch`, when called on a thread of its object's executor.
   virtual void hop() = 0;
 
-  /// Whether its initiation has polled already. Then the executor's other work comes first.
-  bool had_turn() const noexcept { return had_turn_; }
+  /// Whether the executor's other work comes before its first turn.
+  bool has_to_queue() const noexcept { return has_to_queue_; }
 
   /// Memory for a turn. It lies inside of this object if that part is free.
   void* allocate(std::size_t bytes);
@@ -99,7 +99,7 @@ protected:
   }
   progress finish(errc outcome) noexcept { return finish(to_net(outcome)); }
 
-  void set_had_turn(bool had) noexcept { had_turn_ = had; }
+  void passes_queue() noexcept { has_to_queue_ = true; }
   /// Whether there is nothing to wait for, as far as is known at the initiation.
   virtual bool finished_at_once() { return !object_; }
   /// Lets the slot cancel the operation. When there is no memory for that, the operation ends.
@@ -158,7 +158,7 @@ private:
   directions directions_;
   bool asleep_ = false;
   bool rung_ = false;
-  bool had_turn_ = false;
+  bool has_to_queue_ = false;
   bool room_taken_ = false;
   net_error_code outcome_;
   alignas(std::max_align_t) std::byte room_[room];

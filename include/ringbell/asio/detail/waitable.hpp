@@ -73,8 +73,8 @@ public:
 protected:
   ~waitable();
 
-  /// How many objects of this library the execution context has.
-  unsigned objects_of_context() const noexcept { return objects_of(context_); }
+  /// How many objects of this library the execution context has; 0 when it has ended.
+  unsigned objects_of_context() const noexcept { return kept() ? objects_of(context_) : 0; }
 
   void watch(sys::native_handle h, net_error_code& error) { descriptor_->assign(h, error); }
   /// Makes all operations that sleep look again.

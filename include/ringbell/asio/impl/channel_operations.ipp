@@ -2,6 +2,7 @@
 #pragma once
 
 #include <ringbell/asio/detail/channel_operations.hpp>
+#include <ringbell/asio/detail/follow_up.hpp>
 #include <ringbell/detail/access.hpp>
 
 #include <algorithm>
@@ -13,7 +14,7 @@ template <class Derived>
 progress channel_operation<Derived>::advance(bool rung) {
   asio_connection& c = connection();
   if (rung) c.answer();
-  c.turned();
+  if (handler_frame::came_by_queue()) c.turned();
   const auto look = [this] { return self().look(); };
   for (bool looked = false;; looked = true) {
     const errc e = self().attempt();
