@@ -75,7 +75,7 @@ inline std::vector<passed_socket> passed_sockets() {
 }
 
 /// Tells the service manager about this process: "READY=1", "STOPPING=1", "WATCHDOG=1",
-/// "STATUS=...". Returns false when nobody wants to know ($NOTIFY_SOCKET is not set).
+/// "STATUS=...". Returns false when $NOTIFY_SOCKET is not set.
 /// Errors: throws `std::system_error` when it cannot be told.
 inline bool notify(std::string_view state) {
   const std::string_view where = detail::variable("NOTIFY_SOCKET");

@@ -380,7 +380,7 @@ local_listener local_listener::adopt(handle listening, std::string& why_not,
     error = std::make_error_code(std::errc::invalid_argument);
     return {};
   }
-  // Whoever passed it left it open across exec, and perhaps blocking.
+  // A socket that was passed is open across exec, and may be blocking.
   const int flags = ::fcntl(listening.get(), F_GETFL);
   if (flags < 0 || ::fcntl(listening.get(), F_SETFL, flags | O_NONBLOCK) != 0 ||
       ::fcntl(listening.get(), F_SETFD, FD_CLOEXEC) != 0) {

@@ -119,8 +119,8 @@ public:
 
   /// Lets `o` follow up on the handler that this thread runs. Returns false when it cannot: the
   /// executor is another one, an operation follows up already, or there is no memory. Then the
-  /// frame ends with the handler, because what a handler queues may be visible to nobody else while
-  /// the frame goes on.
+  /// frame ends with the handler, because what a handler queues may be hidden from other threads
+  /// while the frame goes on.
   template <class Executor>
   static bool let_follow(operation& o, const Executor& executor) {
     handler_frame* const here = of_running_handler();
