@@ -31,9 +31,11 @@ constexpr std::uint32_t never_method = method_id("never");
 using token = std::shared_ptr<int>;  // in each handler and frame that has to go
 
 /// Never answers; `holding` stays in the handler's frame.
-asio_server::handler_type answers_never(token holding) {
-  return [holding](asio_request r) -> net::awaitable<reply> {
+/// Counts the calls that have begun in `begun`, which outlives the server.
+asio_server::handler_type answers_never(token holding, int* begun = nullptr) {
+  return [holding, begun](asio_request r) -> net::awaitable<reply> {
     const token held = holding;
+    if (begun) ++*begun;
     net::steady_timer timer(r.get_executor(), 1h);
     co_await timer.async_wait(net::use_awaitable);
     co_return reply("late");
@@ -180,7 +182,7 @@ TEST_CASE("a server with a call under way: the client sees the end, and no socke
     int called = 0;
     net_error_code seen;
     asio_client client(peer);
-    bool under_way = false;
+    int under_way = 0;
     const auto before = descriptors();
     client.async_connect(path, [&](net_error_code error) {
       REQUIRE_FALSE(error);
@@ -188,23 +190,21 @@ TEST_CASE("a server with a call under way: the client sees the end, and no socke
         ++called;
         seen = e;
       });
-      under_way = true;
     });
     const auto serve = [&](net::io_context& context, std::string at,
                            token held) -> net::awaitable<void> {
       const token mine = held;
-      asio_server s(context, at, answers_never(held));
+      asio_server s(context, at, answers_never(held, &under_way));
       net::steady_timer timer(context);
-      while (held.use_count() < 6 || !under_way) {  // until a handler has its copy
+      while (under_way == 0) {
         timer.expires_after(1ms);
         co_await timer.async_wait(net::use_awaitable);
-        if (s.clients() == 1 && under_way) break;
       }
       if (stopping) co_await s.async_stop(1h, net::use_awaitable);
       timer.expires_after(1h);
       co_await timer.async_wait(net::use_awaitable);
     };
-    destroyed_in_the_middle(peer, path, serve, [&] { return under_way; });
+    destroyed_in_the_middle(peer, path, serve, [&] { return under_way == 1; });
     CHECK(run_until(peer, [&] { return called == 1; }));
     CHECK(seen == net::error::connection_reset);
     CHECK_FALSE(std::filesystem::exists(path));
