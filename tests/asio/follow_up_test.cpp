@@ -77,8 +77,8 @@ std::uint64_t calls_until(net::io_context& context, F holds) {
   return calls;
 }
 
-/// Runs everything on a pool, in whichever of its threads is free. Asio's own executors keep what an
-/// operation defers for the thread that has deferred it.
+/// Runs everything on a pool, in whichever of its threads is free. Asio's own executors keep what
+/// an operation defers for the thread that has deferred it.
 class free_thread_executor {
 public:
   explicit free_thread_executor(net::thread_pool& pool) noexcept : pool_(&pool) {}
